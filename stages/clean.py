@@ -1,0 +1,195 @@
+"""Check and type the raw marketplace: tables to parquet, each photo decoded once, rejects listed.
+
+In:  data/<dataset>/raw (Products.csv, Images.csv, images/).
+Out: data/clean/ products.parquet, images.parquet, photos/ (packed squares), rejects.csv;
+     metrics/clean.json.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import joblib
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from shared.atomic import replace_when_done, write_json
+from shared.listings import clean_products
+from shared.params import load_params
+from shared.photo_store import pack_photos
+from shared.photos import UnusablePhoto, decode_photo, to_array
+from shared.raw import (
+    IMAGES_SCHEMA,
+    check_rows,
+    find_photos,
+    match_images,
+    products_schema,
+    read_table,
+    reject_files,
+)
+
+OUT = Path("data/clean")
+PHOTOS_PER_TASK = 64
+
+
+class Square(NamedTuple):
+    """A decoded photo: what images.parquet and the packed photos keep of it."""
+
+    encoded: bytes  # JPEG, photo_size × photo_size
+    array: np.ndarray  # (3, array_size, array_size) uint8
+    pixel_hash: str  # of the square's pixels: equal for copies, whatever their container
+    width: int
+    height: int
+    format: str
+
+
+def square_photo(path: Path, params: dict) -> Square | str:
+    """Decode one photo into its square forms; the reason as a string if it cannot be used."""
+    try:
+        picture, (width, height), format_name = decode_photo(
+            path,
+            size=params["photo_size"],
+            min_side=params["min_side"],
+            max_megapixels=params["max_megapixels"],
+        )
+    except UnusablePhoto as reason:
+        return str(reason)
+    encoded = io.BytesIO()
+    # 4:4:4: a second chroma subsampling of an already subsampled photo costs colour detail.
+    picture.save(encoded, "JPEG", quality=params["jpeg_quality"], subsampling=0)
+    return Square(
+        encoded.getvalue(),
+        to_array(picture, params["array_size"]),
+        hashlib.sha256(picture.tobytes()).hexdigest()[:32],
+        width,
+        height,
+        format_name,
+    )
+
+
+def square_photos(paths: list[Path], params: dict) -> Iterator[Square | str]:
+    """Decode photos on every core (or WORKERS of them), in order, a bounded number in memory."""
+    tasks = [paths[i : i + PHOTOS_PER_TASK] for i in range(0, len(paths), PHOTOS_PER_TASK)]
+    parallel = joblib.Parallel(
+        n_jobs=int(os.environ.get("WORKERS", joblib.cpu_count())), return_as="generator"
+    )
+    with tqdm(total=len(paths), desc="photos", unit="photo", disable=None) as bar:
+        for squares in parallel(joblib.delayed(_square_task)(task, params) for task in tasks):
+            bar.update(len(squares))
+            yield from squares
+
+
+def _square_task(paths: list[Path], params: dict) -> list[Square | str]:
+    return [square_photo(path, params) for path in paths]
+
+
+def clean(raw: Path, out: Path, *, params: dict) -> dict:
+    """Clean the folder `raw` into the folder `out`; return the metrics.
+
+    Every product, row and file of `raw` is in an output or in rejects.csv: products in = products
+    out + rejects, and likewise for rows of Images.csv and for files.
+    Raises ClickException for a fault that no single row can be blamed for.
+    """
+    table = read_table(raw / "Products.csv")
+    missing = table.isna().sum()
+    rows, rejected_products = check_rows(
+        table, products_schema(labelled=True), raw / "Products.csv"
+    )
+    products = clean_products(rows, placeholder_above=params["placeholder_above"])
+
+    image_table = read_table(raw / "Images.csv")
+    image_rows, rejected_images = check_rows(image_table, IMAGES_SCHEMA, raw / "Images.csv")
+    files, clashing = find_photos(raw / "images")
+    images, unmatched = match_images(image_rows, files, products["product_id"])
+    # Sorted, so that the order of the rows in the raw file does not change the packed bytes.
+    images = images.sort_values("id", ignore_index=True)
+
+    paths = [files[image_id] for image_id in images["id"]]
+    kept: list[tuple] = []
+    unusable: dict[int, str] = {}
+
+    def usable() -> Iterator[tuple[str, bytes, np.ndarray]]:
+        for row, square in enumerate(square_photos(paths, params)):
+            if isinstance(square, str):
+                unusable[row] = square
+            else:
+                kept.append((row, *square[2:]))
+                yield images.at[row, "id"], square.encoded, square.array
+
+    packed = pack_photos(usable(), out / "photos", array_size=params["array_size"])
+
+    details = pd.DataFrame(kept, columns=["row", "pixel_hash", "width", "height", "format"])
+    usable_images = images.loc[details["row"]].reset_index(drop=True)
+    created = usable_images.get("create_time", pd.Series(pd.NA, index=usable_images.index))
+    pd.DataFrame(
+        {
+            "image_id": usable_images["id"],
+            "product_id": usable_images["product_id"],
+            "created": pd.to_datetime(created, errors="coerce", format="ISO8601").dt.as_unit("s"),
+            **details.drop(columns="row"),
+        }
+    ).to_parquet(out / "images.parquet", index=False)
+    products.to_parquet(out / "products.parquet", index=False)
+
+    rejects = pd.concat(
+        [
+            rejected_products,
+            rejected_images,
+            unmatched,
+            reject_files(clashing, ["another file has this id"] * len(clashing)),
+            reject_files([paths[row] for row in unusable], list(unusable.values())),
+        ],
+        ignore_index=True,
+    )
+    rejects.to_csv(out / "rejects.csv", index=False, lineterminator="\n")
+
+    in_images_csv = rejects["source"].eq("Images.csv").sum()
+    in_folder = rejects["source"].str.startswith("images/").sum()
+    no_file = rejects["reason"].eq("no file in images/").sum()
+    assert len(products) + len(rejected_products) == len(table)
+    assert packed + in_images_csv + len(unusable) == len(image_table)
+    reasons = Counter(reason.partition(" (")[0] for reason in rejects["reason"])
+    return {
+        "products": {
+            "read": len(table),
+            "kept": len(products),
+            "rejected": len(rejected_products),
+            "missing_values": {column: int(missing[column]) for column in rows.columns if column},
+            "placeholder_prices": int(products["price_is_placeholder"].sum()),
+            "without_photo": int((~products["product_id"].isin(usable_images["product_id"])).sum()),
+        },
+        "photos": {
+            "files": len(files) + len(clashing),
+            "rows": len(image_table),
+            "kept": packed,
+            "rejected_files": int(in_folder),
+            "rejected_rows": int(in_images_csv),
+            "rows_without_file": int(no_file),
+        },
+        "rejected": dict(reasons),
+    }
+
+
+@click.command(help=__doc__)
+def main() -> None:
+    dataset, params = load_params("dataset", "clean")
+    with replace_when_done(OUT) as out:
+        out.mkdir()
+        metrics = clean(Path("data") / dataset / "raw", out, params=params)
+    write_json(Path("metrics/clean.json"), {"dataset": dataset, **metrics})
+    click.echo(
+        f"{metrics['products']['kept']} products and {metrics['photos']['kept']} photos in {OUT}, "
+        f"{sum(metrics['rejected'].values())} rejects in {OUT / 'rejects.csv'}"
+    )
+
+
+if __name__ == "__main__":
+    main()

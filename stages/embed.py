@@ -1,0 +1,67 @@
+"""Compute each photo's features once, with the frozen backbone, so that training can reuse them.
+
+In:  data/clean/photos (packed).
+Out: data/embeddings/photo.npy, float32 (photos, width), in the order of the packed photos;
+     metrics/embed.json.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from torchvision.transforms import v2
+from tqdm import tqdm
+
+from shared.atomic import replace_when_done, write_json
+from shared.backbone import Classifier
+from shared.params import load_params
+from shared.photo_dataset import PhotoDataset
+from shared.photo_store import PhotoStore, open_photo
+from shared.torch_setup import set_up_torch
+
+PHOTOS = Path("data/clean/photos")
+OUT = Path("data/embeddings")
+
+
+def embed_photos(
+    model: Classifier, photos: PhotoStore, out: np.ndarray, *, photo_size: int, batch_size: int
+) -> None:
+    """Fill `out`, float32 (photos, width), with the features of every photo, in order."""
+    resize = v2.Resize((photo_size, photo_size), antialias=True)
+    dataset = PhotoDataset(photos, open_photo, np.arange(len(photos)), transform=resize)
+    model.eval()
+    device = next(model.parameters()).device
+    start = 0
+    with torch.inference_mode(), tqdm(total=len(photos), unit="photo", disable=None) as bar:
+        for batch, _ in DataLoader(dataset, batch_size):
+            out[start : start + len(batch)] = model.features(batch.to(device)).cpu().numpy()
+            start += len(batch)
+            bar.update(len(batch))
+
+
+@click.command(help=__doc__)
+def main() -> None:
+    params, backbone, weights, seed = load_params(
+        "embed", "train.backbone", "train.weights", "train.seed"
+    )
+    device = set_up_torch(seed)
+    photos = PhotoStore(PHOTOS)
+    model = Classifier(backbone, weights, classes=1).to(device)
+    with replace_when_done(OUT) as folder:
+        folder.mkdir()
+        out = np.lib.format.open_memmap(
+            folder / "photo.npy", mode="w+", dtype=np.float32, shape=(len(photos), model.width)
+        )
+        embed_photos(model, photos, out, **params)
+        out.flush()
+    metrics = {"photos": len(photos), "photo_width": model.width, "backbone": backbone}
+    write_json(Path("metrics/embed.json"), metrics)
+    click.echo(f"{len(photos)} photos, {model.width} features each, in {OUT}")
+
+
+if __name__ == "__main__":
+    main()

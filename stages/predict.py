@@ -1,0 +1,171 @@
+"""Score new listings, in the raw format, with the trained models: category and price.
+
+In:  a folder with Products.csv and, where there are any, Images.csv and images/ (category and price
+     may be empty or absent); models/cnn, models/price.
+Out: a .csv or .parquet file with a row per row of Products.csv: product_id, category, price in
+     pounds, and p_<class>, the probability of each class. Photos that cannot be used are listed
+     beside it, in <name>.rejects.csv.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file
+
+from shared.atomic import replace_when_done
+from shared.backbone import Classifier
+from shared.listings import clean_products
+from shared.model_file import load_model
+from shared.params import load_params
+from shared.photos import UnusablePhoto, decode_photo
+from shared.raw import (
+    IMAGES_SCHEMA,
+    check_rows,
+    find_photos,
+    match_images,
+    products_schema,
+    read_table,
+    reject_files,
+)
+from shared.torch_setup import set_up_torch
+
+CNN = Path("models/cnn")
+PRICE = Path("models/price/model.skops")
+BATCH = 64
+
+
+def load_cnn(folder: Path, device: torch.device) -> tuple[Classifier, dict]:
+    """Return the trained network and what model.json says of it."""
+    if not (folder / "model.json").exists():
+        raise click.ClickException(f"{folder} is not there: run `dvc repro` or `dvc pull` first")
+    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    model = Classifier(about["backbone"], "none", len(about["classes"]))
+    model.load_state_dict(load_file(folder / "model.safetensors"))
+    return model.to(device).eval(), about
+
+
+def read_photos(raw: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return product_id and path of every photo of a known product, and rejects for the others."""
+    if not (raw / "Images.csv").exists() or not (raw / "images").is_dir():
+        return pd.DataFrame({"product_id": [], "path": []}), reject_files([], [])
+    rows, malformed = check_rows(read_table(raw / "Images.csv"), IMAGES_SCHEMA, raw / "Images.csv")
+    files, clashing = find_photos(raw / "images")
+    images, unmatched = match_images(rows, files, product_ids)
+    rejects = [
+        malformed,
+        unmatched,
+        reject_files(clashing, ["another file has this id"] * len(clashing)),
+    ]
+    images = images.assign(path=images["id"].map(files)).sort_values("id", ignore_index=True)
+    return images[["product_id", "path"]], pd.concat(rejects, ignore_index=True)
+
+
+def photo_probabilities(
+    model: Classifier, paths: list[Path], *, photo_size: int, min_side: int, max_megapixels: float
+) -> Iterator[np.ndarray | str]:
+    """For each photo its (classes,) probabilities, or the reason why it cannot be used."""
+    device = next(model.parameters()).device
+    for start in range(0, len(paths), BATCH):
+        squares: list[np.ndarray] = []
+        answers: list[np.ndarray | str | None] = []
+        for path in paths[start : start + BATCH]:
+            try:
+                picture, _, _ = decode_photo(
+                    path, size=photo_size, min_side=min_side, max_megapixels=max_megapixels
+                )
+            except UnusablePhoto as reason:
+                answers.append(str(reason))
+            else:
+                squares.append(np.asarray(picture).transpose(2, 0, 1))
+                answers.append(None)
+        if squares:
+            with torch.inference_mode():
+                batch = torch.from_numpy(np.stack(squares)).to(device)
+                computed = iter(model(batch).softmax(1).cpu().numpy())
+        for answer in answers:
+            yield next(computed) if answer is None else answer
+
+
+def product_probabilities(
+    products: pd.DataFrame, photos: pd.DataFrame, probabilities: np.ndarray, shares: np.ndarray
+) -> np.ndarray:
+    """Average the photos' probabilities by product; `shares` stands in where there is no photo."""
+    by_product = pd.DataFrame(probabilities).groupby(photos["product_id"].to_numpy()).mean()
+    table = by_product.reindex(products["product_id"]).to_numpy(dtype=float, copy=True)
+    table[np.isnan(table).any(axis=1)] = shares
+    return table
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write .csv or .parquet, whole or not at all."""
+    with replace_when_done(path) as temporary:
+        if path.suffix == ".parquet":
+            table.to_parquet(temporary, index=False)
+        else:
+            table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+@click.command(help=__doc__)
+@click.option("--raw", type=click.Path(path_type=Path), required=True, help="Folder of listings.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help=".csv or .parquet")
+def main(raw: Path, out: Path) -> None:
+    if out.suffix not in (".csv", ".parquet"):
+        raise click.ClickException(f"--out {out}: its name must end in .csv or .parquet")
+    device = set_up_torch(seed=0)
+    model, about = load_cnn(CNN, device)
+    price_model = load_model(PRICE)
+
+    path = raw / "Products.csv"
+    rows, _ = check_rows(read_table(path), products_schema(labelled=False), path)
+    products = clean_products(rows, placeholder_above=np.inf)
+    photos, rejects = read_photos(raw, products["product_id"])
+    limits = load_params("clean")
+    answers = list(
+        photo_probabilities(
+            model,
+            photos["path"].tolist(),
+            photo_size=about["photo_size"],
+            min_side=limits["min_side"],
+            max_megapixels=limits["max_megapixels"],
+        )
+    )
+    usable = np.array([not isinstance(answer, str) for answer in answers], dtype=bool)
+    classes = about["classes"]
+    probabilities = product_probabilities(
+        products,
+        photos[usable],
+        np.array([a for a in answers if not isinstance(a, str)]).reshape(-1, len(classes)),
+        np.array(about["class_shares"]),
+    )
+    table = pd.DataFrame(
+        {
+            "product_id": products["product_id"],
+            "category": np.array(classes)[probabilities.argmax(1)],
+            "price": price_model.predict(products).clip(min=0).round(2),
+        }
+    )
+    for position, name in enumerate(classes):
+        table[f"p_{name}"] = probabilities[:, position]
+    write_table(table, out)
+    unusable = reject_files(
+        photos.loc[~usable, "path"].tolist(), [a for a in answers if isinstance(a, str)]
+    )
+    rejects = pd.concat([rejects, unusable], ignore_index=True)
+    if len(rejects):
+        write_table(rejects, out.with_suffix(".rejects.csv"))
+    without = int((~products["product_id"].isin(photos.loc[usable, "product_id"])).sum())
+    click.echo(
+        f"{len(table)} products in {out}, {without} of them without a usable photo; "
+        f"{len(rejects)} rejects"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""scikit-learn models as skops files: equal models are equal bytes, and loading runs no code."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import skops.io
+from click import ClickException
+
+# What the models here hold beyond the types skops trusts by itself.
+ALLOWED_TYPES = {"numpy.reshape", "sklearn.tree._tree.Tree"}
+
+# TfidfVectorizer keeps the address of its stop words to warn once; without it, it warns again.
+_ADDRESSES = {"_stop_words_id"}
+
+_MEMBER = re.compile(r"(\d+)(\.\w+)")
+
+
+def save_model(model: Any, path: Path) -> None:
+    """Write a fitted estimator to `path` (.skops).
+
+    skops names a file's members, and the objects in its schema, after their addresses in memory,
+    and dates them: both differ from run to run. Here they are numbered in order of appearance.
+    """
+    source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model)))
+    schema = json.loads(source.read("schema.json"))
+    numbers: dict[str, str] = {}
+
+    def renumber(node: Any) -> Any:
+        if isinstance(node, list):
+            return [renumber(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        node = {key: renumber(value) for key, value in node.items() if key not in _ADDRESSES}
+        if "__id__" in node:
+            node["__id__"] = int(numbers.setdefault(str(node["__id__"]), str(len(numbers))))
+        if isinstance(member := node.get("file"), str):
+            node["file"] = rename(member)
+        return node
+
+    def rename(member: str) -> str:
+        match = _MEMBER.fullmatch(member)
+        if match is None:
+            raise ValueError(f"skops named a member {member!r}: teach model_file.py its form")
+        return numbers.setdefault(match[1], str(len(numbers))) + match[2]
+
+    schema = renumber(schema)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        members = {rename(name): name for name in source.namelist() if name != "schema.json"}
+        for member in sorted(members):
+            archive.writestr(_dated(member), source.read(members[member]))
+        archive.writestr(_dated("schema.json"), json.dumps(schema, sort_keys=True))
+
+
+def _dated(member: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(member, date_time=(1980, 1, 1, 0, 0, 0))
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info
+
+
+def load_model(path: Path) -> Any:
+    """Load an estimator written by `save_model`; refuse a file that holds any other type."""
+    if not path.exists():
+        raise ClickException(f"{path} does not exist: run `dvc repro` or `dvc pull` first")
+    unknown = set(skops.io.get_untrusted_types(file=path)) - ALLOWED_TYPES
+    if unknown:
+        raise ClickException(f"{path} holds types that no model here has: {sorted(unknown)}")
+    return skops.io.load(path, trusted=sorted(ALLOWED_TYPES))

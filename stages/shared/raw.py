@@ -1,0 +1,189 @@
+"""The raw folder: Products.csv, Images.csv and images/, read whole, checked, faults listed.
+
+Used by `clean` for training data and by `predict` for new listings.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pandera.pandas as pa
+from click import ClickException
+from pandera.errors import SchemaErrors
+
+AMOUNT = re.compile(r"\s*£?\s*(-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)\s*")
+
+REJECT_COLUMNS = ["source", "record", "id", "reason"]
+
+
+def _text(*checks: pa.Check, required: bool = True, nullable: bool = True, unique: bool = False):
+    return pa.Column(str, list(checks), required=required, nullable=nullable, unique=unique)
+
+
+def products_schema(labelled: bool) -> pa.DataFrameSchema:
+    """What Products.csv must hold; `labelled` asks for a category and a price in every row."""
+    amount = pa.Check(
+        lambda price: price.str.fullmatch(AMOUNT), error="price is not an amount in pounds"
+    )
+    not_negative = pa.Check(lambda price: ~price.str.contains("-"), error="price is negative")
+    price_checks = [amount, not_negative] if labelled else []
+    return pa.DataFrameSchema(
+        {
+            "id": _text(nullable=not labelled, unique=labelled),
+            "product_name": _text(),
+            "category": _text(required=labelled, nullable=not labelled),
+            "product_description": _text(),
+            "price": _text(*price_checks, required=labelled, nullable=not labelled),
+            "location": _text(),
+        }
+    )
+
+
+IMAGES_SCHEMA = pa.DataFrameSchema(
+    {
+        # The id names a file: anything that could leave the folder is refused here.
+        "id": _text(
+            pa.Check.str_matches(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", error="id is not a file name"),
+            nullable=False,
+            unique=True,
+        ),
+        "product_id": _text(nullable=False),
+        "image_ref": _text(required=False),
+        "create_time": _text(required=False),
+    }
+)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a raw CSV as strings; empty fields are missing, the words "NA" and "null" are not.
+
+    Lines end at \\n only: the real Products.csv holds bare \\r inside unquoted fields, and with its
+    defaults pandas breaks 7,156 rows into 11,318. Files with \\r\\n line ends read the same.
+    """
+    try:
+        table = pd.read_csv(
+            path,
+            lineterminator="\n",
+            dtype=str,
+            keep_default_na=False,
+            na_values=[""],
+            encoding="utf-8-sig",
+        )
+    except FileNotFoundError:
+        raise ClickException(
+            f"{path} does not exist: `dvc pull` it, or set `dataset` in params.yaml to a folder "
+            "under data/ that has raw/Products.csv, raw/Images.csv and raw/images/"
+        ) from None
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        reason = " ".join(str(error).split())
+        raise ClickException(f"{path} is not a UTF-8 CSV table: {reason}") from None
+    table.columns = table.columns.str.strip()
+    return table.astype(str).where(table.notna()).apply(lambda column: column.str.strip())
+
+
+def check_rows(
+    table: pd.DataFrame, schema: pa.DataFrameSchema, path: Path
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows that satisfy `schema`, and a table of those that do not (REJECT_COLUMNS).
+
+    A fault of the whole table (a column is absent) raises ClickException with one line; `record`
+    counts a table's records from 1, which is not its line number where fields span lines.
+    """
+    try:
+        return schema.validate(table, lazy=True), pd.DataFrame(columns=REJECT_COLUMNS)
+    except SchemaErrors as error:
+        faults = error.failure_cases
+    absent = faults.loc[faults["check"] == "column_in_dataframe", "failure_case"]
+    if len(absent):
+        raise ClickException(
+            f"{path}: no column {', '.join(map(repr, absent))} "
+            f"(it has {', '.join(map(repr, table.columns))}): rename or add it"
+        )
+    of_table = faults[faults["index"].isna()]
+    if len(of_table):
+        first = of_table.iloc[0]
+        raise ClickException(f"{path}: column {first['column']!r}: {first['check']}")
+    # pandera reports both copies of a repeated id; the first one is fine.
+    repeated = (faults["check"] == "field_uniqueness") & ~faults["index"].isin(
+        table.index[table["id"].duplicated()]
+    )
+    faults = faults[~repeated].drop_duplicates("index").sort_values("index")
+    reasons = faults["check"].where(
+        ~faults["check"].isin(["not_nullable", "field_uniqueness"]),
+        faults["column"]
+        + faults["check"].map(
+            {"not_nullable": " is missing", "field_uniqueness": " repeats an earlier row's"}
+        ),
+    )
+    rows = faults["index"].astype(int)
+    rejects = pd.DataFrame(
+        {
+            "source": path.name,
+            "record": rows.to_numpy() + 1,
+            "id": table.loc[rows, "id"].to_numpy(),
+            "reason": reasons.to_numpy(),
+        },
+        columns=REJECT_COLUMNS,
+    )
+    return table.drop(index=rows), rejects
+
+
+def find_photos(folder: Path) -> tuple[dict[str, Path], list[Path]]:
+    """Return the photo files by image id (the name before the ending), and those that clash.
+
+    Of several files with one id the first by name is taken. Hidden files are no photos.
+    """
+    if not folder.is_dir():
+        raise ClickException(f"{folder} does not exist: the photos belong there, <id>.jpg")
+    found: dict[str, Path] = {}
+    clashing = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.stem in found:
+            clashing.append(path)
+        else:
+            found[path.stem] = path
+    return found, clashing
+
+
+def match_images(
+    images: pd.DataFrame, photos: dict[str, Path], product_ids: pd.Series
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of Images.csv with a known product and a file, and rejects for the others.
+
+    A file that no row names is rejected too.
+    """
+    unknown = ~images["product_id"].isin(product_ids)
+    no_file = ~images["id"].isin(photos.keys())
+    reason = pd.Series("its product is not in Products.csv", index=images.index).where(
+        unknown, "no file in images/"
+    )
+    bad = unknown | no_file
+    rejected_rows = pd.DataFrame(
+        {
+            "source": "Images.csv",
+            "record": images.index[bad] + 1,
+            "id": images.loc[bad, "id"].to_numpy(),
+            "reason": reason[bad].to_numpy(),
+        }
+    )
+    unnamed = [path for stem, path in photos.items() if stem not in set(images["id"])]
+    return images[~bad], pd.concat(
+        [rejected_rows, reject_files(unnamed, ["no row in Images.csv"] * len(unnamed))]
+    )
+
+
+def reject_files(paths: list[Path], reasons: list[str]) -> pd.DataFrame:
+    """Rejects (REJECT_COLUMNS) for photo files, one reason each."""
+    return pd.DataFrame(
+        {
+            "source": [f"images/{path.name}" for path in paths],
+            "record": pd.NA,
+            "id": [path.stem for path in paths],
+            "reason": reasons,
+        },
+        columns=REJECT_COLUMNS,
+    )
