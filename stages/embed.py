@@ -33,7 +33,7 @@ def embed_photos(
     """Fill `out`, float32 (photos, width), with the features of every photo, in order."""
     resize = v2.Resize((photo_size, photo_size), antialias=True)
     dataset = PhotoDataset(photos, open_photo, np.arange(len(photos)), transform=resize)
-    model.eval()
+    model = model.for_inference()
     device = next(model.parameters()).device
     start = 0
     with torch.inference_mode(), tqdm(total=len(photos), unit="photo", disable=None) as bar:

@@ -48,7 +48,7 @@ def load_cnn(folder: Path, device: torch.device) -> tuple[Classifier, dict]:
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     model = Classifier(about["backbone"], "none", len(about["classes"]))
     model.load_state_dict(load_file(folder / "model.safetensors"))
-    return model.to(device).eval(), about
+    return model.to(device).for_inference(), about
 
 
 def read_photos(raw: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:

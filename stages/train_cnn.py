@@ -96,6 +96,7 @@ class Phase:
     evaluate: Callable[[], dict[str, float]]  # loss and accuracy on the validation products
     epochs: int
     lr: float
+    weight_decay: float
 
 
 def run_phase(
@@ -107,7 +108,6 @@ def run_phase(
     *,
     batch_size: int,
     momentum: float,
-    weight_decay: float,
     label_smoothing: float,
     seed: int,
 ) -> None:
@@ -122,7 +122,11 @@ def run_phase(
     steps = -(-examples // batch_size)
     device = next(phase.module.parameters()).device
     optimizer = torch.optim.SGD(
-        phase.module.parameters(), phase.lr, momentum, weight_decay=weight_decay, nesterov=True
+        phase.module.parameters(),
+        phase.lr,
+        momentum,
+        weight_decay=phase.weight_decay,
+        nesterov=True,
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, phase.lr, phase.epochs * steps, pct_start=WARM_UP, cycle_momentum=False
@@ -203,7 +207,7 @@ def augment(side: int) -> v2.Transform:
 
 def predict_logits(module: nn.Module, dataset: Dataset, batch_size: int) -> np.ndarray:
     """Return (n, classes) float32 logits for a whole dataset, in its order."""
-    module.eval()
+    module = module.for_inference() if isinstance(module, Classifier) else module.eval()
     device = next(module.parameters()).device
     order = list(range(len(dataset)))  # type: ignore[arg-type]
     with torch.inference_mode():
@@ -297,6 +301,7 @@ def main() -> None:
             ),
             params["epochs"],
             params["lr"],
+            params["weight_decay"],
         ),
         Phase(
             "finetune",
@@ -308,6 +313,7 @@ def main() -> None:
             ),
             params["finetune_epochs"],
             params["finetune_lr"],
+            params["finetune_weight_decay"],
         ),
     ]
 
@@ -350,7 +356,7 @@ def main() -> None:
             checkpoint,
             report,
             batch_size=batch_size,
-            **{key: params[key] for key in ("momentum", "weight_decay", "label_smoothing", "seed")},
+            **{key: params[key] for key in ("momentum", "label_smoothing", "seed")},
         )
     board.close()
 

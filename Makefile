@@ -1,0 +1,29 @@
+# Each target sets up .venv by itself; a second time that costs nothing.
+.PHONY: run test lint results tensorboard
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+PYTHON ?= python3.11
+
+run: .venv/.installed            ## the whole pipeline, then its metrics as a table
+	dvc repro
+	python stages/summarize.py
+
+test: .venv/.installed           ## the whole suite, on two processes
+	python -m pytest -n 2 --dist loadgroup
+
+lint: .venv/.installed           ## style and types
+	ruff format --check .
+	ruff check .
+	mypy
+
+results: .venv/.installed        ## the real marketplace; `dvc exp run -S dataset=sample` goes back
+	dvc pull data/marketplace/raw
+	dvc exp run -S dataset=marketplace
+	python stages/summarize.py --save results/marketplace
+
+tensorboard: .venv/.installed
+	tensorboard --logdir runs
+
+.venv/.installed: requirements.txt
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet -r requirements.txt
+	touch $@

@@ -1,0 +1,87 @@
+"""Print the metrics of the last run as a table: each score beside its baseline, count and seed.
+
+In:  metrics/*.json.
+Out: the table on standard output; with --save FOLDER also FOLDER/*.json (a copy of metrics/) and
+     the table in README.md, between its two markers.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+from tabulate import tabulate
+
+from shared.atomic import replace_when_done
+
+METRICS = Path("metrics")
+README = Path("README.md")
+MARKERS = ("<!-- results: begin -->", "<!-- results: end -->")
+
+HEADERS = ["on test products", "measure", "model", "baseline", "trivial", "n", "seed"]
+
+
+def rows(metrics: dict[str, dict[str, Any]]) -> list[list[Any]]:
+    """The table's rows (HEADERS) from the metrics by stage; a stage that has none is left out."""
+    table: list[list[Any]] = []
+    if cnn := metrics.get("train_cnn"):
+        forest = metrics.get("classify_rf", {})
+        photo, product = cnn["test"], cnn["test"]["per_product"]
+        for of, name, scores, baseline, trivial in (
+            ("photo", "accuracy", photo, forest.get("accuracy"), cnn["majority_accuracy"]),
+            ("photo", "macro_f1", photo, forest.get("macro_f1"), None),
+            ("product", "accuracy", product, None, None),
+        ):
+            title = f"category, per {of}"
+            table.append([title, name, scores[name], baseline, trivial, scores["n"], cnn["seed"]])
+    if price := metrics.get("regress"):
+        titled = {"price": price, "price, placeholders left out": price["without_placeholders"]}
+        for title, scores in titled.items():
+            for name in ("rmsle", "median_ae", "mae", "rmse", "within_25pct"):
+                columns = [scores[who][name] for who in ("model", "baseline", "constant")]
+                table.append([title, name, *columns, scores["model"]["n"], price["seed"]])
+    return table
+
+
+def render(metrics: dict[str, dict[str, Any]], style: str) -> str:
+    """The table as text, under a line that names the dataset, and says so if it is synthetic."""
+    dataset = metrics["clean"]["dataset"]
+    kind = " (synthetic data: these scores say nothing of a real marketplace)"
+    title = f"dataset: {dataset}{kind if dataset == 'sample' else ''}"
+    table = tabulate(rows(metrics), HEADERS, tablefmt=style, floatfmt=",.3f", missingval="–")
+    return f"{title}\n\n{table}"
+
+
+def insert(document: str, table: str) -> str:
+    """Put `table` between the markers of a Markdown document."""
+    begin, end = MARKERS
+    before, _, rest = document.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise click.ClickException(f"{README} has no {begin} … {end} to put the table between")
+    return f"{before}{begin}\n{table}\n{end}{after}"
+
+
+@click.command(help=__doc__)
+@click.option("--save", type=click.Path(path_type=Path), help="Folder for a copy of the metrics.")
+def main(save: Path | None) -> None:
+    paths = sorted(METRICS.glob("*.json"))
+    metrics = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+    if "clean" not in metrics:
+        raise click.ClickException(f"{METRICS}/ has no metrics: run `dvc repro` first")
+    click.echo(render(metrics, "simple"))
+    if save is not None:
+        with replace_when_done(save) as folder:
+            folder.mkdir()
+            for path in paths:
+                shutil.copy(path, folder)
+        document = insert(README.read_text(encoding="utf-8"), render(metrics, "github"))
+        with replace_when_done(README) as temporary:
+            temporary.write_text(document, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
