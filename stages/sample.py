@@ -714,10 +714,10 @@ def write_marketplace(folder: Path, products: int, seed: int) -> None:
     """Write a marketplace of `products` listings, at least 40, into `folder`, creating it.
 
     Files: Products.csv, Images.csv, images/, interactions.csv, README.txt. Same arguments, same
-    bytes. Raises ValueError for fewer than 40: the traps would not all find a place.
+    bytes. Raises ClickException for fewer than 40: the traps would not all find a place.
     """
     if products < 40:
-        raise ValueError(f"a sample needs at least 40 products, not {products}")
+        raise click.ClickException(f"sample.products is {products}; it must be at least 40")
     rng = np.random.Generator(np.random.PCG64(seed))
     listings = draw_products(rng, products)
     images = draw_images(rng, listings)
@@ -735,10 +735,10 @@ def write_marketplace(folder: Path, products: int, seed: int) -> None:
 
 @click.command(help=__doc__)
 def main() -> None:
-    """Draw the marketplace that params.yaml asks for."""
     params = load_params("sample")
     with replace_when_done(RAW) as folder:
         write_marketplace(folder, params["products"], params["seed"])
+    click.echo(f"{params['products']} synthetic products in {RAW}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click import ClickException
 from PIL import Image, UnidentifiedImageError
 
 import sample
@@ -236,7 +237,7 @@ def test_seeds_differ_and_the_smallest_sample_holds_every_trap() -> None:
 
 
 def test_too_small_a_sample_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="at least 40"):
+    with pytest.raises(ClickException, match="at least 40"):
         sample.write_marketplace(tmp_path / "raw", 39, SEED)
 
 
