@@ -21,6 +21,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from shared.atomic import replace_when_done, write_json
+from shared.inputs import require
 from shared.model_file import save_model
 from shared.params import load_params
 
@@ -52,6 +53,7 @@ def score_classes(labels: np.ndarray, predicted: np.ndarray, train_labels: np.nd
 @click.command(help=__doc__)
 def main() -> None:
     params = load_params("classify_rf")
+    require(LISTINGS)
     table = pq.read_table(LISTINGS, columns=["split", "category", "image_array"])
     table = table.filter(pc.is_valid(table["image_array"])).combine_chunks()
     split = table["split"].to_numpy()

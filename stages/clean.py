@@ -162,7 +162,7 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
             "read": len(table),
             "kept": len(products),
             "rejected": len(rejected_products),
-            "missing_values": {column: int(missing[column]) for column in rows.columns if column},
+            "missing_values": {column: int(count) for column, count in missing.items()},
             "placeholder_prices": int(products["price_is_placeholder"].sum()),
             "without_photo": int((~products["product_id"].isin(usable_images["product_id"])).sum()),
         },

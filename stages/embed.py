@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from shared.atomic import replace_when_done, write_json
 from shared.backbone import Classifier
+from shared.inputs import require
 from shared.params import load_params
 from shared.photo_dataset import PhotoDataset
 from shared.photo_store import PhotoStore, open_photo
@@ -48,6 +49,7 @@ def main() -> None:
     params, backbone, weights, seed = load_params(
         "embed", "train.backbone", "train.weights", "train.seed"
     )
+    require(PHOTOS)
     device = set_up_torch(seed)
     photos = PhotoStore(PHOTOS)
     model = Classifier(backbone, weights, classes=1).to(device)

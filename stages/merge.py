@@ -20,6 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 from shared.atomic import replace_when_done, write_json
+from shared.inputs import require
 from shared.params import load_params
 from shared.photo_store import PhotoStore
 
@@ -77,6 +78,11 @@ def split_products(
             f"merge: {group.nunique()} independent groups of products cannot fill "
             f"merge.folds={folds}: lower it in params.yaml, or add products"
         )
+    if category.value_counts().max() < folds:
+        raise click.ClickException(
+            f"merge: no category has as many products as merge.folds={folds}: lower it in "
+            "params.yaml, or add products"
+        )
     split = pd.Series("train", index=category.index, name="split")
     folding = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     for fold, (_, held_out) in enumerate(folding.split(category, category, group)):
@@ -132,6 +138,7 @@ def write_listings(listings: pd.DataFrame, photos: PhotoStore, path: Path) -> No
 @click.command(help=__doc__)
 def main() -> None:
     params = load_params("merge")
+    require(CLEAN / "products.parquet", CLEAN / "images.parquet", CLEAN / "photos")
     products = pd.read_parquet(CLEAN / "products.parquet")
     images = pd.read_parquet(CLEAN / "images.parquet")
     listings = join(products, images)

@@ -3,8 +3,8 @@
 In:  a folder with Products.csv and, where there are any, Images.csv and images/ (category and price
      may be empty or absent); models/cnn, models/price.
 Out: a .csv or .parquet file with a row per row of Products.csv: product_id, category, price in
-     pounds, and p_<class>, the probability of each class. Photos that cannot be used are listed
-     beside it, in <name>.rejects.csv.
+     pounds, and p_<class>, the probability of each class. Beside it, <name>.rejects.csv lists the
+     photos that cannot be used, and why.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 
 from shared.atomic import replace_when_done
 from shared.backbone import Classifier
+from shared.inputs import require
 from shared.listings import clean_products
 from shared.model_file import load_model
 from shared.params import load_params
@@ -43,8 +44,7 @@ BATCH = 64
 
 def load_cnn(folder: Path, device: torch.device) -> tuple[Classifier, dict]:
     """Return the trained network and what model.json says of it."""
-    if not (folder / "model.json").exists():
-        raise click.ClickException(f"{folder} is not there: run `dvc repro` or `dvc pull` first")
+    require(folder / "model.json", folder / "model.safetensors")
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     model = Classifier(about["backbone"], "none", len(about["classes"]))
     model.load_state_dict(load_file(folder / "model.safetensors"))
@@ -124,6 +124,8 @@ def main(raw: Path, out: Path) -> None:
 
     path = raw / "Products.csv"
     rows, _ = check_rows(read_table(path), products_schema(labelled=False), path)
+    if rows.empty:
+        raise click.ClickException(f"{path} has no rows")
     products = clean_products(rows, placeholder_above=np.inf)
     photos, rejects = read_photos(raw, products["product_id"])
     limits = load_params("clean")
@@ -158,8 +160,7 @@ def main(raw: Path, out: Path) -> None:
         photos.loc[~usable, "path"].tolist(), [a for a in answers if isinstance(a, str)]
     )
     rejects = pd.concat([rejects, unusable], ignore_index=True)
-    if len(rejects):
-        write_table(rejects, out.with_suffix(".rejects.csv"))
+    write_table(rejects, out.with_suffix(".rejects.csv"))
     without = int((~products["product_id"].isin(photos.loc[usable, "product_id"])).sum())
     click.echo(
         f"{len(table)} products in {out}, {without} of them without a usable photo; "

@@ -24,6 +24,7 @@ from sklearn.metrics import (
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from shared.atomic import replace_when_done, write_json
+from shared.inputs import require
 from shared.model_file import save_model
 from shared.params import load_params
 
@@ -105,6 +106,7 @@ def regress(products: pd.DataFrame, *, alpha: float, min_df: int):
 @click.command(help=__doc__)
 def main() -> None:
     params, split_seed = load_params("regress", "merge.seed")
+    require(LISTINGS)
     columns = ["product_id", "split", "price", "price_is_placeholder", *TEXT]
     products = pd.read_parquet(LISTINGS, columns=columns).drop_duplicates("product_id")
     model, predictions = regress(products, alpha=params["alpha"], min_df=params["min_df"])

@@ -33,6 +33,7 @@ from tqdm import tqdm
 
 from shared.atomic import replace_when_done, write_json
 from shared.backbone import Classifier
+from shared.inputs import require
 from shared.params import load_params
 from shared.photo_dataset import PhotoDataset
 from shared.photo_store import PhotoStore, open_photo
@@ -264,6 +265,9 @@ def run_key(*contents: Any) -> str:
 @click.command(help=__doc__)
 def main() -> None:
     params, photo_size = load_params("train", "embed.photo_size")
+    if params["epochs"] == params["finetune_epochs"] == 0:
+        raise click.ClickException("params.yaml: train.epochs and train.finetune_epochs are both 0")
+    require(LISTINGS, PHOTOS, FEATURES)
     device = set_up_torch(params["seed"])
     listings = pd.read_parquet(LISTINGS, columns=["photo_index", "product_id", "category", "split"])
     listings = listings.dropna(subset="photo_index")
@@ -354,6 +358,8 @@ def main() -> None:
 
     names = [phase.name for phase in phases]
     for phase in phases[names.index(progress.phase) :]:
+        if phase.epochs == 0:
+            continue
         if progress.phase != phase.name:
             progress.phase, resumed = phase.name, None
             progress.start_epoch(0)

@@ -19,12 +19,12 @@ BOILERPLATE = re.compile(
 # Personal data, replaced by a word rather than cut, so that its presence stays a signal.
 # phonenumbers (libphonenumber) found 227 of the real descriptions where this finds 311: it wants
 # word boundaries and conventional groups, and sellers write "Call07…" and "0 7 7 0 0 …".
-PHONE = re.compile(r"(?<![\d£])(?:\+\s?44|\(?0)(?:[\s().-]{0,3}\d){9,10}(?!\d)")
+PHONE = re.compile(r"(?<![\d£])(?:(?:\+|00)\s?44|\(?0)(?:[\s().-]{0,3}\d){9,10}(?!\d)")
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 POSTCODE = re.compile(r"(?<![A-Z])[A-Z]{1,2}\d[A-Z\d]?\s?\d[ABD-HJLNP-UW-Z]{2}(?![A-Z])")
 
-SEQUENCE = re.compile(r"123\d+|(\d)\1{4,}")  # 1234567, 12345, 1233333; 11111 and up
+SEQUENCE = re.compile(r"1234|12345\d*|123{3,}|(\d)\1{4,}")  # 1234567, 12345, 1233333; 11111 and up
 
 
 def clean_name(name: pd.Series) -> pd.Series:
@@ -53,12 +53,13 @@ def _squeeze(text: pd.Series) -> pd.Series:
 def parse_price(price: pd.Series) -> pd.Series:
     """Pounds as float; NaN where the text is missing or not an amount."""
     digits = price.astype("str").str.replace(r"[£,\s]", "", regex=True)
-    return pd.to_numeric(digits, errors="coerce").astype(float)
+    pounds = pd.to_numeric(digits, errors="coerce").astype(float)
+    return pounds.where(pounds.abs().lt(float("inf")))
 
 
 def is_placeholder(price: pd.Series, above: float) -> pd.Series:
     """True for prices nobody asks: 0, over `above` pounds, 12345…, or one digit five times."""
-    digits = price.fillna(-1).round().astype("int64").astype(str)
+    digits = price.map("{:.0f}".format).astype("str")
     return price.eq(0) | price.gt(above) | digits.str.fullmatch(SEQUENCE)
 
 
@@ -74,18 +75,18 @@ def clean_products(rows: pd.DataFrame, *, placeholder_above: float) -> pd.DataFr
     price = parse_price(rows.get("price", absent))
     location = rows["location"].fillna("")
     # "Wokingham, Berkshire" has both; "Swansea" is its own county.
-    town, _, county = zip(*location.str.partition(",").itertuples(index=False), strict=True)
-    levels = category.str.split(r"\s+/\s+", regex=True)
+    town = location.str.replace(r",.*", "", regex=True)
+    county = location.str.replace(r"^[^,]*,?", "", regex=True)
     return pd.DataFrame(
         {
             "product_id": rows["id"],
             "name": clean_name(rows["product_name"]),
             "description": clean_description(rows["product_description"]),
             "location": location,
-            "town": pd.Series(town, index=rows.index, dtype="str").str.strip(),
-            "county": pd.Series(county, index=rows.index, dtype="str").str.strip(),
-            "category": levels.str[0],
-            "category_levels": levels,
+            "town": town.str.strip(),
+            "county": county.str.strip(),
+            "category": category.str.replace(r"(?s)\s+/\s.*", "", regex=True),
+            "category_levels": category.str.split(r"\s+/\s+", regex=True),
             "price": price,
             "price_is_placeholder": is_placeholder(price, placeholder_above),
         }

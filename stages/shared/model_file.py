@@ -67,7 +67,10 @@ def load_model(path: Path) -> Any:
     """Load an estimator written by `save_model`; refuse a file that holds any other type."""
     if not path.exists():
         raise ClickException(f"{path} does not exist: run `dvc repro` or `dvc pull` first")
-    unknown = set(skops.io.get_untrusted_types(file=path)) - ALLOWED_TYPES
+    try:
+        unknown = set(skops.io.get_untrusted_types(file=path)) - ALLOWED_TYPES
+    except zipfile.BadZipFile:
+        raise ClickException(f"{path} is no skops file: run `dvc repro` or `dvc pull`") from None
     if unknown:
         raise ClickException(f"{path} holds types that no model here has: {sorted(unknown)}")
     return skops.io.load(path, trusted=sorted(ALLOWED_TYPES))

@@ -24,7 +24,9 @@ def load_params(*keys: str) -> Any:
             f"{PARAMS} is not in {Path.cwd()}: run from the project's folder"
         ) from None
     except yaml.YAMLError as error:
-        raise ClickException(f"{PARAMS} is not valid YAML: {error}") from None
+        raise ClickException(
+            f"{PARAMS} is not valid YAML: {' '.join(str(error).split())}"
+        ) from None
     values = tuple(_get(tree, key) for key in keys)
     return values[0] if len(values) == 1 else values
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from click import ClickException
 from PIL import Image
 
 PHOTOS_PER_PART = 4096
@@ -78,6 +79,8 @@ class PhotoStore(Sequence[bytes]):
 
     def _open(self) -> None:
         parts = sorted(self.folder.glob("part-*.arrow"))
+        if not parts:
+            raise ClickException(f"{self.folder} holds no packed photos: run `dvc repro` first")
         self._tables = [pa.ipc.open_file(pa.memory_map(str(part))).read_all() for part in parts]
         self._starts = np.cumsum([0, *(len(table) for table in self._tables)])
 

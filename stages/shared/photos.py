@@ -28,9 +28,11 @@ def decode_photo(source: Path | bytes, *, size: int, min_side: int, max_megapixe
     if not data:
         raise UnusablePhoto("empty file")
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=FORMATS) as photo:
-            # Our own cap, below, is the one that counts; Pillow's warning would only repeat it.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        # Our own cap, below, is the one that counts; Pillow's warning would only repeat it.
+        with (
+            warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
+            Image.open(io.BytesIO(data), formats=FORMATS) as photo,
+        ):
             width, height = photo.size
             if min(width, height) < min_side:
                 raise UnusablePhoto(f"a side under {min_side} pixels ({width}x{height})")

@@ -79,8 +79,14 @@ def read_table(path: Path) -> pd.DataFrame:
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         reason = " ".join(str(error).split())
         raise ClickException(f"{path} is not a UTF-8 CSV table: {reason}") from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for labels
+        raise ClickException(f"{path}: its rows have more fields than its header")
     table.columns = table.columns.str.strip()
-    return table.astype(str).where(table.notna()).apply(lambda column: column.str.strip())
+    # The index that pandas wrote, or Excel's empty columns.
+    table = table.loc[:, ~table.columns.str.match(r"^(Unnamed: \d+)?$")]
+    table = table.astype(str).where(table.notna()).apply(lambda column: column.str.strip())
+    # Only now is a last field empty that was the \r of a \r\n.
+    return table.where(table.ne("")).dropna(how="all", ignore_index=True)
 
 
 def check_rows(

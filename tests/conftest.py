@@ -1,0 +1,135 @@
+"""A tiny raw marketplace, a project around it, and that project with every stage run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from filelock import FileLock
+
+import sample
+
+REPO = Path(__file__).parent.parent
+PRODUCTS, SEED = 60, 1
+
+# Tests run side by side: one thread each is faster than threads that wait for one another.
+os.environ |= {
+    "DVC_NO_ANALYTICS": "1",
+    "LOADER_WORKERS": "0",
+    "OMP_NUM_THREADS": "1",
+    "TORCH_THREADS": "1",
+    "WORKERS": "1",
+}
+# `python` in dvc.yaml must be this one.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+# Small and fast; and fixed, where a test relies on a value that params.yaml is there to change.
+SMALL = {
+    "dataset": "sample",
+    "sample.products": PRODUCTS,
+    "sample.seed": SEED,
+    "clean.photo_size": 64,
+    "clean.array_size": 56,
+    "clean.min_side": 8,
+    "clean.max_megapixels": 50,
+    "merge.folds": 5,
+    "merge.val_folds": 1,
+    "merge.test_folds": 2,
+    "embed.photo_size": 64,
+    "classify_rf.n_estimators": 10,
+    "train.backbone": "efficientnet_lite0",
+    "train.weights": "pretrained",
+    "train.epochs": 3,
+    "train.finetune_epochs": 1,
+    "train.finetune_size": 64,
+    "train.batch_size": 16,
+}
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return once(name, build): the folder that `build` filled, once for all xdist workers.
+
+    It is shared: whoever changes it must copy it first.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def get(name: str, build: Callable[[Path], object]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(f"{folder}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                build(folder)
+                done.touch()
+        return folder
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def raw(once: Callable[..., Path]) -> Path:
+    """A raw folder: 60 products, their photos, every trap."""
+    return once("raw", lambda folder: sample.write_marketplace(folder, PRODUCTS, SEED))
+
+
+@pytest.fixture(scope="session")
+def make_project(raw: Path) -> Callable[..., Path]:
+    """Return make_project(folder, {"train.epochs": 4}): a small copy of the project in `folder`."""
+
+    def make(folder: Path, changes: dict[str, Any] | None = None) -> Path:
+        shutil.copytree(
+            REPO / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        shutil.copy(REPO / "dvc.yaml", folder)
+        params = yaml.safe_load((REPO / "params.yaml").read_text(encoding="utf-8"))
+        for key, value in {**SMALL, **(changes or {})}.items():
+            section, _, name = key.rpartition(".")
+            (params[section] if section else params)[name] = value
+        (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+        shutil.copytree(raw, folder / "data/sample/raw")
+        return folder
+
+    return make
+
+
+def _run_stage(
+    project: Path, stage: str, *args: str | Path, check: bool = True, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        [sys.executable, f"stages/{stage}.py", *map(str, args)],
+        cwd=project,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    if check:
+        assert result.returncode == 0, result.stderr
+    return result
+
+
+@pytest.fixture(scope="session")
+def run_stage() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return run_stage(project, "clean", *args, check=True, WORKERS="2"): a stage as a script."""
+    return _run_stage
+
+
+@pytest.fixture(scope="session")
+def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
+    """A project in which the stages up to train_cnn have run, as scripts. Only to be read."""
+
+    def build(folder: Path) -> None:
+        make_project(folder)
+        for stage in ("clean", "merge", "regress", "classify_rf", "embed", "train_cnn"):
+            _run_stage(folder, stage)
+
+    return once("ran", build)

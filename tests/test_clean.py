@@ -1,0 +1,262 @@
+"""Cleaning: whatever was in the raw folder is in an output or in rejects.csv, with a reason."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from click import ClickException
+from PIL import Image
+
+import clean
+import sample
+from shared.photo_store import PhotoStore, open_photo
+from shared.photos import decode_photo, to_array
+from shared.raw import read_table
+
+PARAMS = {
+    "photo_size": 32,
+    "array_size": 8,
+    "jpeg_quality": 95,
+    "min_side": 8,
+    "max_megapixels": 50,
+    "placeholder_above": 100_000,
+}
+REASONS = {
+    "one pixel": "a side under 8 pixels (1x1)",
+    "truncated": "damaged",
+    "empty": "empty file",
+    "text": "not one of JPEG, PNG",
+    "missing": "no file in images/",
+}
+
+
+@pytest.fixture(scope="module")
+def drawn(ran: Path) -> pd.DataFrame:
+    """The rows of Images.csv with what the sample put into each file, by id."""
+    params = yaml.safe_load((ran / "params.yaml").read_text(encoding="utf-8"))["sample"]
+    rng = np.random.Generator(np.random.PCG64(params["seed"]))
+    products = sample.draw_products(rng, params["products"])
+    images = sample.draw_images(rng, products).set_index("id")
+    return images[images["product_id"].isin(products["id"])]
+
+
+@pytest.fixture(scope="module")
+def images(ran: Path) -> pd.DataFrame:
+    return pd.read_parquet(ran / "data/clean/images.parquet")
+
+
+@pytest.fixture(scope="module")
+def rejects(ran: Path) -> pd.DataFrame:
+    return pd.read_csv(ran / "data/clean/rejects.csv", dtype=str)
+
+
+# --- The sample, cleaned as a script --------------------------------------------------------------
+def test_each_product_is_kept_or_rejected(ran: Path, rejects: pd.DataFrame) -> None:
+    table = read_table(ran / "data/sample/raw/Products.csv")
+    kept = pd.read_parquet(ran / "data/clean/products.parquet")["product_id"]
+    rejected = rejects.loc[rejects["source"] == "Products.csv", "id"]
+    assert sorted([*kept, *rejected]) == sorted(table["id"])
+
+
+def test_each_image_row_is_kept_or_rejected_once(
+    ran: Path, images: pd.DataFrame, rejects: pd.DataFrame
+) -> None:
+    rows = read_table(ran / "data/sample/raw/Images.csv")["id"]
+    no_row = rejects["reason"] == "no row in Images.csv"
+    of_images = rejects[rejects["source"].ne("Products.csv") & ~no_row]
+    assert sorted([*images["image_id"], *of_images["id"]]) == sorted(rows)
+
+
+def test_each_file_is_kept_or_rejected(
+    ran: Path, images: pd.DataFrame, rejects: pd.DataFrame
+) -> None:
+    files = {path.stem for path in (ran / "data/sample/raw/images").iterdir()}
+    assert files == (set(images["image_id"]) | set(rejects["id"])) & files
+    unlisted = rejects.loc[rejects["reason"] == "no row in Images.csv", "source"]
+    assert unlisted.str.fullmatch(r"images/[\w-]+\.jpg").all() and len(unlisted) == 5
+
+
+@pytest.mark.parametrize("content", ["missing", *sample.ODD_FILES])
+def test_odd_files_are_kept_or_rejected_for_what_they_are(
+    images: pd.DataFrame, rejects: pd.DataFrame, drawn: pd.DataFrame, content: str
+) -> None:
+    odd = drawn.index[drawn["content"] == content]
+    assert len(odd)
+    if content in REASONS:
+        reasons = rejects.set_index("id").loc[odd, "reason"]
+        assert reasons.str.startswith(REASONS[content]).all()
+        assert not images["image_id"].isin(odd).any()
+    else:
+        formats = images.set_index("image_id").loc[odd, "format"]
+        pngs, gifs = ("png", "palette", "alpha"), ("animated",)
+        expected = "PNG" if content in pngs else "GIF" if content in gifs else "JPEG"
+        assert formats.eq(expected).all()
+
+
+def test_copies_and_no_others_have_one_pixel_hash(
+    images: pd.DataFrame, drawn: pd.DataFrame
+) -> None:
+    original = images["image_id"].map(drawn["same_as"])
+    assert images.groupby(original)["pixel_hash"].nunique().eq(1).all()
+    assert images["pixel_hash"].nunique() == original.nunique() < len(images)
+
+
+def test_packed_photos_are_squares_in_the_tables_order(ran: Path, images: pd.DataFrame) -> None:
+    store = PhotoStore(ran / "data/clean/photos")
+    batches = list(store.batches())
+    ids = [image for batch in batches for image in batch["image_id"].to_pylist()]
+    assert ids == images["image_id"].tolist() == sorted(ids)
+    for index in range(0, len(ids), 7):
+        path = ran / f"data/sample/raw/images/{ids[index]}.jpg"
+        picture, size, _ = decode_photo(path, size=64, min_side=8, max_megapixels=50)
+        packed = open_photo(store[index]).astype(int)
+        assert packed.shape == (64, 64, 3)
+        assert np.abs(packed - np.asarray(picture)).mean() < 6
+        assert size == tuple(images.loc[index, ["width", "height"]])
+        array = batches[0]["image_array"].to_numpy_ndarray()[index]
+        np.testing.assert_array_equal(array, to_array(picture, 56))
+        squeezed = to_array(Image.fromarray(packed.astype(np.uint8)), 56)
+        assert np.abs(array.astype(int) - squeezed).mean() < 6
+
+
+def test_metrics_count_what_is_in_the_outputs(
+    ran: Path, images: pd.DataFrame, rejects: pd.DataFrame
+) -> None:
+    metrics = json.loads((ran / "metrics/clean.json").read_text(encoding="utf-8"))
+    products = pd.read_parquet(ran / "data/clean/products.parquet")
+    assert metrics["dataset"] == "sample"
+    counts = metrics["products"]
+    assert counts["read"] == counts["kept"] + counts["rejected"] == len(products)
+    assert not any(counts["missing_values"].values())
+    assert counts["placeholder_prices"] == products["price_is_placeholder"].sum() > 0
+    without = set(products["product_id"]) - set(images["product_id"])
+    assert counts["without_photo"] == len(without) > 0
+    assert metrics["photos"]["kept"] == len(images)
+    assert metrics["photos"]["files"] == len(list((ran / "data/sample/raw/images").iterdir()))
+    assert sum(metrics["rejected"].values()) == len(rejects)
+
+
+def test_tables_are_typed(ran: Path, images: pd.DataFrame) -> None:
+    products = pd.read_parquet(ran / "data/clean/products.parquet")
+    assert products["price"].dtype == float and products["price_is_placeholder"].dtype == bool
+    assert products["category"].nunique() == len(sample.CLASSES)
+    assert products["category_levels"].str.len().between(2, 4).all()
+    assert images["created"].dt.year.eq(2022).all()
+    assert not products["description"].str.contains("Posted by|\r|@example.com").any()
+
+
+def test_workers_do_not_change_a_byte(
+    ran: Path, make_project: Callable[..., Path], run_stage: Callable, tmp_path: Path
+) -> None:
+    project = make_project(tmp_path / "project")
+    for stage in ("clean", "merge"):
+        run_stage(project, stage, WORKERS="2")
+    for out in ("data/clean", "data/merged", "metrics"):
+        for path in sorted((project / out).rglob("*.*")):
+            assert path.read_bytes() == (ran / path.relative_to(project)).read_bytes(), path.name
+
+
+# --- A folder with a fault of every kind ----------------------------------------------------------
+@pytest.fixture
+def faulty(tmp_path: Path) -> Path:
+    """Nine products of which four are sound, nine image rows of which two are, and eight files."""
+    folder = tmp_path / "raw"
+    (folder / "images").mkdir(parents=True)
+    (folder / "Products.csv").write_text(
+        ",id,product_name,category,product_description,price,location\n"
+        "0,p0,Chair,Home,Oak,£10.00,Bath\n"
+        "1,p1,Lamp,Home,Blue,£20.00,Bath\n"
+        "2,p1,Lamp,Home,Again,£20.00,Bath\n"
+        "3,,Desk,Home,No id,£5.00,Bath\n"
+        "4,p4,Desk,,No category,£5.00,Bath\n"
+        "5,p5,Desk,Home,No price,,Bath\n"
+        "6,p6,Desk,Home,Odd price,swap,Bath\n"
+        "7,p7,,Home,,£7.00,\n"
+        "8,p8,Desk,Home,Dear,£999999.00,Bath\n"
+    )
+    (folder / "Images.csv").write_text(
+        ",id,product_id,image_ref,create_time\n"
+        "0,i0,p0,x,2022-02-26\n"
+        "1,i1,p1,x,not a date\n"
+        "2,i1,p0,x,2022-02-26\n"
+        "3,../i3,p0,x,2022-02-26\n"
+        "4,i4,p0,x,2022-02-26\n"
+        "5,i5,gone,x,2022-02-26\n"
+        "6,i6,p6,x,2022-02-26\n"
+        "7,i7,,x,2022-02-26\n"
+        "8,i8,p8,x,2022-02-26\n"
+    )
+    photo = Image.new("RGB", (40, 40), (200, 30, 30))
+    for name in ("i0.png", "i1.jpg", "i1.png", "i5.jpg", "i6.jpg", "i7.jpg", "other.jpg"):
+        photo.save(folder / "images" / name)
+    photo.save(folder / "i3.jpg")
+    (folder / "images/i8.jpg").write_bytes(b"")
+    return folder
+
+
+def test_each_fault_has_its_reason(faulty: Path, tmp_path: Path) -> None:
+    metrics = clean.clean(faulty, tmp_path / "out", params=PARAMS)
+    rejects = pd.read_csv(tmp_path / "out/rejects.csv", dtype=str, keep_default_na=False)
+    assert rejects.to_numpy().tolist() == [
+        ["Products.csv", "3", "p1", "id repeats an earlier row's"],
+        ["Products.csv", "4", "", "id is missing"],
+        ["Products.csv", "5", "p4", "category is missing"],
+        ["Products.csv", "6", "p5", "price is missing"],
+        ["Products.csv", "7", "p6", "price is not an amount in pounds"],
+        ["Images.csv", "3", "i1", "id repeats an earlier row's"],
+        ["Images.csv", "4", "../i3", "id is not a file name"],
+        ["Images.csv", "8", "i7", "product_id is missing"],
+        ["Images.csv", "5", "i4", "no file in images/"],
+        ["Images.csv", "6", "i5", "its product is not in Products.csv"],
+        ["Images.csv", "7", "i6", "its product is not in Products.csv"],
+        ["images/i7.jpg", "", "i7", "no row in Images.csv"],
+        ["images/other.jpg", "", "other", "no row in Images.csv"],
+        ["images/i1.png", "", "i1", "another file has this id"],
+        ["images/i8.jpg", "", "i8", "empty file"],
+    ]
+    products = pd.read_parquet(tmp_path / "out/products.parquet")
+    assert products["product_id"].tolist() == ["p0", "p1", "p7", "p8"]
+    assert products["price_is_placeholder"].tolist() == [False, False, False, True]
+    images = pd.read_parquet(tmp_path / "out/images.parquet")
+    assert images["image_id"].tolist() == ["i0", "i1"]
+    assert images["created"].isna().tolist() == [False, True]
+    assert metrics["products"]["missing_values"]["price"] == 1
+    assert metrics["products"]["without_photo"] == 2
+    assert metrics["photos"]["rows_without_file"] == 1
+
+
+def test_the_order_of_the_rows_does_not_change_the_photos(faulty: Path, tmp_path: Path) -> None:
+    clean.clean(faulty, tmp_path / "one", params=PARAMS)
+    for name in ("Products.csv", "Images.csv"):
+        header, *rows = (faulty / name).read_text().splitlines(keepends=True)
+        sound = [row for row in rows if row.split(",")[0] not in "23"]
+        (faulty / name).write_text(header + "".join(reversed(sound)))
+    clean.clean(faulty, tmp_path / "two", params=PARAMS)
+    for name in ("images.parquet", "photos/part-00000.arrow"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_products_without_any_usable_photo_are_kept(faulty: Path, tmp_path: Path) -> None:
+    for path in (faulty / "images").iterdir():
+        path.write_bytes(b"")
+    metrics = clean.clean(faulty, tmp_path / "out", params=PARAMS)
+    assert metrics["products"]["kept"] == metrics["products"]["without_photo"] == 4
+    assert len(pd.read_parquet(tmp_path / "out/images.parquet")) == 0
+    assert len(PhotoStore(tmp_path / "out/photos")) == 0
+
+
+@pytest.mark.parametrize("absent", ["Products.csv", "Images.csv", "images"])
+def test_an_absent_part_is_named(faulty: Path, tmp_path: Path, absent: str) -> None:
+    if (faulty / absent).is_dir():
+        shutil.rmtree(faulty / absent)
+    else:
+        (faulty / absent).unlink()
+    with pytest.raises(ClickException, match=absent):
+        clean.clean(faulty, tmp_path / "out", params=PARAMS)

@@ -1,0 +1,121 @@
+"""A model file: the same model back, the same bytes for the same model, no foreign types."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from click import ClickException
+from sklearn.linear_model import LogisticRegression
+
+import classify_rf
+import regress
+from shared import model_file
+from shared.model_file import load_model, save_model
+
+WORDS = pd.DataFrame(
+    {
+        "name": ["oak chair", "blue lamp", "oak desk", "red lamp"] * 5,
+        "description": ["in good condition", "as new", "well used", "as new"] * 5,
+        "location": ["Bath", "Leeds", "Bath", "York"] * 5,
+    }
+)
+PRICE = np.arange(20.0)
+
+
+def text_model():
+    return regress.log_price_model(alpha=1.0, min_df=1).fit(WORDS, PRICE)
+
+
+def forest():
+    arrays = np.random.default_rng(0).integers(256, size=(40, 3, 8, 8), dtype=np.uint8)
+    model = classify_rf.forest((3, 8, 8), n_estimators=5, min_samples_leaf=1, seed=0)
+    return model.fit(arrays, np.repeat(["chair", "lamp"], 20))
+
+
+def test_a_text_model_comes_back_equal(tmp_path: Path) -> None:
+    model = text_model()
+    save_model(model, tmp_path / "model.skops")
+    loaded = load_model(tmp_path / "model.skops")
+    np.testing.assert_array_equal(loaded.predict(WORDS), model.predict(WORDS))
+    assert np.ptp(model.predict(WORDS)) > 1
+
+
+def test_a_forest_comes_back_equal(tmp_path: Path) -> None:
+    model = forest()
+    save_model(model, tmp_path / "model.skops")
+    loaded = load_model(tmp_path / "model.skops")
+    arrays = np.random.default_rng(1).integers(256, size=(30, 3, 8, 8), dtype=np.uint8)
+    np.testing.assert_array_equal(loaded.predict_proba(arrays), model.predict_proba(arrays))
+    assert len(set(loaded.predict(arrays))) == 2
+
+
+def digests(folder: Path) -> list[str]:
+    folder.mkdir(exist_ok=True)
+    found = []
+    for model in (text_model(), forest()):
+        save_model(model, folder / "model.skops")
+        found.append(hashlib.sha256((folder / "model.skops").read_bytes()).hexdigest())
+    return found
+
+
+def test_equal_models_are_equal_bytes_in_any_process(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib, test_model_file\n"
+        "unused = [object() for _ in range(2000)]\n"  # moves addresses in memory
+        "print(*test_model_file.digests(pathlib.Path(sys.argv[1])))\n"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "other"],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
+            "PYTHONHASHSEED": "1",
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    here = digests(tmp_path / "here")
+    assert here == digests(tmp_path / "here"), "twice in one process"
+    assert other.stdout.split() == here
+
+
+class Foreign(LogisticRegression):
+    pass
+
+
+def test_a_foreign_type_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.skops"
+    skops.io.dump(Foreign().fit([[0], [1]], [0, 1]), path)
+    with pytest.raises(ClickException) as error:
+        load_model(path)
+    message = error.value.message
+    assert str(path) in message and "Foreign" in message and "\n" not in message
+
+
+def test_an_absent_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ClickException, match="does not exist: run `dvc repro`"):
+        load_model(tmp_path / "model.skops")
+
+
+def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "model.skops"
+    path.write_bytes(b"not a zip file")
+    with pytest.raises(ClickException, match=r"model\.skops"):
+        load_model(path)
+
+
+def test_no_more_types_are_allowed_than_are_used(tmp_path: Path) -> None:
+    used = set()
+    for model in (text_model(), forest()):
+        save_model(model, tmp_path / "model.skops")
+        used |= set(skops.io.get_untrusted_types(file=tmp_path / "model.skops"))
+    assert used == model_file.ALLOWED_TYPES

@@ -1,0 +1,323 @@
+"""The pipeline as a whole: what dvc.yaml declares is what the code reads, and DVC acts on it."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+REPO = Path(__file__).parent.parent
+SCRIPTS = sorted((REPO / "stages").glob("*.py"))
+SHARED = sorted((REPO / "stages/shared").glob("*.py"))
+DVC_YAML = yaml.safe_load((REPO / "dvc.yaml").read_text(encoding="utf-8"))
+STAGES: dict[str, dict[str, Any]] = DVC_YAML["stages"]
+
+
+# --- What dvc.yaml declares -----------------------------------------------------------------------
+def own_imports(script: Path) -> set[Path]:
+    """The files under stages/ that a script imports itself, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "a relative import"
+            module = node.module or ""
+            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    paths = {REPO / "stages" / (name.replace(".", "/") + ".py") for name in names}
+    return {path for path in paths if path.exists()}
+
+
+def all_imports(script: Path) -> set[Path]:
+    found: set[Path] = set()
+    ahead = {script}
+    while ahead:
+        path = ahead.pop()
+        found.add(path)
+        ahead |= own_imports(path) - found
+    return found
+
+
+def declared(stage: dict[str, Any], kind: str) -> set[str]:
+    """The paths or keys of a stage's deps, params, outs or metrics, without their options."""
+    entries = stage.get(kind, [])
+    return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
+
+
+def test_the_walk_finds_imports_of_every_form(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import clean\nfrom shared.raw import read_table\n"
+        "def main():\n    from shared import atomic\n    import numpy, shared.params\n"
+    )
+    found = {path.relative_to(REPO / "stages").as_posix() for path in own_imports(script)}
+    assert found == {"clean.py", "shared/raw.py", "shared/atomic.py", "shared/params.py"}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_code_deps_are_what_the_stage_imports(name: str) -> None:
+    stage = STAGES[name]
+    assert stage["cmd"] == f"python stages/{name}.py"
+    code = {dep for dep in declared(stage, "deps") if dep.endswith(".py")}
+    script = REPO / f"stages/{name}.py"
+    assert code == {path.relative_to(REPO).as_posix() for path in all_imports(script)}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_params_are_the_keys_that_the_stage_reads(name: str) -> None:
+    script = REPO / f"stages/{name}.py"
+    read: set[str] = set()
+    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load_params":
+            read |= {ast.literal_eval(key) for key in node.args}
+    assert read == declared(STAGES[name], "params")
+
+
+def test_every_param_belongs_to_a_stage() -> None:
+    params = yaml.safe_load((REPO / "params.yaml").read_text(encoding="utf-8"))
+    used = {key for stage in STAGES.values() for key in declared(stage, "params")}
+    assert set(params) == {key.split(".")[0] for key in used}
+    for key in used:
+        value = params
+        for part in key.split("."):
+            value = value[part]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_says_what_it_does(name: str) -> None:
+    assert len(STAGES[name]["desc"]) > 20
+    assert "persist" not in str(STAGES[name])
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_no_stage_imports_a_stage(script: Path) -> None:
+    assert not own_imports(script) & set(SCRIPTS)
+
+
+@pytest.mark.parametrize("module", SHARED, ids=lambda path: path.stem)
+def test_no_shared_module_imports_another(module: Path) -> None:
+    assert not own_imports(module)
+
+
+def test_plots_show_columns_that_the_stages_write(ran: Path) -> None:
+    outs = {out for stage in STAGES.values() for out in declared(stage, "outs")}
+    for plot in DVC_YAML["plots"]:
+        ((name, options),) = plot.items()
+        for path, columns in options["y"].items():
+            assert path in outs, name
+            wanted = [columns] if isinstance(columns, str) else columns
+            table = pd.read_csv(ran / path)
+            assert {options["x"], *wanted} <= set(table.columns), name
+            assert len(table) > 0
+
+
+# --- What is said when an input is wrong ----------------------------------------------------------
+def drop_column(raw: Path) -> None:
+    table = raw / "Products.csv"
+    table.write_bytes(table.read_bytes().replace(b",location\n", b",place\n", 1))
+
+
+def write_latin_1(raw: Path) -> None:
+    (raw / "Products.csv").write_bytes("id,name\n1,café\n".encode("latin-1"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "changes", "damage", "said"),
+    [
+        ("sample", {"sample.products": 39}, None, "39"),
+        ("clean", {"dataset": "absent"}, None, "data/absent/raw/Products.csv does not exist"),
+        ("clean", {}, drop_column, "Products.csv: no column 'location'"),
+        ("clean", {}, write_latin_1, "Products.csv is not a UTF-8 CSV table"),
+        ("merge", {"merge.val_folds": 0}, None, "merge.val_folds"),
+        ("embed", {"train.backbone": "resnet18"}, None, "train.backbone is 'resnet18'"),
+        ("train_cnn", {"train.epochs": 0, "train.finetune_epochs": 0}, None, "epochs"),
+    ],
+)
+def test_a_fault_is_one_line_and_leaves_nothing(
+    ran: Path,
+    make_project: Callable[..., Path],
+    run_stage: Callable,
+    tmp_path: Path,
+    stage: str,
+    changes: dict[str, Any],
+    damage: Callable[[Path], None] | None,
+    said: str,
+) -> None:
+    project = make_project(tmp_path / "project", changes)
+    if damage is not None:
+        damage(project / "data/sample/raw")
+    outs = {project / out for kind in ("outs", "metrics") for out in declared(STAGES[stage], kind)}
+    needed = {project / dep for dep in declared(STAGES[stage], "deps") if "$" not in dep}
+    for path in needed:
+        if not path.exists():  # a former stage's output
+            path.parent.mkdir(parents=True, exist_ok=True)
+            source = ran / path.relative_to(project)
+            shutil.copytree(source, path) if source.is_dir() else shutil.copy(source, path)
+    before = {path for path in project.rglob("*") if "__pycache__" not in path.parts}
+    result = run_stage(project, stage, check=False)
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("Error: ") and said in lines[0]
+    after = {path for path in project.rglob("*") if "__pycache__" not in path.parts}
+    assert not {path for path in after - before if path in outs or ".partial" in path.name}
+
+
+# --- What DVC does --------------------------------------------------------------------------------
+def run(folder: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "DVC_SITE_CACHE_DIR": str(folder.parent / "site-cache")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+    assert not check or result.returncode == 0, result.stdout
+    return result
+
+
+def ran_stages(output: str) -> list[str]:
+    return [
+        line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")
+    ]
+
+
+def init(repo: Path) -> None:
+    """Make `repo` a git and DVC repository with this one's settings; its remote lies beside it."""
+    repo.mkdir(parents=True, exist_ok=True)
+    for name in (".gitignore", ".dvcignore"):
+        shutil.copy(REPO / name, repo)
+    run(repo, "git", "init", "-q")
+    for key, value in {"user.name": "A", "user.email": "a@example.com"}.items():
+        run(repo, "git", "config", key, value)
+    run(repo, "dvc", "init", "-q")
+    shutil.copy(REPO / ".dvc/config", repo / ".dvc/config")
+
+
+def commit(repo: Path) -> None:
+    run(repo, "git", "add", ".")
+    run(repo, "git", "commit", "-qm", "state")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def forget_everything(repo: Path) -> None:
+    """Remove the cache and all that is not in git."""
+    shutil.rmtree(repo / ".dvc/cache")
+    for folder in ("data", "models", "plots"):
+        shutil.rmtree(repo / folder, ignore_errors=True)
+    run(repo, "git", "checkout", "-q", ".")
+
+
+@pytest.fixture(scope="session")
+def reproduced(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
+    """A folder with a repository in repo/ that `dvc repro` has run in. Only to be copied."""
+
+    def build(folder: Path) -> None:
+        repo = make_project(folder / "repo")
+        shutil.rmtree(repo / "data")
+        init(repo)
+        commit(repo)
+        (folder / "output.txt").write_text(run(repo, "dvc", "repro").stdout, encoding="utf-8")
+
+    return once("reproduced", build)
+
+
+@pytest.fixture
+def repo(reproduced: Path, tmp_path: Path) -> Path:
+    shutil.copytree(reproduced / "repo", tmp_path / "repo")
+    return tmp_path / "repo"
+
+
+def test_repro_runs_every_stage_once(reproduced: Path, repo: Path) -> None:
+    assert ran_stages((reproduced / "output.txt").read_text(encoding="utf-8")) == list(STAGES)
+    for name, stage in STAGES.items():
+        for out in declared(stage, "outs") | declared(stage, "metrics"):
+            assert (repo / out).exists(), f"{name}: {out}"
+    untracked = run(repo, "git", "status", "--short").stdout.split()
+    assert untracked == ["??", "dvc.lock", "??", "metrics/"], "outs and runs are ignored by git"
+    again = run(repo, "dvc", "repro").stdout
+    assert not ran_stages(again)
+    assert "Data and pipelines are up to date." in again
+
+
+def test_another_epoch_runs_the_training_alone(repo: Path) -> None:
+    commit(repo)
+    output = run(repo, "dvc", "exp", "run", "-S", "train.epochs=4").stdout
+    assert ran_stages(output) == ["train_cnn"]
+    assert pd.read_csv(repo / "plots/train_cnn.csv")["phase"].tolist() == ["head"] * 4 + [
+        "finetune"
+    ]
+    changed = run(repo, "git", "status", "--short").stdout.split("\n")
+    assert [line.split()[-1] for line in changed if line] == [
+        "dvc.lock",
+        "metrics/train_cnn.json",
+        "params.yaml",
+    ]
+
+
+def test_stages_run_again_elsewhere_give_the_same_bytes(
+    reproduced: Path, ran: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "elsewhere" / "repo"
+    shutil.copytree(ran, other, ignore=shutil.ignore_patterns("__pycache__", "runs"))
+    init(other)
+    run(other, "dvc", "commit", "--force")
+    expected = (reproduced / "repo/dvc.lock").read_text(encoding="utf-8")
+    assert (other / "dvc.lock").read_text(encoding="utf-8") == expected
+    assert contents(other / "metrics") == contents(reproduced / "repo/metrics")
+
+
+def test_outputs_come_back_from_the_remote_instead_of_a_run(repo: Path) -> None:
+    before = {folder: contents(repo / folder) for folder in ("data", "models", "plots")}
+    commit(repo)
+    run(repo, "dvc", "push")
+    forget_everything(repo)
+    assert not ran_stages(run(repo, "dvc", "repro", "--pull").stdout)
+    for folder, content in before.items():
+        assert contents(repo / folder) == content, folder
+
+
+@pytest.fixture
+def with_remote(raw: Path, tmp_path: Path) -> Path:
+    """A repository without its raw folder, which is in the remote."""
+    repo = tmp_path / "repo"
+    init(repo)
+    shutil.copytree(raw, repo / "data/mine/raw", ignore=shutil.ignore_patterns("*[2-9a-f].jpg"))
+    run(repo, "dvc", "add", "data/mine/raw")
+    run(repo, "git", "add", "-f", "data/mine/raw.dvc")
+    commit(repo)
+    run(repo, "dvc", "push")
+    forget_everything(repo)
+    assert not (repo / "data/mine/raw").exists()
+    return repo
+
+
+def test_the_raw_folder_comes_back_from_the_remote(with_remote: Path, raw: Path) -> None:
+    run(with_remote, "dvc", "pull")
+    pulled = contents(with_remote / "data/mine/raw")
+    expected = contents(raw)
+    assert {"Products.csv", "Images.csv"} < set(pulled)
+    assert pulled == {name: expected[name] for name in pulled}
+
+
+def test_a_tampered_object_is_refused(with_remote: Path, raw: Path) -> None:
+    objects = with_remote.parent / "shared/remote/files/md5"
+    genuine = (raw / "Products.csv").read_bytes()
+    (stored,) = (path for path in objects.glob("*/*") if path.read_bytes() == genuine)
+    stored.chmod(0o644)
+    stored.write_bytes(genuine.replace(b"\xc2\xa3", b"\xc2\xa39"))
+    assert run(with_remote, "dvc", "pull", check=False).returncode != 0
+    assert not (with_remote / "data/mine/raw/Products.csv").exists()

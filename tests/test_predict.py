@@ -1,0 +1,232 @@
+"""Predictions for new listings: a row each, in order, whatever is missing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+import predict
+from shared.raw import read_table
+
+
+@pytest.fixture(scope="module")
+def about(ran: Path) -> dict:
+    return json.loads((ran / "models/cnn/model.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def few(ran: Path, tmp_path: Path) -> Path:
+    """A raw folder of eight of the sample's products, one of them without a photo."""
+    source, folder = ran / "data/sample/raw", tmp_path / "few"
+    (folder / "images").mkdir(parents=True)
+    images = pd.read_parquet(ran / "data/clean/images.parquet")
+    products = read_table(source / "Products.csv")
+    bare = ~products["id"].isin(read_table(source / "Images.csv")["product_id"])
+    products = pd.concat([products[bare].head(1), products[~bare].head(7)])
+    images = images[images["product_id"].isin(products["id"])]
+    products.to_csv(folder / "Products.csv", index=False)
+    columns = {"image_id": "id"}
+    images[["image_id", "product_id"]].rename(columns=columns).to_csv(
+        folder / "Images.csv", index=False
+    )
+    for image_id in images["image_id"]:
+        shutil.copy(source / f"images/{image_id}.jpg", folder / "images")
+    return folder
+
+
+@pytest.fixture
+def run(ran: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    monkeypatch.chdir(ran)
+
+    def invoke(raw: Path, out: Path) -> Result:
+        return CliRunner().invoke(predict.main, ["--raw", str(raw), "--out", str(out)])
+
+    return invoke
+
+
+@pytest.fixture
+def table(run: Callable[..., Result], tmp_path: Path) -> Callable[[Path], pd.DataFrame]:
+    """Return table(raw): what is predicted for a raw folder."""
+
+    def read(raw: Path) -> pd.DataFrame:
+        result = run(raw, tmp_path / "out.csv")
+        assert result.exit_code == 0, result.exception or result.output
+        return pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
+
+    return read
+
+
+def edit(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    change(read_table(path)).to_csv(path, index=False)
+
+
+def probabilities(table: pd.DataFrame, about: dict) -> pd.DataFrame:
+    return table[[f"p_{name}" for name in about["classes"]]]
+
+
+def assert_whole(table: pd.DataFrame, about: dict) -> None:
+    p = [f"p_{name}" for name in about["classes"]]
+    assert list(table.columns[:3]) == ["product_id", "category", "price"]
+    assert set(p) <= set(table.columns) and len(p) == 13
+    np.testing.assert_allclose(table[p].sum(axis=1), 1, rtol=1e-5)
+    assert (table[p].to_numpy() >= 0).all()
+    assert ("p_" + table["category"]).tolist() == table[p].idxmax(axis=1).tolist()
+    assert np.isfinite(table["price"]).all() and (table["price"] >= 0).all()
+
+
+def test_a_row_for_every_product_in_order(
+    ran: Path, run_stage: Callable, about: dict, tmp_path: Path
+) -> None:
+    raw, out = ran / "data/sample/raw", tmp_path / "new/predictions.csv"
+    result = run_stage(ran, "predict", "--raw", raw, "--out", out)
+    table = pd.read_csv(out)
+    assert_whole(table, about)
+    assert table["product_id"].tolist() == read_table(raw / "Products.csv")["id"].tolist()
+    assert f"60 products in {out}" in result.stdout
+    # What cannot be used is listed, as `clean` does.
+    rejects = pd.read_csv(out.with_name("predictions.rejects.csv"), dtype=str)
+    cleaned = pd.read_csv(ran / "data/clean/rejects.csv", dtype=str)
+    pd.testing.assert_frame_equal(rejects, cleaned)
+    assert sorted(path.name for path in out.parent.iterdir()) == [
+        "predictions.csv",
+        "predictions.rejects.csv",
+    ]
+
+
+def test_parquet_holds_the_same(run: Callable[..., Result], few: Path, tmp_path: Path) -> None:
+    for name in ("out.csv", "out.parquet"):
+        assert run(few, tmp_path / name).exit_code == 0
+    csv, parquet = pd.read_csv(tmp_path / "out.csv"), pd.read_parquet(tmp_path / "out.parquet")
+    pd.testing.assert_frame_equal(csv, parquet, check_dtype=False)
+    assert pd.read_csv(tmp_path / "out.rejects.csv").empty, "there was nothing to reject"
+
+
+def test_photos_matter_and_their_order_does_not(table: Callable, few: Path, about: dict) -> None:
+    usual = table(few)
+    assert_whole(usual, about)
+    seen = probabilities(usual, about).round(6).drop_duplicates()
+    assert len(seen) == len(usual)
+    for name in ("Products.csv", "Images.csv"):
+        edit(few / name, lambda rows: rows.iloc[::-1])
+    turned = table(few)
+    assert turned["product_id"].tolist() == usual["product_id"].tolist()[::-1]
+    pd.testing.assert_frame_equal(
+        turned.iloc[::-1].reset_index(drop=True), usual, rtol=1e-3, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("absent", ["Images.csv", "images"])
+def test_without_photos_the_classes_shares_answer(
+    table: Callable, few: Path, about: dict, absent: str
+) -> None:
+    path = few / absent
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    predicted = table(few)
+    assert_whole(predicted, about)
+    for _, row in probabilities(predicted, about).iterrows():
+        np.testing.assert_allclose(row, about["class_shares"], rtol=1e-6)
+    assert predicted["price"].nunique() > 1
+
+
+def test_labels_are_not_looked_at(table: Callable, few: Path) -> None:
+    usual = table(few)
+    edit(few / "Products.csv", lambda rows: rows.assign(category="", price="ask me"))
+    pd.testing.assert_frame_equal(table(few), usual)
+    edit(few / "Products.csv", lambda rows: rows.drop(columns=["category", "price"]))
+    pd.testing.assert_frame_equal(table(few), usual)
+
+
+@pytest.mark.parametrize("price", ["inf", "1e400", "99999999999999999999", "-3", ""])
+def test_odd_prices_do_no_harm(table: Callable, few: Path, about: dict, price: str) -> None:
+    edit(few / "Products.csv", lambda rows: rows.assign(price=price))
+    assert_whole(table(few), about)
+
+
+@pytest.mark.parametrize("column", ["product_name", "product_description", "location"])
+def test_an_empty_field_is_no_obstacle(
+    table: Callable, few: Path, about: dict, column: str
+) -> None:
+    edit(few / "Products.csv", lambda rows: rows.assign(**{column: ""}))
+    predicted = table(few)
+    assert_whole(predicted, about)
+    assert len(predicted) == 8
+
+
+def test_an_empty_listing_has_a_price(table: Callable, few: Path, about: dict) -> None:
+    texts = ["product_name", "product_description", "location"]
+    edit(few / "Products.csv", lambda rows: rows.assign(**dict.fromkeys(texts, "")))
+    assert_whole(table(few), about)
+
+
+def test_repeated_and_absent_ids_have_their_rows(table: Callable, few: Path, about: dict) -> None:
+    edit(few / "Products.csv", lambda rows: rows.assign(id=[*rows["id"][:6], rows["id"][5], ""]))
+    predicted = table(few)
+    assert_whole(predicted, about)
+    assert len(predicted) == 8
+    p = probabilities(predicted, about).to_numpy()
+    np.testing.assert_array_equal(p[5], p[6])
+    np.testing.assert_allclose(p[7], about["class_shares"], rtol=1e-6)
+
+
+def test_no_products_are_no_rows_or_one_line(
+    run: Callable[..., Result], few: Path, tmp_path: Path
+) -> None:
+    edit(few / "Products.csv", lambda rows: rows.iloc[:0])
+    result = run(few, tmp_path / "out.csv")
+    if result.exit_code == 0:
+        assert len(pd.read_csv(tmp_path / "out.csv")) == 0
+    else:
+        assert isinstance(result.exception, SystemExit), result.exception
+
+
+def test_only_unusable_photos(table: Callable, few: Path, about: dict, tmp_path: Path) -> None:
+    for path in (few / "images").iterdir():
+        path.write_bytes(b"<html>")
+    predicted = table(few)
+    assert_whole(predicted, about)
+    assert probabilities(predicted, about).drop_duplicates().shape[0] == 1
+    rejects = pd.read_csv(tmp_path / "out.rejects.csv")
+    assert set(rejects["id"]) == {path.stem for path in (few / "images").iterdir()}
+    assert rejects["reason"].str.startswith("not one of JPEG").all()
+
+
+@pytest.mark.parametrize("name", ["out.xlsx", "out", "out.csv.gz"])
+def test_another_ending_writes_nothing(
+    run: Callable[..., Result], few: Path, tmp_path: Path, name: str
+) -> None:
+    result = run(few, tmp_path / "new" / name)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        f"Error: --out {tmp_path / 'new' / name}: its name must end in .csv or .parquet"
+    ]
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("absent", ["models/cnn", "models/price"])
+def test_absent_models_are_named(
+    ran: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absent: str
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(ran / "models", project / "models")
+    shutil.copy(ran / "params.yaml", project)
+    shutil.rmtree(project / absent)
+    monkeypatch.chdir(project)
+    out = tmp_path / "out.csv"
+    result = CliRunner().invoke(predict.main, ["--raw", str(few), "--out", str(out)])
+    assert result.exit_code == 1 and not out.exists()
+    assert len(result.stderr.splitlines()) == 1 and absent in result.stderr
+
+
+def test_a_products_photos_are_averaged() -> None:
+    products = pd.DataFrame({"product_id": ["b", "a", "none", "b"]})
+    photos = pd.DataFrame({"product_id": ["a", "b", "a"]})
+    p = np.array([[1.0, 0.0], [0.5, 0.5], [0.5, 0.5]])
+    found = predict.product_probabilities(products, photos, p, np.array([0.25, 0.75]))
+    np.testing.assert_array_equal(found, [[0.5, 0.5], [0.75, 0.25], [0.25, 0.75], [0.5, 0.5]])

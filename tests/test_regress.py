@@ -1,0 +1,141 @@
+"""Price: an honest baseline, robust scores, and a model that beats guessing."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LinearRegression
+
+import regress
+import sample
+from shared.listings import clean_products
+from shared.model_file import load_model
+
+SCORES = {"rmse", "mae", "median_ae", "rmsle", "within_25pct", "n"}
+
+
+@pytest.fixture(scope="module")
+def products() -> pd.DataFrame:
+    """Six hundred sample listings without photos, a quarter of them for testing."""
+    drawn = sample.draw_products(np.random.Generator(np.random.PCG64(3)), 600)
+    table = clean_products(drawn.reset_index(drop=True), placeholder_above=100_000)
+    table["split"] = np.where(np.arange(600) % 4 == 0, "test", "train")
+    return table
+
+
+@pytest.fixture(scope="module")
+def predictions(products: pd.DataFrame) -> dict[str, np.ndarray]:
+    return regress.regress(products, alpha=1.0, min_df=2)[1]
+
+
+def test_scores_are_what_they_are_by_hand() -> None:
+    price, predicted = np.array([100.0, 200.0, 0.0]), np.array([110.0, 150.0, -5.0])
+    logs = [math.log(111 / 101), math.log(151 / 201), 0]  # -5 counts as 0
+    assert regress.score_prices(price, predicted) == pytest.approx(
+        {
+            "rmse": math.sqrt((10**2 + 50**2 + 5**2) / 3),
+            "mae": 65 / 3,
+            "median_ae": 10,
+            "rmsle": math.sqrt(sum(log**2 for log in logs) / 3),
+            "within_25pct": 2 / 3,
+            "n": 3,
+        }
+    )
+
+
+def test_the_baseline_is_a_tfidf_per_column_and_a_linear_regression() -> None:
+    features, linear = (step for _, step in regress.baseline().steps)
+    assert isinstance(features, ColumnTransformer) and isinstance(linear, LinearRegression)
+    assert [column for *_, column in features.transformers] == ["name", "description", "location"]
+    for _, vectorizer, _ in features.transformers:
+        assert isinstance(vectorizer, TfidfVectorizer)
+        assert vectorizer.get_params() == TfidfVectorizer().get_params()
+
+
+def test_the_model_beats_the_constants_and_the_baseline(
+    products: pd.DataFrame, predictions: dict[str, np.ndarray]
+) -> None:
+    test = products[products["split"] == "test"]
+    for rows in (test["price"] >= 0, ~test["price_is_placeholder"]):
+        rmsle = {
+            name: regress.score_prices(test.loc[rows, "price"].to_numpy(), of[rows])["rmsle"]
+            for name, of in predictions.items()
+        }
+        assert set(rmsle) == {"constant", "constant_mean", "baseline", "model"}
+        assert rmsle.pop("model") < 0.9 * min(rmsle.values())
+
+
+def test_nothing_is_learned_from_test_products(
+    products: pd.DataFrame, predictions: dict[str, np.ndarray]
+) -> None:
+    other = products.copy()
+    test = np.flatnonzero(other["split"] == "test")
+    changed = test[1::2]
+    other.loc[changed, regress.TEXT] = "zzzunheard of wordszzz"
+    other.loc[test, "price"] = 10.0**9
+    _, again = regress.regress(other, alpha=1.0, min_df=2)
+    for name, of in predictions.items():
+        np.testing.assert_allclose(again[name][::2], of[::2], rtol=1e-6, err_msg=name)
+
+
+def test_the_model_learns_from_no_placeholder(
+    products: pd.DataFrame, predictions: dict[str, np.ndarray]
+) -> None:
+    flagged = products["price_is_placeholder"] & (products["split"] == "train")
+    assert flagged.any()
+    other = products.assign(price=products["price"].where(~flagged, 10.0**9))
+    _, again = regress.regress(other, alpha=1.0, min_df=2)
+    np.testing.assert_array_equal(again["model"], predictions["model"])
+    assert not np.allclose(again["constant_mean"], predictions["constant_mean"])
+
+
+def test_any_text_has_a_finite_price(products: pd.DataFrame) -> None:
+    model, _ = regress.regress(products, alpha=1.0, min_df=2)
+    odd = ["", "zzz", "🔥" * 50, "brand new " * 5000, "a\nb", "£" * 9]
+    predicted = model.predict(pd.DataFrame({column: odd for column in regress.TEXT}))
+    assert np.isfinite(predicted).all()
+    assert np.abs(predicted).max() < 1e6
+
+
+# --- The sample, as a script ----------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def metrics(ran: Path) -> dict:
+    return json.loads((ran / "metrics/regress.json").read_text(encoding="utf-8"))
+
+
+def test_metrics_stand_beside_their_baselines(metrics: dict) -> None:
+    estimators = {"constant", "constant_mean", "baseline", "model"}
+    assert set(metrics) == estimators | {"without_placeholders", "placeholders", "n", "seed"}
+    assert set(metrics["without_placeholders"]) == estimators
+    for name in estimators:
+        assert set(metrics[name]) == set(metrics["without_placeholders"][name]) == SCORES
+        assert metrics[name]["n"] == metrics["n"]
+        meant = metrics["without_placeholders"][name]["n"]
+        assert meant == metrics["n"] - metrics["placeholders"]
+
+
+def test_every_test_product_is_judged(ran: Path, metrics: dict) -> None:
+    listings = pd.read_parquet(
+        ran / "data/merged/listings.parquet", columns=["product_id", "split"]
+    )
+    listings = listings.drop_duplicates("product_id")
+    plot = pd.read_csv(ran / "plots/regress.csv")
+    assert len(plot) == metrics["n"] == (listings["split"] == "test").sum()
+    scores = regress.score_prices(plot["price"].to_numpy(), plot["predicted"].to_numpy())
+    assert scores == pytest.approx(metrics["model"], abs=0.01)
+
+
+def test_the_saved_model_is_the_judged_one(ran: Path) -> None:
+    columns = ["product_id", "split", *regress.TEXT]
+    listings = pd.read_parquet(ran / "data/merged/listings.parquet", columns=columns)
+    test = listings.drop_duplicates("product_id").query("split == 'test'")
+    predicted = load_model(ran / "models/price/model.skops").predict(test)
+    plot = pd.read_csv(ran / "plots/regress.csv")
+    np.testing.assert_allclose(predicted, plot["predicted"], atol=0.006)

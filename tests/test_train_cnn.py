@@ -1,0 +1,354 @@
+"""Training: it learns, it draws the same whatever the workers, and it survives being killed."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
+from torch.utils.data import Dataset, TensorDataset
+
+import train_cnn
+from shared.backbone import Classifier
+from shared.photo_dataset import PhotoDataset
+from train_cnn import Checkpoint, Phase, Progress, load_batches, run_phase
+
+OUTS = [
+    "metrics/train_cnn.json",
+    "models/cnn/model.json",
+    "models/cnn/model.safetensors",
+    "plots/train_cnn.csv",
+    "plots/train_cnn_confusion.csv",
+]
+
+
+# --- One phase ------------------------------------------------------------------------------------
+def separable(n: int = 240) -> TensorDataset:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(n) % 3
+    noise = torch.randn(n, 8, generator=generator)
+    return TensorDataset(4 * nn.functional.one_hot(labels, 8) + noise, labels)
+
+
+def train_linear(
+    checkpoint: Checkpoint | None = None, epochs: int = 5, seed: int = 0, micro_batch: int = 16
+):
+    """Train a layer, from the checkpoint if it holds one; return (layer, history)."""
+    torch.manual_seed(0)
+    model, data = nn.Linear(8, 3), separable()
+    phase = Phase(
+        name="head",
+        module=model,
+        dataset=lambda epoch: data,
+        evaluate=lambda: train_cnn.score_logits(
+            train_cnn.predict_logits(model, data, 50), data.tensors[1].numpy()
+        ),
+        epochs=epochs,
+        lr=0.1,
+        weight_decay=1e-4,
+        micro_batch=micro_batch,
+    )
+    checkpoint = checkpoint or Checkpoint(Path("none.pt"), math.inf)
+    resumed = checkpoint.load()
+    progress = Progress(**resumed["progress"]) if resumed else Progress()
+    reported = list(progress.history)
+    run_phase(
+        phase,
+        progress,
+        resumed,
+        checkpoint,
+        reported.append,
+        batch_size=16,
+        momentum=0.9,
+        label_smoothing=0.0,
+        seed=seed,
+    )
+    assert reported == progress.history
+    return model, progress.history
+
+
+def test_a_phase_learns_what_is_separable() -> None:
+    model, history = train_linear()
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5]
+    assert history[-1]["val_accuracy"] > 0.95 and history[-1]["train_accuracy"] > 0.95
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+    inputs, labels = separable().tensors
+    accuracy = (model(inputs).argmax(1) == labels).float().mean().item()
+    assert history[-1]["val_accuracy"] == pytest.approx(accuracy)
+
+
+def test_the_seed_fixes_every_weight() -> None:
+    weights = [train_linear(epochs=2, seed=seed)[0].state_dict()["weight"] for seed in (0, 0, 1)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize("micro_batch", [5, 1, 100])
+def test_the_parts_of_a_batch_add_up(micro_batch: int) -> None:
+    whole, expected = train_linear()
+    parts, history = train_linear(micro_batch=micro_batch)
+    torch.testing.assert_close(parts.state_dict(), whole.state_dict(), rtol=1e-4, atol=1e-5)
+    for figure in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
+        assert [row[figure] for row in history] == pytest.approx([row[figure] for row in expected])
+
+
+class Mortal(Checkpoint):
+    """Saves after every step and dies after `steps` of them."""
+
+    def __init__(self, path: Path, steps: float) -> None:
+        super().__init__(path, 0)
+        self.steps = steps
+
+    def save(self, progress: Progress, **state: object) -> None:
+        super().save(progress, **state)
+        self.steps -= 1
+        if self.steps == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("steps", [1, 14, 15, 16, 44, 75])
+def test_a_phase_cut_short_anywhere_ends_the_same(tmp_path: Path, steps: int) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train_linear(Mortal(tmp_path / "checkpoint.pt", steps))
+    model, history = train_linear(Mortal(tmp_path / "checkpoint.pt", math.inf))
+    whole, expected = train_linear()
+    assert history == expected
+    assert torch.equal(model.state_dict()["weight"], whole.state_dict()["weight"])
+
+
+# --- Batches --------------------------------------------------------------------------------------
+class Items(Dataset):
+    """A dataset read item by item."""
+
+    def __init__(self, data: TensorDataset) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
+        return self.data[index]
+
+
+def test_batches_are_the_same_for_tensors_and_items() -> None:
+    data = separable(50)
+    order = np.random.default_rng(0).permutation(50)[:43].tolist()
+    whole = list(load_batches(data, order, 8))
+    single = list(load_batches(Items(data), order, 8))
+    assert [len(labels) for _, labels in whole] == [8, 8, 8, 8, 8, 3]
+    assert torch.equal(torch.cat([inputs for inputs, _ in whole]), data.tensors[0][order])
+    for (inputs, labels), (other_inputs, other_labels) in zip(whole, single, strict=True):
+        assert torch.equal(inputs, other_inputs) and torch.equal(labels, other_labels)
+
+
+def test_loading_draws_nothing_from_the_trainings_generator() -> None:
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    list(load_batches(Items(separable(8)), list(range(8)), 4))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def decode(encoded: bytes) -> np.ndarray:
+    return np.frombuffer(encoded, np.uint8).reshape(24, 24, 3)
+
+
+def photo_dataset(seed: int = 0, epoch: int = 0) -> PhotoDataset:
+    rng = np.random.default_rng(0)
+    encoded = [rng.bytes(24 * 24 * 3) for _ in range(4)] * 3  # position 0, 4 and 8 are copies
+    labels = np.arange(12) % 4
+    return PhotoDataset(encoded, decode, np.arange(12), labels, train_cnn.augment(16), seed, epoch)
+
+
+def augmented(order: list[int], seed: int = 0, epoch: int = 0) -> dict[int, torch.Tensor]:
+    batches = list(load_batches(photo_dataset(seed, epoch), order, 5))
+    photos = torch.cat([photos for photos, _ in batches])
+    assert torch.equal(torch.cat([labels for _, labels in batches]), torch.tensor(order) % 4)
+    return dict(zip(order, photos, strict=True))
+
+
+def test_what_a_photo_becomes_depends_on_no_worker_and_no_neighbour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone = {position: photo_dataset()[position][0] for position in range(12)}
+    for workers, order in (("0", list(range(12))), ("1", [7, 3, 11]), ("2", [11, *range(11)])):
+        monkeypatch.setenv("LOADER_WORKERS", workers)
+        torch.manual_seed(int(workers))
+        for position, photo in augmented(order).items():
+            assert torch.equal(photo, alone[position])
+
+
+def test_each_seed_epoch_and_position_draws_anew() -> None:
+    usual = augmented([0, 4])
+    drawn = [usual[0], usual[4], augmented([0], epoch=1)[0], augmented([0], seed=1)[0]]
+    assert {photo.shape for photo in drawn} == {(3, 16, 16)}
+    assert {photo.dtype for photo in drawn} == {torch.uint8}
+    different = {photo.numpy().tobytes() for photo in drawn}
+    assert len(different) == 4
+
+
+# --- Scores ---------------------------------------------------------------------------------------
+def test_a_product_is_judged_by_the_mean_of_its_photos() -> None:
+    # Product b: one photo is barely wrong, the other surely right.
+    probabilities = np.array([[0.9, 0.1], [0.45, 0.55], [0.95, 0.05], [0.2, 0.8]])
+    labels = np.array([0, 0, 0, 0])
+    products = pd.Series(["a", "b", "b", "c"])
+    scores = train_cnn.summarise(labels, np.log(probabilities).astype(np.float32), products)
+    assert (scores["accuracy"], scores["n"]) == (0.5, 4)
+    assert scores["per_product"]["accuracy"] == pytest.approx(2 / 3)
+    assert scores["per_product"]["n"] == 3
+    assert scores["loss"] == pytest.approx(-np.log(probabilities[:, 0]).mean(), rel=1e-5)
+    assert scores["macro_f1"] == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_a_run_is_named_after_all_that_determines_it(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a").write_text("one")
+    key = train_cnn.run_key(folder, {"lr": 0.1})
+    assert train_cnn.run_key(folder, {"lr": 0.1}) == key
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__/a.pyc").write_text("compiled")
+    assert train_cnn.run_key(folder, {"lr": 0.1}) == key
+    assert train_cnn.run_key(folder, {"lr": 0.2}) != key
+    (folder / "a").write_text("two")
+    assert train_cnn.run_key(folder, {"lr": 0.1}) != key
+
+
+# --- The sample, as a script ----------------------------------------------------------------------
+def scalars(project: Path) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard shows of the only run."""
+    (folder,) = (project / "runs/train_cnn").iterdir()
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return {
+        tag: [(event.step, event.value) for event in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
+    }
+
+
+def test_metrics_hold_loss_and_accuracy_beside_a_baseline(ran: Path) -> None:
+    metrics = json.loads((ran / "metrics/train_cnn.json").read_text(encoding="utf-8"))
+    listings = pd.read_parquet(
+        ran / "data/merged/listings.parquet", columns=["photo_index", "split", "category"]
+    ).dropna(subset="photo_index")
+    for split in ("train", "val", "test"):
+        assert {"accuracy", "macro_f1", "loss", "n"} <= set(metrics[split])
+        assert metrics[split]["n"] == (listings["split"] == split).sum()
+    assert (metrics["epochs"], metrics["finetune_epochs"]) == (3, 1)
+    assert isinstance(metrics["seed"], int)
+    assert metrics["backbone"] == "efficientnet_lite0"
+    of = {split: rows["category"] for split, rows in listings.groupby("split")}
+    counts = of["train"].value_counts()
+    commonest = sorted(counts.index[counts == counts.max()])[0]
+    assert metrics["majority_accuracy"] == pytest.approx((of["test"] == commonest).mean())
+
+
+def test_every_epoch_has_a_row_in_the_plot_and_in_tensorboard(ran: Path) -> None:
+    plot = pd.read_csv(ran / "plots/train_cnn.csv")
+    assert plot["epoch"].tolist() == [1, 2, 3, 4]
+    assert plot["phase"].tolist() == ["head"] * 3 + ["finetune"]
+    shown = scalars(ran)
+    assert set(shown) == {
+        f"{what}/{of}" for what in ("loss", "accuracy") for of in ("train", "val")
+    }
+    for tag, values in shown.items():
+        what, of = tag.split("/")
+        assert [step for step, _ in values] == [1, 2, 3, 4]
+        assert [value for _, value in values] == pytest.approx(plot[f"{of}_{what}"], abs=1e-5)
+
+
+def test_the_confusion_plot_is_that_of_the_metrics(ran: Path) -> None:
+    metrics = json.loads((ran / "metrics/train_cnn.json").read_text(encoding="utf-8"))
+    plot = pd.read_csv(ran / "plots/train_cnn_confusion.csv")
+    assert len(plot) == metrics["test"]["n"]
+    assert (plot["actual"] == plot["predicted"]).mean() == pytest.approx(
+        metrics["test"]["accuracy"]
+    )
+
+
+def test_the_saved_network_is_complete(ran: Path) -> None:
+    about = json.loads((ran / "models/cnn/model.json").read_text(encoding="utf-8"))
+    assert len(about["classes"]) == 13 and about["classes"] == sorted(about["classes"])
+    assert sum(about["class_shares"]) == pytest.approx(1)
+    model = Classifier(about["backbone"], "none", 13)
+    model.load_state_dict(load_file(ran / "models/cnn/model.safetensors"))
+    pretrained = Classifier(about["backbone"], "pretrained", 13).state_dict()
+    stem = "backbone._conv_stem.weight"
+    assert not torch.equal(model.state_dict()[stem], pretrained[stem]), "it was fine-tuned"
+
+
+def test_nothing_is_left_to_go_on_from(ran: Path) -> None:
+    assert not list((ran / "runs").rglob("*.pt"))
+
+
+@pytest.fixture
+def killed(ran: Path, tmp_path: Path) -> Path:
+    """A project whose training was killed in its second phase."""
+    project = tmp_path / "project"
+    shutil.copytree(ran, project, ignore=shutil.ignore_patterns("raw", "models", "plots", "runs"))
+    (project / "metrics/train_cnn.json").unlink()
+    script = subprocess.Popen(
+        [sys.executable, "stages/train_cnn.py"],
+        cwd=project,
+        env={**os.environ, "CHECKPOINT_SECONDS": "0"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(12_000):
+            found = list((project / "runs").rglob("*.pt"))
+            # Of the first phase it holds a layer, of the second a network.
+            if found and found[0].stat().st_size > 5e6:
+                break
+            assert script.poll() is None, "ended before it could be killed"
+            time.sleep(0.01)
+    finally:
+        script.send_signal(signal.SIGKILL)
+        script.wait()
+    assert not any((project / out).exists() for out in OUTS)
+    return project
+
+
+def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(
+    ran: Path, killed: Path, run_stage: Callable
+) -> None:
+    (checkpoint,) = (killed / "runs").rglob("*.pt")
+    progress = torch.load(checkpoint, weights_only=True)["progress"]
+    assert (progress["phase"], len(progress["history"])) == ("finetune", 3)
+    assert progress["step"] > 0 and progress["labels"]
+    resumed = run_stage(killed, "train_cnn")
+    assert f"going on from {checkpoint.relative_to(killed)}: finetune, epoch 1" in resumed.stdout
+    for out in OUTS:
+        assert (killed / out).read_bytes() == (ran / out).read_bytes(), out
+    assert scalars(killed) == scalars(ran)
+    assert not checkpoint.exists()
+
+
+def test_a_training_with_other_params_starts_afresh(killed: Path, run_stage: Callable) -> None:
+    params = yaml.safe_load((killed / "params.yaml").read_text(encoding="utf-8"))
+    params["train"]["finetune_epochs"] = 0
+    (killed / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    assert "going on from" not in run_stage(killed, "train_cnn").stdout
+    assert pd.read_csv(killed / "plots/train_cnn.csv")["phase"].tolist() == ["head"] * 3
+    metrics = json.loads((killed / "metrics/train_cnn.json").read_text(encoding="utf-8"))
+    assert metrics["finetune_epochs"] == 0 and metrics["test"]["n"] > 0
+    weights = load_file(killed / "models/cnn/model.safetensors")
+    pretrained = Classifier("efficientnet_lite0", "pretrained", 13).state_dict()
+    for name in ("_conv_stem.weight", "_bn1.running_var"):
+        assert torch.equal(weights[f"backbone.{name}"], pretrained[f"backbone.{name}"])
+    assert len(list((killed / "runs").rglob("*.pt"))) == 1, "the other one's checkpoint"
