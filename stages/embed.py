@@ -1,8 +1,8 @@
-"""Compute each photo's features once, with the frozen backbone, so that training can reuse them.
+"""Compute what frozen networks see in each photo and text, once, so that training can reuse it.
 
-In:  data/clean/photos (packed).
-Out: data/embeddings/photo.npy, float32 (photos, width), in the order of the packed photos;
-     metrics/embed.json.
+In:  data/clean/ photos (packed), products.parquet.
+Out: data/embeddings/ photo.npy, float32 (photos, width), in the order of the packed photos, and
+     text.parquet, product_id and a column for each number; metrics/embed.json.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
@@ -22,9 +23,11 @@ from shared.inputs import require
 from shared.params import load_params
 from shared.photo_dataset import PhotoDataset
 from shared.photo_store import PhotoStore, open_photo
+from shared.text_encoder import encode_texts, load_text_encoder, with_embedding
 from shared.torch_setup import set_up_torch
 
 PHOTOS = Path("data/clean/photos")
+PRODUCTS = Path("data/clean/products.parquet")
 OUT = Path("data/embeddings")
 
 
@@ -49,7 +52,7 @@ def main() -> None:
     params, backbone, weights, seed = load_params(
         "embed", "train.backbone", "train.weights", "train.seed"
     )
-    require(PHOTOS)
+    require(PHOTOS, PRODUCTS)
     device = set_up_torch(seed)
     photos = PhotoStore(PHOTOS)
     model = Classifier(backbone, weights, classes=1).to(device)
@@ -60,9 +63,25 @@ def main() -> None:
         )
         embed_photos(model, photos, out, **params)
         out.flush()
-    metrics = {"photos": len(photos), "photo_width": model.width, "backbone": backbone}
+        products = pd.read_parquet(PRODUCTS, columns=["product_id", "name", "description"])
+        vectors = encode_texts(
+            load_text_encoder(str(device)),
+            products["name"],
+            products["description"],
+            params["batch_size"],
+        )
+        with_embedding(products[["product_id"]], vectors).to_parquet(
+            folder / "text.parquet", index=False
+        )
+    metrics = {
+        "photos": len(photos),
+        "photo_width": model.width,
+        "backbone": backbone,
+        "texts": len(products),
+        "text_width": vectors.shape[1],
+    }
     write_json(Path("metrics/embed.json"), metrics)
-    click.echo(f"{len(photos)} photos, {model.width} features each, in {OUT}")
+    click.echo(f"{len(photos)} photos and {len(products)} texts in {OUT}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Score new listings, in the raw format, with the trained models: category and price.
 
 In:  a folder with Products.csv and, where there are any, Images.csv and images/ (category and price
-     may be empty or absent); models/cnn, models/price.
+     may be empty or absent); models/category, models/cnn, models/price.
 Out: a .csv or .parquet file with a row per row of Products.csv: product_id, category, price in
      pounds, and p_<class>, the probability of each class. Beside it, <name>.rejects.csv lists the
      photos that cannot be used, and why.
@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
+from sklearn.pipeline import Pipeline
 
 from shared.atomic import replace_when_done
 from shared.backbone import Classifier
@@ -26,6 +27,7 @@ from shared.listings import clean_products
 from shared.model_file import load_model
 from shared.params import load_params
 from shared.photos import UnusablePhoto, decode_photo
+from shared.pooling import average_photos, margin_probabilities, pool
 from shared.raw import (
     IMAGES_SCHEMA,
     check_rows,
@@ -35,8 +37,10 @@ from shared.raw import (
     read_table,
     reject_files,
 )
+from shared.text_encoder import encode_texts, load_text_encoder, with_embedding
 from shared.torch_setup import set_up_torch
 
+CATEGORY = Path("models/category")
 CNN = Path("models/cnn")
 PRICE = Path("models/price/model.skops")
 BATCH = 64
@@ -93,13 +97,15 @@ def photo_probabilities(
             yield next(computed) if answer is None else answer
 
 
-def product_probabilities(
-    products: pd.DataFrame, photos: pd.DataFrame, probabilities: np.ndarray, shares: np.ndarray
+def text_probabilities(
+    model: Pipeline, products: pd.DataFrame, device: torch.device, classes: int
 ) -> np.ndarray:
-    """Average the photos' probabilities by product; `shares` stands in where there is no photo."""
-    by_product = pd.DataFrame(probabilities).groupby(photos["product_id"].to_numpy()).mean()
-    table = by_product.reindex(products["product_id"]).to_numpy(dtype=float, copy=True)
-    table[np.isnan(table).any(axis=1)] = shares
+    """Each product's (classes,) probabilities by its text; NaN where there is none."""
+    vectors = encode_texts(
+        load_text_encoder(str(device)), products["name"], products["description"], BATCH
+    )
+    table = margin_probabilities(model, with_embedding(products, vectors), classes)
+    table[(products["name"] + products["description"]).eq("")] = np.nan
     return table
 
 
@@ -120,7 +126,10 @@ def main(raw: Path, out: Path) -> None:
         raise click.ClickException(f"--out {out}: its name must end in .csv or .parquet")
     device = set_up_torch(seed=0)
     model, about = load_cnn(CNN, device)
-    price_model = load_model(PRICE)
+    price_model, text_model = load_model(PRICE), load_model(CATEGORY / "text.skops")
+    require(CATEGORY / "fusion.json")
+    fusion = json.loads((CATEGORY / "fusion.json").read_text(encoding="utf-8"))
+    classes = fusion["classes"]
 
     path = raw / "Products.csv"
     rows, _ = check_rows(read_table(path), products_schema(labelled=False), path)
@@ -139,13 +148,13 @@ def main(raw: Path, out: Path) -> None:
         )
     )
     usable = np.array([not isinstance(answer, str) for answer in answers], dtype=bool)
-    classes = about["classes"]
-    probabilities = product_probabilities(
-        products,
-        photos[usable],
+    by_photo = average_photos(
         np.array([a for a in answers if not isinstance(a, str)]).reshape(-1, len(classes)),
-        np.array(about["class_shares"]),
+        photos.loc[usable, "product_id"],
+        products["product_id"],
     )
+    by_text = text_probabilities(text_model, products, device, len(classes))
+    probabilities = pool(by_text, by_photo, fusion["weights"], fusion["class_shares"])
     table = pd.DataFrame(
         {
             "product_id": products["product_id"],

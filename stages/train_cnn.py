@@ -2,7 +2,8 @@
 
 In:  data/merged/listings.parquet, data/clean/photos, data/embeddings.
 Out: models/cnn/ (model.safetensors, model.json), metrics/train_cnn.json, plots/train_cnn.csv (loss
-     and accuracy of every epoch), plots/train_cnn_confusion.csv; TensorBoard in runs/.
+     and accuracy of every epoch), plots/train_cnn_confusion.csv, data/cnn/probabilities.parquet (of
+     each validation and test photo); TensorBoard in runs/.
 
 An interrupted run goes on from runs/checkpoints/ when started again with the same data, code and
 params, and ends with the same bytes. CHECKPOINT_SECONDS (60) and LOADER_WORKERS (1) are environment
@@ -43,6 +44,7 @@ LISTINGS = Path("data/merged/listings.parquet")
 PHOTOS = Path("data/clean/photos")
 FEATURES = Path("data/embeddings/photo.npy")
 OUT = Path("models/cnn")
+PROBABILITIES = Path("data/cnn/probabilities.parquet")
 RUNS = Path("runs")
 
 # 128 photos at once take 12 GB, and are no faster on two cores.
@@ -412,10 +414,15 @@ def main() -> None:
                 "backbone": params["backbone"],
                 "classes": classes,
                 "photo_size": photo_size,
-                # What to answer about a product that has no photo.
-                "class_shares": (train_counts / train_counts.sum()).tolist(),
             },
         )
+    with replace_when_done(PROBABILITIES) as path:
+        parts = []
+        for split, of in logits.items():
+            part = listings.iloc[rows[split]][["product_id", "photo_index", "split"]]
+            part[classes] = torch.from_numpy(of).softmax(1).numpy()
+            parts.append(part)
+        pd.concat(parts, ignore_index=True).to_parquet(path, index=False)
     with replace_when_done(Path("plots/train_cnn.csv")) as path:
         pd.DataFrame(progress.history).to_csv(path, index=False, float_format="%.6f")
     with replace_when_done(Path("plots/train_cnn_confusion.csv")) as path:

@@ -125,11 +125,11 @@ def run_stage() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="session")
 def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
-    """A project in which the stages up to train_cnn have run, as scripts. Only to be read."""
+    """A project in which every stage has run, as a script. Only to be read."""
 
     def build(folder: Path) -> None:
         make_project(folder)
-        for stage in ("clean", "merge", "regress", "classify_rf", "embed", "train_cnn"):
+        for stage in ("clean", "merge", "regress", "classify_rf", "embed", "train_cnn", "classify"):
             _run_stage(folder, stage)
 
     return once("ran", build)

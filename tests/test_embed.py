@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 import embed
 from shared.backbone import Classifier
 from shared.photo_store import PhotoStore, open_photo
+from shared.text_encoder import EMBEDDING, encode_texts, load_text_encoder
 
 
 @pytest.fixture(scope="module")
@@ -57,4 +59,22 @@ def test_a_smaller_side_is_another_feature(ran: Path, model: Classifier) -> None
 def test_metrics_say_what_was_computed(ran: Path) -> None:
     metrics = json.loads((ran / "metrics/embed.json").read_text(encoding="utf-8"))
     count = len(PhotoStore(ran / "data/clean/photos"))
-    assert metrics == {"backbone": "efficientnet_lite0", "photo_width": 1280, "photos": count}
+    texts = len(pd.read_parquet(ran / "data/clean/products.parquet"))
+    assert metrics == {
+        "backbone": "efficientnet_lite0",
+        "photo_width": 1280,
+        "photos": count,
+        "text_width": 384,
+        "texts": texts,
+    }
+
+
+def test_each_product_has_the_vector_of_its_own_text(ran: Path) -> None:
+    products = pd.read_parquet(ran / "data/clean/products.parquet")
+    vectors = pd.read_parquet(ran / "data/embeddings/text.parquet")
+    assert vectors["product_id"].tolist() == products["product_id"].tolist()
+    rows = vectors[EMBEDDING].to_numpy()
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-4)
+    some = products.iloc[::9]
+    alone = encode_texts(load_text_encoder("cpu"), some["name"], some["description"], 1)
+    np.testing.assert_allclose(rows[::9], alone, atol=1e-4)

@@ -284,7 +284,6 @@ def test_the_confusion_plot_is_that_of_the_metrics(ran: Path) -> None:
 def test_the_saved_network_is_complete(ran: Path) -> None:
     about = json.loads((ran / "models/cnn/model.json").read_text(encoding="utf-8"))
     assert len(about["classes"]) == 13 and about["classes"] == sorted(about["classes"])
-    assert sum(about["class_shares"]) == pytest.approx(1)
     model = Classifier(about["backbone"], "none", 13)
     model.load_state_dict(load_file(ran / "models/cnn/model.safetensors"))
     pretrained = Classifier(about["backbone"], "pretrained", 13).state_dict()

@@ -1,0 +1,92 @@
+"""Several models' probabilities into one, whichever of them there are for a product."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize
+
+FLOOR = 1e-6  # of a probability: a model's certainty must not outvote everything
+
+
+def _log(probabilities: np.ndarray) -> np.ndarray:
+    return np.log(np.clip(probabilities, FLOOR, 1))
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)
+
+
+def margin_probabilities(model: Any, table: pd.DataFrame, classes: int) -> np.ndarray:
+    """Return (n, classes) probabilities from a classifier's margins, by softmax.
+
+    Untempered: `fit_weights` finds the temperature. `model` was fitted on labels 0 … classes - 1; a
+    label that it never saw gets 0.
+    """
+    margins = model.decision_function(table)
+    if margins.ndim == 1:  # two classes have one margin between them
+        margins = np.column_stack([-margins, margins])
+    probabilities = np.zeros((len(table), classes))
+    probabilities[:, model.classes_] = _softmax(margins)
+    return probabilities
+
+
+def average_photos(
+    probabilities: np.ndarray, owner: pd.Series, product_ids: pd.Series
+) -> np.ndarray:
+    """Each product's mean over its photos of their (classes,) probabilities; NaN without a photo.
+
+    `owner` names the product of each row of `probabilities`.
+    """
+    means = pd.DataFrame(probabilities).groupby(owner.to_numpy()).mean()
+    return means.reindex(product_ids).to_numpy(dtype=float)
+
+
+def fit_weights(text: np.ndarray, photo: np.ndarray, labels: np.ndarray) -> dict[str, list[float]]:
+    """Fit the exponents of a logarithmic pool, p ∝ text^a · photo^b, by maximum likelihood.
+
+    `text` and `photo` are (n, classes) probabilities of products that neither model was fitted on,
+    rows of NaN where a product has no text or no photo. Returns {"both": [a, b], "text": [a],
+    "photo": [b]}: one modality alone is only tempered. Four numbers in all, so that some hundred
+    products are enough.
+    """
+    read, seen = ~np.isnan(text).any(1), ~np.isnan(photo).any(1)
+    both = read & seen
+    return {
+        "both": _fit([_log(text[both]), _log(photo[both])], labels[both]),
+        "text": _fit([_log(text[read])], labels[read]),
+        "photo": _fit([_log(photo[seen])], labels[seen]),
+    }
+
+
+def _fit(logs: list[np.ndarray], labels: np.ndarray) -> list[float]:
+    def loss(weights: np.ndarray) -> float:
+        pooled = _softmax(sum(w * log for w, log in zip(weights, logs, strict=True)))
+        return -float(np.mean(np.log(pooled[np.arange(len(labels)), labels] + 1e-12)))
+
+    start = np.ones(len(logs))
+    if len(labels) == 0:  # no product has both: nothing to fit
+        return start.tolist()
+    found = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-7})
+    return [float(max(weight, 0)) for weight in found.x]
+
+
+def pool(
+    text: np.ndarray, photo: np.ndarray, weights: dict[str, list[float]], shares: np.ndarray
+) -> np.ndarray:
+    """Return (n, classes) probabilities from those of the text and of the photo.
+
+    A row of NaN says that there is no text or no photo; without either the answer is `shares`, the
+    classes' shares of the train products.
+    """
+    has_text, has_photo = ~np.isnan(text).any(1), ~np.isnan(photo).any(1)
+    pooled = np.tile(np.asarray(shares, float), (len(text), 1))
+    both, text_only, photo_only = has_text & has_photo, has_text & ~has_photo, has_photo & ~has_text
+    a, b = weights["both"]
+    pooled[both] = _softmax(a * _log(text[both]) + b * _log(photo[both]))
+    pooled[text_only] = _softmax(weights["text"][0] * _log(text[text_only]))
+    pooled[photo_only] = _softmax(weights["photo"][0] * _log(photo[photo_only]))
+    return pooled

