@@ -263,6 +263,7 @@ def test_another_epoch_runs_the_training_alone(repo: Path) -> None:
     changed = run(repo, "git", "status", "--short").stdout.split("\n")
     assert [line.split()[-1] for line in changed if line] == [
         "dvc.lock",
+        "metrics/classify.json",
         "metrics/train_cnn.json",
         "params.yaml",
     ]

@@ -143,7 +143,7 @@ def test_without_text_the_photos_answer(table: Callable, few: Path, about: dict)
     edit(few / "Products.csv", lambda rows: rows.assign(**dict.fromkeys(texts, "")))
     found = probabilities(table(few), about)
     np.testing.assert_allclose(found.iloc[0], about["class_shares"], rtol=1e-6)
-    assert len(found.drop_duplicates()) > 5
+    assert not np.isclose(found.iloc[1:], about["class_shares"], rtol=1e-3).all(axis=1).any()
 
 
 def test_labels_are_not_looked_at(table: Callable, few: Path) -> None:
