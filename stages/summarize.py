@@ -29,14 +29,17 @@ def rows(metrics: dict[str, dict[str, Any]]) -> list[list[Any]]:
     table: list[list[Any]] = []
     if cnn := metrics.get("train_cnn"):
         forest = metrics.get("classify_rf", {})
-        photo, product = cnn["test"], cnn["test"]["per_product"]
-        for of, name, scores, baseline, trivial in (
-            ("photo", "accuracy", photo, forest.get("accuracy"), cnn["majority_accuracy"]),
-            ("photo", "macro_f1", photo, forest.get("macro_f1"), None),
-            ("product", "accuracy", product, None, None),
-        ):
-            title = f"category, per {of}"
-            table.append([title, name, scores[name], baseline, trivial, scores["n"], cnn["seed"]])
+        for name, trivial in (("accuracy", cnn["majority_accuracy"]), ("macro_f1", None)):
+            scores = cnn["test"]
+            row = ["category, per photo", name, scores[name], forest.get(name), trivial]
+            table.append([*row, scores["n"], cnn["seed"]])
+    if category := metrics.get("classify"):
+        for of in ("text", "photo", "fused"):
+            title = f"category, per product, {'text and photos' if of == 'fused' else of}"
+            scores, majority = category[of], category["majority_accuracy"]
+            for name, trivial in (("accuracy", majority), ("macro_f1", None), ("ece", None)):
+                row = [title, name, scores[name], None, trivial]
+                table.append([*row, scores["n"], category["seed"]])
     if price := metrics.get("regress"):
         titled = {"price": price, "price, placeholders left out": price["without_placeholders"]}
         for title, scores in titled.items():
