@@ -26,15 +26,7 @@ from shared.listings import clean_products
 from shared.params import load_params
 from shared.photo_store import pack_photos
 from shared.photos import UnusablePhoto, decode_photo, to_array
-from shared.raw import (
-    IMAGES_SCHEMA,
-    check_rows,
-    find_photos,
-    match_images,
-    products_schema,
-    read_table,
-    reject_files,
-)
+from shared.raw import check_rows, products_schema, read_images, read_table, reject_files
 
 OUT = Path("data/clean")
 PHOTOS_PER_TASK = 64
@@ -105,14 +97,8 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
     )
     products = clean_products(rows, placeholder_above=params["placeholder_above"])
 
-    image_table = read_table(raw / "Images.csv")
-    image_rows, rejected_images = check_rows(image_table, IMAGES_SCHEMA, raw / "Images.csv")
-    files, clashing = find_photos(raw / "images")
-    images, unmatched = match_images(image_rows, files, products["product_id"])
-    # Sorted, so that the order of the rows in the raw file does not change the packed bytes.
-    images = images.sort_values("id", ignore_index=True)
-
-    paths = [files[image_id] for image_id in images["id"]]
+    images, rejected_images = read_images(raw, products["product_id"])
+    paths = images["path"].tolist()
     kept: list[tuple] = []
     unusable: dict[int, str] = {}
 
@@ -143,8 +129,6 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
         [
             rejected_products,
             rejected_images,
-            unmatched,
-            reject_files(clashing, ["another file has this id"] * len(clashing)),
             reject_files([paths[row] for row in unusable], list(unusable.values())),
         ],
         ignore_index=True,
@@ -155,7 +139,7 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
     in_folder = rejects["source"].str.startswith("images/").sum()
     no_file = rejects["reason"].eq("no file in images/").sum()
     assert len(products) + len(rejected_products) == len(table)
-    assert packed + in_images_csv + len(unusable) == len(image_table)
+    assert packed + len(unusable) == len(images)
     reasons = Counter(reason.partition(" (")[0] for reason in rejects["reason"])
     return {
         "products": {
@@ -167,8 +151,8 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
             "without_photo": int((~products["product_id"].isin(usable_images["product_id"])).sum()),
         },
         "photos": {
-            "files": len(files) + len(clashing),
-            "rows": len(image_table),
+            "files": sum(not path.name.startswith(".") for path in (raw / "images").iterdir()),
+            "rows": len(images) + int(in_images_csv),
             "kept": packed,
             "rejected_files": int(in_folder),
             "rejected_rows": int(in_images_csv),

@@ -28,15 +28,7 @@ from shared.model_file import load_model
 from shared.params import load_params
 from shared.photos import UnusablePhoto, decode_photo
 from shared.pooling import average_photos, margin_probabilities, pool
-from shared.raw import (
-    IMAGES_SCHEMA,
-    check_rows,
-    find_photos,
-    match_images,
-    products_schema,
-    read_table,
-    reject_files,
-)
+from shared.raw import check_rows, products_schema, read_images, read_table, reject_files
 from shared.text_encoder import encode_texts, load_text_encoder, with_embedding
 from shared.torch_setup import set_up_torch
 
@@ -53,22 +45,6 @@ def load_cnn(folder: Path, device: torch.device) -> tuple[Classifier, dict]:
     model = Classifier(about["backbone"], "none", len(about["classes"]))
     model.load_state_dict(load_file(folder / "model.safetensors"))
     return model.to(device).for_inference(), about
-
-
-def read_photos(raw: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return product_id and path of every photo of a known product, and rejects for the others."""
-    if not (raw / "Images.csv").exists() or not (raw / "images").is_dir():
-        return pd.DataFrame({"product_id": [], "path": []}), reject_files([], [])
-    rows, malformed = check_rows(read_table(raw / "Images.csv"), IMAGES_SCHEMA, raw / "Images.csv")
-    files, clashing = find_photos(raw / "images")
-    images, unmatched = match_images(rows, files, product_ids)
-    rejects = [
-        malformed,
-        unmatched,
-        reject_files(clashing, ["another file has this id"] * len(clashing)),
-    ]
-    images = images.assign(path=images["id"].map(files)).sort_values("id", ignore_index=True)
-    return images[["product_id", "path"]], pd.concat(rejects, ignore_index=True)
 
 
 def photo_probabilities(
@@ -136,7 +112,10 @@ def main(raw: Path, out: Path) -> None:
     if rows.empty:
         raise click.ClickException(f"{path} has no rows")
     products = clean_products(rows, placeholder_above=np.inf)
-    photos, rejects = read_photos(raw, products["product_id"])
+    if (raw / "Images.csv").exists() and (raw / "images").is_dir():
+        photos, rejects = read_images(raw, products["product_id"])
+    else:
+        photos, rejects = pd.DataFrame({"product_id": [], "path": []}), reject_files([], [])
     limits = load_params("clean")
     answers = list(
         photo_probabilities(

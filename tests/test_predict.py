@@ -170,6 +170,14 @@ def test_an_empty_field_is_no_obstacle(
     assert len(predicted) == 8
 
 
+@pytest.mark.parametrize("column", ["product_name", "product_description", "location"])
+def test_an_absent_column_is_an_empty_one(table: Callable, few: Path, column: str) -> None:
+    edit(few / "Products.csv", lambda rows: rows.assign(**{column: ""}))
+    empty = table(few)
+    edit(few / "Products.csv", lambda rows: rows.drop(columns=column))
+    pd.testing.assert_frame_equal(table(few), empty)
+
+
 def test_an_empty_listing_has_a_price(table: Callable, few: Path, about: dict) -> None:
     texts = ["product_name", "product_description", "location"]
     edit(few / "Products.csv", lambda rows: rows.assign(**dict.fromkeys(texts, "")))

@@ -66,22 +66,24 @@ def is_placeholder(price: pd.Series, above: float) -> pd.Series:
 def clean_products(rows: pd.DataFrame, *, placeholder_above: float) -> pd.DataFrame:
     """Turn checked rows of Products.csv into typed columns, one row each, in the same order.
 
-    product_id, name, description, location, town, county: str ("" where missing);
+    product_id, name, description, location, town, county: str ("" where missing or absent);
     category: the first level, category_levels: list of all levels (both missing where unlabelled);
     price: pounds, float; price_is_placeholder: bool.
     """
-    absent = pd.Series(pd.NA, index=rows.index, dtype="str")
-    category = rows.get("category", absent)
-    price = parse_price(rows.get("price", absent))
-    location = rows["location"].fillna("")
+
+    def column(name: str) -> pd.Series:
+        return rows.get(name, pd.Series(pd.NA, index=rows.index, dtype="str"))
+
+    category, price = column("category"), parse_price(column("price"))
+    location = column("location").fillna("")
     # "Wokingham, Berkshire" has both; "Swansea" is its own county.
     town = location.str.replace(r",.*", "", regex=True)
     county = location.str.replace(r"^[^,]*,?", "", regex=True)
     return pd.DataFrame(
         {
             "product_id": rows["id"],
-            "name": clean_name(rows["product_name"]),
-            "description": clean_description(rows["product_description"]),
+            "name": clean_name(column("product_name")),
+            "description": clean_description(column("product_description")),
             "location": location,
             "town": town.str.strip(),
             "county": county.str.strip(),

@@ -23,7 +23,8 @@ def _text(*checks: pa.Check, required: bool = True, nullable: bool = True, uniqu
 
 
 def products_schema(labelled: bool) -> pa.DataFrameSchema:
-    """What Products.csv must hold; `labelled` asks for a category and a price in every row."""
+    """What Products.csv must hold; `labelled` asks for all columns, and a
+    category and a price in every row."""
     amount = pa.Check(
         lambda price: price.str.fullmatch(AMOUNT), error="price is not an amount in pounds"
     )
@@ -32,11 +33,11 @@ def products_schema(labelled: bool) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(
         {
             "id": _text(nullable=not labelled, unique=labelled),
-            "product_name": _text(),
+            "product_name": _text(required=labelled),
             "category": _text(required=labelled, nullable=not labelled),
-            "product_description": _text(),
+            "product_description": _text(required=labelled),
             "price": _text(*price_checks, required=labelled, nullable=not labelled),
-            "location": _text(),
+            "location": _text(required=labelled),
         }
     )
 
@@ -180,6 +181,24 @@ def match_images(
     return images[~bad], pd.concat(
         [rejected_rows, reject_files(unnamed, ["no row in Images.csv"] * len(unnamed))]
     )
+
+
+def read_images(raw: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the usable rows of Images.csv with the `path` of their photo, and rejects.
+
+    Sorted by id, so that the order of the raw rows does not change what is made of them. Every row
+    and every file is in one of the two tables, or the row and the file that belong together are in
+    the first.
+    """
+    table = read_table(raw / "Images.csv")
+    rows, malformed = check_rows(table, IMAGES_SCHEMA, raw / "Images.csv")
+    files, clashing = find_photos(raw / "images")
+    images, unmatched = match_images(rows, files, product_ids)
+    clashes = reject_files(clashing, ["another file has this id"] * len(clashing))
+    rejects = pd.concat([malformed, unmatched, clashes], ignore_index=True)
+    assert len(images) + rejects["source"].eq("Images.csv").sum() == len(table)
+    images = images.assign(path=images["id"].map(files))
+    return images.sort_values("id", ignore_index=True), rejects
 
 
 def reject_files(paths: list[Path], reasons: list[str]) -> pd.DataFrame:
