@@ -23,8 +23,11 @@ def _text(*checks: pa.Check, required: bool = True, nullable: bool = True, uniqu
 
 
 def products_schema(labelled: bool) -> pa.DataFrameSchema:
-    """What Products.csv must hold; `labelled` asks for all columns, and a
-    category and a price in every row."""
+    """What Products.csv must hold.
+
+    `labelled`: for training, where every column must be there, and a category and a price in each
+    row. Otherwise the id alone is needed.
+    """
     amount = pa.Check(
         lambda price: price.str.fullmatch(AMOUNT), error="price is not an amount in pounds"
     )
