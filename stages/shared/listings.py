@@ -9,7 +9,7 @@ import pandas as pd
 NAME_ENDING = re.compile(r"\s*\|\s*in\s[^|]*\|\s*Gumtree\s*$")
 
 _DATE = r"(?:\d{1,2}\.?\s[A-Z][a-z]+|[A-Z][a-z]+\s\d{1,2},?)\s\d{4}"
-# "Posted by Nisha in Garden & Patio, Hoses in Ilkeston. 4 October 2021": it names the category, so
+# "Posted by Ann in Garden & Patio, Ponds in Ambridge. 1 May 2021": it names the category, so
 # leaving it in gives the label away. The dated form first: a town may hold a full stop (St. Ives).
 BOILERPLATE = re.compile(
     rf"\s*Posted by [^\r\n]{{1,60}}? in [^\r\n]{{1,160}}?\.\s*{_DATE}"
