@@ -26,7 +26,7 @@ from shared.atomic import replace_when_done, write_json
 from shared.inputs import require
 from shared.model_file import save_model
 from shared.params import load_params
-from shared.pooling import average_photos, fit_weights, margin_probabilities, pool
+from shared.pooling import average_photos, fit_weights, pool, text_probabilities
 from shared.text_encoder import EMBEDDING, with_embedding
 
 LISTINGS = Path("data/merged/listings.parquet")
@@ -95,9 +95,7 @@ def main() -> None:
     model.fit(products[of["train"]], labels[of["train"]])
     from_text = np.full((len(products), len(classes)), np.nan)
     for name in ("val", "test"):
-        from_text[of[name]] = margin_probabilities(model, products[of[name]], len(classes))
-    # Nothing to read: not a text that says nothing.
-    from_text[(products["name"] + products["description"]).eq("")] = np.nan
+        from_text[of[name]] = text_probabilities(model, products[of[name]], len(classes))
     photos = pd.read_parquet(PHOTO)
     from_photo = average_photos(
         photos[classes].to_numpy(), photos["product_id"], products["product_id"]

@@ -26,7 +26,14 @@ from shared.listings import clean_products
 from shared.params import load_params
 from shared.photo_store import pack_photos
 from shared.photos import UnusablePhoto, decode_photo, to_array
-from shared.raw import check_rows, products_schema, read_images, read_table, reject_files
+from shared.raw import (
+    check_rows,
+    find_photos,
+    products_schema,
+    read_images,
+    read_table,
+    reject_files,
+)
 
 OUT = Path("data/clean")
 PHOTOS_PER_TASK = 64
@@ -151,7 +158,7 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
             "without_photo": int((~products["product_id"].isin(usable_images["product_id"])).sum()),
         },
         "photos": {
-            "files": sum(not path.name.startswith(".") for path in (raw / "images").iterdir()),
+            "files": sum(map(len, find_photos(raw / "images"))),
             "rows": len(images) + int(in_images_csv),
             "kept": packed,
             "rejected_files": int(in_folder),

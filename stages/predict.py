@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
-from sklearn.pipeline import Pipeline
 
 from shared.atomic import replace_when_done
 from shared.backbone import Classifier
@@ -27,7 +26,7 @@ from shared.listings import clean_products
 from shared.model_file import load_model
 from shared.params import load_params
 from shared.photos import UnusablePhoto, decode_photo
-from shared.pooling import average_photos, margin_probabilities, pool
+from shared.pooling import average_photos, pool, text_probabilities
 from shared.raw import check_rows, products_schema, read_images, read_table, reject_files
 from shared.text_encoder import encode_texts, load_text_encoder, with_embedding
 from shared.torch_setup import set_up_torch
@@ -71,18 +70,6 @@ def photo_probabilities(
                 computed = iter(model(batch).softmax(1).cpu().numpy())
         for answer in answers:
             yield next(computed) if answer is None else answer
-
-
-def text_probabilities(
-    model: Pipeline, products: pd.DataFrame, device: torch.device, classes: int
-) -> np.ndarray:
-    """Each product's (classes,) probabilities by its text; NaN where there is none."""
-    vectors = encode_texts(
-        load_text_encoder(str(device)), products["name"], products["description"], BATCH
-    )
-    table = margin_probabilities(model, with_embedding(products, vectors), classes)
-    table[(products["name"] + products["description"]).eq("")] = np.nan
-    return table
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -132,7 +119,10 @@ def main(raw: Path, out: Path) -> None:
         photos.loc[usable, "product_id"],
         products["product_id"],
     )
-    by_text = text_probabilities(text_model, products, device, len(classes))
+    vectors = encode_texts(
+        load_text_encoder(str(device)), products["name"], products["description"], BATCH
+    )
+    by_text = text_probabilities(text_model, with_embedding(products, vectors), len(classes))
     probabilities = pool(by_text, by_photo, fusion["weights"], fusion["class_shares"])
     table = pd.DataFrame(
         {

@@ -121,9 +121,8 @@ def run_phase(
 
     Appends to `progress.history` a row for each epoch: the train figures are those of the batches
     as they were learned from (augmented, before their step), the val figures those at its end.
+    `phase.epochs` is at least 1.
     """
-    if phase.epochs == 0:
-        return
     examples = len(phase.dataset(0))  # type: ignore[arg-type]
     steps = -(-examples // batch_size)
     device = next(phase.module.parameters()).device

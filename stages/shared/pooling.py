@@ -34,6 +34,14 @@ def margin_probabilities(model: Any, table: pd.DataFrame, classes: int) -> np.nd
     return probabilities
 
 
+def text_probabilities(model: Any, products: pd.DataFrame, classes: int) -> np.ndarray:
+    """`margin_probabilities` by the text; NaN where a product has no name and no description."""
+    probabilities = margin_probabilities(model, products, classes)
+    # Nothing to read is not a text that says nothing.
+    probabilities[(products["name"] + products["description"]).eq("")] = np.nan
+    return probabilities
+
+
 def average_photos(
     probabilities: np.ndarray, owner: pd.Series, product_ids: pd.Series
 ) -> np.ndarray:

@@ -180,7 +180,8 @@ def match_images(
             "reason": reason[bad].to_numpy(),
         }
     )
-    unnamed = [path for stem, path in photos.items() if stem not in set(images["id"])]
+    named = set(images["id"])
+    unnamed = [path for stem, path in photos.items() if stem not in named]
     return images[~bad], pd.concat(
         [rejected_rows, reject_files(unnamed, ["no row in Images.csv"] * len(unnamed))]
     )
@@ -190,8 +191,7 @@ def read_images(raw: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.Dat
     """Return the usable rows of Images.csv with the `path` of their photo, and rejects.
 
     Sorted by id, so that the order of the raw rows does not change what is made of them. Every row
-    and every file is in one of the two tables, or the row and the file that belong together are in
-    the first.
+    is in one of the two tables, and so is every file, by itself or through its row.
     """
     table = read_table(raw / "Images.csv")
     rows, malformed = check_rows(table, IMAGES_SCHEMA, raw / "Images.csv")
