@@ -2,7 +2,8 @@
 
 In:  data/clean/ photos (packed), products.parquet.
 Out: data/embeddings/ photo.npy, float32 (photos, width), in the order of the packed photos, and
-     text.parquet, product_id and a column for each number; metrics/embed.json.
+     text.parquet, product_id and a column for each number; models/embed/ (model.safetensors,
+     model.json), the photo network as it was; metrics/embed.json.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import click
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 from tqdm import tqdm
@@ -29,6 +31,7 @@ from shared.torch_setup import set_up_torch
 PHOTOS = Path("data/clean/photos")
 PRODUCTS = Path("data/clean/products.parquet")
 OUT = Path("data/embeddings")
+MODEL = Path("models/embed")
 
 
 def embed_photos(
@@ -73,6 +76,12 @@ def main() -> None:
         with_embedding(products[["product_id"]], vectors).to_parquet(
             folder / "text.parquet", index=False
         )
+    with replace_when_done(MODEL) as folder:
+        folder.mkdir()
+        state = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
+        save_file(state, folder / "model.safetensors")
+        about = {"backbone": backbone, "labels": [""], "photo_size": params["photo_size"]}
+        write_json(folder / "model.json", about)
     metrics = {
         "photos": len(photos),
         "photo_width": model.width,

@@ -1,10 +1,12 @@
 """Score new listings, in the raw format, with the trained models: category and price.
 
 In:  a folder with Products.csv and, where there are any, Images.csv and images/ (category and price
-     may be empty or absent); models/category, models/cnn, models/price.
+     may be empty or absent); models/category, models/cnn, models/embed, models/price.
 Out: a .csv or .parquet file with a row per row of Products.csv: product_id, category, price in
-     pounds, and p_<class>, the probability of each class. Beside it, <name>.rejects.csv lists the
-     photos that cannot be used, and why.
+     pounds, price_low and price_high (the interval that holds 80 % of prices, or what params
+     regress.coverage asked), price_flag ("placeholder", "far below" or "far above", of the price
+     that the listing asks; else empty), and p_<class>, the probability of each class. Beside it,
+     <name>.rejects.csv lists the photos that cannot be used, and why.
 """
 
 from __future__ import annotations
@@ -27,47 +29,66 @@ from shared.model_file import load_model
 from shared.params import load_params
 from shared.photos import UnusablePhoto, decode_photo
 from shared.pooling import average_photos, pool, text_probabilities
+from shared.price_model import PriceModel, flag_prices, price_table
 from shared.raw import check_rows, products_schema, read_images, read_table, reject_files
+from shared.subcategories import sum_by_category
 from shared.text_encoder import encode_texts, load_text_encoder, with_embedding
 from shared.torch_setup import set_up_torch
 
 CATEGORY = Path("models/category")
 CNN = Path("models/cnn")
-PRICE = Path("models/price/model.skops")
+EMBED = Path("models/embed")
+PRICE = Path("models/price")
 BATCH = 64
 
 
-def load_cnn(folder: Path, device: torch.device) -> tuple[Classifier, dict]:
-    """Return the trained network and what model.json says of it."""
+def load_network(folder: Path, device: torch.device) -> tuple[Classifier, dict]:
+    """Return a saved network and what model.json says of it."""
     require(folder / "model.json", folder / "model.safetensors")
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    model = Classifier(about["backbone"], "none", len(about["classes"]))
+    model = Classifier(about["backbone"], "none", len(about["labels"]))
     model.load_state_dict(load_file(folder / "model.safetensors"))
     return model.to(device).for_inference(), about
 
 
-def photo_probabilities(
-    model: Classifier, paths: list[Path], *, photo_size: int, min_side: int, max_megapixels: float
+class PhotoReader:
+    """What the networks make of a photo: features for the price, probabilities of the labels."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.embedder, about = load_network(EMBED, device)
+        self.classifier, self.about = load_network(CNN, device)
+        self.photo_size = about["photo_size"]
+
+    def __call__(self, photos: np.ndarray) -> np.ndarray:
+        """Return (n, width + labels) for (n, 3, side, side) uint8."""
+        with torch.inference_mode():
+            batch = torch.from_numpy(photos).to(self.device)
+            features = self.embedder.features(batch)
+            # Where only the new layer was trained, both networks are one: one pass is enough.
+            finetuned = self.about["finetuned"]
+            logits = self.classifier(batch) if finetuned else self.classifier.head(features)
+            return torch.cat([features, logits.softmax(1)], 1).cpu().numpy()
+
+
+def read_photos(
+    reader: PhotoReader, paths: list[Path], *, min_side: int, max_megapixels: float
 ) -> Iterator[np.ndarray | str]:
-    """For each photo its (classes,) probabilities, or the reason why it cannot be used."""
-    device = next(model.parameters()).device
+    """For each photo what `reader` makes of it, or the reason why it cannot be used."""
     for start in range(0, len(paths), BATCH):
         squares: list[np.ndarray] = []
         answers: list[np.ndarray | str | None] = []
         for path in paths[start : start + BATCH]:
             try:
                 picture, _, _ = decode_photo(
-                    path, size=photo_size, min_side=min_side, max_megapixels=max_megapixels
+                    path, size=reader.photo_size, min_side=min_side, max_megapixels=max_megapixels
                 )
             except UnusablePhoto as reason:
                 answers.append(str(reason))
             else:
                 squares.append(np.asarray(picture).transpose(2, 0, 1))
                 answers.append(None)
-        if squares:
-            with torch.inference_mode():
-                batch = torch.from_numpy(np.stack(squares)).to(device)
-                computed = iter(model(batch).softmax(1).cpu().numpy())
+        computed = iter(reader(np.stack(squares))) if squares else iter(())
         for answer in answers:
             yield next(computed) if answer is None else answer
 
@@ -88,9 +109,11 @@ def main(raw: Path, out: Path) -> None:
     if out.suffix not in (".csv", ".parquet"):
         raise click.ClickException(f"--out {out}: its name must end in .csv or .parquet")
     device = set_up_torch(seed=0)
-    model, about = load_cnn(CNN, device)
-    price_model, text_model = load_model(PRICE), load_model(CATEGORY / "text.skops")
-    require(CATEGORY / "fusion.json")
+    reader = PhotoReader(device)
+    text_model = load_model(CATEGORY / "text.skops")
+    require(CATEGORY / "fusion.json", PRICE / "margins.json")
+    margins = json.loads((PRICE / "margins.json").read_text(encoding="utf-8"))
+    price_model = PriceModel.assemble(lambda name: load_model(PRICE / f"{name}.skops"), margins)
     fusion = json.loads((CATEGORY / "fusion.json").read_text(encoding="utf-8"))
     classes = fusion["classes"]
 
@@ -98,37 +121,48 @@ def main(raw: Path, out: Path) -> None:
     rows, _ = check_rows(read_table(path), products_schema(labelled=False), path)
     if rows.empty:
         raise click.ClickException(f"{path} has no rows")
-    products = clean_products(rows, placeholder_above=np.inf)
+    limits = load_params("clean")
+    products = clean_products(rows, placeholder_above=limits["placeholder_above"])
     if (raw / "Images.csv").exists() and (raw / "images").is_dir():
         photos, rejects = read_images(raw, products["product_id"])
     else:
         photos, rejects = pd.DataFrame({"product_id": [], "path": []}), reject_files([], [])
-    limits = load_params("clean")
     answers = list(
-        photo_probabilities(
-            model,
+        read_photos(
+            reader,
             photos["path"].tolist(),
-            photo_size=about["photo_size"],
             min_side=limits["min_side"],
             max_megapixels=limits["max_megapixels"],
         )
     )
     usable = np.array([not isinstance(answer, str) for answer in answers], dtype=bool)
-    by_photo = average_photos(
-        np.array([a for a in answers if not isinstance(a, str)]).reshape(-1, len(classes)),
+    width, labels = reader.embedder.width, len(reader.about["labels"])
+    seen = np.array([a for a in answers if not isinstance(a, str)], dtype=np.float32)
+    by_product = average_photos(
+        seen.reshape(-1, width + labels),
         photos.loc[usable, "product_id"],
         products["product_id"],
     )
     vectors = encode_texts(
         load_text_encoder(str(device)), products["name"], products["description"], BATCH
     )
-    by_text = text_probabilities(text_model, with_embedding(products, vectors), len(classes))
-    probabilities = pool(by_text, by_photo, fusion["weights"], fusion["class_shares"])
+    by_label = text_probabilities(
+        text_model, with_embedding(products, vectors), len(fusion["parents"]), fusion["sharpness"]
+    )
+    by_text = sum_by_category(by_label, np.array(fusion["parents"]), len(classes))
+    parents = np.array(reader.about["parents"])
+    by_photo = sum_by_category(by_product[:, width:], parents, len(classes))
+    pooling = fusion["weights"], fusion["class_shares"]
+    probabilities = pool(by_text, by_photo, *pooling)
+    # The price model has learned from what the text alone says of the category.
+    of_text = pool(by_text, np.full_like(by_text, np.nan), *pooling)
+    prices = price_model.predict(price_table(products, vectors, by_product[:, :width], of_text))
     table = pd.DataFrame(
         {
             "product_id": products["product_id"],
             "category": np.array(classes)[probabilities.argmax(1)],
-            "price": price_model.predict(products).clip(min=0).round(2),
+            **{name: prices[name].round(2) for name in ("price", "price_low", "price_high")},
+            "price_flag": flag_prices(products["price"], products["price_is_placeholder"], prices),
         }
     )
     for position, name in enumerate(classes):

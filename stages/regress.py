@@ -1,7 +1,11 @@
-"""Predict the price from name, description and location: baseline, constants and a better model.
+"""Predict the price: the baseline, constants, and a better model with an interval.
 
-In:  data/merged/listings.parquet.
-Out: models/price/model.skops, metrics/regress.json, plots/regress.csv (of the test products).
+In:  data/merged/listings.parquet, data/embeddings, data/category/probabilities.parquet.
+Out: models/price/ (*.skops, margins.json), metrics/regress.json, plots/regress.csv (of the test
+     products).
+
+Everything is fitted on the train and validation products, whose part in choosing the model is over;
+the test products judge.
 """
 
 from __future__ import annotations
@@ -11,10 +15,10 @@ from pathlib import Path
 import click
 import numpy as np
 import pandas as pd
-from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import (
     mean_absolute_error,
     median_absolute_error,
@@ -27,8 +31,13 @@ from shared.atomic import replace_when_done, write_json
 from shared.inputs import require
 from shared.model_file import save_model
 from shared.params import load_params
+from shared.pooling import average_photos
+from shared.price_model import FLAGS, SEEDS, PriceModel, flag_prices, price_table
 
 LISTINGS = Path("data/merged/listings.parquet")
+PHOTO = Path("data/embeddings/photo.npy")
+VECTORS = Path("data/embeddings/text.parquet")
+CATEGORY = Path("data/category/probabilities.parquet")
 TEXT = ["name", "description", "location"]
 
 
@@ -37,32 +46,6 @@ def baseline() -> Pipeline:
     return make_pipeline(
         ColumnTransformer([(column, TfidfVectorizer(), column) for column in TEXT]),
         LinearRegression(),
-    )
-
-
-def log_price_model(*, alpha: float, min_df: int) -> TransformedTargetRegressor:
-    """Ridge regression of log(1 + price): prices are log-normal, so errors are ratios.
-
-    Words and pairs of words, and letter groups of the name, which survive typing errors.
-    """
-    words = {"sublinear_tf": True, "min_df": min_df, "ngram_range": (1, 2)}
-    features = ColumnTransformer(
-        [
-            ("name", TfidfVectorizer(**words), "name"),
-            ("description", TfidfVectorizer(**words), "description"),
-            ("location", TfidfVectorizer(min_df=min_df), "location"),
-            (
-                "letters",
-                TfidfVectorizer(
-                    analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True, min_df=min_df
-                ),
-                "name",
-            ),
-        ]
-    )
-    ridge = Ridge(alpha=alpha, solver="sparse_cg", tol=1e-6)  # draws nothing at random
-    return TransformedTargetRegressor(
-        make_pipeline(features, ridge), func=np.log1p, inverse_func=np.expm1
     )
 
 
@@ -81,42 +64,86 @@ def score_prices(price: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     }
 
 
-def regress(products: pd.DataFrame, *, alpha: float, min_df: int):
-    """Fit on the train products; return (model, {estimator: price for each test product}).
+def meant(products: pd.DataFrame) -> pd.Series:
+    """Prices to learn from: all but those too high to be meant. £0 is: some listings are gifts."""
+    return ~products["price_is_placeholder"] | products["price"].eq(0)
 
-    The constants and the baseline are fitted on all train products, as they are. The model leaves
-    out those whose price is flagged as a placeholder: nobody asks those prices.
+
+def trivial(products: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The prices that the baseline and the constants give the test products, by estimator.
+
+    Fitted on all other products, placeholders included.
     """
-    train = products[products["split"] == "train"]
+    known = products[products["split"] != "test"]
     test = products[products["split"] == "test"]
-    meant = train[~train["price_is_placeholder"]]
     estimators = {
-        "constant": (DummyRegressor(strategy="median"), train),
-        "constant_mean": (DummyRegressor(strategy="mean"), train),
-        "baseline": (baseline(), train),
-        "model": (log_price_model(alpha=alpha, min_df=min_df), meant),
+        "constant": DummyRegressor(strategy="median"),
+        "constant_mean": DummyRegressor(strategy="mean"),
+        "baseline": baseline(),
     }
-    predictions = {}
-    for name, (estimator, rows) in estimators.items():
-        estimator.fit(rows[TEXT], rows["price"])
-        predictions[name] = estimator.predict(test[TEXT])
-    return estimators["model"][0], predictions
+    return {
+        name: estimator.fit(known[TEXT], known["price"]).predict(test[TEXT])
+        for name, estimator in estimators.items()
+    }
+
+
+def interval_scores(price: np.ndarray, predicted: pd.DataFrame) -> dict[str, float]:
+    """How often the price lies within its interval, and how wide that is, in the middle."""
+    low, high = predicted["price_low"].to_numpy(), predicted["price_high"].to_numpy()
+    return {
+        "coverage": float(np.mean((low <= price) & (price <= high))),
+        "median_high_over_low": float(np.median((1 + high) / (1 + low))),
+        "n": len(price),
+    }
+
+
+def over_seeds(price: np.ndarray, predicted: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation of the scores of each boosted model by itself."""
+    single = [score_prices(price, predicted[f"seed_{draw}"].to_numpy()) for draw in range(SEEDS)]
+    scores = pd.DataFrame(single)[["rmsle", "median_ae"]]
+    return {
+        name: {"mean": float(of.mean()), "std": float(of.std(ddof=0)), "seeds": SEEDS}
+        for name, of in scores.items()
+    }  # fmt: skip
 
 
 @click.command(help=__doc__)
 def main() -> None:
-    params, split_seed = load_params("regress", "merge.seed")
-    require(LISTINGS)
-    columns = ["product_id", "split", "price", "price_is_placeholder", *TEXT]
-    products = pd.read_parquet(LISTINGS, columns=columns).drop_duplicates("product_id")
-    model, predictions = regress(products, alpha=params["alpha"], min_df=params["min_df"])
+    params = load_params("regress")
+    require(LISTINGS, PHOTO, VECTORS, CATEGORY)
+    columns = ["product_id", "photo_index", "split", "group", "price", "price_is_placeholder"]
+    listings = pd.read_parquet(LISTINGS, columns=[*columns, *TEXT])
+    products = listings.drop_duplicates("product_id").reset_index(drop=True)
+    shown = listings.dropna(subset="photo_index")
+    features = np.load(PHOTO, mmap_mode="r")[shown["photo_index"].to_numpy(np.int64)]
+    ids = products["product_id"]
+    table = price_table(
+        products,
+        pd.read_parquet(VECTORS).set_index("product_id").loc[ids].to_numpy(),
+        average_photos(features, shown["product_id"], ids),
+        pd.read_parquet(CATEGORY).set_index("product_id").loc[ids].to_numpy(),
+    )
+    is_test = (products["split"] == "test").to_numpy()
+    learned = ~is_test & meant(products).to_numpy()
+    model = PriceModel.fit(
+        table[learned],
+        products.loc[learned, "price"].to_numpy(),
+        products.loc[learned, "group"].to_numpy(),
+        **params,
+    )
+    test = products[is_test]
+    predicted = model.predict(table[is_test])
+    predictions = trivial(products) | {name: predicted[name].to_numpy() for name in ("linear",)}
+    predictions["model"] = predicted["price"].to_numpy()
 
-    test = products[products["split"] == "test"]
     price = test["price"].to_numpy()
-    meant = ~test["price_is_placeholder"].to_numpy()
+    asked = ~test["price_is_placeholder"].to_numpy()
+    flags = flag_prices(test["price"], test["price_is_placeholder"], predicted)
     with replace_when_done(Path("models/price")) as folder:
         folder.mkdir()
-        save_model(model, folder / "model.skops")
+        for name, estimator in model.estimators().items():
+            save_model(estimator, folder / f"{name}.skops")
+        write_json(folder / "margins.json", model.margins())
     with replace_when_done(Path("plots/regress.csv")) as path:
         # Logarithms: on a scale of pounds one placeholder hides every other price.
         pd.DataFrame(
@@ -128,16 +155,20 @@ def main() -> None:
     metrics = {
         **{name: score_prices(price, of) for name, of in predictions.items()},
         "without_placeholders": {
-            name: score_prices(price[meant], of[meant]) for name, of in predictions.items()
+            name: score_prices(price[asked], of[asked]) for name, of in predictions.items()
         },
-        "placeholders": int((~meant).sum()),
+        "over_seeds": over_seeds(price, predicted),
+        "interval": {"asked": params["coverage"], **interval_scores(price, predicted)},
+        "flags": {name: int((flags == name).sum()) for name in FLAGS},
+        "placeholders": int((~asked).sum()),
         "n": len(test),
-        "seed": split_seed,  # nothing else is drawn
+        "seed": params["seed"],
     }
     write_json(Path("metrics/regress.json"), metrics)
     scores = metrics["model"]
     click.echo(
-        f"RMSLE {scores['rmsle']:.3f}, median error £{scores['median_ae']:.0f}, n={len(test)}"
+        f"RMSLE {scores['rmsle']:.3f}, median error £{scores['median_ae']:.0f}, "
+        f"{metrics['interval']['coverage']:.1%} within their interval, n={len(test)}"
     )
 
 

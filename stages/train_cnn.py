@@ -1,9 +1,15 @@
 """Predict the category from the photo by transfer learning: a new layer, then the whole network.
 
+The new layer has an output for each subcategory (params train.levels; 1: for each category), whose
+probabilities add up to the category's.
+
 In:  data/merged/listings.parquet, data/clean/photos, data/embeddings.
 Out: models/cnn/ (model.safetensors, model.json), metrics/train_cnn.json, plots/train_cnn.csv (loss
      and accuracy of every epoch), plots/train_cnn_confusion.csv, data/cnn/probabilities.parquet (of
      each validation and test photo); TensorBoard in runs/.
+
+The train loss is of the finer labels, smoothed and mixed, the validation loss of the categories:
+each is for following its own way down, not for comparing with the other.
 
 An interrupted run goes on from runs/checkpoints/ when started again with the same data, code and
 params, and ends with the same bytes. CHECKPOINT_SECONDS (60) and LOADER_WORKERS (1) are environment
@@ -13,6 +19,7 @@ variables.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +34,7 @@ import torch
 from safetensors.torch import save_file
 from sklearn.metrics import accuracy_score, f1_score
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import BatchSampler, DataLoader, Dataset, TensorDataset
 from torch.utils.tensorboard import SummaryWriter
 from torchvision.transforms import v2
@@ -38,6 +46,7 @@ from shared.inputs import require
 from shared.params import load_params
 from shared.photo_dataset import PhotoDataset
 from shared.photo_store import PhotoStore, open_photo
+from shared.subcategories import Labels, finer_labels, sum_by_category
 from shared.torch_setup import set_up_torch
 
 LISTINGS = Path("data/merged/listings.parquet")
@@ -50,6 +59,8 @@ RUNS = Path("runs")
 # 128 photos at once take 12 GB, and are no faster on two cores.
 PHOTOS_AT_ONCE = 32
 WARM_UP = 0.1  # share of a phase's steps in which the learning rate rises
+MIN_PHOTOS = 8  # of a subcategory that gets an output of its own
+SEEDS = 3  # of the comparison with a split by photo
 
 
 @dataclass
@@ -98,11 +109,13 @@ class Phase:
     name: str
     module: nn.Module
     dataset: Callable[[int], Dataset]  # of an epoch: its augmentation is drawn anew
-    evaluate: Callable[[], dict[str, float]]  # loss and accuracy on the validation products
+    evaluate: Callable[[nn.Module], dict[str, float]]  # loss, accuracy on the validation products
     epochs: int
-    lr: float
+    groups: list[dict[str, Any]]  # of `params`, each with its `lr`
     weight_decay: float
     micro_batch: int  # a batch's gradient is summed up from parts of this many
+    mixup: float = 0.0  # alpha of the Beta distribution that two photos are mixed by; 0: not
+    average: float = 0.0  # decay of the moving average of the weights, which is the result; 0: none
 
 
 def run_phase(
@@ -112,6 +125,7 @@ def run_phase(
     checkpoint: Checkpoint,
     report: Callable[[dict[str, Any]], None],
     *,
+    parents: np.ndarray,
     batch_size: int,
     momentum: float,
     label_smoothing: float,
@@ -121,27 +135,34 @@ def run_phase(
 
     Appends to `progress.history` a row for each epoch: the train figures are those of the batches
     as they were learned from (augmented, before their step), the val figures those at its end.
-    `phase.epochs` is at least 1.
+    Accuracy is that of the categories, `parents` of the labels. `phase.epochs` is at least 1.
     """
     examples = len(phase.dataset(0))  # type: ignore[arg-type]
     steps = -(-examples // batch_size)
     device = next(phase.module.parameters()).device
     optimizer = torch.optim.SGD(
-        phase.module.parameters(),
-        phase.lr,
-        momentum,
-        weight_decay=phase.weight_decay,
-        nesterov=True,
+        phase.groups, momentum=momentum, weight_decay=phase.weight_decay, nesterov=True
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, phase.lr, phase.epochs * steps, pct_start=WARM_UP, cycle_momentum=False
+        optimizer,
+        [group["lr"] for group in phase.groups],
+        phase.epochs * steps,
+        pct_start=WARM_UP,
+        cycle_momentum=False,
     )
+    averaged = None
+    if phase.average:
+        average = get_ema_multi_avg_fn(phase.average)
+        averaged = AveragedModel(phase.module, multi_avg_fn=average, use_buffers=True)
     if resumed is not None:
         phase.module.load_state_dict(resumed["module"])
+        if averaged is not None:
+            averaged.load_state_dict(resumed["averaged"])
         optimizer.load_state_dict(resumed["optimizer"])
         schedule.load_state_dict(resumed["schedule"])
         torch.set_rng_state(resumed["rng"])
     loss_of = nn.CrossEntropyLoss(label_smoothing=label_smoothing, reduction="sum")
+    mix = v2.MixUp(alpha=phase.mixup, num_classes=len(parents)) if phase.mixup else None
     bar = tqdm(total=phase.epochs * steps, desc=phase.name, unit="step", disable=None)
     bar.update(progress.epoch * steps + progress.step)
     for epoch in range(progress.epoch, phase.epochs):
@@ -152,19 +173,24 @@ def run_phase(
         order = np.random.default_rng(_seed(seed, phase.name, epoch, "order")).permutation(examples)
         rest = order[progress.step * batch_size :].tolist()
         for inputs, labels in load_batches(phase.dataset(epoch), rest, batch_size):
-            inputs, labels = inputs.to(device), labels.to(device)
+            progress.labels += parents[labels.numpy()].tolist()
+            targets = labels
+            if mix is not None:
+                inputs, targets = mix(inputs.float(), labels)
+            inputs, targets = inputs.to(device), targets.to(device)
             optimizer.zero_grad(set_to_none=True)
-            for some, some_labels in zip(
-                inputs.split(phase.micro_batch), labels.split(phase.micro_batch), strict=True
+            for some, some_targets in zip(
+                inputs.split(phase.micro_batch), targets.split(phase.micro_batch), strict=True
             ):
                 logits = phase.module(some)
-                loss = loss_of(logits, some_labels)
+                loss = loss_of(logits, some_targets)
                 (loss / len(labels)).backward()
                 progress.loss += loss.item()
-                progress.predicted += logits.detach().argmax(1).tolist()
-            progress.labels += labels.tolist()
+                progress.predicted += parents[logits.detach().argmax(1).cpu().numpy()].tolist()
             optimizer.step()
             schedule.step()
+            if averaged is not None:
+                averaged.update_parameters(phase.module)
             progress.step += 1
             bar.update()
             checkpoint.save(
@@ -172,18 +198,39 @@ def run_phase(
                 module=phase.module.state_dict(),
                 optimizer=optimizer.state_dict(),
                 schedule=schedule.state_dict(),
+                **({} if averaged is None else {"averaged": averaged.state_dict()}),
             )
         resumed = None
+        judged = phase.module if averaged is None else averaged.module
         row = {
             "epoch": len(progress.history) + 1,
             "phase": phase.name,
             "train_loss": progress.loss / examples,
             "train_accuracy": accuracy_score(progress.labels, progress.predicted),
-            **{f"val_{name}": value for name, value in phase.evaluate().items()},
+            **{f"val_{name}": value for name, value in phase.evaluate(judged).items()},
         }
         progress.history.append(row)
         report(row)
+    if averaged is not None:
+        phase.module.load_state_dict(averaged.module.state_dict())
     bar.close()
+
+
+def groups_by_depth(model: Classifier, lr: float, frozen: float) -> list[dict[str, Any]]:
+    """Discriminative learning rates: `lr` for the new layer and the deepest block, less below.
+
+    The rate falls evenly with depth, to none for the first `frozen` share of the blocks: what they
+    see (edges, colours) is the same in every photo, and not training them saves their gradients.
+    """
+    blocks = model.blocks()
+    still = round(frozen * len(blocks))
+    for weight in (weight for block in blocks[:still] for weight in block):
+        weight.requires_grad_(False)
+    rates = [lr * (depth + 1) / (len(blocks) - still) for depth in range(len(blocks) - still)]
+    groups = [
+        {"params": block, "lr": rate} for block, rate in zip(blocks[still:], rates, strict=True)
+    ]
+    return [*groups, {"params": list(model.head.parameters()), "lr": lr}]
 
 
 def _seed(*parts: int | str) -> int:
@@ -207,37 +254,43 @@ def augment(side: int) -> v2.Transform:
     """What a photo may become in training: most of it, either way round, at `side` pixels."""
     return v2.Compose(
         [
-            v2.RandomResizedCrop(side, scale=(0.5, 1.0), ratio=(0.8, 1.25), antialias=True),
+            v2.RandomResizedCrop(side, scale=(0.35, 1.0), ratio=(3 / 4, 4 / 3), antialias=True),
             v2.RandomHorizontalFlip(),
         ]
     )
 
 
-def predict_logits(module: nn.Module, dataset: Dataset, batch_size: int) -> np.ndarray:
-    """Return (n, classes) float32 logits for a whole dataset, in its order."""
+def predict_labels(module: nn.Module, dataset: Dataset, batch_size: int) -> np.ndarray:
+    """Return (n, labels) float32 probabilities for a whole dataset, in its order."""
     module = module.for_inference() if isinstance(module, Classifier) else module.eval()
     device = next(module.parameters()).device
     order = list(range(len(dataset)))  # type: ignore[arg-type]
     with torch.inference_mode():
         batches = load_batches(dataset, order, batch_size)
-        return np.concatenate([module(inputs.to(device)).cpu().numpy() for inputs, _ in batches])
+        parts = [module(inputs.to(device)).softmax(1).cpu().numpy() for inputs, _ in batches]
+    return np.concatenate(parts)
 
 
-def score_logits(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Cross-entropy (without label smoothing) and accuracy."""
-    loss = nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels))
-    return {"loss": loss.item(), "accuracy": accuracy_score(labels, logits.argmax(1))}
+def score_photos(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Cross-entropy (without label smoothing) and accuracy of (n, classes) probabilities."""
+    right = probabilities[np.arange(len(labels)), labels].astype(float)
+    return {
+        "loss": float(-np.log(right.clip(min=1e-12)).mean()),
+        "accuracy": accuracy_score(labels, probabilities.argmax(1)),
+    }
 
 
-def summarise(labels: np.ndarray, logits: np.ndarray, product_ids: pd.Series) -> dict[str, Any]:
+def summarise(
+    labels: np.ndarray, probabilities: np.ndarray, product_ids: pd.Series
+) -> dict[str, Any]:
     """Scores per photo, and per product: its photos' probabilities averaged."""
-    probabilities = pd.DataFrame(torch.from_numpy(logits).softmax(1).numpy())
-    by_product = probabilities.groupby(product_ids.to_numpy()).mean()
-    product_labels = pd.Series(labels).groupby(product_ids.to_numpy()).first()
+    owner = product_ids.to_numpy()
+    by_product = pd.DataFrame(probabilities).groupby(owner).mean()
+    product_labels = pd.Series(labels).groupby(owner).first()
     product_predicted = by_product.to_numpy().argmax(1)
     return {
-        **score_logits(logits, labels),
-        "macro_f1": f1_score(labels, logits.argmax(1), average="macro", zero_division=0),
+        **score_photos(probabilities, labels),
+        "macro_f1": f1_score(labels, probabilities.argmax(1), average="macro", zero_division=0),
         "n": len(labels),
         "per_product": {
             "accuracy": accuracy_score(product_labels, product_predicted),
@@ -247,6 +300,17 @@ def summarise(labels: np.ndarray, logits: np.ndarray, product_ids: pd.Series) ->
             "n": len(product_labels),
         },
     }
+
+
+def split_by_photo(train: np.ndarray, test: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Deal the rows of both out anew, as many to each, without regard to whose photos they are."""
+    dealt = np.random.default_rng(seed).permutation(np.concatenate([train, test]))
+    return np.sort(dealt[: len(train)]), np.sort(dealt[len(train) :])
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Mean and standard deviation over seeds."""
+    return {"mean": float(np.mean(values)), "std": float(np.std(values)), "seeds": len(values)}
 
 
 def run_key(*contents: Any) -> str:
@@ -270,63 +334,83 @@ def main() -> None:
         raise click.ClickException("params.yaml: train.epochs and train.finetune_epochs are both 0")
     require(LISTINGS, PHOTOS, FEATURES)
     device = set_up_torch(params["seed"])
-    listings = pd.read_parquet(LISTINGS, columns=["photo_index", "product_id", "category", "split"])
-    listings = listings.dropna(subset="photo_index")
+    columns = ["photo_index", "product_id", "category", "category_levels", "split"]
+    listings = pd.read_parquet(LISTINGS, columns=columns).dropna(subset="photo_index")
     classes = sorted(listings["category"].unique())
-    labels = pd.Categorical(listings["category"], classes).codes.astype(np.int64)
+    categories = pd.Categorical(listings["category"], classes).codes.astype(np.int64)
     photo_index = listings["photo_index"].to_numpy(np.int64)
     rows = {name: np.flatnonzero(listings["split"] == name) for name in ("train", "val", "test")}
 
+    def labels_of(chosen: np.ndarray) -> Labels:
+        levels = listings["category_levels"].iloc[chosen]
+        return finer_labels(levels, classes, depth=params["levels"], min_rows=MIN_PHOTOS)
+
     features = np.load(FEATURES, mmap_mode="r")
     photos = PhotoStore(PHOTOS)
-    model = Classifier(params["backbone"], params["weights"], len(classes)).to(device)
-
-    def feature_dataset(split: str) -> TensorDataset:
-        chosen = rows[split]
-        return TensorDataset(
-            torch.from_numpy(features[photo_index[chosen]]), torch.from_numpy(labels[chosen])
-        )
-
-    def photo_dataset(split: str, transform: Callable | None, epoch: int = 0) -> PhotoDataset:
-        chosen = rows[split]
-        return PhotoDataset(
-            photos,
-            open_photo,
-            photo_index[chosen],
-            labels[chosen],
-            transform,
-            params["seed"],
-            epoch,
-        )
-
-    train_features, val_features = feature_dataset("train"), feature_dataset("val")
-    full_size = v2.Resize((photo_size, photo_size), antialias=True)
+    labels = labels_of(rows["train"])
+    model = Classifier(params["backbone"], params["weights"], len(labels.names)).to(device)
     batch_size = params["batch_size"]
-    phases = [
-        Phase(
+    learning = {key: params[key] for key in ("momentum", "label_smoothing", "batch_size")}
+
+    def feature_dataset(chosen: np.ndarray, codes: np.ndarray) -> TensorDataset:
+        return TensorDataset(
+            torch.from_numpy(features[photo_index[chosen]]), torch.from_numpy(codes)
+        )
+
+    def head_phase(head: nn.Module, chosen: np.ndarray, of: Labels, evaluate: Callable) -> Phase:
+        dataset = feature_dataset(chosen, of.codes)
+        return Phase(
             "head",
-            model.head,
-            lambda epoch: train_features,
-            lambda: score_logits(
-                predict_logits(model.head, val_features, batch_size), labels[rows["val"]]
-            ),
+            head,
+            lambda epoch: dataset,
+            evaluate,
             params["epochs"],
-            params["lr"],
+            [{"params": list(head.parameters()), "lr": params["lr"]}],
             params["weight_decay"],
             micro_batch=batch_size,
-        ),
+        )
+
+    def photo_dataset(
+        chosen: np.ndarray, codes: np.ndarray, transform: Callable | None, epoch: int = 0
+    ) -> PhotoDataset:
+        return PhotoDataset(
+            photos, open_photo, photo_index[chosen], codes, transform, params["seed"], epoch
+        )
+
+    full_size = v2.Resize((photo_size, photo_size), antialias=True)
+
+    def by_category(module: nn.Module, split: str) -> np.ndarray:
+        """The category probabilities of a split's photos, or by a layer, of their features."""
+        chosen = rows[split]
+        codes = categories[chosen]
+        dataset: Dataset = (
+            photo_dataset(chosen, codes, full_size)
+            if isinstance(module, Classifier)
+            else feature_dataset(chosen, codes)
+        )
+        found = predict_labels(module, dataset, batch_size)
+        return sum_by_category(found, labels.parents, len(classes))
+
+    def evaluate(module: nn.Module) -> dict[str, float]:
+        return score_photos(by_category(module, "val"), categories[rows["val"]])
+
+    # Random weights have no edges and colours yet that could stay as they are.
+    frozen = params["finetune_frozen"] if params["weights"] == "pretrained" else 0.0
+    phases = [
+        head_phase(model.head, rows["train"], labels, evaluate),
         Phase(
             "finetune",
             model,
-            lambda epoch: photo_dataset("train", augment(params["finetune_size"]), epoch),
-            lambda: score_logits(
-                predict_logits(model, photo_dataset("val", full_size), batch_size),
-                labels[rows["val"]],
+            lambda epoch: photo_dataset(
+                rows["train"], labels.codes, augment(params["finetune_size"]), epoch
             ),
+            evaluate,
             params["finetune_epochs"],
-            params["finetune_lr"],
+            groups_by_depth(model, params["finetune_lr"], frozen),
             params["finetune_weight_decay"],
             micro_batch=PHOTOS_AT_ONCE,
+            mixup=params["finetune_mixup"],
+            average=params["finetune_average"],
         ),
     ]
 
@@ -370,21 +454,18 @@ def main() -> None:
             resumed,
             checkpoint,
             report,
-            batch_size=batch_size,
-            **{key: params[key] for key in ("momentum", "label_smoothing", "seed")},
+            parents=labels.parents,
+            seed=params["seed"],
+            **learning,
         )
     board.close()
 
-    def logits_of(split: str) -> np.ndarray:
-        if params["finetune_epochs"] == 0:
-            return predict_logits(model.head, feature_dataset(split), batch_size)
-        return predict_logits(model, photo_dataset(split, full_size), batch_size)
-
-    logits = {split: logits_of(split) for split in ("val", "test")}
+    final = model if params["finetune_epochs"] else model.head
+    found = {split: by_category(final, split) for split in ("val", "test")}
     product_ids = listings["product_id"]
     metrics: dict[str, Any] = {
-        split: summarise(labels[rows[split]], of, product_ids.iloc[rows[split]])
-        for split, of in logits.items()
+        split: summarise(categories[rows[split]], of, product_ids.iloc[rows[split]])
+        for split, of in found.items()
     }
     # Of the last epoch, as its batches were learned from: a second pass over all of the train
     # photos would take as long as half an epoch.
@@ -394,9 +475,43 @@ def main() -> None:
         "macro_f1": f1_score(progress.labels, progress.predicted, average="macro", zero_division=0),
         "n": len(rows["train"]),
     }
-    train_counts = np.bincount(labels[rows["train"]], minlength=len(classes))
+
+    def new_layer_accuracy(train: np.ndarray, test: np.ndarray, seed: int) -> float:
+        """Test accuracy per photo of the first phase alone, on the features of another split."""
+        of = labels_of(train)
+        torch.manual_seed(seed)
+        head = nn.Linear(model.width, len(of.names)).to(device)
+        run_phase(
+            head_phase(head, train, of, lambda module: {}),
+            Progress(),
+            None,
+            Checkpoint(RUNS / "never", math.inf),
+            lambda row: None,
+            parents=of.parents,
+            seed=seed,
+            **learning,
+        )
+        answers = predict_labels(head, feature_dataset(test, categories[test]), batch_size)
+        predicted = sum_by_category(answers, of.parents, len(classes)).argmax(1)
+        return float(accuracy_score(categories[test], predicted))
+
+    seeds = range(params["seed"], params["seed"] + SEEDS) if params["epochs"] else []
+    if seeds:
+        # What the usual split would have shown: photos drawn at random, as many as in this one.
+        metrics["new_layer"] = {
+            "test_accuracy": spread(
+                [new_layer_accuracy(rows["train"], rows["test"], seed) for seed in seeds]
+            ),
+            "test_accuracy_if_split_by_photo": spread(
+                [
+                    new_layer_accuracy(*split_by_photo(rows["train"], rows["test"], seed), seed)
+                    for seed in seeds
+                ]
+            ),
+        }
+    train_counts = np.bincount(categories[rows["train"]], minlength=len(classes))
     metrics |= {
-        "majority_accuracy": float(np.mean(labels[rows["test"]] == train_counts.argmax())),
+        "majority_accuracy": float(np.mean(categories[rows["test"]] == train_counts.argmax())),
         "epochs": params["epochs"],
         "finetune_epochs": params["finetune_epochs"],
         "backbone": params["backbone"],
@@ -412,14 +527,17 @@ def main() -> None:
             {
                 "backbone": params["backbone"],
                 "classes": classes,
+                "finetuned": params["finetune_epochs"] > 0,
+                "labels": labels.names,
+                "parents": labels.parents.tolist(),
                 "photo_size": photo_size,
             },
         )
     with replace_when_done(PROBABILITIES) as path:
         parts = []
-        for split, of in logits.items():
+        for split, of in found.items():
             part = listings.iloc[rows[split]][["product_id", "photo_index", "split"]]
-            part[classes] = torch.from_numpy(of).softmax(1).numpy()
+            part[classes] = of
             parts.append(part)
         pd.concat(parts, ignore_index=True).to_parquet(path, index=False)
     with replace_when_done(Path("plots/train_cnn.csv")) as path:
@@ -428,8 +546,8 @@ def main() -> None:
         names_of = np.array(classes)
         pd.DataFrame(
             {
-                "actual": names_of[labels[rows["test"]]],
-                "predicted": names_of[logits["test"].argmax(1)],
+                "actual": names_of[categories[rows["test"]]],
+                "predicted": names_of[found["test"].argmax(1)],
             }
         ).to_csv(path, index=False)
     write_json(Path("metrics/train_cnn.json"), metrics)

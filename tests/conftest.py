@@ -49,6 +49,8 @@ SMALL = {
     "train.epochs": 3,
     "train.finetune_epochs": 1,
     "train.finetune_size": 64,
+    "train.levels": 2,
+    "regress.trees": 20,
     "train.batch_size": 16,
 }
 
@@ -129,7 +131,7 @@ def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
 
     def build(folder: Path) -> None:
         make_project(folder)
-        for stage in ("clean", "merge", "regress", "classify_rf", "embed", "train_cnn", "classify"):
+        for stage in ("clean", "merge", "classify_rf", "embed", "train_cnn", "classify", "regress"):
             _run_stage(folder, stage)
 
     return once("ran", build)

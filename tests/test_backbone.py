@@ -17,7 +17,10 @@ from shared.backbone import Classifier
 PHOTOS = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.manual_seed(0))
 
 
-@pytest.mark.parametrize(("name", "width"), [("efficientnet_lite0", 1280), ("resnet50", 2048)])
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [("efficientnet_lite0", 1280), ("efficientnet_lite2", 1280), ("resnet50", 2048)],
+)
 def test_a_new_layer_sits_on_the_backbones_features(name: str, width: int) -> None:
     model = Classifier(name, "none", 13).eval()
     with torch.inference_mode():
@@ -42,14 +45,15 @@ def test_photos_are_normalised_as_the_backbone_learned_them(name: str) -> None:
         torch.testing.assert_close(seen[0][row, :, 5, 5], (level / 255 - mean) / std)
 
 
-def test_pretrained_weights_come_with_the_package() -> None:
-    pretrained = Classifier("efficientnet_lite0", "pretrained", 2).backbone.state_dict()
-    random = Classifier("efficientnet_lite0", "none", 2).backbone.state_dict()
-    packaged = torch.load(backbone._efficientnet_lite0_weights(), weights_only=True)
+@pytest.mark.parametrize("of", ["efficientnet_lite0", "efficientnet_lite2"])
+def test_pretrained_weights_come_with_the_package(of: str) -> None:
+    pretrained = Classifier(of, "pretrained", 2).backbone.state_dict()
+    random = Classifier(of, "none", 2).backbone.state_dict()
+    packaged = torch.load(backbone._weights_file(of), weights_only=True)
     name = "_conv_stem.weight"
     assert torch.equal(pretrained[name], packaged[name])
     assert not torch.equal(random[name], packaged[name])
-    assert "site-packages" in str(backbone._efficientnet_lite0_weights())
+    assert "site-packages" in str(backbone._weights_file(of))
 
 
 @pytest.mark.parametrize(

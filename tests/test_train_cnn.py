@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,11 @@ def separable(n: int = 240) -> TensorDataset:
 
 
 def train_linear(
-    checkpoint: Checkpoint | None = None, epochs: int = 5, seed: int = 0, micro_batch: int = 16
+    checkpoint: Checkpoint | None = None,
+    epochs: int = 5,
+    seed: int = 0,
+    micro_batch: int = 16,
+    **of_phase: float,
 ):
     """Train a layer, from the checkpoint if it holds one; return (layer, history)."""
     torch.manual_seed(0)
@@ -55,13 +60,14 @@ def train_linear(
         name="head",
         module=model,
         dataset=lambda epoch: data,
-        evaluate=lambda: train_cnn.score_logits(
-            train_cnn.predict_logits(model, data, 50), data.tensors[1].numpy()
+        evaluate=lambda module: train_cnn.score_photos(
+            train_cnn.predict_labels(module, data, 50), data.tensors[1].numpy()
         ),
         epochs=epochs,
-        lr=0.1,
+        groups=[{"params": list(model.parameters()), "lr": 0.1}],
         weight_decay=1e-4,
         micro_batch=micro_batch,
+        **of_phase,
     )
     checkpoint = checkpoint or Checkpoint(Path("none.pt"), math.inf)
     resumed = checkpoint.load()
@@ -73,6 +79,7 @@ def train_linear(
         resumed,
         checkpoint,
         reported.append,
+        parents=np.arange(3),
         batch_size=16,
         momentum=0.9,
         label_smoothing=0.0,
@@ -90,6 +97,38 @@ def test_a_phase_learns_what_is_separable() -> None:
     inputs, labels = separable().tensors
     accuracy = (model(inputs).argmax(1) == labels).float().mean().item()
     assert history[-1]["val_accuracy"] == pytest.approx(accuracy)
+
+
+def test_the_moving_average_is_the_result() -> None:
+    plain, _ = train_linear()
+    averaged, history = train_linear(average=0.9)
+    assert not torch.equal(averaged.weight, plain.weight)
+    assert averaged.weight.norm() < plain.weight.norm(), "it lags behind weights that grow"
+    inputs, labels = separable().tensors
+    accuracy = (averaged(inputs).argmax(1) == labels).float().mean().item()
+    assert history[-1]["val_accuracy"] == pytest.approx(accuracy)
+
+
+def test_mixed_photos_are_harder_to_learn() -> None:
+    _, plain = train_linear()
+    _, mixed = train_linear(mixup=1.0)
+    assert mixed[-1]["train_loss"] > 2 * plain[-1]["train_loss"]
+    assert mixed[-1]["val_accuracy"] > 0.9
+
+
+@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "efficientnet_lite2", "resnet50"])
+def test_deeper_blocks_learn_faster_and_the_first_ones_not_at_all(backbone: str) -> None:
+    model = Classifier(backbone, "none", 13)
+    groups = train_cnn.groups_by_depth(model, 0.1, frozen=0.25)
+    rates = [group["lr"] for group in groups]
+    assert rates == sorted(rates) and rates[-1] == rates[-2] == pytest.approx(0.1)
+    blocks = model.blocks()
+    assert sum(map(len, blocks)) == len(list(model.backbone.parameters())), "each weight once"
+    still = [weight for weight in model.backbone.parameters() if not weight.requires_grad]
+    assert len(groups) == len(blocks) - round(0.25 * len(blocks)) + 1
+    learned = {id(weight) for group in groups for weight in group["params"]}
+    assert still and not learned & {id(weight) for weight in still}
+    assert len(learned) + len(still) == len(list(model.parameters()))
 
 
 def test_the_seed_fixes_every_weight() -> None:
@@ -123,10 +162,11 @@ class Mortal(Checkpoint):
 
 @pytest.mark.parametrize("steps", [1, 14, 15, 16, 44, 75])
 def test_a_phase_cut_short_anywhere_ends_the_same(tmp_path: Path, steps: int) -> None:
+    how: dict[str, Any] = {"mixup": 0.2, "average": 0.9}
     with pytest.raises(KeyboardInterrupt):
-        train_linear(Mortal(tmp_path / "checkpoint.pt", steps))
-    model, history = train_linear(Mortal(tmp_path / "checkpoint.pt", math.inf))
-    whole, expected = train_linear()
+        train_linear(Mortal(tmp_path / "checkpoint.pt", steps), **how)
+    model, history = train_linear(Mortal(tmp_path / "checkpoint.pt", math.inf), **how)
+    whole, expected = train_linear(**how)
     assert history == expected
     assert torch.equal(model.state_dict()["weight"], whole.state_dict()["weight"])
 
@@ -207,7 +247,7 @@ def test_a_product_is_judged_by_the_mean_of_its_photos() -> None:
     probabilities = np.array([[0.9, 0.1], [0.45, 0.55], [0.95, 0.05], [0.2, 0.8]])
     labels = np.array([0, 0, 0, 0])
     products = pd.Series(["a", "b", "b", "c"])
-    scores = train_cnn.summarise(labels, np.log(probabilities).astype(np.float32), products)
+    scores = train_cnn.summarise(labels, probabilities, products)
     assert (scores["accuracy"], scores["n"]) == (0.5, 4)
     assert scores["per_product"]["accuracy"] == pytest.approx(2 / 3)
     assert scores["per_product"]["n"] == 3
@@ -284,11 +324,32 @@ def test_the_confusion_plot_is_that_of_the_metrics(ran: Path) -> None:
 def test_the_saved_network_is_complete(ran: Path) -> None:
     about = json.loads((ran / "models/cnn/model.json").read_text(encoding="utf-8"))
     assert len(about["classes"]) == 13 and about["classes"] == sorted(about["classes"])
-    model = Classifier(about["backbone"], "none", 13)
+    assert [name.split(" / ")[0] for name in about["labels"]] == [
+        about["classes"][parent] for parent in about["parents"]
+    ]
+    outputs = len(about["labels"])
+    assert outputs > 13
+    model = Classifier(about["backbone"], "none", outputs)
     model.load_state_dict(load_file(ran / "models/cnn/model.safetensors"))
-    pretrained = Classifier(about["backbone"], "pretrained", 13).state_dict()
-    stem = "backbone._conv_stem.weight"
-    assert not torch.equal(model.state_dict()[stem], pretrained[stem]), "it was fine-tuned"
+    pretrained = Classifier(about["backbone"], "pretrained", outputs).state_dict()
+    for name, tuned in (("_conv_stem.weight", False), ("_conv_head.weight", True)):
+        name = f"backbone.{name}"
+        assert torch.equal(model.state_dict()[name], pretrained[name]) != tuned
+
+
+def test_a_split_by_photo_stands_beside_the_honest_one(ran: Path) -> None:
+    metrics = json.loads((ran / "metrics/train_cnn.json").read_text(encoding="utf-8"))
+    assert set(metrics["new_layer"]) == {"test_accuracy", "test_accuracy_if_split_by_photo"}
+    for scores in metrics["new_layer"].values():
+        assert scores["seeds"] == 3 and 0 < scores["mean"] < 1 and scores["std"] >= 0
+
+
+def test_photos_are_dealt_out_whosever_they_are() -> None:
+    train, test = np.arange(0, 20), np.arange(20, 30)
+    new_train, new_test = train_cnn.split_by_photo(train, test, seed=0)
+    assert (len(new_train), len(new_test)) == (20, 10)
+    assert sorted([*new_train, *new_test]) == list(range(30))
+    assert set(new_test) != set(test)
 
 
 def test_nothing_is_left_to_go_on_from(ran: Path) -> None:

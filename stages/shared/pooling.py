@@ -20,36 +20,37 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(1, keepdims=True)
 
 
-def margin_probabilities(model: Any, table: pd.DataFrame, classes: int) -> np.ndarray:
-    """Return (n, classes) probabilities from a classifier's margins, by softmax.
+def margin_probabilities(
+    model: Any, table: pd.DataFrame, labels: int, sharpness: float
+) -> np.ndarray:
+    """Return (n, labels) probabilities: the softmax of a classifier's margins times `sharpness`.
 
-    Untempered: `fit_weights` finds the temperature. `model` was fitted on labels 0 … classes - 1; a
-    label that it never saw gets 0.
+    `model` was fitted on labels 0 … labels - 1; a label that it never saw gets 0.
     """
     margins = model.decision_function(table)
     if margins.ndim == 1:  # two classes have one margin between them
         margins = np.column_stack([-margins, margins])
-    probabilities = np.zeros((len(table), classes))
-    probabilities[:, model.classes_] = _softmax(margins)
+    probabilities = np.zeros((len(table), labels))
+    probabilities[:, model.classes_] = _softmax(sharpness * margins)
     return probabilities
 
 
-def text_probabilities(model: Any, products: pd.DataFrame, classes: int) -> np.ndarray:
+def text_probabilities(
+    model: Any, products: pd.DataFrame, labels: int, sharpness: float
+) -> np.ndarray:
     """`margin_probabilities` by the text; NaN where a product has no name and no description."""
-    probabilities = margin_probabilities(model, products, classes)
+    probabilities = margin_probabilities(model, products, labels, sharpness)
     # Nothing to read is not a text that says nothing.
     probabilities[(products["name"] + products["description"]).eq("")] = np.nan
     return probabilities
 
 
-def average_photos(
-    probabilities: np.ndarray, owner: pd.Series, product_ids: pd.Series
-) -> np.ndarray:
-    """Each product's mean over its photos of their (classes,) probabilities; NaN without a photo.
+def average_photos(values: np.ndarray, owner: pd.Series, product_ids: pd.Series) -> np.ndarray:
+    """Each product's mean over its photos of (width,) probabilities or features; NaN without one.
 
-    `owner` names the product of each row of `probabilities`.
+    `owner` names the product of each row of `values`.
     """
-    means = pd.DataFrame(probabilities).groupby(owner.to_numpy()).mean()
+    means = pd.DataFrame(values).groupby(owner.to_numpy()).mean()
     return means.reindex(product_ids).to_numpy(dtype=float)
 
 
