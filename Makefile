@@ -1,5 +1,5 @@
 # Each target sets up .venv by itself; a second time that costs nothing.
-.PHONY: run test lint results tensorboard
+.PHONY: run test lint report results tensorboard
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON ?= python3.11
 
@@ -14,6 +14,9 @@ lint: .venv/.installed           ## style and types
 	ruff format --check .
 	ruff check .
 	mypy
+
+report: .venv/.installed          ## report/index.html: the category model's mistakes, with photos
+	dvc repro report
 
 results: .venv/.installed        ## the real marketplace; `dvc exp run -S dataset=sample` goes back
 	dvc pull data/marketplace/raw

@@ -97,7 +97,7 @@ def test_damaged_weights_are_refused(
 ) -> None:
     damaged = tmp_path / named
     torch.save({}, damaged)
-    monkeypatch.setattr(backbone, "_efficientnet_lite0_weights", lambda: damaged)
+    monkeypatch.setattr(backbone, "_weights_file", lambda name: damaged)
     with pytest.raises(ClickException) as error:
         Classifier("efficientnet_lite0", "pretrained", 2)
     assert str(damaged) in error.value.message and "\n" not in error.value.message

@@ -12,6 +12,7 @@ import pytest
 import classify
 from shared.model_file import load_model
 from shared.pooling import margin_probabilities
+from shared.subcategories import finer_labels, sum_by_category
 from shared.text_encoder import with_embedding
 
 
@@ -37,17 +38,75 @@ def test_the_saved_text_model_gives_the_metrics(ran: Path, products: pd.DataFram
     fusion = json.loads((ran / "models/category/fusion.json").read_text(encoding="utf-8"))
     metrics = json.loads((ran / "metrics/classify.json").read_text(encoding="utf-8"))
     test = products[products["split"] == "test"]
-    found = margin_probabilities(model, test, 13).argmax(1)
+    parents = np.array(fusion["parents"])
+    by_label = margin_probabilities(model, test, len(parents), fusion["sharpness"])
+    found = sum_by_category(by_label, parents, 13).argmax(1)
     accuracy = (np.array(fusion["classes"])[found] == test["category"]).mean()
     assert accuracy == pytest.approx(metrics["text"]["accuracy"])
 
 
-def test_the_vocabulary_is_of_the_train_products(ran: Path, products: pd.DataFrame) -> None:
+def test_the_vocabulary_is_of_train_and_validation_products(
+    ran: Path, products: pd.DataFrame
+) -> None:
     model = load_model(ran / "models/category/text.skops")
     names = dict(model[0].named_transformers_)["name"]
-    train = products.loc[products["split"] == "train", "name"]
-    counts = train.map(lambda name: set(names.build_analyzer()(name))).explode().value_counts()
+    known = products.loc[products["split"] != "test", "name"]
+    counts = known.map(lambda name: set(names.build_analyzer()(name))).explode().value_counts()
     assert set(names.vocabulary_) == set(counts.index[counts >= 2])
+
+
+def test_nobody_answers_for_a_product_it_was_fitted_on(
+    products: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKERS", "1")
+    known = products[products["split"] != "test"].reset_index(drop=True)
+    labels = finer_labels(
+        known["category_levels"], sorted(known["category"].unique()), depth=1, min_rows=1
+    )
+    fitted_on: list[set[str]] = []
+    real_fit, real_answer = classify.fit_text, classify.text_probabilities
+
+    def fit(model: object, rows: pd.DataFrame, codes: np.ndarray) -> object:
+        fitted_on.append(set(rows["group"]))
+        return real_fit(model, rows, codes)
+
+    def answer(model: object, rows: pd.DataFrame, count: int, sharpness: float) -> np.ndarray:
+        assert not fitted_on[-1] & set(rows["group"])
+        return real_answer(model, rows, count, sharpness)
+
+    monkeypatch.setattr(classify, "fit_text", fit)
+    monkeypatch.setattr(classify, "text_probabilities", answer)
+    settings = {"c": 0.1, "min_df": 2, "embedding_weight": 2.0, "seed": 0}
+    found = classify.text_out_of_fold(known, labels, settings, 4.0)
+    assert len(fitted_on) == classify.FOLDS
+    np.testing.assert_allclose(found.sum(1), 1)
+
+
+def test_every_product_has_its_probabilities(ran: Path, products: pd.DataFrame) -> None:
+    table = pd.read_parquet(ran / "data/category/probabilities.parquet")
+    assert table["product_id"].tolist() == products["product_id"].tolist()
+    np.testing.assert_allclose(table.drop(columns="product_id").sum(axis=1), 1)
+
+
+def test_a_wrong_label_is_found() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    probabilities = rng.dirichlet(np.ones(3), 60) * 0.1 + 0.9 * np.eye(3)[labels]
+    given = labels.copy()
+    given[7] = (labels[7] + 1) % 3
+    products = pd.DataFrame({"product_id": [f"p{i}" for i in range(60)], "split": "train"})
+    found = classify.label_errors(products, probabilities, given, ["a", "b", "c"])
+    assert found["product_id"].tolist() == ["p7"]
+    assert found.iloc[0]["suggested"] == "abc"[labels[7]]
+    assert found.iloc[0]["category"] == "abc"[given[7]]
+
+
+def test_the_answers_to_test_products_are_written(ran: Path, products: pd.DataFrame) -> None:
+    answers = pd.read_parquet(ran / "data/category/test.parquet").set_index("product_id")
+    test = products[products["split"] == "test"].set_index("product_id")
+    assert answers.index.tolist() == test.index.tolist()
+    assert (answers["actual"] == test["category"]).all()
+    assert answers["confidence"].between(1 / 13, 1).all()
 
 
 def test_scores_by_hand() -> None:

@@ -71,7 +71,14 @@ def test_margins_of_two_and_more_classes(labels: list[int]) -> None:
     rng = np.random.default_rng(4)
     y = rng.choice(labels, 60)
     x = pd.DataFrame(np.eye(3)[y] + rng.normal(0, 0.1, (60, 3)))
-    found = margin_probabilities(LinearSVC(random_state=0).fit(x, y), x, 3)
+    found = margin_probabilities(LinearSVC(random_state=0).fit(x, y), x, 3, 1.0)
     assert (found.argmax(1) == y).all()
     np.testing.assert_allclose(found.sum(1), 1)
     assert (found[:, [c for c in range(3) if c not in labels]] == 0).all()
+
+
+def test_sharper_margins_are_surer_of_the_same() -> None:
+    x = pd.DataFrame(np.eye(3)[[0, 1, 2] * 4])
+    model = LinearSVC(random_state=0).fit(x, [0, 1, 2] * 4)
+    soft, sharp = (margin_probabilities(model, x, 3, sharpness) for sharpness in (1.0, 4.0))
+    assert (soft.argmax(1) == sharp.argmax(1)).all() and (sharp.max(1) > soft.max(1)).all()

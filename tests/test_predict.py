@@ -73,7 +73,11 @@ def probabilities(table: pd.DataFrame, about: dict) -> pd.DataFrame:
 
 def assert_whole(table: pd.DataFrame, about: dict) -> None:
     p = [f"p_{name}" for name in about["classes"]]
-    assert list(table.columns[:3]) == ["product_id", "category", "price"]
+    assert list(table.columns[:6]) == [
+        "product_id", "category", "price", "price_low", "price_high", "price_flag",
+    ]  # fmt: skip
+    assert (table["price_low"] <= table["price"]).all()
+    assert (table["price"] <= table["price_high"]).all()
     assert set(p) <= set(table.columns) and len(p) == 13
     np.testing.assert_allclose(table[p].sum(axis=1), 1, rtol=1e-5)
     assert (table[p].to_numpy() >= 0).all()
@@ -103,7 +107,8 @@ def test_a_row_for_every_product_in_order(
 def test_parquet_holds_the_same(run: Callable[..., Result], few: Path, tmp_path: Path) -> None:
     for name in ("out.csv", "out.parquet"):
         assert run(few, tmp_path / name).exit_code == 0
-    csv, parquet = pd.read_csv(tmp_path / "out.csv"), pd.read_parquet(tmp_path / "out.parquet")
+    csv = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
+    parquet = pd.read_parquet(tmp_path / "out.parquet")
     pd.testing.assert_frame_equal(csv, parquet, check_dtype=False)
     assert pd.read_csv(tmp_path / "out.rejects.csv").empty, "there was nothing to reject"
 
@@ -225,7 +230,9 @@ def test_another_ending_writes_nothing(
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("absent", ["models/category", "models/cnn", "models/price"])
+@pytest.mark.parametrize(
+    "absent", ["models/category", "models/cnn", "models/embed", "models/price"]
+)
 def test_absent_models_are_named(
     ran: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absent: str
 ) -> None:
