@@ -8,8 +8,8 @@ Out: models/category/ (text.skops, fusion.json), metrics/classify.json,
      (products whose category is near-certainly wrong: confident learning, Northcutt et al. 2021).
 
 The text model is fitted on the train and validation products. How its probabilities and the photos'
-are pooled is fitted on the validation products: on the text's answers to them by cross-validation,
-and on the photos' by a network that has not seen them. The test products judge.
+are pooled is fitted on the same products, but on answers by models that were fitted without them:
+the text's by cross-validation, the photos' as train_cnn gives them. The test products judge.
 """
 
 from __future__ import annotations
@@ -176,8 +176,8 @@ def main() -> None:
 
     counts = np.bincount(labels[known], minlength=len(classes))
     shares = (counts + 1) / (counts + 1).sum()
-    val, test = of["val"], of["test"]
-    weights = fit_weights(from_text[val], from_photo[val], labels[val])
+    test = of["test"]
+    weights = fit_weights(from_text[known], from_photo[known], labels[known], shares)
 
     def pooled(text: np.ndarray, photo: np.ndarray) -> np.ndarray:
         return pool(text, photo, weights, shares)

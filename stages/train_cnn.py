@@ -6,7 +6,8 @@ probabilities add up to the category's.
 In:  data/merged/listings.parquet, data/clean/photos, data/embeddings.
 Out: models/cnn/ (model.safetensors, model.json), metrics/train_cnn.json, plots/train_cnn.csv (loss
      and accuracy of every epoch), plots/train_cnn_confusion.csv, data/cnn/probabilities.parquet (of
-     each validation and test photo); TensorBoard in runs/.
+     each validation and test photo; without fine-tuning also of each train photo, out of fold);
+     TensorBoard in runs/.
 
 The train loss is of the finer labels, smoothed and mixed, the validation loss of the categories:
 each is for following its own way down, not for comparing with the other.
@@ -33,6 +34,7 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 from sklearn.metrics import accuracy_score, f1_score
+from sklearn.model_selection import GroupKFold
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import BatchSampler, DataLoader, Dataset, TensorDataset
@@ -60,6 +62,7 @@ RUNS = Path("runs")
 PHOTOS_AT_ONCE = 32
 WARM_UP = 0.1  # share of a phase's steps in which the learning rate rises
 MIN_PHOTOS = 8  # of a subcategory that gets an output of its own
+FOLDS = 5  # of the new layer's answers to train photos
 SEEDS = 3  # of the comparison with a split by photo
 
 
@@ -334,7 +337,7 @@ def main() -> None:
         raise click.ClickException("params.yaml: train.epochs and train.finetune_epochs are both 0")
     require(LISTINGS, PHOTOS, FEATURES)
     device = set_up_torch(params["seed"])
-    columns = ["photo_index", "product_id", "category", "category_levels", "split"]
+    columns = ["photo_index", "product_id", "category", "category_levels", "split", "group"]
     listings = pd.read_parquet(LISTINGS, columns=columns).dropna(subset="photo_index")
     classes = sorted(listings["category"].unique())
     categories = pd.Categorical(listings["category"], classes).codes.astype(np.int64)
@@ -476,8 +479,8 @@ def main() -> None:
         "n": len(rows["train"]),
     }
 
-    def new_layer_accuracy(train: np.ndarray, test: np.ndarray, seed: int) -> float:
-        """Test accuracy per photo of the first phase alone, on the features of another split."""
+    def new_layer(train: np.ndarray, others: np.ndarray, seed: int) -> np.ndarray:
+        """What the first phase alone, fitted on some rows, says of others: (n, classes)."""
         of = labels_of(train)
         torch.manual_seed(seed)
         head = nn.Linear(model.width, len(of.names)).to(device)
@@ -491,10 +494,22 @@ def main() -> None:
             seed=seed,
             **learning,
         )
-        answers = predict_labels(head, feature_dataset(test, categories[test]), batch_size)
-        predicted = sum_by_category(answers, of.parents, len(classes)).argmax(1)
+        answers = predict_labels(head, feature_dataset(others, categories[others]), batch_size)
+        return sum_by_category(answers, of.parents, len(classes))
+
+    def new_layer_accuracy(train: np.ndarray, test: np.ndarray, seed: int) -> float:
+        predicted = new_layer(train, test, seed).argmax(1)
         return float(accuracy_score(categories[test], predicted))
 
+    if params["finetune_epochs"] == 0:
+        # Seconds, where fine-tuning a network for each fold would take hours: `classify` learns
+        # from these how far to trust a photo.
+        found["train"] = np.empty((len(rows["train"]), len(classes)), np.float32)
+        groups = listings["group"].iloc[rows["train"]]
+        for fitted, left_out in GroupKFold(FOLDS).split(groups, groups=groups):
+            found["train"][left_out] = new_layer(
+                rows["train"][fitted], rows["train"][left_out], params["seed"]
+            )
     seeds = range(params["seed"], params["seed"] + SEEDS) if params["epochs"] else []
     if seeds:
         # What the usual split would have shown: photos drawn at random, as many as in this one.

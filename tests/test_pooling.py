@@ -10,8 +10,9 @@ from sklearn.svm import LinearSVC
 from shared.pooling import average_photos, fit_weights, margin_probabilities, pool
 
 SHARES = np.array([0.5, 0.3, 0.2])
+THIRDS = np.full(3, 1 / 3)
 NOTHING = np.full((1, 3), np.nan)
-WEIGHTS = {"both": [1.0, 0.5], "text": [2.0], "photo": [1.0]}
+WEIGHTS = {"both": [1.0, 0.5, 0.0], "text": [2.0, 0.0], "photo": [1.0, 0.0]}
 
 
 def simulated(n: int, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -34,29 +35,31 @@ def test_the_answer_depends_on_what_there_is() -> None:
 
 def test_certainty_does_not_outvote_everything() -> None:
     text, photo = np.array([[1.0, 0.0, 0.0]]), np.array([[0.0, 1.0, 0.0]])
-    found = pool(text, photo, {**WEIGHTS, "both": [1.0, 1.0]}, SHARES)
+    found = pool(text, photo, {**WEIGHTS, "both": [1.0, 1.0, 0.0]}, SHARES)
     assert np.isfinite(found).all() and found[0, 0] == pytest.approx(found[0, 1])
 
 
 def test_calibrated_probabilities_stay_and_sharpened_ones_are_tempered() -> None:
     probabilities, labels = simulated(4000, 0.7, 0)
     nothing = np.full_like(probabilities, np.nan)
-    assert fit_weights(probabilities, nothing, labels)["text"][0] == pytest.approx(1, abs=0.1)
+    assert fit_weights(probabilities, nothing, labels, THIRDS)["text"][0] == pytest.approx(
+        1, abs=0.1
+    )
     sharp = probabilities**3 / (probabilities**3).sum(1, keepdims=True)
-    assert fit_weights(sharp, nothing, labels)["text"][0] == pytest.approx(1 / 3, abs=0.05)
+    assert fit_weights(sharp, nothing, labels, THIRDS)["text"][0] == pytest.approx(1 / 3, abs=0.05)
 
 
 def test_a_modality_that_knows_nothing_gets_no_weight() -> None:
     probabilities, labels = simulated(4000, 0.5, 1)
     noise, _ = simulated(4000, 0.5, 2)
-    both = fit_weights(probabilities, noise, labels)["both"]
+    both = fit_weights(probabilities, noise, labels, THIRDS)["both"]
     assert both[0] == pytest.approx(1, abs=0.15) and both[1] < 0.05
 
 
 def test_without_a_single_photo_there_is_nothing_to_fit() -> None:
     probabilities, labels = simulated(50, 0.5, 3)
-    weights = fit_weights(probabilities, np.full_like(probabilities, np.nan), labels)
-    assert weights["both"] == [1, 1] and weights["photo"] == [1]
+    weights = fit_weights(probabilities, np.full_like(probabilities, np.nan), labels, THIRDS)
+    assert weights["both"] == [1, 1, 0] and weights["photo"] == [1, 0]
 
 
 def test_photos_are_averaged_by_product() -> None:
@@ -82,3 +85,27 @@ def test_sharper_margins_are_surer_of_the_same() -> None:
     model = LinearSVC(random_state=0).fit(x, [0, 1, 2] * 4)
     soft, sharp = (margin_probabilities(model, x, 3, sharpness) for sharpness in (1.0, 4.0))
     assert (soft.argmax(1) == sharp.argmax(1)).all() and (sharp.max(1) > soft.max(1)).all()
+
+
+def test_a_modality_alone_always_ranks_the_classes() -> None:
+    noise, _ = simulated(400, 0.5, 5)
+    labels = noise.argmin(1)  # worse than chance: its best exponent would be negative
+    nothing = np.full_like(noise, np.nan)
+    weights = fit_weights(noise, nothing, labels, THIRDS)
+    assert weights["text"][0] == pytest.approx(0.1)
+    assert (pool(noise, nothing, weights, SHARES).argmax(1) == noise.argmax(1)).all()
+
+
+def test_odd_labels_make_answers_no_more_timid_than_they_are_many() -> None:
+    probabilities, labels = simulated(4000, 0.3, 6)
+    rng = np.random.default_rng(7)
+    odd = rng.random(4000) < 0.15
+    noisy = np.where(odd, rng.integers(3, size=4000), labels)
+    nothing = np.full_like(probabilities, np.nan)
+    exponent, noise = fit_weights(probabilities, nothing, noisy, THIRDS)["text"]
+    assert noise == pytest.approx(0.15, abs=0.03) and exponent == pytest.approx(1, abs=0.1)
+
+
+def test_label_noise_is_spread_by_the_classes_shares() -> None:
+    found = pool(np.array([[1.0, 0, 0]]), NOTHING, {**WEIGHTS, "text": [1.0, 0.2]}, SHARES)
+    np.testing.assert_allclose(found, [[0.9, 0.06, 0.04]], atol=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 from scipy.optimize import minimize
 
 FLOOR = 1e-6  # of a probability: a model's certainty must not outvote everything
+LEAST = 0.1  # exponent of a modality alone
 
 
 def _log(probabilities: np.ndarray) -> np.ndarray:
@@ -54,33 +56,51 @@ def average_photos(values: np.ndarray, owner: pd.Series, product_ids: pd.Series)
     return means.reindex(product_ids).to_numpy(dtype=float)
 
 
-def fit_weights(text: np.ndarray, photo: np.ndarray, labels: np.ndarray) -> dict[str, list[float]]:
-    """Fit the exponents of a logarithmic pool, p ∝ text^a · photo^b, by maximum likelihood.
+def fit_weights(
+    text: np.ndarray, photo: np.ndarray, labels: np.ndarray, shares: np.ndarray
+) -> dict[str, list[float]]:
+    """Fit a logarithmic pool with label noise, by maximum likelihood.
 
-    `text` and `photo` are (n, classes) probabilities of products that neither model was fitted on,
-    rows of NaN where a product has no text or no photo. Returns {"both": [a, b], "text": [a],
-    "photo": [b]}: one modality alone is only tempered. Four numbers in all, so that some hundred
-    products are enough.
+    p = (1 - noise) · softmax(a log text + b log photo) + noise · shares: without the last part a
+    few listings in an odd category would make all answers timid. `text` and `photo` are (n,
+    classes) probabilities of products that neither model was fitted on, rows of NaN where a product
+    has no text or no photo; `shares` are those of the classes. Returns {"both": [a, b, noise],
+    "text": [a, noise], "photo": [b, noise]}: seven numbers in all, so that some hundred products
+    are enough.
     """
     read, seen = ~np.isnan(text).any(1), ~np.isnan(photo).any(1)
     both = read & seen
     return {
-        "both": _fit([_log(text[both]), _log(photo[both])], labels[both]),
-        "text": _fit([_log(text[read])], labels[read]),
-        "photo": _fit([_log(photo[seen])], labels[seen]),
+        "both": _fit([_log(text[both]), _log(photo[both])], labels[both], shares),
+        "text": _fit([_log(text[read])], labels[read], shares),
+        "photo": _fit([_log(photo[seen])], labels[seen], shares),
     }
 
 
-def _fit(logs: list[np.ndarray], labels: np.ndarray) -> list[float]:
+def _fit(logs: list[np.ndarray], labels: np.ndarray, shares: np.ndarray) -> list[float]:
+    if len(labels) == 0:  # no product has both: nothing to fit
+        return [1.0] * len(logs) + [0.0]
+
     def loss(weights: np.ndarray) -> float:
-        pooled = _softmax(sum(w * log for w, log in zip(weights, logs, strict=True)))
+        pooled = _pooled(logs, weights, shares)
         return -float(np.mean(np.log(pooled[np.arange(len(labels)), labels] + 1e-12)))
 
-    start = np.ones(len(logs))
-    if len(labels) == 0:  # no product has both: nothing to fit
-        return start.tolist()
-    found = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-7})
-    return [float(max(weight, 0)) for weight in found.x]
+    # A modality alone may be unsure, but not say nothing.
+    least = LEAST if len(logs) == 1 else 0.0
+    found = minimize(
+        loss,
+        [*np.ones(len(logs)), 0.05],
+        method="Nelder-Mead",
+        bounds=[*[(least, 10.0)] * len(logs), (0.0, 0.5)],
+        options={"xatol": 1e-4, "fatol": 1e-7, "maxiter": 2000},
+    )
+    return [float(weight) for weight in found.x]
+
+
+def _pooled(logs: list[np.ndarray], weights: Sequence[float], shares: np.ndarray) -> np.ndarray:
+    *exponents, noise = weights
+    answer = _softmax(sum(w * log for w, log in zip(exponents, logs, strict=True)))
+    return (1 - noise) * answer + noise * shares
 
 
 def pool(
@@ -88,14 +108,14 @@ def pool(
 ) -> np.ndarray:
     """Return (n, classes) probabilities from those of the text and of the photo.
 
-    A row of NaN says that there is no text or no photo; without either the answer is `shares`, the
-    classes' shares of the train products.
+    `weights` as fitted by `fit_weights`. A row of NaN says that there is no text or no photo;
+    without either the answer is `shares`, the classes' shares of the products fitted on.
     """
+    shares = np.asarray(shares, float)
     has_text, has_photo = ~np.isnan(text).any(1), ~np.isnan(photo).any(1)
-    pooled = np.tile(np.asarray(shares, float), (len(text), 1))
+    pooled = np.tile(shares, (len(text), 1))
     both, text_only, photo_only = has_text & has_photo, has_text & ~has_photo, has_photo & ~has_text
-    a, b = weights["both"]
-    pooled[both] = _softmax(a * _log(text[both]) + b * _log(photo[both]))
-    pooled[text_only] = _softmax(weights["text"][0] * _log(text[text_only]))
-    pooled[photo_only] = _softmax(weights["photo"][0] * _log(photo[photo_only]))
+    pooled[both] = _pooled([_log(text[both]), _log(photo[both])], weights["both"], shares)
+    pooled[text_only] = _pooled([_log(text[text_only])], weights["text"], shares)
+    pooled[photo_only] = _pooled([_log(photo[photo_only])], weights["photo"], shares)
     return pooled

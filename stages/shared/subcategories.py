@@ -36,7 +36,7 @@ def finer_labels(levels: pd.Series, categories: list[str], *, depth: int, min_ro
     return Labels(
         names=[" / ".join(path) for path in known],
         parents=np.array([categories.index(path[0]) for path in known], dtype=np.int64),
-        codes=paths.map(position).to_numpy(np.int64),
+        codes=paths.map(position).to_numpy(np.int64, copy=True),  # torch wants to own it
     )
 
 
