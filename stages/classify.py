@@ -177,7 +177,7 @@ def main() -> None:
     counts = np.bincount(labels[known], minlength=len(classes))
     shares = (counts + 1) / (counts + 1).sum()
     test = of["test"]
-    weights = fit_weights(from_text[known], from_photo[known], labels[known], shares)
+    weights = fit_weights(from_text[known], from_photo[known], labels[known])
 
     def pooled(text: np.ndarray, photo: np.ndarray) -> np.ndarray:
         return pool(text, photo, weights, shares)

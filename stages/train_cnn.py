@@ -242,14 +242,17 @@ def _seed(*parts: int | str) -> int:
 
 def load_batches(dataset: Dataset, order: list[int], batch_size: int) -> Iterator:
     """Batches of a dataset in a given order; whole batches at once where it is all tensors."""
+    # Of its own, or the loader would draw from the generator that training uses, and a resumed
+    # training would go on differently.
+    generator = torch.Generator()
     if isinstance(dataset, TensorDataset):
         # Indexing tensors with a batch of positions: 100 times faster than one item at a time.
-        yield from DataLoader(dataset, None, sampler=BatchSampler(order, batch_size, False))
+        batches = BatchSampler(order, batch_size, False)
+        yield from DataLoader(dataset, None, sampler=batches, generator=generator)
     else:
         workers = int(os.environ.get("LOADER_WORKERS", 1))
-        # A generator of its own, or the loader would draw from the one that training uses.
         yield from DataLoader(
-            dataset, batch_size, sampler=order, num_workers=workers, generator=torch.Generator()
+            dataset, batch_size, sampler=order, num_workers=workers, generator=generator
         )
 
 

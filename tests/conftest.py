@@ -131,7 +131,16 @@ def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
 
     def build(folder: Path) -> None:
         make_project(folder)
-        for stage in ("clean", "merge", "classify_rf", "embed", "train_cnn", "classify", "regress"):
+        for stage in (
+            "clean",
+            "merge",
+            "classify_rf",
+            "embed",
+            "train_cnn",
+            "classify",
+            "regress",
+            "report",
+        ):
             _run_stage(folder, stage)
 
     return once("ran", build)

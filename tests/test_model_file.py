@@ -13,7 +13,10 @@ import pandas as pd
 import pytest
 import skops.io
 from click import ClickException
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 import classify_rf
 import regress
@@ -31,7 +34,13 @@ PRICE = np.arange(20.0)
 
 
 def text_model():
-    return regress.log_price_model(alpha=1.0, min_df=1).fit(WORDS, PRICE)
+    return regress.baseline().fit(WORDS, PRICE)
+
+
+def trees():
+    boosted = HistGradientBoostingRegressor(max_iter=3, min_samples_leaf=2, random_state=0)
+    model = make_pipeline(SimpleImputer(), boosted)
+    return model.fit(PRICE[:, None], PRICE)
 
 
 def forest():
@@ -60,7 +69,7 @@ def test_a_forest_comes_back_equal(tmp_path: Path) -> None:
 def digests(folder: Path) -> list[str]:
     folder.mkdir(exist_ok=True)
     found = []
-    for model in (text_model(), forest()):
+    for model in (text_model(), forest(), trees()):
         save_model(model, folder / "model.skops")
         found.append(hashlib.sha256((folder / "model.skops").read_bytes()).hexdigest())
     return found
@@ -115,7 +124,7 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
 
 def test_no_more_types_are_allowed_than_are_used(tmp_path: Path) -> None:
     used = set()
-    for model in (text_model(), forest()):
+    for model in (text_model(), forest(), trees()):
         save_model(model, tmp_path / "model.skops")
         used |= set(skops.io.get_untrusted_types(file=tmp_path / "model.skops"))
     assert used == model_file.ALLOWED_TYPES

@@ -151,12 +151,24 @@ def test_without_text_the_photos_answer(table: Callable, few: Path, about: dict)
     assert not np.isclose(found.iloc[1:], about["class_shares"], rtol=1e-3).all(axis=1).any()
 
 
-def test_labels_are_not_looked_at(table: Callable, few: Path) -> None:
+def test_labels_are_looked_at_for_the_flag_alone(table: Callable, few: Path) -> None:
     usual = table(few)
     edit(few / "Products.csv", lambda rows: rows.assign(category="", price="ask me"))
-    pd.testing.assert_frame_equal(table(few), usual)
+    unlabelled = table(few)
+    assert (unlabelled["price_flag"] == "").all()
+    pd.testing.assert_frame_equal(
+        unlabelled.drop(columns="price_flag"), usual.drop(columns="price_flag")
+    )
     edit(few / "Products.csv", lambda rows: rows.drop(columns=["category", "price"]))
-    pd.testing.assert_frame_equal(table(few), usual)
+    pd.testing.assert_frame_equal(table(few), unlabelled)
+
+
+def test_an_asked_price_is_flagged(table: Callable, few: Path) -> None:
+    prices = ["1234567", "0", "99000", "", "", "", "", ""]
+    edit(few / "Products.csv", lambda rows: rows.assign(price=prices))
+    flags = table(few)["price_flag"].tolist()
+    assert flags[:2] == ["placeholder"] * 2 and flags[2] == "far above"
+    assert flags[3:] == [""] * 5
 
 
 @pytest.mark.parametrize("price", ["inf", "1e400", "99999999999999999999", "-3", ""])

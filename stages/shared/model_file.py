@@ -14,6 +14,7 @@ from click import ClickException
 
 # What the models here hold beyond the types skops trusts by itself.
 ALLOWED_TYPES = {
+    "numpy.dtype",
     "numpy.reshape",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",

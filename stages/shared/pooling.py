@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 
 FLOOR = 1e-6  # of a probability: a model's certainty must not outvote everything
 LEAST = 0.1  # exponent of a modality alone
+PRIOR = 5.0  # strength of the belief that models mean what they say, in log likelihood
 
 
 def _log(probabilities: np.ndarray) -> np.ndarray:
@@ -56,34 +57,36 @@ def average_photos(values: np.ndarray, owner: pd.Series, product_ids: pd.Series)
     return means.reindex(product_ids).to_numpy(dtype=float)
 
 
-def fit_weights(
-    text: np.ndarray, photo: np.ndarray, labels: np.ndarray, shares: np.ndarray
-) -> dict[str, list[float]]:
-    """Fit a logarithmic pool with label noise, by maximum likelihood.
+def fit_weights(text: np.ndarray, photo: np.ndarray, labels: np.ndarray) -> dict[str, list[float]]:
+    """Fit a logarithmic pool with label noise, by maximum a posteriori likelihood.
 
-    p = (1 - noise) · softmax(a log text + b log photo) + noise · shares: without the last part a
+    p = (1 - noise) · softmax(a log text + b log photo) + noise / classes: without the last part a
     few listings in an odd category would make all answers timid. `text` and `photo` are (n,
     classes) probabilities of products that neither model was fitted on, rows of NaN where a product
-    has no text or no photo; `shares` are those of the classes. Returns {"both": [a, b, noise],
+    has no text or no photo. Returns {"both": [a, b, noise],
     "text": [a, noise], "photo": [b, noise]}: seven numbers in all, so that some hundred products
     are enough.
     """
     read, seen = ~np.isnan(text).any(1), ~np.isnan(photo).any(1)
     both = read & seen
     return {
-        "both": _fit([_log(text[both]), _log(photo[both])], labels[both], shares),
-        "text": _fit([_log(text[read])], labels[read], shares),
-        "photo": _fit([_log(photo[seen])], labels[seen], shares),
+        "both": _fit([_log(text[both]), _log(photo[both])], labels[both]),
+        "text": _fit([_log(text[read])], labels[read]),
+        "photo": _fit([_log(photo[seen])], labels[seen]),
     }
 
 
-def _fit(logs: list[np.ndarray], labels: np.ndarray, shares: np.ndarray) -> list[float]:
+def _fit(logs: list[np.ndarray], labels: np.ndarray) -> list[float]:
     if len(labels) == 0:  # no product has both: nothing to fit
         return [1.0] * len(logs) + [0.0]
 
     def loss(weights: np.ndarray) -> float:
-        pooled = _pooled(logs, weights, shares)
-        return -float(np.mean(np.log(pooled[np.arange(len(labels)), labels] + 1e-12)))
+        pooled = _pooled(logs, weights)
+        likelihood = np.log(pooled[np.arange(len(labels)), labels] + 1e-12).sum()
+        *exponents, noise = weights
+        # A prior worth a few products: a dozen are not enough to silence a model.
+        prior = PRIOR * (np.square(np.subtract(exponents, 1)).sum() + noise)
+        return float(prior - likelihood) / len(labels)
 
     # A modality alone may be unsure, but not say nothing.
     least = LEAST if len(logs) == 1 else 0.0
@@ -97,10 +100,10 @@ def _fit(logs: list[np.ndarray], labels: np.ndarray, shares: np.ndarray) -> list
     return [float(weight) for weight in found.x]
 
 
-def _pooled(logs: list[np.ndarray], weights: Sequence[float], shares: np.ndarray) -> np.ndarray:
+def _pooled(logs: list[np.ndarray], weights: Sequence[float] | np.ndarray) -> np.ndarray:
     *exponents, noise = weights
-    answer = _softmax(sum(w * log for w, log in zip(exponents, logs, strict=True)))
-    return (1 - noise) * answer + noise * shares
+    answer = _softmax(np.tensordot(exponents, logs, 1))
+    return (1 - noise) * answer + noise / answer.shape[1]
 
 
 def pool(
@@ -111,11 +114,10 @@ def pool(
     `weights` as fitted by `fit_weights`. A row of NaN says that there is no text or no photo;
     without either the answer is `shares`, the classes' shares of the products fitted on.
     """
-    shares = np.asarray(shares, float)
     has_text, has_photo = ~np.isnan(text).any(1), ~np.isnan(photo).any(1)
-    pooled = np.tile(shares, (len(text), 1))
+    pooled = np.tile(np.asarray(shares, float), (len(text), 1))
     both, text_only, photo_only = has_text & has_photo, has_text & ~has_photo, has_photo & ~has_text
-    pooled[both] = _pooled([_log(text[both]), _log(photo[both])], weights["both"], shares)
-    pooled[text_only] = _pooled([_log(text[text_only])], weights["text"], shares)
-    pooled[photo_only] = _pooled([_log(photo[photo_only])], weights["photo"], shares)
+    pooled[both] = _pooled([_log(text[both]), _log(photo[both])], weights["both"])
+    pooled[text_only] = _pooled([_log(text[text_only])], weights["text"])
+    pooled[photo_only] = _pooled([_log(photo[photo_only])], weights["photo"])
     return pooled

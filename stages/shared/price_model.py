@@ -185,6 +185,7 @@ class PriceModel:
         2019), both by cross-validation over the rows given.
         """
         y = np.log1p(price)
+        answers = np.empty(len(y))  # of the ridge, out of fold
         outside = (1 - coverage) / 2
 
         def fit_trees(rows: np.ndarray, features: np.ndarray) -> list[Any]:
@@ -193,12 +194,11 @@ class PriceModel:
                 _trees(seed, rate, trees, loss="quantile", quantile=quantile)
                 for quantile in (outside, 1 - outside)
             ]
-            return [model.fit(features[rows], y[rows]) for model in models]
+            return [model.fit(features[rows], (y - answers)[rows]) for model in models]
 
         def folds() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             yield from GroupKFold(min(FOLDS, len(set(groups)))).split(y, groups=groups)
 
-        answers = np.empty(len(y))
         for fitted, left_out in folds():
             part = _linear(table, alpha=alpha, min_df=min_df).fit(table.iloc[fitted], y[fitted])
             answers[left_out] = part.predict(table.iloc[left_out])
@@ -207,9 +207,10 @@ class PriceModel:
         misses = np.empty(len(y))  # how far a price lies outside its interval; negative: inside
         for fitted, left_out in folds():
             *_, low, high = fit_trees(fitted, features)
+            missing = (y - answers)[left_out]
             misses[left_out] = np.maximum(
-                low.predict(features[left_out]) - y[left_out],
-                y[left_out] - high.predict(features[left_out]),
+                low.predict(features[left_out]) - missing,
+                missing - high.predict(features[left_out]),
             )
         *boosted, low, high = fit_trees(np.arange(len(y)), features)
         return cls(
@@ -231,16 +232,17 @@ class PriceModel:
         Also `linear`, the ridge's answer alone, and `seed_<i>`, each boosted model's.
         """
         features = self.features(table)
-        single = [model.predict(features) for model in self.boosted]
+        linear = features[:, 0]
+        single = [linear + model.predict(features) for model in self.boosted]
         middle = np.mean(single, axis=0)
-        low, high = self.low.predict(features), self.high.predict(features)
+        low, high = (linear + model.predict(features) for model in (self.low, self.high))
         logs = {
             "price": middle,
             "price_low": np.minimum(low - self.margin, middle),
             "price_high": np.maximum(high + self.margin, middle),
             "least": low - self.far_margin,
             "most": high + self.far_margin,
-            "linear": features[:, 0],
+            "linear": linear,
             **{f"seed_{position}": answer for position, answer in enumerate(single)},
         }
         # £10 million is the dearest price on record: no extrapolation goes beyond it.
