@@ -33,6 +33,12 @@ def rows(metrics: dict[str, dict[str, Any]]) -> list[list[Any]]:
             scores = cnn["test"]
             row = ["category, per photo", name, scores[name], forest.get(name), trivial]
             table.append([*row, scores["n"], cnn["seed"]])
+        for name, of in cnn.get("new_layer", {}).items():
+            leaks = ", split by photo: leaks" if name.endswith("by_photo") else ""
+            title = f"category, per photo, new layer alone, {of['seeds']} seeds{leaks}"
+            for measure in ("mean", "std"):
+                row = [title, f"accuracy, {measure}", of[measure], None, None]
+                table.append([*row, cnn["test"]["n"], cnn["seed"]])
     if category := metrics.get("classify"):
         for of in ("text", "photo", "fused"):
             title = f"category, per product, {'text and photos' if of == 'fused' else of}"
@@ -46,6 +52,13 @@ def rows(metrics: dict[str, dict[str, Any]]) -> list[list[Any]]:
             for name in ("rmsle", "median_ae", "mae", "rmse", "within_25pct"):
                 columns = [scores[who][name] for who in ("model", "baseline", "constant")]
                 table.append([title, name, *columns, scores["model"]["n"], price["seed"]])
+        for name, of in price["over_seeds"].items():
+            for measure in ("mean", "std"):
+                row = [f"price, each of {of['seeds']} seeds", f"{name}, {measure}", of[measure]]
+                table.append([*row, None, None, price["n"], price["seed"]])
+        interval = price["interval"]
+        row = [f"price, {interval['asked']:.0%} interval", "coverage", interval["coverage"]]
+        table.append([*row, None, None, interval["n"], price["seed"]])
     return table
 
 
