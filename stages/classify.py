@@ -14,7 +14,6 @@ the text's by cross-validation, the photos' as train_cnn gives them. The test pr
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ from shared.params import load_params
 from shared.pooling import average_photos, fit_weights, pool, text_probabilities
 from shared.subcategories import Labels, finer_labels, sum_by_category
 from shared.text_encoder import EMBEDDING, with_embedding
+from shared.workers import worker_count
 
 LISTINGS = Path("data/merged/listings.parquet")
 TEXT = Path("data/embeddings/text.parquet")
@@ -110,8 +110,7 @@ def text_out_of_fold(
 
     folds = GroupKFold(FOLDS, shuffle=True, random_state=settings["seed"])
     parts = list(folds.split(products, groups=products["group"]))
-    workers = int(os.environ.get("WORKERS", os.cpu_count() or 1))
-    answers = Parallel(workers)(delayed(answer)(*part) for part in parts)
+    answers = Parallel(worker_count())(delayed(answer)(*part) for part in parts)
     probabilities = np.empty((len(products), len(labels.names)))
     for (_, left_out), found in zip(parts, answers, strict=True):
         probabilities[left_out] = found
@@ -156,18 +155,16 @@ def main() -> None:
     products = with_embedding(products, vectors.to_numpy())
     classes = sorted(products["category"].unique())
     labels = pd.Categorical(products["category"], classes).codes
-    of = {name: (products["split"] == name).to_numpy() for name in ("train", "val", "test")}
+    test = (products["split"] == "test").to_numpy()
+    known = ~test
 
-    known = ~of["test"]
     finer = finer_labels(
         products["category_levels"][known], classes, depth=levels, min_rows=MIN_PRODUCTS
     )
     model = fit_text(text_model(**params), products[known], finer.codes)
     by_label = np.empty((len(products), len(finer.names)))
     by_label[known] = text_out_of_fold(products[known], finer, params, sharpness)
-    by_label[of["test"]] = text_probabilities(
-        model, products[of["test"]], len(finer.names), sharpness
-    )
+    by_label[test] = text_probabilities(model, products[test], len(finer.names), sharpness)
     from_text = sum_by_category(by_label, finer.parents, len(classes))
     photos = pd.read_parquet(PHOTO)
     from_photo = average_photos(
@@ -176,20 +173,19 @@ def main() -> None:
 
     counts = np.bincount(labels[known], minlength=len(classes))
     shares = (counts + 1) / (counts + 1).sum()
-    test = of["test"]
     weights = fit_weights(from_text[known], from_photo[known], labels[known])
 
     def pooled(text: np.ndarray, photo: np.ndarray) -> np.ndarray:
         return pool(text, photo, weights, shares)
 
     nothing = np.full_like(from_text, np.nan)
+    by_text = pooled(from_text, nothing)
     answers = {
-        "text": pooled(from_text[test], nothing[test]),
+        "text": by_text[test],
         "photo": pooled(nothing[test], from_photo[test]),
         "fused": pooled(from_text[test], from_photo[test]),
     }
     # Of all products, as none of these answers is by a model that was fitted on the product.
-    by_text = pooled(from_text, nothing)
     readable = ~np.isnan(from_text).any(1)
     errors = label_errors(products[readable], by_text[readable], labels[readable], classes)
     metrics: dict[str, Any] = {
@@ -220,15 +216,15 @@ def main() -> None:
     confusion = pd.DataFrame(
         {"actual": names[labels[test]], "predicted": names[answers["fused"].argmax(1)]}
     )
-    ids = products[["product_id"]]
+    ids = products["product_id"]
     with replace_when_done(OUT) as folder:
         folder.mkdir()
-        ids.assign(**dict(zip(classes, by_text.T, strict=True))).to_parquet(
-            folder / "probabilities.parquet", index=False
+        probabilities = pd.DataFrame(by_text, ids, classes).reset_index()
+        probabilities.to_parquet(folder / "probabilities.parquet", index=False)
+        answered = confusion.assign(
+            product_id=ids[test].to_numpy(), confidence=answers["fused"].max(1)
         )
-        confusion.assign(
-            product_id=ids[test].to_numpy().ravel(), confidence=answers["fused"].max(1)
-        ).to_parquet(folder / "test.parquet", index=False)
+        answered.to_parquet(folder / "test.parquet", index=False)
         errors.to_csv(folder / "label_errors.csv", index=False)
     with replace_when_done(Path("plots/classify_confusion.csv")) as path:
         confusion.to_csv(path, index=False)

@@ -7,11 +7,9 @@ Out: models/rf/model.skops, metrics/classify_rf.json.
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 
 import click
-import joblib
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -24,6 +22,7 @@ from shared.atomic import replace_when_done, write_json
 from shared.inputs import require
 from shared.model_file import save_model
 from shared.params import load_params
+from shared.workers import worker_count
 
 LISTINGS = Path("data/merged/listings.parquet")
 
@@ -62,8 +61,7 @@ def main() -> None:
     train, test = split == "train", split == "test"
 
     model = forest(arrays.shape[1:], **params)
-    workers = int(os.environ.get("WORKERS", joblib.cpu_count()))
-    model.set_params(forest__n_jobs=workers).fit(arrays[train], labels[train])
+    model.set_params(forest__n_jobs=worker_count()).fit(arrays[train], labels[train])
     # Threads add up the trees' votes in the order they finish, which moves the last digit.
     model.set_params(forest__n_jobs=None)
     predicted = model.predict(arrays[test])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +33,7 @@ from shared.raw import (
     read_table,
     reject_files,
 )
+from shared.workers import worker_count
 
 OUT = Path("data/clean")
 PHOTOS_PER_TASK = 64
@@ -77,9 +77,7 @@ def square_photo(path: Path, params: dict) -> Square | str:
 def square_photos(paths: list[Path], params: dict) -> Iterator[Square | str]:
     """Decode photos on every core (or WORKERS of them), in order, a bounded number in memory."""
     tasks = [paths[i : i + PHOTOS_PER_TASK] for i in range(0, len(paths), PHOTOS_PER_TASK)]
-    parallel = joblib.Parallel(
-        n_jobs=int(os.environ.get("WORKERS", joblib.cpu_count())), return_as="generator"
-    )
+    parallel = joblib.Parallel(n_jobs=worker_count(), return_as="generator")
     with tqdm(total=len(paths), desc="photos", unit="photo", disable=None) as bar:
         for squares in parallel(joblib.delayed(_square_task)(task, params) for task in tasks):
             bar.update(len(squares))

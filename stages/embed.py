@@ -14,7 +14,6 @@ import click
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 from tqdm import tqdm
@@ -78,9 +77,8 @@ def main() -> None:
         )
     with replace_when_done(MODEL) as folder:
         folder.mkdir()
-        state = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
-        save_file(state, folder / "model.safetensors")
-        about = {"backbone": backbone, "labels": [""], "photo_size": params["photo_size"]}
+        model.save(folder / "model.safetensors")
+        about = {"backbone": backbone, "photo_size": params["photo_size"]}
         write_json(folder / "model.json", about)
     metrics = {
         "photos": len(photos),

@@ -19,7 +19,6 @@ import click
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file
 
 from shared.atomic import replace_when_done
 from shared.backbone import Classifier
@@ -46,8 +45,7 @@ def load_network(folder: Path, device: torch.device) -> tuple[Classifier, dict]:
     """Return a saved network and what model.json says of it."""
     require(folder / "model.json", folder / "model.safetensors")
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    model = Classifier(about["backbone"], "none", len(about["labels"]))
-    model.load_state_dict(load_file(folder / "model.safetensors"))
+    model = Classifier.load(folder / "model.safetensors", about["backbone"])
     return model.to(device).for_inference(), about
 
 

@@ -11,6 +11,7 @@ the test products judge.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -33,6 +34,7 @@ from shared.model_file import save_model
 from shared.params import load_params
 from shared.pooling import average_photos
 from shared.price_model import FLAGS, SEEDS, PriceModel, flag_prices, price_table
+from shared.spread import spread
 
 LISTINGS = Path("data/merged/listings.parquet")
 PHOTO = Path("data/embeddings/photo.npy")
@@ -100,29 +102,16 @@ def interval_scores(price: np.ndarray, predicted: pd.DataFrame) -> dict[str, flo
 def over_seeds(price: np.ndarray, predicted: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Mean and standard deviation of the scores of each boosted model by itself."""
     single = [score_prices(price, predicted[f"seed_{draw}"].to_numpy()) for draw in range(SEEDS)]
-    scores = pd.DataFrame(single)[["rmsle", "median_ae"]]
-    return {
-        name: {"mean": float(of.mean()), "std": float(of.std(ddof=0)), "seeds": SEEDS}
-        for name, of in scores.items()
-    }  # fmt: skip
+    return {name: spread([scores[name] for scores in single]) for name in ("rmsle", "median_ae")}
 
 
-@click.command(help=__doc__)
-def main() -> None:
-    params = load_params("regress")
-    require(LISTINGS, PHOTO, VECTORS, CATEGORY)
-    columns = ["product_id", "photo_index", "split", "group", "price", "price_is_placeholder"]
-    listings = pd.read_parquet(LISTINGS, columns=[*columns, *TEXT])
-    products = listings.drop_duplicates("product_id").reset_index(drop=True)
-    shown = listings.dropna(subset="photo_index")
-    features = np.load(PHOTO, mmap_mode="r")[shown["photo_index"].to_numpy(np.int64)]
-    ids = products["product_id"]
-    table = price_table(
-        products,
-        pd.read_parquet(VECTORS).set_index("product_id").loc[ids].to_numpy(),
-        average_photos(features, shown["product_id"], ids),
-        pd.read_parquet(CATEGORY).set_index("product_id").loc[ids].to_numpy(),
-    )
+def regress(
+    products: pd.DataFrame, table: pd.DataFrame, **params: Any
+) -> tuple[PriceModel, pd.DataFrame]:
+    """Fit on all but the test products; return the model and what it predicts for these.
+
+    `table` is the `price_table` of `products`, `params` are those of PriceModel.fit.
+    """
     is_test = (products["split"] == "test").to_numpy()
     learned = ~is_test & meant(products).to_numpy()
     model = PriceModel.fit(
@@ -131,11 +120,37 @@ def main() -> None:
         products.loc[learned, "group"].to_numpy(),
         **params,
     )
-    test = products[is_test]
-    predicted = model.predict(table[is_test])
-    predictions = trivial(products) | {name: predicted[name].to_numpy() for name in ("linear",)}
-    predictions["model"] = predicted["price"].to_numpy()
+    return model, model.predict(table[is_test])
 
+
+def read_products() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the products, one row each, and their `price_table`."""
+    columns = ["product_id", "photo_index", "split", "group", "price", "price_is_placeholder"]
+    listings = pd.read_parquet(LISTINGS, columns=[*columns, *TEXT])
+    products = listings.drop_duplicates("product_id").reset_index(drop=True)
+    shown = listings.dropna(subset="photo_index")
+    features = np.load(PHOTO, mmap_mode="r")[shown["photo_index"].to_numpy(np.int64)]
+    ids = products["product_id"]
+    return products, price_table(
+        products,
+        pd.read_parquet(VECTORS).set_index("product_id").loc[ids].to_numpy(),
+        average_photos(features, shown["product_id"], ids),
+        pd.read_parquet(CATEGORY).set_index("product_id").loc[ids].to_numpy(),
+    )
+
+
+@click.command(help=__doc__)
+def main() -> None:
+    params = load_params("regress")
+    require(LISTINGS, PHOTO, VECTORS, CATEGORY)
+    products, table = read_products()
+    model, predicted = regress(products, table, **params)
+    predictions = trivial(products) | {
+        "linear": predicted["linear"].to_numpy(),
+        "model": predicted["price"].to_numpy(),
+    }
+
+    test = products[products["split"] == "test"]
     price = test["price"].to_numpy()
     asked = ~test["price_is_placeholder"].to_numpy()
     flags = flag_prices(test["price"], test["price_is_placeholder"], predicted)

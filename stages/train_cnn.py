@@ -32,7 +32,6 @@ import click
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import save_file
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import GroupKFold
 from torch import nn
@@ -48,6 +47,7 @@ from shared.inputs import require
 from shared.params import load_params
 from shared.photo_dataset import PhotoDataset
 from shared.photo_store import PhotoStore, open_photo
+from shared.spread import spread
 from shared.subcategories import Labels, finer_labels, sum_by_category
 from shared.torch_setup import set_up_torch
 
@@ -314,11 +314,6 @@ def split_by_photo(train: np.ndarray, test: np.ndarray, seed: int) -> tuple[np.n
     return np.sort(dealt[: len(train)]), np.sort(dealt[len(train) :])
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    """Mean and standard deviation over seeds."""
-    return {"mean": float(np.mean(values)), "std": float(np.std(values)), "seeds": len(values)}
-
-
 def run_key(*contents: Any) -> str:
     """A hash of files (as Path), folders and values: of all that determines a training."""
     digest = hashlib.sha256()
@@ -384,16 +379,18 @@ def main() -> None:
         )
 
     full_size = v2.Resize((photo_size, photo_size), antialias=True)
+    judged = {
+        split: (
+            feature_dataset(rows[split], categories[rows[split]]),
+            photo_dataset(rows[split], categories[rows[split]], full_size),
+        )
+        for split in ("val", "test")
+    }
 
     def by_category(module: nn.Module, split: str) -> np.ndarray:
         """The category probabilities of a split's photos, or by a layer, of their features."""
-        chosen = rows[split]
-        codes = categories[chosen]
-        dataset: Dataset = (
-            photo_dataset(chosen, codes, full_size)
-            if isinstance(module, Classifier)
-            else feature_dataset(chosen, codes)
-        )
+        of_features, of_photos = judged[split]
+        dataset = of_photos if isinstance(module, Classifier) else of_features
         found = predict_labels(module, dataset, batch_size)
         return sum_by_category(found, labels.parents, len(classes))
 
@@ -513,8 +510,8 @@ def main() -> None:
             found["train"][left_out] = new_layer(
                 rows["train"][fitted], rows["train"][left_out], params["seed"]
             )
-    seeds = range(params["seed"], params["seed"] + SEEDS) if params["epochs"] else []
-    if seeds:
+    if params["epochs"]:
+        seeds = range(params["seed"], params["seed"] + SEEDS)
         # What the usual split would have shown: photos drawn at random, as many as in this one.
         metrics["new_layer"] = {
             "test_accuracy": spread(
@@ -538,8 +535,7 @@ def main() -> None:
 
     with replace_when_done(OUT) as folder:
         folder.mkdir()
-        state = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
-        save_file(state, folder / "model.safetensors")
+        model.save(folder / "model.safetensors")
         write_json(
             folder / "model.json",
             {

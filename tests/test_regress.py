@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from sklearn.linear_model import LinearRegression
 import regress
 import sample
 from shared.listings import clean_products
+from shared.model_file import load_model
+from shared.price_model import PriceModel, price_table
 
 SCORES = {"rmse", "mae", "median_ae", "rmsle", "within_25pct", "n"}
 
@@ -26,7 +29,35 @@ def products() -> pd.DataFrame:
     drawn = sample.draw_products(np.random.Generator(np.random.PCG64(3)), 600)
     table = clean_products(drawn.reset_index(drop=True), placeholder_above=100_000)
     table["split"] = np.where(np.arange(600) % 4 == 0, "test", "train")
+    table["group"] = np.arange(600)
     return table
+
+
+HOW: dict[str, Any] = {
+    "alpha": 4.0,
+    "min_df": 2,
+    "rate": 0.05,
+    "trees": 20,
+    "coverage": 0.8,
+    "far_off": 0.02,
+    "seed": 0,
+}
+
+
+def table_of(products: pd.DataFrame) -> pd.DataFrame:
+    """The price table of listings of which only the text is known."""
+    n = len(products)
+    return price_table(products, np.zeros((n, 2)), np.full((n, 2), np.nan), np.ones((n, 1)))
+
+
+def all_predictions(products: pd.DataFrame) -> dict[str, np.ndarray]:
+    _, predicted = regress.regress(products, table_of(products), **HOW)
+    return regress.trivial(products) | {"model": predicted["price"].to_numpy()}
+
+
+@pytest.fixture(scope="module")
+def predictions(products: pd.DataFrame) -> dict[str, np.ndarray]:
+    return all_predictions(products)
 
 
 def test_scores_are_what_they_are_by_hand() -> None:
@@ -53,16 +84,42 @@ def test_the_baseline_is_a_tfidf_per_column_and_a_linear_regression() -> None:
         assert vectorizer.get_params() == TfidfVectorizer().get_params()
 
 
-def test_the_constants_learn_nothing_from_test_products(products: pd.DataFrame) -> None:
-    usual = regress.trivial(products)
-    assert set(usual) == {"constant", "constant_mean", "baseline"}
+def test_the_model_beats_the_constants_and_the_baseline(
+    products: pd.DataFrame, predictions: dict[str, np.ndarray]
+) -> None:
+    test = products[products["split"] == "test"]
+    for rows in (test["price"] >= 0, ~test["price_is_placeholder"]):
+        rmsle = {
+            name: regress.score_prices(test.loc[rows, "price"].to_numpy(), of[rows])["rmsle"]
+            for name, of in predictions.items()
+        }
+        assert set(rmsle) == {"constant", "constant_mean", "baseline", "model"}
+        assert rmsle.pop("model") < 0.9 * min(rmsle.values())
+
+
+def test_nothing_is_learned_from_test_products(
+    products: pd.DataFrame, predictions: dict[str, np.ndarray]
+) -> None:
     other = products.copy()
-    test = other["split"] == "test"
-    other.loc[test, "price"] = 10.0**9
-    changed = np.flatnonzero(test)[1::2]
+    test = np.flatnonzero(other["split"] == "test")
+    changed = test[1::2]
     other.loc[changed, regress.TEXT] = "zzzunheard of wordszzz"
-    for name, of in regress.trivial(other).items():
-        np.testing.assert_allclose(of[::2], usual[name][::2], rtol=1e-6, err_msg=name)
+    other.loc[test, "price"] = 10.0**9
+    again = all_predictions(other)
+    for name, of in predictions.items():
+        np.testing.assert_allclose(again[name][::2], of[::2], rtol=1e-6, err_msg=name)
+
+
+def test_the_model_learns_from_no_placeholder_but_gifts(
+    products: pd.DataFrame, predictions: dict[str, np.ndarray]
+) -> None:
+    flagged = products["price_is_placeholder"] & (products["split"] == "train")
+    flagged &= products["price"] > 0
+    assert flagged.any()
+    other = products.assign(price=products["price"].where(~flagged, 10.0**9))
+    again = all_predictions(other)
+    np.testing.assert_array_equal(again["model"], predictions["model"])
+    assert not np.allclose(again["constant_mean"], predictions["constant_mean"])
 
 
 def test_prices_that_nobody_means_are_not_learned_from_but_gifts_are() -> None:
@@ -119,3 +176,14 @@ def test_every_test_product_is_judged(ran: Path, metrics: dict) -> None:
         pounds["log10_price"].to_numpy(), pounds["log10_predicted"].to_numpy()
     )
     assert scores == pytest.approx(metrics["model"], rel=1e-3)
+
+
+def test_the_saved_model_is_the_judged_one(ran: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ran)
+    products, table = regress.read_products()
+    folder = ran / "models/price"
+    margins = json.loads((folder / "margins.json").read_text(encoding="utf-8"))
+    model = PriceModel.assemble(lambda name: load_model(folder / f"{name}.skops"), margins)
+    predicted = model.predict(table[(products["split"] == "test").to_numpy()])["price"]
+    plot = pd.read_csv(ran / "plots/regress.csv")
+    np.testing.assert_allclose(np.log10(1 + predicted), plot["log10_predicted"], atol=6e-5)

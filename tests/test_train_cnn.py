@@ -90,23 +90,24 @@ def train_linear(
     return model, progress.history
 
 
+def accuracy_of(model: nn.Module) -> float:
+    inputs, labels = separable().tensors
+    return (model(inputs).argmax(1) == labels).float().mean().item()
+
+
 def test_a_phase_learns_what_is_separable() -> None:
     model, history = train_linear()
     assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5]
     assert history[-1]["val_accuracy"] > 0.95 and history[-1]["train_accuracy"] > 0.95
     assert history[-1]["train_loss"] < history[0]["train_loss"]
-    inputs, labels = separable().tensors
-    accuracy = (model(inputs).argmax(1) == labels).float().mean().item()
-    assert history[-1]["val_accuracy"] == pytest.approx(accuracy)
+    assert history[-1]["val_accuracy"] == pytest.approx(accuracy_of(model))
 
 
 def test_the_moving_average_is_the_result() -> None:
     plain, _ = train_linear()
     averaged, history = train_linear(average=0.9)
     assert averaged[1].weight.norm() < plain[1].weight.norm(), "it lags behind weights that grow"
-    inputs, labels = separable().tensors
-    accuracy = (averaged(inputs).argmax(1) == labels).float().mean().item()
-    assert history[-1]["val_accuracy"] == pytest.approx(accuracy)
+    assert history[-1]["val_accuracy"] == pytest.approx(accuracy_of(averaged))
 
 
 def test_mixed_photos_are_harder_to_learn() -> None:
@@ -328,8 +329,8 @@ def test_the_saved_network_is_complete(ran: Path) -> None:
         about["classes"][parent] for parent in about["parents"]
     ]
     outputs = len(about["labels"])
-    model = Classifier(about["backbone"], "none", outputs)
-    model.load_state_dict(load_file(ran / "models/cnn/model.safetensors"))
+    model = Classifier.load(ran / "models/cnn/model.safetensors", about["backbone"])
+    assert model.head.out_features == outputs
     pretrained = Classifier(about["backbone"], "pretrained", outputs).state_dict()
     for name, tuned in (("_conv_stem.weight", False), ("_conv_head.weight", True)):
         name = f"backbone.{name}"

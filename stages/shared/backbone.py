@@ -11,6 +11,7 @@ from urllib.error import URLError
 
 import torch
 from click import ClickException
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import ResNet, ResNet50_Weights, resnet50
@@ -68,6 +69,19 @@ class Classifier(nn.Module):
             parts += [[block] for block in body._blocks]
             parts += [[body._conv_head, body._bn1]]
         return [[weight for part in of for weight in part.parameters()] for of in parts]
+
+    def save(self, path: Path) -> None:
+        """Write the weights as safetensors."""
+        state = {name: tensor.contiguous().cpu() for name, tensor in self.state_dict().items()}
+        save_file(state, path)
+
+    @classmethod
+    def load(cls, path: Path, backbone: str) -> Classifier:
+        """The network that `save` wrote, of this backbone."""
+        state = load_file(path)
+        model = cls(backbone, "none", classes=len(state["head.bias"]))
+        model.load_state_dict(state)
+        return model
 
     def train(self, mode: bool = True) -> Classifier:
         """As nn.Module, but pretrained batch norms keep their statistics: a short training on few

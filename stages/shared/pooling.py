@@ -63,9 +63,8 @@ def fit_weights(text: np.ndarray, photo: np.ndarray, labels: np.ndarray) -> dict
     p = (1 - noise) · softmax(a log text + b log photo) + noise / classes: without the last part a
     few listings in an odd category would make all answers timid. `text` and `photo` are (n,
     classes) probabilities of products that neither model was fitted on, rows of NaN where a product
-    has no text or no photo. Returns {"both": [a, b, noise],
-    "text": [a, noise], "photo": [b, noise]}: seven numbers in all, so that some hundred products
-    are enough.
+    has no text or no photo. Returns {"both": [a, b, noise], "text": [a, noise], "photo": [b,
+    noise]}: seven numbers in all, so that some hundred products are enough.
     """
     read, seen = ~np.isnan(text).any(1), ~np.isnan(photo).any(1)
     both = read & seen

@@ -28,6 +28,7 @@ COMPONENTS = 40  # of the text's and of the photo's vector that the trees are sh
 FOLDS = 5
 SEEDS = 3  # boosted models that are averaged
 SINGLE = ("linear", "condense", "low", "high")  # the other estimators
+FLAGS = ("placeholder", "far below", "far above")  # of a price that a listing asks
 
 AMOUNT = r"£\s*(?P<pounds>\d{1,3}(?:,\d{3})+|\d{1,7})(?P<pence>\.\d\d?)?\s*(?P<thousand>k\b)?"
 # Whether a word is there; each moves a price by more than its meaning says.
@@ -188,13 +189,12 @@ class PriceModel:
         answers = np.empty(len(y))  # of the ridge, out of fold
         outside = (1 - coverage) / 2
 
-        def fit_trees(rows: np.ndarray, features: np.ndarray) -> list[Any]:
-            models = [_trees(seed + draw, rate, trees) for draw in range(SEEDS)]
-            models += [
+        def fit_bounds(features: np.ndarray, missing: np.ndarray) -> list[Any]:
+            bounds = (
                 _trees(seed, rate, trees, loss="quantile", quantile=quantile)
                 for quantile in (outside, 1 - outside)
-            ]
-            return [model.fit(features[rows], (y - answers)[rows]) for model in models]
+            )
+            return [model.fit(features, missing) for model in bounds]
 
         def folds() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             yield from GroupKFold(min(FOLDS, len(set(groups)))).split(y, groups=groups)
@@ -204,19 +204,20 @@ class PriceModel:
             answers[left_out] = part.predict(table.iloc[left_out])
         condense = _condense(table, seed)
         features = np.column_stack([answers, condense.fit_transform(table)])
+        missing = y - answers  # what the trees are to add
         misses = np.empty(len(y))  # how far a price lies outside its interval; negative: inside
         for fitted, left_out in folds():
-            *_, low, high = fit_trees(fitted, features)
-            missing = (y - answers)[left_out]
+            low, high = fit_bounds(features[fitted], missing[fitted])
             misses[left_out] = np.maximum(
-                low.predict(features[left_out]) - missing,
-                missing - high.predict(features[left_out]),
+                low.predict(features[left_out]) - missing[left_out],
+                missing[left_out] - high.predict(features[left_out]),
             )
-        *boosted, low, high = fit_trees(np.arange(len(y)), features)
+        boosted = [_trees(seed + draw, rate, trees) for draw in range(SEEDS)]
+        low, high = fit_bounds(features, missing)
         return cls(
             linear=_linear(table, alpha=alpha, min_df=min_df).fit(table, y),
             condense=condense,
-            boosted=boosted,
+            boosted=[model.fit(features, missing) for model in boosted],
             low=low,
             high=high,
             margin=_conformal(misses, coverage),
@@ -261,9 +262,6 @@ class PriceModel:
         """The model again, from `load`, which finds an estimator by its name."""
         boosted = [load(f"boosted_{position}") for position in range(SEEDS)]
         return cls(**{name: load(name) for name in SINGLE}, boosted=boosted, **margins)
-
-
-FLAGS = ("placeholder", "far below", "far above")
 
 
 def flag_prices(asked: pd.Series, is_placeholder: pd.Series, predicted: pd.DataFrame) -> pd.Series:
