@@ -122,6 +122,14 @@ def test_the_model_learns_from_no_placeholder_but_gifts(
     assert not np.allclose(again["constant_mean"], predictions["constant_mean"])
 
 
+def test_any_text_has_a_finite_price(products: pd.DataFrame) -> None:
+    model, _ = regress.regress(products, table_of(products), **HOW)
+    odd = ["", "zzz", "🔥" * 50, "brand new " * 5000, "a\nb", "£" * 9]
+    predicted = model.predict(table_of(pd.DataFrame({column: odd for column in regress.TEXT})))
+    assert np.isfinite(predicted["price"]).all()
+    assert np.abs(predicted["price"]).max() < 1e6
+
+
 def test_prices_that_nobody_means_are_not_learned_from_but_gifts_are() -> None:
     products = pd.DataFrame(
         {"price": [0.0, 5.0, 1234567.0], "price_is_placeholder": [True, False, True]}

@@ -64,7 +64,7 @@ def price_numbers(products: pd.DataFrame) -> pd.DataFrame:
         }
     ).reindex(products.index)
     numbers["amounts"] = numbers["amounts"].fillna(0)
-    numbers["name_length"] = products["name"].str.len()
+    numbers["name_length"] = np.log1p(products["name"].str.len())
     numbers["description_length"] = np.log1p(products["description"].str.len())
     for name, pattern in WORDS.items():
         numbers[f"says_{name}"] = text.str.contains(pattern, case=False)
