@@ -31,6 +31,7 @@ def read_gazetteer(country: str) -> pd.DataFrame:
         for rank, name in enumerate([city["name"], *city["alternatenames"]])
     ]
     table = pd.DataFrame(rows, columns=["name", "own", "latitude", "longitude", "population"])
+    table = table[table["name"].ne("")]  # nothing but signs
     order = ["own", "population", "name", "latitude"]
     table = table.sort_values(order, ascending=[False, False, True, True])
     table = table.drop_duplicates(["name", "latitude", "longitude"], ignore_index=True)
