@@ -364,7 +364,7 @@ class Engine:
         return candidates, features
 
     def _query_signals(self, query: Query, candidates: np.ndarray) -> pd.DataFrame:
-        """words, meaning and looks, each over its largest, of what is asked for.
+        """words, meaning and looks of what is asked for, the latter two over their largest.
 
         After words, the best FEEDBACK candidates say what was meant: the query's meaning moves
         towards theirs, and what looks like them comes first (pseudo-relevance feedback).
@@ -372,7 +372,8 @@ class Engine:
         signals = {}
         texts = self._texts.vectors(candidates) if len(candidates) else np.empty((0, 1))
         if query.words is not None:
-            signals["words"] = _share_of_largest(query.words[candidates])
+            # Squared: a listing with all the words is what was asked for, one with half may not be.
+            signals["words"] = np.square(query.words[candidates])
         if query.meaning is not None:
             signals["meaning"] = _share_of_largest(texts @ query.meaning)
         if query.looks is not None:
