@@ -8,13 +8,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
+from fake_engine import FakeEngine
 from filelock import FileLock
 
 import sample
+from shared.engine import Engine
 
 REPO = Path(__file__).parent.parent
 PRODUCTS, SEED = 60, 1
@@ -144,3 +146,8 @@ def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
             _run_stage(folder, stage)
 
     return once("ran", build)
+
+
+@pytest.fixture(scope="session")
+def engine(raw: Path) -> Engine:
+    return cast(Engine, FakeEngine(raw))

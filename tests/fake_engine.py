@@ -112,5 +112,9 @@ class FakeEngine:
     def photo(self, number: int) -> bytes:
         out = io.BytesIO()
         path = self.paths[number]
-        Image.open(path).convert("RGB").resize((224, 224)).save(out, "JPEG")
+        try:
+            picture = Image.open(path).convert("RGB").resize((224, 224))
+        except (OSError, SyntaxError, Image.DecompressionBombError):
+            picture = Image.new("RGB", (224, 224))
+        picture.save(out, "JPEG")
         return out.getvalue()

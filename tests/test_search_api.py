@@ -6,10 +6,9 @@ import io
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from fake_engine import FakeEngine
 from fastapi.testclient import TestClient
 from PIL import Image
 
@@ -19,11 +18,6 @@ from search.settings import Settings
 from shared.engine import Engine
 
 REPO = Path(__file__).parent.parent
-
-
-@pytest.fixture(scope="session")
-def engine(raw: Path) -> Engine:
-    return cast(Engine, FakeEngine(raw))
 
 
 @pytest.fixture
