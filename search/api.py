@@ -250,9 +250,9 @@ def categories(service: Serving) -> list[schemas.Category]:
     return [schemas.Category(path=path, count=count) for path, count in service.engine.categories()]
 
 
-@router.get("/api/places", tags=["look"], summary="Places that `near` knows")
+@router.get("/api/places", tags=["look"], summary="Places to search near")
 def places(service: Serving) -> list[str]:
-    """Of the listings; other towns are known too."""
+    """Where listings are, the commonest first; `near` knows other towns too."""
     return service.engine.places()
 
 

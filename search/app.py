@@ -29,8 +29,11 @@ from search.events import EventStore
 from search.guards import BodyLimit, BrowserHeaders
 from search.settings import Settings
 from shared.engine import Engine
+from shared.inputs import require
 from shared.params import load_params
+from shared.torch_setup import set_up_torch
 
+NEEDED = (Path("models/index"), Path("models/rank"), Path("models/embed"))
 STATIC = Path(__file__).parent / "static"
 TAGS = [
     {"name": "find", "description": "Search, similar listings, recommendations."},
@@ -45,7 +48,9 @@ def create_app() -> FastAPI:
     """Load everything and return the app; what is missing ends the process with one line."""
     try:
         settings = Settings.from_environment()
-        return make_app(Engine.load(), EventStore(settings.events_url), settings)
+        require(*NEEDED)
+        engine = Engine.load(device=str(set_up_torch(seed=0)))
+        return make_app(engine, EventStore(settings.events_url), settings)
     except ClickException as fault:
         sys.exit(f"Error: {fault.message}")
 

