@@ -21,6 +21,7 @@ from search import schemas
 from search.events import EventStore
 from search.settings import Settings
 from shared.engine import Answer, Engine, Filters
+from shared.photo_store import PhotoStore
 from shared.photos import UnusablePhoto, decode_photo
 from shared.ranker import SIGNALS
 
@@ -34,6 +35,7 @@ class Service:
     """What the endpoints share."""
 
     engine: Engine
+    photos: PhotoStore
     events: EventStore
     settings: Settings
     photo_size: int  # side of the square that a photo is searched by
@@ -236,7 +238,7 @@ def photo(
     v: Annotated[str, Query(max_length=50, description="As in a listing's URLs.")] = "",
 ) -> Response:
     try:
-        content = service.engine.photo(number)
+        content = service.photos[number]
     except IndexError:
         raise HTTPException(404, f"there is no photo {number}") from None
     lasting = "public, max-age=31536000, immutable"

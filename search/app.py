@@ -31,9 +31,11 @@ from search.settings import Settings
 from shared.engine import Engine
 from shared.inputs import require
 from shared.params import load_params
+from shared.photo_store import PhotoStore
 from shared.torch_setup import set_up_torch
 
-NEEDED = (Path("models/index"), Path("models/rank"), Path("models/embed"))
+INDEX, RANK, EMBED = (Path(f"models/{name}") for name in ("index", "rank", "embed"))
+PHOTOS = Path("data/clean/photos")
 STATIC = Path(__file__).parent / "static"
 TAGS = [
     {"name": "find", "description": "Search, similar listings, recommendations."},
@@ -48,15 +50,18 @@ def create_app() -> FastAPI:
     """Load everything and return the app; what is missing ends the process with one line."""
     try:
         settings = Settings.from_environment()
-        require(*NEEDED)
-        engine = Engine.load(device=str(set_up_torch(seed=0)))
-        return make_app(engine, EventStore(settings.events_url), settings)
+        require(INDEX, EMBED, PHOTOS)
+        if not RANK.exists():
+            log.warning("%s is not there: ranked by the weights that fit no log", RANK)
+        device = set_up_torch(seed=0)
+        engine = Engine.load(INDEX, RANK if RANK.exists() else None, EMBED, device=str(device))
+        return make_app(engine, PhotoStore(PHOTOS), EventStore(settings.events_url), settings)
     except ClickException as fault:
         sys.exit(f"Error: {fault.message}")
 
 
-def make_app(engine: Engine, events: EventStore, settings: Settings) -> FastAPI:
-    """The app over an engine and a store, which it closes when it ends."""
+def make_app(engine: Engine, photos: PhotoStore, events: EventStore, settings: Settings) -> FastAPI:
+    """The app over an engine, its listings' photos, and a store, which it closes at its end."""
     limits = load_params("clean")
 
     @asynccontextmanager
@@ -77,6 +82,7 @@ def make_app(engine: Engine, events: EventStore, settings: Settings) -> FastAPI:
     ProcessCollector(registry=registry)
     app.state.service = Service(
         engine=engine,
+        photos=photos,
         events=events,
         settings=settings,
         photo_size=limits["photo_size"],

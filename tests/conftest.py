@@ -8,11 +8,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import yaml
-from fake_engine import FakeEngine
 from filelock import FileLock
 
 import sample
@@ -141,6 +140,7 @@ def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
             "train_cnn",
             "classify",
             "regress",
+            "index",
             "report",
         ):
             _run_stage(folder, stage)
@@ -149,5 +149,7 @@ def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def engine(raw: Path) -> Engine:
-    return cast(Engine, FakeEngine(raw))
+def engine(ran: Path) -> Engine:
+    """The search engine over that project."""
+    rank = ran / "models/rank"
+    return Engine.load(ran / "models/index", rank if rank.exists() else None, ran / "models/embed")

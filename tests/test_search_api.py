@@ -12,12 +12,11 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from search.app import make_app
+from search.app import PHOTOS, make_app
 from search.events import EventStore
 from search.settings import Settings
 from shared.engine import Engine
-
-REPO = Path(__file__).parent.parent
+from shared.photo_store import PhotoStore
 
 
 @pytest.fixture
@@ -27,10 +26,10 @@ def store(tmp_path: Path) -> EventStore:
 
 @pytest.fixture
 def client(
-    engine: Engine, store: EventStore, monkeypatch: pytest.MonkeyPatch
+    ran: Path, engine: Engine, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[TestClient]:
-    monkeypatch.chdir(REPO)
-    app = make_app(engine, store, Settings(max_upload_mb=1))
+    monkeypatch.chdir(ran)
+    app = make_app(engine, PhotoStore(PHOTOS), store, Settings(max_upload_mb=1))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 
@@ -109,9 +108,9 @@ def test_absurd_queries_are_answered(client: TestClient, q: str) -> None:
 
 
 def test_typing_errors_are_mended_and_said(client: TestClient) -> None:
-    results = get(client, "/api/search", q="gutar")
-    assert "guitar" in results["understood"]
-    assert any("guitar" in hit["name"].lower() for hit in results["hits"])
+    results = get(client, "/api/search", q="labtop")
+    assert "laptop" in results["understood"]
+    assert any("laptop" in hit["name"].lower() for hit in results["hits"])
 
 
 def test_a_photo_finds(client: TestClient, some: dict[str, Any]) -> None:

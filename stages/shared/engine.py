@@ -372,7 +372,9 @@ class Engine:
         towards theirs, and what looks like them comes first (pseudo-relevance feedback).
         """
         signals = {}
-        texts = self._texts.vectors(candidates) if len(candidates) else np.empty((0, 1))
+        texts = (
+            self._texts.vectors(candidates) if len(candidates) else np.empty((0, self._texts.width))
+        )
         if query.words is not None:
             signals["words"] = _share_of_largest(query.words[candidates])
         if query.meaning is not None:
