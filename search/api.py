@@ -25,6 +25,9 @@ from shared.photo_store import PhotoStore
 from shared.photos import UnusablePhoto, decode_photo
 from shared.ranker import SIGNALS
 
+# What some signals mean, where it is not a search in words with a photo.
+OF_WORDS = {"looks": "looks right"}  # as the best matches look
+OF_LISTING = {"meaning": "reads like this one", "looks": "looks like this one"}
 FAULT: dict[str, Any] = {"model": schemas.Fault}
 # A photo of 50 megapixels takes 150 MB for a moment: not many at a time.
 DECODING = BoundedSemaphore(2)
@@ -100,12 +103,16 @@ def _card(service: Service, product_id: str) -> dict[str, Any]:
     }
 
 
-def _results(service: Service, answer: Answer) -> schemas.Results:
+def _results(
+    service: Service, answer: Answer, words: dict[str, str] | None = None
+) -> schemas.Results:
+    """`words` are those of signals that mean another thing here than SIGNALS says."""
+    said = SIGNALS | (words or {})
     hits = []
     for hit in answer.hits:
         parts = sorted(hit.why.items(), key=lambda part: -part[1])
         why = [
-            schemas.Reason(signal=name, words=SIGNALS[name], contribution=value)
+            schemas.Reason(signal=name, words=said[name], contribution=value)
             for name, value in parts
             if value and math.isfinite(value)
         ]
@@ -137,7 +144,7 @@ def search(service: Serving, query: Annotated[schemas.Query, Query()]) -> schema
         limit=query.limit,
         offset=query.offset,
     )
-    return _results(service, answer)
+    return _results(service, answer, OF_WORDS)
 
 
 @router.post(
@@ -193,7 +200,7 @@ def similar(
         )
     except KeyError:
         raise _unknown(product_id) from None
-    return _results(service, answer)
+    return _results(service, answer, OF_LISTING)
 
 
 @router.get("/api/recommend/{user_id}", tags=["find"], summary="Listings for a user")

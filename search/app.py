@@ -20,6 +20,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
+from PIL import Image
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
@@ -55,6 +56,8 @@ def create_app() -> FastAPI:
             log.warning("%s is not there: ranked by the weights that fit no log", RANK)
         device = set_up_torch(seed=0)
         engine = Engine.load(INDEX, RANK if RANK.exists() else None, EMBED, device=str(device))
+        # The networks load when they are first asked: now, rather than while somebody waits.
+        engine.search("warm up", photo=Image.new("RGB", (8, 8)), limit=1)
         return make_app(engine, PhotoStore(PHOTOS), EventStore(settings.events_url), settings)
     except ClickException as fault:
         sys.exit(f"Error: {fault.message}")

@@ -63,7 +63,7 @@ def test_words_find_and_every_hit_says_why(client: TestClient, some: dict[str, A
         parts = [reason["contribution"] for reason in hit["why"]]
         assert parts == sorted(parts, reverse=True)
         assert sum(parts) == pytest.approx(hit["score"], abs=1e-4)
-        assert all(reason["words"] for reason in hit["why"])
+        assert not any("photo" in reason["words"] for reason in hit["why"]), "there was none"
 
 
 def test_pages_do_not_overlap_and_end(client: TestClient) -> None:
@@ -126,6 +126,9 @@ def test_a_photo_finds(client: TestClient, some: dict[str, Any]) -> None:
 def test_similar_is_never_the_same(client: TestClient, some: dict[str, Any]) -> None:
     results = get(client, f"/api/similar/{some['product_id']}", limit=5)
     assert results["hits"] and some["product_id"] not in ids(results)
+    said = {reason["words"] for hit in results["hits"] for reason in hit["why"]}
+    assert said & {"reads like this one", "looks like this one"}
+    assert not said & {"means what you wrote", "looks like your photo"}
 
 
 def test_anybody_gets_a_mix(client: TestClient) -> None:

@@ -138,7 +138,7 @@ def for_you(page: Page) -> list[str]:
 def test_results_come_as_one_types(visit: Callable[..., Page]) -> None:
     page = visit()
     expect(page.get_by_role("heading", name="All listings")).to_be_visible()
-    expect(cards(page)).to_have_count(24)
+    expect(cards(page).first).to_be_visible()
     page.get_by_role("searchbox").press_sequentially("laptop", delay=20)
     expect(page.get_by_role("heading", name="Results for “laptop”")).to_be_visible()
     expect(cards(page).first).to_contain_text("laptop", ignore_case=True)
@@ -181,11 +181,12 @@ def test_every_result_says_why(visit: Callable[..., Page]) -> None:
 
 def test_more_are_added_below(visit: Callable[..., Page]) -> None:
     page = visit()
-    expect(cards(page)).to_have_count(24)
+    expect(cards(page).first).to_be_visible()
+    before = cards(page).count()
     page.get_by_role("button", name="Show more").click()
-    expect(cards(page)).not_to_have_count(24)
+    expect(cards(page)).not_to_have_count(before)
     shown = cards(page).evaluate_all("links => links.map(link => link.dataset.product)")
-    assert len(set(shown)) == len(shown) > 24
+    assert len({*shown, *for_you(page)}) == len(shown) + 12, "nothing twice, nor what is above"
 
 
 # --- Filters --------------------------------------------------------------------------------------
@@ -426,7 +427,7 @@ def focused(page: Page) -> str:
 
 def test_all_by_keyboard(visit: Callable[..., Page]) -> None:
     page = visit()
-    expect(cards(page)).to_have_count(24)
+    expect(cards(page).first).to_be_visible()
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type("laptop")

@@ -49,6 +49,8 @@ function question() {
   return { ...(q && { q }), ...filters() };
 }
 
+const atHome = () => !photo && Object.keys(question()).length === 0;
+
 function fillForm(params) {
   $("q").value = params.get("q") ?? "";
   for (const name of fields) {
@@ -95,7 +97,7 @@ const address = (params) => {
 function request(offset, signal) {
   const params = { ...question(), limit: PAGE, offset };
   // Where nothing is asked for, the row "For you" follows the person, and the rest is for all.
-  if (params.q || photo) params.user = userId();
+  if (!atHome()) params.user = userId();
   if (!photo) return ask("api/search", params, { signal });
   const body = new FormData();
   for (const [name, value] of Object.entries(params)) body.set(name, value);
@@ -109,16 +111,16 @@ async function search() {
   const asked = question();
   const kept = new URLSearchParams(location.search).get("product");
   history.replaceState(history.state, "", address(kept ? { ...asked, product: kept } : asked));
-  showForYou(!asked.q && !photo);
   $("results").setAttribute("aria-busy", "true");
   if (!shown) $("cards").replaceChildren(...skeletons(8));
   $("more").hidden = true;
   try {
-    const results = await request(0, signal);
+    // The row above first, or together: what it shows is not shown again below.
+    const [results] = await Promise.all([request(0, signal), showForYou()]);
     if (signal.aborted) return;
     head(asked, results);
     $("fault").hidden = true;
-    $("cards").replaceChildren(...results.hits.map((hit) => card(hit)));
+    $("cards").replaceChildren(...cardsOf(results));
     shown = results.hits.length;
     $("more").hidden = shown >= results.total;
     if (!shown) nothing(asked, results);
@@ -131,16 +133,23 @@ async function search() {
 }
 const searchSoon = later(SOON, search);
 
+function cardsOf(results) {
+  const row = $("for-you").hidden ? [] : [...$("for-you-cards").querySelectorAll("a.open")];
+  const above = new Set(row.map((link) => link.dataset.product));
+  const others = results.hits.filter((hit) => !above.has(hit.product_id));
+  return (others.length ? others : results.hits).map((hit) => card(hit));
+}
+
 async function more() {
   const signal = newSearch();
   $("more").disabled = true;
   try {
     const results = await request(shown, signal);
     if (signal.aborted) return;
-    const cards = results.hits.map((hit) => card(hit));
+    const cards = cardsOf(results);
     $("cards").append(...cards);
-    shown += cards.length;
-    $("more").hidden = shown >= results.total || !cards.length;
+    shown += results.hits.length;
+    $("more").hidden = shown >= results.total || !results.hits.length;
     say(`${count(cards.length)} more`);
     cards[0]?.querySelector("a").focus({ preventScroll: true });
   } catch (error) {
@@ -192,15 +201,15 @@ function fault(error, again) {
 }
 
 // --- For you --------------------------------------------------------------------------------------
-async function showForYou(wanted) {
+async function showForYou() {
   const signal = newForYou();
-  if (!wanted) {
+  if (!atHome()) {
     $("for-you").hidden = true;
     return;
   }
   try {
     const path = `api/recommend/${encodeURIComponent(userId())}`;
-    const results = await ask(path, { ...filters(), limit: 12 }, { signal });
+    const results = await ask(path, { limit: 12 }, { signal });
     if (signal.aborted) return;
     const known = hasHistory();
     $("for-you-title").textContent = known ? "For you" : "To start with";
@@ -282,7 +291,7 @@ async function showProduct() {
 /** Tell what was done, and let the row for this person follow it. */
 async function did(id, event) {
   await tell(id, event);
-  showForYou(!$("q").value.trim() && !photo);
+  showForYou();
 }
 
 function actions(id) {

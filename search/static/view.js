@@ -81,7 +81,8 @@ function reasonsFor(hit) {
 function why(hit) {
   const reasons = reasonsFor(hit);
   if (!reasons.length) return null;
-  const named = reasons.slice(0, 2).map((reason) => reason.words).join(", ");
+  const [first, second] = reasons;
+  const also = second && element("span", { className: "also" }, `, ${second.words}`);
   const bars = reasons.map(({ words, part }) => {
     const bar = element("span", { className: "part", "aria-hidden": "true" });
     bar.style.setProperty("--part", part);
@@ -90,7 +91,7 @@ function why(hit) {
   });
   return element(
     "details", { className: "why" },
-    element("summary", {}, element("b", {}, "Why this: "), named),
+    element("summary", {}, element("b", {}, "Why this: "), first.words, ...(also ? [also] : [])),
     element("ul", {}, bars),
   );
 }
