@@ -271,10 +271,8 @@ class Engine:
         allowed = self.allowed(filters, away)
         if own is not None:
             allowed &= self._group != self._group[own]
-        met = self._met(history)
         if unseen:
-            allowed[met] = False
-            allowed &= ~np.isin(self._group, self._group[met])
+            allowed &= ~self.met(history)
         candidates, features = self.candidates(
             query, allowed, history, at_least=offset + limit, own=own, away=away
         )
@@ -448,6 +446,10 @@ class Engine:
             same |= np.nan_to_num(self._nearest_photo(look, positions)) >= SAME_LOOK
         return same
 
+    def met(self, history: pd.DataFrame | None) -> np.ndarray:
+        """Return (n,) bool: the listings of a history, and copies of them."""
+        return np.isin(self._group, self._group[self._met(history)])
+
     def _met(self, history: pd.DataFrame | None) -> np.ndarray:
         ids = [] if history is None else history["product_id"].unique()
         return np.array([self._position[id_] for id_ in ids if id_ in self._position], np.int64)
@@ -526,6 +528,12 @@ class Engine:
             "photos": self._photo_number[rows].tolist(),
             "created": None if pd.isna(row["created"]) else row["created"].date().isoformat(),
         }
+
+    def photo_vectors(self, numbers: np.ndarray) -> np.ndarray:
+        """The look (m, width) of photos, by their numbers among the packed."""
+        row_of = np.argsort(self._photo_number)
+        found = np.searchsorted(self._photo_number, numbers, sorter=row_of)
+        return self._photos.vectors(row_of[found])
 
     def categories(self) -> list[tuple[str, int]]:
         """Every path of categories, at each of its depths, and how many listings it holds."""

@@ -262,7 +262,8 @@ class PriceModel:
     def assemble(cls, load: Callable[[str], Any], margins: dict[str, float]) -> PriceModel:
         """The model again, from `load`, which finds an estimator by its name."""
         boosted = [load(f"boosted_{position}") for position in range(SEEDS)]
-        return cls(**{name: load(name) for name in SINGLE}, boosted=boosted, **margins)
+        parts: dict[str, Any] = {name: load(name) for name in SINGLE} | margins
+        return cls(boosted=boosted, **parts)
 
 
 def flag_prices(asked: pd.Series, is_placeholder: pd.Series, predicted: pd.DataFrame) -> pd.Series:

@@ -9,7 +9,7 @@ the contributions of the signals add up to the score.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,10 @@ class Ranker:
             booster,
             usual / width if width > 0 and usual > 0 else 1.0,
         )
+
+    def with_weights(self, weights: dict[str, float]) -> Ranker:
+        """The same ranker with other weights for some of the summed signals."""
+        return replace(self, weights=self.weights | weights)
 
     def score(self, features: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
         """Return scores (n,), higher first, and each signal's part in it, which add up to it.

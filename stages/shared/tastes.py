@@ -16,7 +16,7 @@ NEARBY_KM = 40.0  # the distance that halves a listing's nearness
 
 
 def event_weights(history: pd.DataFrame) -> np.ndarray:
-    """Return the weight (n,) of each event (product_id, event, timestamp), given in order of time."""
+    """Return the weight (n,) of each event of a history, which is in order of time."""
     kinds = history["event"].map(EVENT_WEIGHTS).fillna(1.0).to_numpy(float)
     age = history["timestamp"].max() - history["timestamp"]
     days = (age / pd.Timedelta(days=1)).fillna(0.0).to_numpy(float)
