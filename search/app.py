@@ -51,11 +51,9 @@ def create_app() -> FastAPI:
     """Load everything and return the app; what is missing ends the process with one line."""
     try:
         settings = Settings.from_environment()
-        require(INDEX, EMBED, PHOTOS)
-        if not RANK.exists():
-            log.warning("%s is not there: ranked by the weights that fit no log", RANK)
+        require(INDEX, RANK, EMBED, PHOTOS)
         device = set_up_torch(seed=0)
-        engine = Engine.load(INDEX, RANK if RANK.exists() else None, EMBED, device=str(device))
+        engine = Engine.load(INDEX, RANK, EMBED, device=str(device))
         # The networks load when they are first asked: now, rather than while somebody waits.
         engine.search("warm up", photo=Image.new("RGB", (8, 8)), limit=1)
         return make_app(engine, PhotoStore(PHOTOS), EventStore(settings.events_url), settings)

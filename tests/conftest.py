@@ -141,6 +141,7 @@ def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
             "classify",
             "regress",
             "index",
+            "rank",
             "report",
         ):
             _run_stage(folder, stage)
@@ -151,5 +152,4 @@ def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
 @pytest.fixture(scope="session")
 def engine(ran: Path) -> Engine:
     """The search engine over that project."""
-    rank = ran / "models/rank"
-    return Engine.load(ran / "models/index", rank if rank.exists() else None, ran / "models/embed")
+    return Engine.load(*(ran / f"models/{name}" for name in ("index", "rank", "embed")))

@@ -486,7 +486,7 @@ def test_nothing_is_wider_than_a_telephone(visit: Callable[..., Page]) -> None:
     expect(page.locator("#similar-cards a.open").first).to_be_visible()
     assert fits()
     page.get_by_role("button", name="Close").tap()
-    search(page, "")
+    page.get_by_role("link", name="Find").tap()
     expect(page.locator("#for-you-cards a.open").first).to_be_visible()
     assert fits()
 
