@@ -15,6 +15,7 @@ import yaml
 from filelock import FileLock
 
 import sample
+from shared.engine import Engine
 
 REPO = Path(__file__).parent.parent
 PRODUCTS, SEED = 60, 1
@@ -139,8 +140,16 @@ def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
             "train_cnn",
             "classify",
             "regress",
+            "index",
+            "rank",
             "report",
         ):
             _run_stage(folder, stage)
 
     return once("ran", build)
+
+
+@pytest.fixture(scope="session")
+def engine(ran: Path) -> Engine:
+    """The search engine over that project."""
+    return Engine.load(*(ran / f"models/{name}" for name in ("index", "rank", "embed")))

@@ -369,7 +369,9 @@ class Engine:
         towards theirs, and what looks like them comes first (pseudo-relevance feedback).
         """
         signals = {}
-        texts = self._texts.vectors(candidates) if len(candidates) else np.empty((0, 1))
+        texts = (
+            self._texts.vectors(candidates) if len(candidates) else np.empty((0, self._texts.width))
+        )
         if query.words is not None:
             # Squared: a listing with all the words is what was asked for, one with half may not be.
             signals["words"] = np.square(query.words[candidates])
