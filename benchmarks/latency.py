@@ -1,6 +1,6 @@
 """How fast a search is, in the process and over HTTP, beside its bare parts, at three sizes.
 
-    python benchmarks/search.py --listings 6000 --listings 100000 --listings 1000000
+    python benchmarks/latency.py --listings 6000 --listings 100000 --listings 1000000
 
 The listings are synthetic: words by Zipf's law, vectors around a few hundred centres, one photo
 each; the query's words go through the real sentence encoder. A *search* is whole: spelling, words,
