@@ -15,6 +15,7 @@ import yaml
 from filelock import FileLock
 
 import sample
+from shared.engine import Engine
 
 REPO = Path(__file__).parent.parent
 PRODUCTS, SEED = 60, 1
@@ -52,6 +53,9 @@ SMALL = {
     "train.levels": 2,
     "regress.trees": 20,
     "train.batch_size": 16,
+    "train_text.epochs": 1,
+    "train_text.tokens": 16,
+    "train_text.frozen": 5,
 }
 
 
@@ -137,10 +141,19 @@ def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
             "classify_rf",
             "embed",
             "train_cnn",
+            "train_text",
             "classify",
             "regress",
+            "index",
+            "rank",
             "report",
         ):
             _run_stage(folder, stage)
 
     return once("ran", build)
+
+
+@pytest.fixture(scope="session")
+def engine(ran: Path) -> Engine:
+    """The search engine over that project."""
+    return Engine.load(*(ran / f"models/{name}" for name in ("index", "rank", "embed")))

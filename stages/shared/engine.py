@@ -138,9 +138,9 @@ class Engine:
         self._flagged = listings["price_flag"].ne("").to_numpy()
         self._place = listings[["latitude", "longitude"]].to_numpy(float)
         self._group = listings["group"].to_numpy()
-        self._path = np.empty(len(listings), object)
-        self._path[:] = [tuple(path) for path in listings["category_levels"]]
-        self._path_code, self._paths = pd.factorize(self._path)
+        paths = [tuple(path) for path in listings["category_levels"]]
+        self._path_of, found = pd.factorize(pd.Series(paths, dtype=object), sort=True)
+        self._paths = np.asarray(found, dtype=object)
         self._owner = shown["owner"].to_numpy(np.int64)
         self._photo_number = shown["number"].to_numpy(np.int64)
         self._first_photo = np.searchsorted(self._owner, np.arange(len(listings) + 1))
@@ -307,9 +307,10 @@ class Engine:
             allowed &= ~self._flagged
         if filters.category:
             wanted = tuple(level.strip().casefold() for level in filters.category.split(" / "))
-            folded = (tuple(level.casefold() for level in path) for path in self._paths)
-            matching = np.array([_contains(path, wanted) for path in folded], bool)
-            allowed &= matching[self._path_code]
+            inside = [
+                _contains(tuple(level.casefold() for level in path), wanted) for path in self._paths
+            ]
+            allowed &= np.array(inside, bool)[self._path_of]
         if away is not None and filters.radius_km is not None:
             allowed &= away <= filters.radius_km
         return allowed
@@ -358,15 +359,18 @@ class Engine:
         return candidates, features
 
     def _query_signals(self, query: Query, candidates: np.ndarray) -> pd.DataFrame:
-        """words, meaning and looks, each over its largest, of what is asked for.
+        """words, meaning and looks of what is asked for, the latter two over their largest.
 
         After words, the best FEEDBACK candidates say what was meant: the query's meaning moves
         towards theirs, and what looks like them comes first (pseudo-relevance feedback).
         """
         signals = {}
-        texts = self._texts.vectors(candidates) if len(candidates) else np.empty((0, 1))
+        texts = (
+            self._texts.vectors(candidates) if len(candidates) else np.empty((0, self._texts.width))
+        )
         if query.words is not None:
-            signals["words"] = _share_of_largest(query.words[candidates])
+            # Squared: a listing with all the words is what was asked for, one with half may not be.
+            signals["words"] = np.square(query.words[candidates])
         if query.meaning is not None:
             signals["meaning"] = _share_of_largest(texts @ query.meaning)
         if query.looks is not None:
@@ -404,7 +408,7 @@ class Engine:
 
     def _attributes(self, positions: np.ndarray) -> Attributes:
         return Attributes(
-            category=self._path[positions],
+            category=self._paths[self._path_of[positions]],
             price=np.where(self._flagged, np.nan, self._price)[positions],
             text=self._texts.vectors(positions),
             photo=self._cover(positions),
@@ -539,7 +543,10 @@ class Engine:
 
     def categories(self) -> list[tuple[str, int]]:
         """Every path of categories, at each of its depths, and how many listings it holds."""
-        counts = Counter(path[:depth] for path in self._path for depth in range(1, len(path) + 1))
+        counts: Counter[tuple[str, ...]] = Counter()
+        for path, count in zip(self._paths, np.bincount(self._path_of), strict=True):
+            for depth in range(1, len(path) + 1):
+                counts[path[:depth]] += int(count)
         return sorted((" / ".join(path), count) for path, count in counts.items())
 
     def places(self) -> list[str]:

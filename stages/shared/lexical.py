@@ -47,6 +47,10 @@ class LexicalIndex:
         self._words = words
         self._known = set(words["word"])
         self._stem = Stemmer.Stemmer("english").stemWord
+        # Each stem's best score in any listing; a stem is in one at least.
+        starts = ranker.scores["indptr"][:-1]
+        data = ranker.scores["data"]
+        self._best = np.maximum.reduceat(data, starts) if len(data) else np.empty(0)
         # The likeliest first: a query is for a thing, and things are in names.
         common = words[words["listings"] >= LEAST_COUNT]
         common = common.sort_values(["names", "listings", "word"], ascending=[False, False, True])
@@ -100,12 +104,17 @@ class LexicalIndex:
         return any(word in self._known for word in split_words(text))
 
     def scores(self, text: str) -> np.ndarray:
-        """Return the BM25 score (n,) float32 of every listing; 0 where no word is shared."""
-        stems = (self._stem(word) for word in split_words(text))
+        """Return the BM25 score (n,) of every listing; 0 where no word is shared.
+
+        As a share of the best score there could be: 1 is a listing that has every word, as often
+        and as exclusively as any listing has it.
+        """
+        stems = [self._stem(word) for word in split_words(text)]
         known = [stem for stem in stems if stem in self._ranker.vocab_dict]
         if not known:
             return np.zeros(self._ranker.scores["num_docs"], np.float32)
-        return self._ranker.get_scores(known)
+        best = sum(self._best[self._ranker.vocab_dict[stem]] for stem in known)
+        return self._ranker.get_scores(known) / best
 
     def save(self, folder: Path) -> None:
         """Write the index into `folder`, creating it. Same listings, same bytes."""

@@ -1,0 +1,295 @@
+"""The endpoints: each checks its input, asks the engine, and puts the answer into words.
+
+Handlers are plain functions, which FastAPI runs in threads: a search computes for milliseconds and
+must not keep other requests waiting.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore
+from typing import Annotated, Any
+
+import pandas as pd
+import sqlalchemy.exc
+from fastapi import APIRouter, Depends, Form, HTTPException, Path, Query, Request, Response
+from PIL import Image
+from prometheus_client import CollectorRegistry, Counter
+
+from search import schemas
+from search.events import EventStore
+from search.settings import Settings
+from shared.engine import Answer, Engine, Filters
+from shared.photo_store import PhotoStore
+from shared.photos import UnusablePhoto, decode_photo
+from shared.ranker import SIGNALS
+
+# What some signals mean, where it is not a search in words with a photo.
+OF_WORDS = {"looks": "looks right"}  # as the best matches look
+OF_LISTING = {"meaning": "reads like this one", "looks": "looks like this one"}
+FAULT: dict[str, Any] = {"model": schemas.Fault}
+# A photo of 50 megapixels takes 150 MB for a moment: not many at a time.
+DECODING = BoundedSemaphore(2)
+
+
+@dataclass
+class Service:
+    """What the endpoints share."""
+
+    engine: Engine
+    photos: PhotoStore
+    events: EventStore
+    settings: Settings
+    photo_size: int  # side of the square that a photo is searched by
+    photo_limits: dict[str, Any]  # min_side, max_megapixels
+    # Photos are numbered anew when the index is built, and the service keeps to the one it began
+    # with: a URL that names the start always means the same photo.
+    version: str
+    registry: CollectorRegistry
+    kept: Counter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.kept = Counter(
+            "search_events", "Events kept, by kind.", ["event"], registry=self.registry
+        )
+
+    def history(self, user_id: str | None) -> pd.DataFrame | None:
+        if user_id is None:
+            return None
+        return self.events.history(user_id, self.settings.history_events)
+
+
+async def _service(request: Request) -> Service:
+    return request.app.state.service
+
+
+Serving = Annotated[Service, Depends(_service)]
+router = APIRouter(responses={422: FAULT})
+
+
+# --- In words -------------------------------------------------------------------------------------
+def _filters(within: schemas.Within) -> Filters:
+    return Filters(
+        price_min=within.price_min,
+        price_max=within.price_max,
+        category=within.category or None,
+        near=within.near or None,
+        radius_km=within.radius_km,
+        flagged=within.flagged,
+    )
+
+
+def _number(value: float | None) -> float | None:
+    """JSON knows no NaN."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _photos(service: Service, numbers: list[int]) -> list[str]:
+    return [f"api/photos/{number}?v={service.version}" for number in numbers]
+
+
+def _card(service: Service, product_id: str) -> dict[str, Any]:
+    """The fields of schemas.Product; raises KeyError for a product that is not there."""
+    listing = service.engine.listing(product_id)
+    photos = _photos(service, listing["photos"])
+    return {
+        **listing,
+        "price": _number(listing["price"]),
+        "price_flag": listing["price_flag"] or None,
+        "price_expected": _number(listing["price_expected"]),
+        "photo": photos[0] if photos else None,
+        "photos": photos,
+    }
+
+
+def _results(
+    service: Service, answer: Answer, words: dict[str, str] | None = None
+) -> schemas.Results:
+    """`words` are those of signals that mean another thing here than SIGNALS says."""
+    said = SIGNALS | (words or {})
+    hits = []
+    for hit in answer.hits:
+        parts = sorted(hit.why.items(), key=lambda part: -part[1])
+        why = [
+            schemas.Reason(signal=name, words=said[name], contribution=value)
+            for name, value in parts
+            if value and math.isfinite(value)
+        ]
+        hits.append(
+            schemas.Hit(
+                **_card(service, hit.product_id),
+                score=hit.score,
+                why=why,
+                distance_km=_number(hit.distance_km),
+            )
+        )
+    return schemas.Results(
+        hits=hits, total=answer.total, understood=answer.understood, unplaced=answer.unplaced
+    )
+
+
+# --- Find -----------------------------------------------------------------------------------------
+@router.get("/api/search", tags=["find"], summary="Search in words")
+def search(service: Serving, query: Annotated[schemas.Query, Query()]) -> schemas.Results:
+    """Listings that match the words, ranked for the user where one is named.
+
+    Typing errors are mended, and the answer says so (`understood`). Without words, all listings
+    that pass the filters.
+    """
+    answer = service.engine.search(
+        query.q,
+        history=service.history(query.user),
+        filters=_filters(query),
+        limit=query.limit,
+        offset=query.offset,
+    )
+    return _results(service, answer, OF_WORDS)
+
+
+@router.post(
+    "/api/search/photo",
+    tags=["find"],
+    summary="Search by photo, and words",
+    responses={413: FAULT},
+)
+def search_photo(
+    service: Serving,
+    query: Annotated[schemas.PhotoQuery, Form(media_type="multipart/form-data")],
+) -> schemas.Results:
+    """Listings that look like the photo; with `q`, that match its words too."""
+    answer = service.engine.search(
+        query.q,
+        photo=_decode(service, query.photo.file.read()),
+        history=service.history(query.user),
+        filters=_filters(query),
+        limit=query.limit,
+        offset=query.offset,
+    )
+    return _results(service, answer)
+
+
+def _decode(service: Service, data: bytes) -> Image.Image:
+    with DECODING:
+        try:
+            picture, _, _ = decode_photo(data, size=service.photo_size, **service.photo_limits)
+        except UnusablePhoto as reason:
+            raise HTTPException(422, f"photo: {reason}") from None
+    return picture
+
+
+@router.get(
+    "/api/similar/{product_id}",
+    tags=["find"],
+    summary="Listings like this one",
+    responses={404: FAULT},
+)
+def similar(
+    service: Serving,
+    product_id: Annotated[str, schemas.PRODUCT_ID],
+    query: Annotated[schemas.Similar, Query()],
+) -> schemas.Results:
+    """By text and photo, never the same product or a copy of it."""
+    try:
+        answer = service.engine.similar(
+            product_id,
+            history=service.history(query.user),
+            filters=_filters(query),
+            limit=query.limit,
+            offset=query.offset,
+        )
+    except KeyError:
+        raise _unknown(product_id) from None
+    return _results(service, answer, OF_LISTING)
+
+
+@router.get("/api/recommend/{user_id}", tags=["find"], summary="Listings for a user")
+def recommend(
+    service: Serving, user_id: schemas.UserId, query: Annotated[schemas.Page, Query()]
+) -> schemas.Results:
+    """From what the user did so far; a user without events gets a mix."""
+    answer = service.engine.recommend(
+        service.history(user_id),
+        filters=_filters(query),
+        limit=query.limit,
+        offset=query.offset,
+    )
+    return _results(service, answer)
+
+
+# --- Look -----------------------------------------------------------------------------------------
+@router.get(
+    "/api/products/{product_id}", tags=["look"], summary="One listing", responses={404: FAULT}
+)
+def product(service: Serving, product_id: Annotated[str, schemas.PRODUCT_ID]) -> schemas.Product:
+    try:
+        return schemas.Product(**_card(service, product_id))
+    except KeyError:
+        raise _unknown(product_id) from None
+
+
+def _unknown(product_id: str) -> HTTPException:
+    return HTTPException(404, f"there is no product {product_id!r}")
+
+
+@router.get(
+    "/api/photos/{number}",
+    tags=["look"],
+    summary="A photo",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}, 404: FAULT},
+)
+def photo(
+    service: Serving,
+    number: Annotated[int, Path(ge=0, le=10**9)],
+    v: Annotated[str, Query(max_length=50, description="As in a listing's URLs.")] = "",
+) -> Response:
+    try:
+        content = service.photos[number]
+    except IndexError:
+        raise HTTPException(404, f"there is no photo {number}") from None
+    lasting = "public, max-age=31536000, immutable"
+    caching = lasting if v == service.version else "no-cache"
+    return Response(content, media_type="image/jpeg", headers={"Cache-Control": caching})
+
+
+@router.get("/api/categories", tags=["look"], summary="All categories")
+def categories(service: Serving) -> list[schemas.Category]:
+    """Every category of every level."""
+    return [schemas.Category(path=path, count=count) for path, count in service.engine.categories()]
+
+
+@router.get("/api/places", tags=["look"], summary="Places to search near")
+def places(service: Serving) -> list[str]:
+    """Where listings are, the commonest first; `near` knows other towns too."""
+    return service.engine.places()
+
+
+# --- Tell -----------------------------------------------------------------------------------------
+@router.post(
+    "/api/events",
+    tags=["tell"],
+    summary="Something a user did",
+    status_code=201,
+    responses={404: FAULT, 503: FAULT},
+)
+def event(service: Serving, new: schemas.NewEvent) -> schemas.Kept:
+    """Kept for good once it is answered, and part of the user's very next answer."""
+    try:
+        service.engine.listing(new.product_id)
+    except KeyError:
+        raise _unknown(new.product_id) from None
+    number = service.events.add(new.user_id, new.product_id, new.event, new.timestamp)
+    service.kept.labels(new.event).inc()
+    return schemas.Kept(id=number)
+
+
+# --- Run ------------------------------------------------------------------------------------------
+@router.get("/healthz", tags=["run"], summary="Whether it works", responses={503: FAULT})
+def health(service: Serving) -> schemas.Health:
+    """200 where the index is loaded and the event store answers."""
+    try:
+        service.events.check()
+    except sqlalchemy.exc.DBAPIError:
+        raise HTTPException(503, "the event store does not answer") from None
+    return schemas.Health(status="ok")
