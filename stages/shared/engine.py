@@ -29,7 +29,7 @@ from shared.gazetteer import distance_km, fold
 from shared.lexical import LexicalIndex
 from shared.photo_space import PhotoSpace, colour_histogram
 from shared.photos import to_array
-from shared.ranker import Ranker
+from shared.ranker import QUERY, Ranker
 from shared.tastes import TASTES, Attributes, nearness, person_signals, recency
 from shared.text_encoder import load_text_encoder
 from shared.vectors import VectorIndex
@@ -275,7 +275,7 @@ class Engine:
         if unseen:
             allowed &= ~self.met(history)
         candidates, features = self.candidates(query, allowed, history, own=own, away=away)
-        scores, parts = self.ranker.score(features)
+        scores, parts = self._ranker_for(query).score(features)
         order = np.argsort(-scores, kind="stable")
         if varied:
             order = self._vary(candidates, scores, order, offset + limit)
@@ -376,7 +376,7 @@ class Engine:
         if query.looks is not None:
             signals["looks"] = _share_of_largest(self._nearest_photo(query.looks, candidates))
         if query.words is not None and query.meaning is not None and len(candidates):
-            scores, _ = self.ranker.score(pd.DataFrame(signals))
+            scores, _ = self._ranker_for(query).score(pd.DataFrame(signals))
             best = np.argsort(-scores, kind="stable")[:FEEDBACK]
             trust = np.clip(scores[best], 0, None)
             trust = trust / trust.sum() if trust.any() else np.full(len(best), 1 / len(best))
@@ -387,6 +387,30 @@ class Engine:
                 seen = _share_of_largest(covers @ (trust @ covers[best]))
                 signals["looks"] = np.where(covers.any(1), seen, np.nan)
         return pd.DataFrame(signals, index=range(len(candidates)))
+
+    def _ranker_for(self, query: Query) -> Ranker:
+        """The ranker, with weights that fit what is asked with.
+
+        Its own were chosen on texts, whose looks are but a guess. A photo or a listing asked with
+        means its looks: text and photo count alike, and either alone has all the weight.
+        """
+        if query.words is not None and query.looks is None:
+            return self.ranker
+        weights = {name: self.ranker.weights[name] for name in QUERY}
+        total = sum(weights.values())
+        if query.words is None:
+            given = {"meaning": query.meaning, "looks": query.looks}
+            asked = [name for name, vector in given.items() if vector is not None]
+            return self.ranker.with_weights({name: total / len(asked) for name in asked})
+        of_text = weights["words"] + weights["meaning"]
+        share = total / 2 / of_text if of_text else 0.0
+        return self.ranker.with_weights(
+            {
+                "words": weights["words"] * share,
+                "meaning": weights["meaning"] * share,
+                "looks": total / 2,
+            }
+        )
 
     def _person_signals(
         self, past: pd.DataFrame, crowd: pd.DataFrame | None, candidates: np.ndarray
@@ -480,8 +504,9 @@ class Engine:
                 best = self._positions(liked.nlargest(share).index)
                 found.append(best[(best >= 0) & allowed[best]])
         near = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
-        fresh = np.nan_to_num(self._fresh[positions])
-        newest = positions[np.argsort(-fresh, kind="stable")[: max(BROWSED - len(near), 0)]]
+        rest = np.setdiff1d(positions, near)
+        fresh = np.nan_to_num(self._fresh[rest])
+        newest = rest[np.argsort(-fresh, kind="stable")[: max(BROWSED - len(near), 0)]]
         return np.concatenate([near, newest])
 
     def _vary(
