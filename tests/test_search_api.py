@@ -48,6 +48,10 @@ def everything(client: TestClient, **filters: Any) -> list[dict[str, Any]]:
     return get(client, "/api/search", limit=100, **filters)["hits"]
 
 
+def words_of(results: dict[str, Any]) -> set[str]:
+    return {reason["words"] for hit in results["hits"] for reason in hit["why"]}
+
+
 @pytest.fixture
 def some(client: TestClient) -> dict[str, Any]:
     """A listing with photos."""
@@ -126,14 +130,25 @@ def test_a_photo_finds(client: TestClient, some: dict[str, Any]) -> None:
 def test_similar_is_never_the_same(client: TestClient, some: dict[str, Any]) -> None:
     results = get(client, f"/api/similar/{some['product_id']}", limit=5)
     assert results["hits"] and some["product_id"] not in ids(results)
-    said = {reason["words"] for hit in results["hits"] for reason in hit["why"]}
+    said = words_of(results)
     assert said & {"reads like this one", "looks like this one"}
     assert not said & {"means what you wrote", "looks like your photo"}
 
 
-def test_anybody_gets_a_mix(client: TestClient) -> None:
+def test_anybody_gets_a_mix_and_is_told_nothing_of_themselves(client: TestClient) -> None:
     results = get(client, "/api/recommend/new-user", limit=10)
     assert len(results["hits"]) == 10 and results["total"] >= 10
+    assert not [words for words in words_of(results) if "you" in words.split()]
+
+
+def test_a_reason_names_the_place_asked_for(client: TestClient, some: dict[str, Any]) -> None:
+    near = some["location"]
+    assert f"near {near}" in words_of(get(client, "/api/search", near=near, radius_km=50))
+
+
+def test_who_did_something_is_told_so(client: TestClient, some: dict[str, Any]) -> None:
+    tell(client, "anna", some["product_id"])
+    assert [words for words in words_of(get(client, "/api/recommend/anna")) if "you" in words]
 
 
 # --- Events ---------------------------------------------------------------------------------------
