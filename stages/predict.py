@@ -1,7 +1,8 @@
 """Score new listings, in the raw format, with the trained models: category and price.
 
 In:  a folder with Products.csv and, where there are any, Images.csv and images/ (category and price
-     may be empty or absent); models/category, models/cnn, models/embed, models/price.
+     may be empty or absent); models/category, models/cnn, models/embed, models/price,
+     models/text.
 Out: a .csv or .parquet file with a row per row of Products.csv: product_id, category, price in
      pounds, price_low and price_high (the interval that holds 80 % of prices, or what params
      regress.coverage asked), price_flag ("placeholder", "far below" or "far above", of the price
@@ -31,6 +32,7 @@ from shared.pooling import average_photos, pool, text_probabilities
 from shared.price_model import PriceModel, flag_prices, price_table
 from shared.raw import check_rows, products_schema, read_images, read_table, reject_files
 from shared.subcategories import sum_by_category
+from shared.text_classifier import TextClassifier
 from shared.text_encoder import encode_texts, load_text_encoder, with_embedding
 from shared.torch_setup import set_up_torch
 
@@ -38,6 +40,7 @@ CATEGORY = Path("models/category")
 CNN = Path("models/cnn")
 EMBED = Path("models/embed")
 PRICE = Path("models/price")
+TEXT = Path("models/text")
 BATCH = 64
 
 
@@ -47,6 +50,15 @@ def load_network(folder: Path, device: torch.device) -> tuple[Classifier, dict]:
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     model = Classifier.load(folder / "model.safetensors", about["backbone"])
     return model.to(device).for_inference(), about
+
+
+def load_text_classifier(device: torch.device) -> tuple[TextClassifier, dict]:
+    """Return the fine-tuned sentence encoder and what model.json says of it."""
+    require(TEXT / "model.json", TEXT / "model.safetensors")
+    about = json.loads((TEXT / "model.json").read_text(encoding="utf-8"))
+    shape = {name: about[name] for name in ("tokens", "frozen")}
+    model = TextClassifier(load_text_encoder(str(device)), len(about["labels"]), **shape)
+    return model.load(TEXT / "model.safetensors"), about
 
 
 class PhotoReader:
@@ -109,6 +121,7 @@ def main(raw: Path, out: Path) -> None:
     device = set_up_torch(seed=0)
     reader = PhotoReader(device)
     text_model = load_model(CATEGORY / "text.skops")
+    finetuned, about_finetuned = load_text_classifier(device)
     require(CATEGORY / "fusion.json", PRICE / "margins.json")
     margins = json.loads((PRICE / "margins.json").read_text(encoding="utf-8"))
     price_model = PriceModel.assemble(lambda name: load_model(PRICE / f"{name}.skops"), margins)
@@ -145,15 +158,21 @@ def main(raw: Path, out: Path) -> None:
         load_text_encoder(str(device)), products["name"], products["description"], BATCH
     )
     by_label = text_probabilities(
-        text_model, with_embedding(products, vectors), len(fusion["parents"]), fusion["sharpness"]
+        text_model, with_embedding(products, vectors), len(fusion["parents"]), **fusion["curve"]
     )
-    by_text = sum_by_category(by_label, np.array(fusion["parents"]), len(classes))
-    parents = np.array(reader.about["parents"])
-    by_photo = sum_by_category(by_product[:, width:], parents, len(classes))
+    labelled = {
+        "svm": (by_label, fusion),
+        "encoder": (finetuned.probabilities(products), about_finetuned),
+        "photo": (by_product[:, width:], reader.about),
+    }
+    models = {
+        name: sum_by_category(of, np.array(about["parents"]), len(classes))
+        for name, (of, about) in labelled.items()
+    }
     pooling = fusion["weights"], fusion["class_shares"]
-    probabilities = pool(by_text, by_photo, *pooling)
-    # The price model has learned from what the text alone says of the category.
-    of_text = pool(by_text, np.full_like(by_text, np.nan), *pooling)
+    probabilities = pool(models, *pooling)
+    # The price model has learned from what this one alone says of the category.
+    of_text = pool({"svm": models["svm"]}, *pooling)
     prices = price_model.predict(price_table(products, vectors, by_product[:, :width], of_text))
     table = pd.DataFrame(
         {

@@ -172,12 +172,13 @@ def main() -> None:
         pd.DataFrame(of_all).to_parquet(path, index=False)
     with replace_when_done(Path("plots/regress.csv")) as path:
         # Logarithms: on a scale of pounds one placeholder hides every other price.
-        pd.DataFrame(
-            {
-                "log10_price": np.log10(1 + price).round(4),
-                "log10_predicted": np.log10(1 + predictions["model"]).round(4),
-            }
-        ).to_csv(path, index=False)
+        asked_for, guessed = np.log10(1 + price), np.log10(1 + predictions["model"])
+        columns = {
+            "log10_price": asked_for,
+            "log10_predicted": guessed,
+            "log10_residual": asked_for - guessed,
+        }
+        pd.DataFrame(columns).round(4).to_csv(path, index=False)
     metrics = {
         **{name: score_prices(price, of) for name, of in predictions.items()},
         "without_placeholders": {

@@ -53,6 +53,9 @@ SMALL = {
     "train.levels": 2,
     "regress.trees": 20,
     "train.batch_size": 16,
+    "train_text.epochs": 1,
+    "train_text.tokens": 16,
+    "train_text.frozen": 5,
 }
 
 
@@ -138,6 +141,7 @@ def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
             "classify_rf",
             "embed",
             "train_cnn",
+            "train_text",
             "classify",
             "regress",
             "index",

@@ -1,26 +1,31 @@
 """What the crowd's interactions say about a product, for a person with a given history.
 
-Two linear models of products on products, both in closed form: `together`, what goes with
-everything in the history (EASE: Steck 2019), and `next`, what follows its last few products (the
-transition part of SLIST: Choi et al. 2021). Beside them what is popular, and what is so of late.
+Linear models of products on products, in closed form: `together`, what goes with everything in the
+history; `together.lately`, what goes with its end, learned from products met close to each other
+(both EASE: Steck 2019); and `next`, how often a product followed the last few. Beside them what is
+popular, and what was so in the days before. A person's history is read as visits: events in a row
+with one product are one visit, as strong as the strongest of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
-from scipy.linalg import cho_factor, cho_solve
+from scipy import linalg, sparse
 
 # How much an event says about interest; any other name counts as a view.
 EVENT_WEIGHTS = {"view": 1.0, "save": 2.0, "message": 3.0, "buy": 4.0}
-COLLABORATIVE = ["together", "next", "popular", "trending"]
+COLLABORATIVE = ["together", "together.lately", "next", "popular", "trending"]
 
-HEAD = 8000  # products with weights to each other: two 250 MB matrices; a rarer one has popularity
-STEPS = 12  # of the past that the next product is told from
+HEAD = 6000  # products whose weights are exact: a few matrices of 144 MB and half a minute. Those
+# of rarer ones are the first order of the same series: plain co-occurrence, damped and shrunk
+NEIGHBOURS = 200  # weights kept for a product: more changed nothing measurable (docs/decisions.md)
+LONGEST = 500  # latest visits of a person that count in `together`: its cost is their square
+DAY = np.timedelta64(1, "D")
 
 
 @dataclass
@@ -28,93 +33,141 @@ class CollaborativeModel:
     """Fitted by `fit`; answers with `signals` of every product for a person's history."""
 
     products: np.ndarray  # (n,) str, sorted
-    head: np.ndarray  # (h,) int64, positions of the products that have weights, at most HEAD
-    together: np.ndarray  # (h, h) float32, from a product of the history to another
-    following: np.ndarray  # (h, h) float32, from a late product of the history to the next
-    popular: np.ndarray  # (n,) float32, 0 … 1
-    trending: np.ndarray  # (n,) float32, 0 … 1
-    memory: float  # steps after which a product of the history counts half, for `together`
-    decay: float  # of a step, for `next`
+    together: sparse.csr_array  # (n, n) float32, from a product of the history to another
+    lately: sparse.csr_array  # (n, n) float32
+    following: sparse.csr_array  # (n, n) float32
+    people: np.ndarray  # (n,) float32, how many people met a product
+    daily: sparse.csr_array  # (days, n) float32, visits of each day
+    first_day: np.datetime64  # of `daily`
+
+    # Visits after which a product of the history counts half.
+    MEMORY = 100.0
+    LATELY = 5.0
+    NEXT = 2.0
+    NEARBY = 10.0  # the same for how far apart two products may be to count, in `together.lately`
+    TREND_DAYS = 7.0  # after which a visit counts half for `trending`
 
     @classmethod
     def fit(
         cls,
         log: pd.DataFrame,
         *,
-        penalty: float = 3.0,
-        memory: float = 50.0,
-        decay: float = 0.6,
-        trend_days: float = 7.0,
+        penalty: float = 5.0,
+        damping: float = 0.25,
+        shrinkage: float = 10.0,
     ) -> CollaborativeModel:
         """Fit on a log of user_id, product_id, event and timestamp (datetime64), in any order.
 
-        `penalty` is the ridge's, in multiples of the mean product's weight; `memory` and `decay`
-        say how fast a history fades; `trend_days` is the half-life of an event for `trending`.
+        `penalty` is the ridge's, in multiples of the mean product's weight; `damping` the exponent
+        of a product's frequency that it is divided by, as what everybody meets says little;
+        `shrinkage` is how many visits, in multiples of the mean product's, `next` adds to each
+        product's own before it takes shares of them. Raises ValueError for an empty log.
         """
-        log = log.sort_values("timestamp", kind="stable")
+        if log.empty:
+            raise ValueError("no interaction to learn from")
+        log = log.sort_values("timestamp", kind="stable", ignore_index=True)
         users, _ = pd.factorize(log["user_id"])
         codes, products = pd.factorize(log["product_id"].astype(str), sort=True)
-        weights = event_weights(log["event"])
-        counts = np.bincount(codes, weights, minlength=len(products))
-        head = np.sort(np.argsort(-counts, kind="stable")[:HEAD])
-        place = np.full(len(products), -1)
-        place[head] = np.arange(len(head))
+        size = len(products)
+        days = log["timestamp"].to_numpy().astype("datetime64[D]")
+        day = (days - days[0]) // DAY
+        daily = _sum(np.ones(len(log)), day, codes, (day[-1] + 1, size))
 
-        kept = place[codes] >= 0
-        rows, columns, weight = users[kept], place[codes[kept]], weights[kept]
-        seen = sparse.csr_matrix((weight, (rows, columns)), shape=(users.max() + 1, len(head)))
+        order = np.argsort(users, kind="stable")
+        users, codes, weights = _merge_repeats(
+            users[order], codes[order], event_weights(log["event"])[order]
+        )
+        visits = np.bincount(codes, minlength=size)
+        late = _from_end(users) < LONGEST
+        seen = _sum(weights[late], users[late], codes[late], (users.max() + 1, size))
+        people = np.bincount(seen.indices, minlength=size)
         seen.data = np.sqrt(seen.data)  # a second visit says less than the first
-        age = (log["timestamp"].max() - log["timestamp"]).dt.total_seconds().to_numpy() / 86_400
-        recent = np.bincount(codes, weights * 0.5 ** (age / trend_days), minlength=len(products))
+        before = _pairs(users, codes, size, cls.NEARBY)
+        nearby = before + before.T + sparse.diags_array(visits.astype(np.float32))
+        share = sparse.diags_array(1 / (visits + shrinkage * visits.mean()))
+        following = share @ _pairs(users, codes, size, cls.NEXT)
         return cls(
             products=np.asarray(products, dtype=str),
-            head=head,
-            together=_ease(seen, penalty),
-            following=_transitions(rows, columns, len(head), penalty, decay),
-            popular=_share_of_largest(np.log1p(counts)),
-            trending=_share_of_largest(recent),
-            memory=memory,
-            decay=decay,
+            together=_ease(seen.T @ seen, penalty, damping),
+            lately=_ease(nearby, penalty, damping),
+            following=_strongest(_dense_rows(following), size),
+            people=people.astype(np.float32),
+            daily=daily,
+            first_day=days[0],
         )
 
-    def signals(self, history: pd.DataFrame) -> pd.DataFrame:
-        """Return COLLABORATIVE for all products of the log, 0 … 1, the person's best one at 1.
+    def signals(self, history: pd.DataFrame, now: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Return COLLABORATIVE for all products of the log, 0 … 1.
 
         `history` has product_id and event, in order of time; products that the log does not know
-        say nothing. Without any other, `together` and `next` are 0.
+        say nothing, and an empty one leaves all but `popular` and `trending` at 0. Those of the
+        history's products are the values they would have as new ones. `trending` is of the days
+        before `now`, by default the end of the log.
+
+        A signal of a person is the logarithm of a product's place among the unseen ones: the first
+        has 1, the last 0, as has one without any relation to the history.
         """
         table = pd.DataFrame(
-            {"together": 0.0, "next": 0.0, "popular": self.popular, "trending": self.trending},
-            index=pd.Index(self.products, name="product_id"),
+            0.0, index=pd.Index(self.products, name="product_id"), columns=COLLABORATIVE
         )
-        known = pd.Index(self.products[self.head]).get_indexer(history["product_id"].astype(str))
-        there = known >= 0
-        known, weights = known[there], event_weights(history["event"])[there]
-        if not len(known):
+        table["popular"] = _of_largest(np.log1p(self.people))
+        table["trending"] = _of_largest(np.log1p(self._recent(now)))
+        codes = table.index.get_indexer(history["product_id"].astype(str))
+        known = codes >= 0
+        if not known.any():
             return table
-        steps = np.arange(len(known))[::-1]
-        past = np.zeros(len(self.head))
-        np.add.at(past, known, weights * 0.5 ** (steps / self.memory))
-        late = np.zeros(len(self.head))
-        np.add.at(late, known[-STEPS:], self.decay ** steps[-STEPS:])
-        place = self.head
-        table.iloc[place, 0] = _share_of_largest(np.sqrt(past) @ self.together)
-        table.iloc[place, 1] = _share_of_largest(late @ self.following)
+        weights = event_weights(history["event"])[known]
+        _, codes, weights = _merge_repeats(np.zeros(known.sum(), int), codes[known], weights)
+        unseen = np.ones(len(table), bool)
+        unseen[codes] = False
+        back = np.arange(len(codes))[::-1]
+        for name, matrix, half in (
+            ("together", self.together, self.MEMORY),
+            ("together.lately", self.lately, self.LATELY),
+            ("next", self.following, self.NEXT),
+        ):
+            late = back < 10 * half  # what is older weighs less than a thousandth
+            strength = np.sqrt(weights[late]) * 0.5 ** (back[late] / half)
+            table[name] = _standing(strength @ matrix[codes[late]], unseen)
         return table
+
+    def _recent(self, now: pd.Timestamp | None) -> np.ndarray:
+        """Visits (n,) in the days before `now`, fading."""
+        days = self.daily.shape[0]
+        if now is not None:
+            today = now.to_datetime64().astype("datetime64[D]")
+            days = int(np.clip((today - self.first_day) // DAY, 0, days))
+        first = max(0, days - int(10 * self.TREND_DAYS))
+        age = days - np.arange(first, days)
+        return 0.5 ** (age / self.TREND_DAYS) @ self.daily[first:days]
 
     def save(self, folder: Path) -> None:
         """Write the model into `folder`, which exists; equal models are equal bytes."""
+        arrays = {}
         for name in self.__dataclass_fields__:
-            np.save(folder / f"{name}.npy", np.asarray(getattr(self, name)), allow_pickle=False)
+            value = getattr(self, name)
+            if sparse.issparse(value):
+                for part in ("data", "indices", "indptr", "shape"):
+                    arrays[f"{name}.{part}"] = np.asarray(getattr(value, part))
+            else:
+                arrays[name] = np.asarray(value)
+        with (folder / "collaborative.npz").open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, folder: Path) -> CollaborativeModel:
-        """The model that `save` wrote; its matrices stay on disk until they are used."""
-        fields = {
-            name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            for name in cls.__dataclass_fields__
-        }
-        return cls(**{name: of if of.ndim else of.item() for name, of in fields.items()})
+        """The model that `save` wrote."""
+        with np.load(folder / "collaborative.npz", allow_pickle=False) as file:
+            fields = {}
+            for name in cls.__dataclass_fields__:
+                if name in file:
+                    fields[name] = file[name]
+                else:
+                    data, indices, indptr, shape = (
+                        file[f"{name}.{part}"] for part in ("data", "indices", "indptr", "shape")
+                    )
+                    fields[name] = sparse.csr_array((data, indices, indptr), shape=tuple(shape))
+        return cls(**fields | {"first_day": fields["first_day"][()]})
 
 
 def event_weights(events: pd.Series) -> np.ndarray:
@@ -122,42 +175,104 @@ def event_weights(events: pd.Series) -> np.ndarray:
     return events.astype(str).map(EVENT_WEIGHTS).fillna(1.0).to_numpy(float)
 
 
-def _share_of_largest(values: np.ndarray) -> np.ndarray:
-    """Values below 0 become 0, the largest 1; all stay 0 if none is above."""
-    above = np.clip(values, 0, None)
-    return (above / (above.max(initial=0.0) or 1.0)).astype(np.float32)
+def _merge_repeats(
+    users: np.ndarray, codes: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Visits: one for events in a row by one user with one product, of the largest weight."""
+    if not len(codes):
+        return users, codes, weights
+    starts = np.flatnonzero(np.r_[True, (users[1:] != users[:-1]) | (codes[1:] != codes[:-1])])
+    return users[starts], codes[starts], np.maximum.reduceat(weights, starts)
 
 
-def _ridge(gram: np.ndarray, penalty: float) -> tuple[np.ndarray, bool]:
-    """Factorise `gram` with `penalty` times its mean diagonal added to its diagonal."""
-    gram[np.diag_indices_from(gram)] += penalty * max(float(np.trace(gram)) / len(gram), 1e-6)
-    return cho_factor(gram, overwrite_a=True)
+def _from_end(users: np.ndarray) -> np.ndarray:
+    """How many visits of the same user come after each; `users` are grouped."""
+    ends = np.flatnonzero(np.r_[users[1:] != users[:-1], True])
+    return np.repeat(ends, np.diff(np.r_[-1, ends])) - np.arange(len(users))
 
 
-def _ease(seen: sparse.csr_matrix, penalty: float) -> np.ndarray:
-    """Weights (h, h) by which each product is told from the others of its users, diagonal 0."""
-    gram = (seen.T @ seen).toarray()
-    inverse = cho_solve(_ridge(gram, penalty), np.eye(len(gram)))
-    weights = -inverse / np.diag(inverse)
-    np.fill_diagonal(weights, 0)
-    return weights.astype(np.float32)
+def _sum(
+    values: np.ndarray, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]
+) -> sparse.csr_array:
+    """A float32 matrix of the sums of `values` at each (row, column)."""
+    return sparse.csr_array(
+        sparse.coo_array((values.astype(np.float32), (rows, columns)), shape=shape)
+    )
 
 
-def _transitions(
-    users: np.ndarray, products: np.ndarray, size: int, penalty: float, decay: float
-) -> np.ndarray:
-    """Weights (size, size) by which the next product is told from the last STEPS, faded."""
-    order = np.argsort(users, kind="stable")  # each user's products in order of time
-    users, products = users[order], products[order]
-    rows, columns, values = [], [], []
-    for step in range(1, STEPS + 1):
-        same = np.flatnonzero(users[step:] == users[:-step]) + step
-        rows.append(same)
-        columns.append(products[same - step])
-        values.append(np.full(len(same), decay ** (step - 1)))
-    shape = (len(products), size)
-    row = np.concatenate(rows)
-    past = sparse.csr_matrix((np.concatenate(values), (row, np.concatenate(columns))), shape=shape)
-    now = sparse.csr_matrix((np.ones(len(products)), (np.arange(len(products)), products)), shape)
-    weights = cho_solve(_ridge((past.T @ past).toarray(), penalty), (past.T @ now).toarray())
-    return weights.astype(np.float32)
+def _pairs(users: np.ndarray, codes: np.ndarray, size: int, half: float) -> sparse.csr_array:
+    """How often a product (row) came before another (column) in a user's visits, fading.
+
+    A pair counts half for each `half` visits that it is apart.
+    """
+    total = sparse.csr_array((size, size), dtype=np.float32)
+    for step in range(1, int(4 * half) + 1):
+        later = np.flatnonzero(users[step:] == users[:-step]) + step
+        fade = np.full(len(later), 0.5 ** (step / half))
+        total = total + _sum(fade, codes[later - step], codes[later], (size, size))
+    return total
+
+
+def _ease(gram: sparse.csr_array, penalty: float, damping: float) -> sparse.csr_array:
+    """The strongest weights (n, n) by which a product (column) is told from others (rows).
+
+    `gram` (n, n) counts how often two products were met together.
+    """
+    size = gram.shape[0]
+    damp = sparse.diags_array((gram.diagonal() + 1) ** -damping)
+    gram = damp @ gram @ damp
+    own = gram.diagonal()
+    ridge = penalty * own.mean()
+    head = np.sort(np.argsort(-own, kind="stable")[:HEAD])
+    block = gram[head][:, head].toarray().astype(np.float32)
+    block[np.diag_indices_from(block)] += ridge
+    inverse = linalg.inv(block, assume_a="pos", overwrite_a=True, check_finite=False)
+    exact = -inverse / np.diag(inverse)
+    place = np.full(size, -1)
+    place[head] = np.arange(len(head))
+
+    def rows() -> Iterator[tuple[int, np.ndarray]]:
+        for first, block in _dense_rows(sparse.diags_array(1 / (own + ridge)) @ gram):
+            rows = np.arange(len(block))
+            places = place[first + rows]
+            known = np.flatnonzero(places >= 0)
+            block[np.ix_(known, head)] = exact[places[known]]
+            block[rows, first + rows] = 0  # a product does not vouch for itself
+            yield first, block
+
+    return (damp @ _strongest(rows(), size)).astype(np.float32)
+
+
+def _dense_rows(matrix: sparse.csr_array) -> Iterator[tuple[int, np.ndarray]]:
+    """The matrix in dense blocks of rows, of some 80 MB, with the number of their first row."""
+    matrix = sparse.csr_array(matrix)
+    step = max(1, 20_000_000 // matrix.shape[1])
+    for first in range(0, matrix.shape[0], step):
+        yield first, matrix[first : first + step].toarray().astype(np.float32)
+
+
+def _strongest(blocks: Iterable[tuple[int, np.ndarray]], size: int) -> sparse.csr_array:
+    """The matrix (n, size) of `blocks`, with the NEIGHBOURS largest entries of each row."""
+    kept = []
+    for _, block in blocks:
+        if size > NEIGHBOURS:
+            strength = np.abs(block)
+            least = np.partition(strength, size - NEIGHBOURS, axis=1)[:, size - NEIGHBOURS]
+            block[strength < least[:, None]] = 0
+        kept.append(sparse.csr_array(block))
+    return sparse.csr_array(sparse.vstack(kept))
+
+
+def _of_largest(values: np.ndarray) -> np.ndarray:
+    """`values`, none below 0, divided by their largest."""
+    return values / (values.max() or 1.0)
+
+
+def _standing(scores: np.ndarray, unseen: np.ndarray) -> np.ndarray:
+    """1 for the best score, 0 for the last and for none above 0, logarithmic by place.
+
+    The places are those among the `unseen`; what was seen gets that of the next lower one.
+    """
+    best_first = np.sort(-scores[unseen & (scores > 0)])
+    places = np.searchsorted(best_first, -scores, side="left")
+    return np.where(scores > 0, 1 - np.log1p(places) / np.log1p(len(scores)), 0.0)

@@ -1,11 +1,11 @@
 """How fast a search is, in the process and over HTTP, beside its bare parts, at three sizes.
 
-    python benchmarks/search.py --listings 6000 --listings 100000 --listings 1000000
+    python benchmarks/latency.py --listings 6000 --listings 100000 --listings 1000000
 
 The listings are synthetic: words by Zipf's law, vectors around a few hundred centres, one photo
 each; the query's words go through the real sentence encoder. A *search* is whole: spelling, words,
-meaning, looks by feedback, filters on price and distance, a shopper with ten events, the ranker, the
-reasons. Its parts, measured in turns with it on the same queries: encoding the query, BM25 and the
+meaning, looks by feedback, filters on price and distance, a shopper with ten events, the ranker and
+its reasons. Its parts, measured in turns with it on the same queries: encoding the query, BM25 and the
 best of its scores, FAISS for text, FAISS for photos. The ratio is of medians, within one run.
 """
 
@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +70,15 @@ def clustered(rng: np.random.Generator, count: int, width: int) -> np.ndarray:
 
 
 def make_words() -> list[str]:
-    """Pronounceable words, so that the spelling is looked at and the encoder has letters to read."""
+    """Pronounceable words, so that spelling and encoder have something to read."""
     consonants, vowels = "bcdfghjklmnprstvw", "aeiou"
     syllables = [c + v for c in consonants for v in vowels]
     count = len(syllables)
     return [
-        syllables[i % count] + syllables[i // count % count] + syllables[i // count**2 % count] + "n"
+        syllables[i % count]
+        + syllables[i // count % count]
+        + syllables[i // count**2 % count]
+        + "n"
         for i in range(VOCABULARY)
     ]
 

@@ -1,0 +1,114 @@
+"""A log of interactions: read and checked, and split for judging by each person's last product."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from click import ClickException
+
+COLUMNS = ["user_id", "product_id", "event", "timestamp"]
+# Other names that a column goes by: MovieLens'. A rating is an event of its own name, "4.0".
+ALIASES = {
+    "userId": "user_id", "movieId": "product_id", "movie_id": "product_id",
+    "itemId": "product_id", "item_id": "product_id", "rating": "event",
+}  # fmt: skip
+REJECT_COLUMNS = ["source", "record", "id", "reason"]  # as raw.py's
+
+SECONDS_END = 1e11  # the year 5138: a greater number counts milliseconds
+
+
+def read_interactions(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the log (COLUMNS, in order of time, ties as in the file) and a table of rejects.
+
+    Ids and events are strings, timestamps datetime64 in UTC, from ISO 8601 or unix seconds. A log
+    without event and rating is one of views. Rejects (REJECT_COLUMNS) are rows that lack an id, an
+    event or a time that can be read; `record` counts rows from 1, `id` is the user's. Raises
+    ClickException, one line, if a column is absent, or the file, or no row is left.
+    """
+    table = _read_strings(path)
+    names = {name: ALIASES.get(name, name) for name in table.columns}
+    if "event" in table:  # a log with both: the rating is no event
+        names["rating"] = "rating"
+    table = table.rename(columns=names)
+    if "event" not in table:
+        table["event"] = "view"
+    absent = [name for name in COLUMNS if name not in table]
+    if absent:
+        raise ClickException(
+            f"{path}: no column {', '.join(map(repr, absent))} "
+            f"(it has {', '.join(map(repr, names))}): rename or add it"
+        )
+    table = table[COLUMNS].apply(lambda column: column.str.strip())
+    table = table.where(table.ne(""))
+    times = _times(table["timestamp"])
+    reason = pd.Series("", index=table.index)
+    reason[times.isna()] = "timestamp is neither ISO 8601 nor unix seconds"
+    for name in reversed(COLUMNS):
+        reason[table[name].isna()] = f"{name} is missing"
+    bad = reason.ne("")
+    rejects = pd.DataFrame(
+        {
+            "source": path.name,
+            "record": np.flatnonzero(bad) + 1,
+            "id": table.loc[bad, "user_id"].to_numpy(),
+            "reason": reason[bad].to_numpy(),
+        },
+        columns=REJECT_COLUMNS,
+    )
+    log = table.assign(timestamp=times)[~bad]
+    if log.empty:
+        why = f": {rejects['reason'].iloc[0]} in row 1" if len(rejects) else ""
+        raise ClickException(f"{path} holds no interaction that can be read{why}")
+    return log.sort_values("timestamp", kind="stable", ignore_index=True), rejects
+
+
+def _read_strings(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(
+            path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig"
+        )
+    except FileNotFoundError:
+        raise ClickException(f"{path} does not exist") from None
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        reason = " ".join(str(error).split())
+        raise ClickException(f"{path} is not a UTF-8 CSV table: {reason}") from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for labels
+        raise ClickException(f"{path}: its rows have more fields than its header")
+    table.columns = table.columns.str.strip()
+    return table.astype(str).where(table.notna())
+
+
+def _times(text: pd.Series) -> pd.Series:
+    """datetime64 in UTC, NaT where the text is no time."""
+    number = pd.to_numeric(text, errors="coerce").astype(float)
+    number = number.where(number.abs() < SECONDS_END, number / 1000)
+    number = number.where(number.abs() < SECONDS_END)  # NaN and infinity too
+    times = pd.to_datetime(number, unit="s", errors="coerce").astype("datetime64[us]")
+    written = number.isna() & text.notna()
+    read = pd.to_datetime(text[written], format="ISO8601", utc=True, errors="coerce")
+    times[written] = read.dt.tz_localize(None).astype("datetime64[us]")
+    return times
+
+
+def leave_last_out(log: pd.DataFrame) -> pd.Series:
+    """Say for each row of `log`, in order of time, what part it has: 0, 1 or 2.
+
+    A person's judged event (2) is their first with the last product that was new to them: in a log
+    without repetitions their last. What they did after it is 2 as well, and so in no history. The
+    event that tunes (1) is the same for the product before that one, with all until the judged one;
+    the rest is 0. A person of two products has none that tunes, one of a single product none that
+    is judged, either.
+    """
+    new = ~log.duplicated(["user_id", "product_id"])
+    number = new.groupby(log["user_id"]).cumsum()  # of products met so far
+    products = new.groupby(log["user_id"]).transform("sum")
+    judged = (number == products) & (products >= 2)
+    tunes = (number == products - 1) & (products >= 3)
+    return tunes * 1 + judged * 2
+
+
+def new_products(log: pd.DataFrame, parts: pd.Series, part: int) -> pd.DataFrame:
+    """The rows of `log` whose product a person is judged by (part 2) or tuned with (part 1)."""
+    return log[parts.eq(part) & ~log.duplicated(["user_id", "product_id"])]
