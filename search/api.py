@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from threading import BoundedSemaphore
-from typing import Annotated, Any
+from threading import BoundedSemaphore, Lock
+from typing import TYPE_CHECKING, Annotated, Any
 
+import pandas as pd
 import sqlalchemy.exc
 from fastapi import APIRouter, Depends, Form, HTTPException, Path, Query, Request, Response
 from PIL import Image
@@ -23,10 +24,15 @@ from search.settings import Settings
 from shared.engine import Answer, Engine, Filters
 from shared.photo_store import PhotoStore
 from shared.photos import UnusablePhoto, decode_photo
+from shared.torch_setup import set_up_torch
+
+if TYPE_CHECKING:
+    from predict import Predictor
 
 FAULT: dict[str, Any] = {"model": schemas.Fault}
 # A photo of 50 megapixels takes 150 MB for a moment: not many at a time.
 DECODING = BoundedSemaphore(2)
+PREDICTING = Lock()  # encoders' tokenizers are for one thread at a time
 
 
 @dataclass
@@ -43,6 +49,7 @@ class Service:
     # with: a URL that names the start always means the same photo.
     version: str
     registry: CollectorRegistry
+    predictor: Predictor | None = None  # loaded when first asked
     kept: Counter = field(init=False)
 
     def __post_init__(self) -> None:
@@ -252,6 +259,50 @@ def event(service: Serving, new: schemas.NewEvent) -> schemas.Kept:
     number = service.events.add(new.user_id, new.product_id, new.event, new.timestamp)
     service.kept.labels(new.event).inc()
     return schemas.Kept(id=number)
+
+
+# --- Predict --------------------------------------------------------------------------------------
+@router.post(
+    "/api/predict",
+    tags=["predict"],
+    summary="Category and price of a new listing",
+    responses={413: FAULT},
+)
+def predict(
+    service: Serving,
+    new: Annotated[schemas.NewListing, Form(media_type="multipart/form-data")],
+) -> schemas.Prediction:
+    """By the models of `stages/predict.py`, from whatever is given: text, photos, or both.
+
+    They load at the first request, which takes some seconds longer.
+    """
+    given = {
+        "id": "new",
+        "product_name": new.name.strip(),
+        "product_description": new.description.strip(),
+        "location": new.location.strip(),
+        "price": "" if new.price is None else f"{new.price:.2f}",
+    }
+    # As read_table gives a row of Products.csv: what is empty is missing.
+    rows = pd.DataFrame({name: [text or pd.NA] for name, text in given.items()}, dtype="str")
+    photos = [photo.file.read() for photo in new.photos]
+    with PREDICTING:
+        if service.predictor is None:
+            from predict import Predictor  # it brings what a search has no use for
+
+            service.predictor = Predictor(set_up_torch(seed=0))
+        table, reasons = service.predictor(rows, pd.Series(["new"] * len(photos)), photos)
+    found = table.iloc[0]
+    return schemas.Prediction(
+        **{name: found[name] for name in ("category", "price", "price_low", "price_high")},
+        price_flag=found["price_flag"] or None,
+        probabilities={name: found[f"p_{name}"] for name in service.predictor.classes},
+        unusable=[
+            schemas.Unusable(photo=number, reason=reason)
+            for number, reason in enumerate(reasons, start=1)
+            if reason is not None
+        ],
+    )
 
 
 # --- Run ------------------------------------------------------------------------------------------
