@@ -4,9 +4,9 @@
 
 The listings are synthetic: words by Zipf's law, vectors around a few hundred centres, one photo
 each; the query's words go through the real sentence encoder. A *search* is whole: spelling, words,
-meaning, looks by feedback, filters on price and distance, a shopper with ten events, the ranker and
-its reasons. Its parts, measured in turns with it on the same queries: encoding the query, BM25 and the
-best of its scores, FAISS for text, FAISS for photos. The ratio is of medians, within one run.
+meaning, looks by feedback, filters on price and distance, a shopper with ten events, the ranker
+and its reasons. Its parts, measured in turns with it on the same kind of query: encoding it, BM25
+and the best of its scores, FAISS for text, FAISS for photos. The ratio is of medians, in one run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice, product
 from pathlib import Path
 from typing import Any
 

@@ -37,8 +37,9 @@ from shared.atomic import replace_when_done, write_json
 from shared.collaborative import CollaborativeModel
 from shared.engine import Engine, Filters, Query
 from shared.inputs import require
+from shared.interactions import leave_last_out, new_products
 from shared.params import load_params
-from shared.ranker import Ranker
+from shared.ranker import PRIOR, QUERY, Ranker
 from shared.torch_setup import set_up_torch
 
 LISTINGS = Path("data/merged/listings.parquet")
@@ -109,9 +110,8 @@ def query_signals(engine: Engine, text: str) -> tuple[list[str], pd.DataFrame]:
     """The candidates for a text among all listings, and their words, meaning and looks."""
     everything = engine.allowed(ANYTHING)
     candidates, features = engine.candidates(engine.ask(text), everything)
-    names = ["words", "meaning", "looks"]
     ids = engine.listings["product_id"].iloc[candidates].tolist()
-    return ids, features.reindex(columns=names).fillna(0.0)
+    return ids, features.reindex(columns=list(QUERY)).fillna(0.0)
 
 
 def best_first(ids: list[str], scores: np.ndarray) -> list[str]:
@@ -124,7 +124,7 @@ def reciprocal_ranks(features: pd.DataFrame) -> np.ndarray:
 
 
 def tune(sets: list[list[tuple[set[str], list[str], pd.DataFrame]]]) -> dict[str, float]:
-    """Weights of words, meaning and looks, a convex combination times 3, with the best NDCG@10.
+    """Weights of words, meaning and looks, as heavy in all as by PRIOR, with the best NDCG@10.
 
     A query is the right ids, the candidates' ids and their signals. The mean over the sets of
     queries, each set counting alike, is what is best.
@@ -150,7 +150,8 @@ def tune(sets: list[list[tuple[set[str], list[str], pd.DataFrame]]]) -> dict[str
         if words + meaning <= 1 + 1e-9
     ]
     best = max(grid, key=value)
-    return {name: float(3 * w) for name, w in zip(("words", "meaning", "looks"), best, strict=True)}
+    heavy = sum(PRIOR[name] for name in QUERY)
+    return {name: float(heavy * share) for name, share in zip(QUERY, best, strict=True)}
 
 
 Scores = dict[str, list[dict[str, float]]]  # of each way to answer, for each query
@@ -246,18 +247,13 @@ def simulate_log(listings: pd.DataFrame, shoppers: int, events: int, seed: int) 
     return pd.DataFrame(rows, columns=["user_id", "product_id", "event", "timestamp"])
 
 
-def leave_last_out(log: pd.DataFrame) -> list[tuple[pd.DataFrame, str]]:
-    """For each user of a log the history before their last new product, and that product.
-
-    A product is new at its first event. A user who met one product only is left out.
-    """
-    cases = []
-    for _, events in log.sort_values("timestamp", kind="stable").groupby("user_id"):
-        first = ~events["product_id"].duplicated().to_numpy()
-        last = np.flatnonzero(first)[-1]
-        if last > 0:
-            cases.append((events.iloc[:last], events["product_id"].iat[last]))
-    return cases
+def next_steps(log: pd.DataFrame, part: int) -> list[tuple[pd.DataFrame, str]]:
+    """The history of each shopper before the product of `part` (of leave_last_out), and that."""
+    parts = leave_last_out(log)
+    before = dict(iter(log[parts < part].groupby("user_id")))
+    taken = new_products(log, parts, part)
+    steps = zip(taken["user_id"], taken["product_id"], strict=True)
+    return [(before[user], product) for user, product in steps if user in before]
 
 
 def learn(engine: Engine, cases: list[tuple[pd.DataFrame, str]], seed: int) -> Ranker | None:
@@ -368,15 +364,14 @@ def main() -> None:
 
     log = pd.read_parquet(LOG)
     log = log[log["product_id"].isin(listings["product_id"])]
-    judged = leave_last_out(log)
+    judged, learning = next_steps(log, 2), next_steps(log, 1)
     learned = None
-    if judged:
-        before = pd.concat([history for history, _ in judged])
-        learning = leave_last_out(before)
-        if learning:
-            engine.collaborative = CollaborativeModel.fit(pd.concat([past for past, _ in learning]))
-            learned = learn(engine, learning, seed)
-            engine.collaborative = CollaborativeModel.fit(before)
+    if learning:
+        engine.collaborative = CollaborativeModel.fit(log[leave_last_out(log) < 1])
+        learned = learn(engine, learning, seed)
+    before = log[leave_last_out(log) < 2]
+    if len(before):
+        engine.collaborative = CollaborativeModel.fit(before)
     engine.ranker = (learned or Ranker.prior()).with_weights(weights)
     personalised: dict[str, Any] = {}
     if judged:
