@@ -427,7 +427,7 @@ def test_a_new_listing_is_recommended_as_soon_as_it_is_indexed(handmade: Handmad
     found = ids(after.recommend(history, limit=100))
     assert found.index("p27") < len(found) / 2, "though the crowd knows nothing of it"
     assert "p27" in ids(handmade.engine().recommend(history, limit=9))
-    assert "p27" in ids(after.search("broken bicycle", history=history, limit=3))
+    assert "p27" in ids(after.search("broken bicycle", history=history, limit=5))
 
 
 # --- Answers --------------------------------------------------------------------------------------
