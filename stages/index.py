@@ -86,6 +86,13 @@ def name_places(listings: pd.DataFrame, gazetteer: pd.DataFrame) -> pd.DataFrame
     return places.drop_duplicates("name", ignore_index=True)[["name", "latitude", "longitude"]]
 
 
+def unplaced(listings: pd.DataFrame) -> pd.DataFrame:
+    """Return location and listings, their number: where no place is known, the commonest first."""
+    unknown = listings.loc[listings["latitude"].isna(), "location"]
+    counts = unknown.value_counts().rename_axis("location").reset_index(name="listings")
+    return counts.sort_values(["listings", "location"], ascending=[False, True])
+
+
 @click.command(help=__doc__)
 def main() -> None:
     params = load_params("index")
@@ -134,8 +141,7 @@ def main() -> None:
             metrics[f"{name}_recall@10_of_exact"] = index.recall_at(exact, queries)
             metrics[f"{name}_width"] = of.shape[1]
         space.save(folder / "photo_space.npz")
-        unplaced = listings[listings["latitude"].isna()]["location"].value_counts()
-        unplaced.rename_axis("location").to_csv(folder / "unplaced.csv")
+        unplaced(listings).to_csv(folder / "unplaced.csv", index=False)
         places = name_places(listings, gazetteer)
         places.to_parquet(folder / "places.parquet", index=False)
         listings.drop(columns=["town", "county"]).to_parquet(

