@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from threading import BoundedSemaphore
-from typing import Annotated, Any
+from threading import BoundedSemaphore, Lock
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pandas as pd
 import sqlalchemy.exc
@@ -19,18 +19,20 @@ from prometheus_client import CollectorRegistry, Counter
 
 from search import schemas
 from search.events import EventStore
+from search.reasons import OF_LISTING, OF_WORDS, explain
 from search.settings import Settings
 from shared.engine import Answer, Engine, Filters
 from shared.photo_store import PhotoStore
 from shared.photos import UnusablePhoto, decode_photo
-from shared.ranker import SIGNALS
+from shared.torch_setup import set_up_torch
 
-# What some signals mean, where it is not a search in words with a photo.
-OF_WORDS = {"looks": "looks right"}  # as the best matches look
-OF_LISTING = {"meaning": "reads like this one", "looks": "looks like this one"}
+if TYPE_CHECKING:
+    from predict import Predictor
+
 FAULT: dict[str, Any] = {"model": schemas.Fault}
 # A photo of 50 megapixels takes 150 MB for a moment: not many at a time.
 DECODING = BoundedSemaphore(2)
+PREDICTING = Lock()  # encoders' tokenizers are for one thread at a time
 
 
 @dataclass
@@ -47,17 +49,13 @@ class Service:
     # with: a URL that names the start always means the same photo.
     version: str
     registry: CollectorRegistry
+    predictor: Predictor | None = None  # loaded when first asked
     kept: Counter = field(init=False)
 
     def __post_init__(self) -> None:
         self.kept = Counter(
             "search_events", "Events kept, by kind.", ["event"], registry=self.registry
         )
-
-    def history(self, user_id: str | None) -> pd.DataFrame | None:
-        if user_id is None:
-            return None
-        return self.events.history(user_id, self.settings.history_events)
 
 
 async def _service(request: Request) -> Service:
@@ -69,15 +67,20 @@ router = APIRouter(responses={422: FAULT})
 
 
 # --- In words -------------------------------------------------------------------------------------
-def _filters(within: schemas.Within) -> Filters:
-    return Filters(
-        price_min=within.price_min,
-        price_max=within.price_max,
-        category=within.category or None,
-        near=within.near or None,
-        radius_km=within.radius_km,
-        flagged=within.flagged,
+def _asked(service: Service, page: schemas.Page, user: str | None) -> dict[str, Any]:
+    """The arguments that all of the engine's questions share."""
+    filters = Filters(
+        price_min=page.price_min,
+        price_max=page.price_max,
+        category=page.category or None,
+        near=page.near or None,
+        radius_km=page.radius_km,
+        flagged=page.flagged,
     )
+    history = None
+    if user is not None:
+        history = service.events.history(user, service.settings.history_events)
+    return {"history": history, "filters": filters, "limit": page.limit, "offset": page.offset}
 
 
 def _number(value: float | None) -> float | None:
@@ -104,28 +107,24 @@ def _card(service: Service, product_id: str) -> dict[str, Any]:
 
 
 def _results(
-    service: Service, answer: Answer, words: dict[str, str] | None = None
+    service: Service, answer: Answer, asked: dict[str, Any], words: dict[str, str]
 ) -> schemas.Results:
-    """`words` are those of signals that mean another thing here than SIGNALS says."""
-    said = SIGNALS | (words or {})
-    hits = []
-    for hit in answer.hits:
-        parts = sorted(hit.why.items(), key=lambda part: -part[1])
-        why = [
-            schemas.Reason(signal=name, words=said[name], contribution=value)
-            for name, value in parts
-            if value and math.isfinite(value)
-        ]
-        hits.append(
+    """`asked` is what _asked gave, `words` those of signals that mean something special here."""
+    history, near = asked["history"], asked["filters"].near
+    newcomer = history is None or history.empty
+    return schemas.Results(
+        hits=[
             schemas.Hit(
                 **_card(service, hit.product_id),
                 score=hit.score,
-                why=why,
+                why=explain(hit.why, words, newcomer=newcomer, near=near),
                 distance_km=_number(hit.distance_km),
             )
-        )
-    return schemas.Results(
-        hits=hits, total=answer.total, understood=answer.understood, unplaced=answer.unplaced
+            for hit in answer.hits
+        ],
+        total=answer.total,
+        understood=answer.understood,
+        unplaced=answer.unplaced,
     )
 
 
@@ -137,14 +136,8 @@ def search(service: Serving, query: Annotated[schemas.Query, Query()]) -> schema
     Typing errors are mended, and the answer says so (`understood`). Without words, all listings
     that pass the filters.
     """
-    answer = service.engine.search(
-        query.q,
-        history=service.history(query.user),
-        filters=_filters(query),
-        limit=query.limit,
-        offset=query.offset,
-    )
-    return _results(service, answer, OF_WORDS)
+    asked = _asked(service, query, query.user)
+    return _results(service, service.engine.search(query.q, **asked), asked, OF_WORDS)
 
 
 @router.post(
@@ -158,15 +151,9 @@ def search_photo(
     query: Annotated[schemas.PhotoQuery, Form(media_type="multipart/form-data")],
 ) -> schemas.Results:
     """Listings that look like the photo; with `q`, that match its words too."""
-    answer = service.engine.search(
-        query.q,
-        photo=_decode(service, query.photo.file.read()),
-        history=service.history(query.user),
-        filters=_filters(query),
-        limit=query.limit,
-        offset=query.offset,
-    )
-    return _results(service, answer)
+    asked = _asked(service, query, query.user)
+    photo = _decode(service, query.photo.file.read())
+    return _results(service, service.engine.search(query.q, photo=photo, **asked), asked, {})
 
 
 def _decode(service: Service, data: bytes) -> Image.Image:
@@ -190,17 +177,12 @@ def similar(
     query: Annotated[schemas.Similar, Query()],
 ) -> schemas.Results:
     """By text and photo, never the same product or a copy of it."""
+    asked = _asked(service, query, query.user)
     try:
-        answer = service.engine.similar(
-            product_id,
-            history=service.history(query.user),
-            filters=_filters(query),
-            limit=query.limit,
-            offset=query.offset,
-        )
+        answer = service.engine.similar(product_id, **asked)
     except KeyError:
         raise _unknown(product_id) from None
-    return _results(service, answer, OF_LISTING)
+    return _results(service, answer, asked, OF_LISTING)
 
 
 @router.get("/api/recommend/{user_id}", tags=["find"], summary="Listings for a user")
@@ -208,13 +190,8 @@ def recommend(
     service: Serving, user_id: schemas.UserId, query: Annotated[schemas.Page, Query()]
 ) -> schemas.Results:
     """From what the user did so far; a user without events gets a mix."""
-    answer = service.engine.recommend(
-        service.history(user_id),
-        filters=_filters(query),
-        limit=query.limit,
-        offset=query.offset,
-    )
-    return _results(service, answer)
+    asked = _asked(service, query, user_id)
+    return _results(service, service.engine.recommend(**asked), asked, {})
 
 
 # --- Look -----------------------------------------------------------------------------------------
@@ -282,6 +259,50 @@ def event(service: Serving, new: schemas.NewEvent) -> schemas.Kept:
     number = service.events.add(new.user_id, new.product_id, new.event, new.timestamp)
     service.kept.labels(new.event).inc()
     return schemas.Kept(id=number)
+
+
+# --- Predict --------------------------------------------------------------------------------------
+@router.post(
+    "/api/predict",
+    tags=["predict"],
+    summary="Category and price of a new listing",
+    responses={413: FAULT},
+)
+def predict(
+    service: Serving,
+    new: Annotated[schemas.NewListing, Form(media_type="multipart/form-data")],
+) -> schemas.Prediction:
+    """By the models of `stages/predict.py`, from whatever is given: text, photos, or both.
+
+    They load at the first request, which takes some seconds longer.
+    """
+    given = {
+        "id": "new",
+        "product_name": new.name.strip(),
+        "product_description": new.description.strip(),
+        "location": new.location.strip(),
+        "price": "" if new.price is None else f"{new.price:.2f}",
+    }
+    # As read_table gives a row of Products.csv: what is empty is missing.
+    rows = pd.DataFrame({name: [text or pd.NA] for name, text in given.items()}, dtype="str")
+    photos = [photo.file.read() for photo in new.photos]
+    with PREDICTING:
+        if service.predictor is None:
+            from predict import Predictor  # it brings what a search has no use for
+
+            service.predictor = Predictor(set_up_torch(seed=0))
+        table, reasons = service.predictor(rows, pd.Series(["new"] * len(photos)), photos)
+    found = table.iloc[0]
+    return schemas.Prediction(
+        **{name: found[name] for name in ("category", "price", "price_low", "price_high")},
+        price_flag=found["price_flag"] or None,
+        probabilities={name: found[f"p_{name}"] for name in service.predictor.classes},
+        unusable=[
+            schemas.Unusable(photo=number, reason=reason)
+            for number, reason in enumerate(reasons, start=1)
+            if reason is not None
+        ],
+    )
 
 
 # --- Run ------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ TAGS = [
     {"name": "find", "description": "Search, similar listings, recommendations."},
     {"name": "look", "description": "Listings, their photos, categories and places."},
     {"name": "tell", "description": "What users do, which changes their next answers."},
+    {"name": "predict", "description": "What a listing's text and photos say of it."},
     {"name": "run", "description": "For whoever runs the service. Metrics are at `/metrics`."},
 ]
 log = logging.getLogger("uvicorn.error")
@@ -99,6 +100,7 @@ def make_app(engine: Engine, photos: PhotoStore, events: EventStore, settings: S
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(sqlalchemy.exc.DBAPIError, _no_store)
+    app.add_exception_handler(ClickException, _not_ready)
     app.add_exception_handler(Exception, _failed)
     Instrumentator(registry=registry, excluded_handlers=["/metrics", "/healthz"]).instrument(
         app
@@ -129,6 +131,11 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 async def _no_store(_: Request, error: Exception) -> JSONResponse:
     log.error("event store: %s", " ".join(str(error).split()))
     return _error(503, "the event store does not answer: try again")
+
+
+async def _not_ready(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ClickException)  # models that are not there
+    return _error(503, error.message)
 
 
 async def _failed(_: Request, error: Exception) -> JSONResponse:

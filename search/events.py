@@ -13,7 +13,6 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 LONGEST_ID = 100  # characters of a user's or a product's id
-EVENTS = ("view", "save", "message", "buy")
 
 _METADATA = sa.MetaData()
 _EVENTS = sa.Table(

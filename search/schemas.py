@@ -155,6 +155,37 @@ class NewEvent(BaseModel):
         return self
 
 
+class NewListing(BaseModel):
+    """A listing that is not for sale yet; each of its fields may be left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field("", max_length=500, examples=["Oak bedside table"])
+    description: str = Field("", max_length=20_000)
+    location: str = Field("", max_length=200, examples=["Reading, Berkshire"])
+    price: float | None = Field(None, ge=0, le=1e9, description="Pounds, as asked: to be flagged.")
+    photos: list[UploadFile] = Field([], max_length=10, description="JPEG, PNG, WebP, GIF or BMP.")
+
+
+class Unusable(BaseModel):
+    """A photo that could not be used."""
+
+    photo: int = Field(description="Which, counted from 1.")
+    reason: str = Field(examples=["not one of JPEG, PNG, WEBP, GIF, BMP"])
+
+
+class Prediction(BaseModel):
+    category: str = Field(description="The likeliest.", examples=["Home & Garden"])
+    probabilities: dict[str, float] = Field(description="Of every category; 1 in all.")
+    price: float = Field(description="Pounds, as such things are usually asked.")
+    price_low: float = Field(description="The interval that holds 80 % of such prices: from …")
+    price_high: float = Field(description="… to.")
+    price_flag: str | None = Field(
+        description='Of the price asked: "placeholder", "far below" or "far above"; or null.'
+    )
+    unusable: list[Unusable]
+
+
 class Kept(BaseModel):
     id: int = Field(description="The event's number.")
 

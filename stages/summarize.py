@@ -21,6 +21,14 @@ METRICS = Path("metrics")
 README = Path("README.md")
 MARKERS = ("<!-- results: begin -->", "<!-- results: end -->")
 
+# What each of the category model's answers is from.
+INPUTS = {
+    "text_svm": "text, by the SVM alone",
+    "text_encoder": "text, by the fine-tuned encoder alone",
+    "text": "text",
+    "photo": "photo",
+    "fused": "text and photos",
+}
 HEADERS = ["on test products", "measure", "model", "baseline", "trivial", "n", "seed"]
 
 
@@ -40,8 +48,8 @@ def rows(metrics: dict[str, dict[str, Any]]) -> list[list[Any]]:
                 row = [title, f"accuracy, {measure}", of[measure], None, None]
                 table.append([*row, cnn["test"]["n"], cnn["seed"]])
     if category := metrics.get("classify"):
-        for of in ("text", "photo", "fused"):
-            title = f"category, per product, {'text and photos' if of == 'fused' else of}"
+        for of, inputs in INPUTS.items():
+            title = f"category, per product, {inputs}"
             scores, majority = category[of], category["majority_accuracy"]
             for name, trivial in (("accuracy", majority), ("macro_f1", None), ("ece", None)):
                 row = [title, name, scores[name], None, trivial]

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from PIL import Image
 
+import predict
+from predict import Predictor
 from search.app import PHOTOS, make_app
 from search.events import EventStore
 from search.settings import Settings
 from shared.engine import Engine
 from shared.photo_store import PhotoStore
+from shared.torch_setup import set_up_torch
 
 
 @pytest.fixture
@@ -46,6 +52,10 @@ def ids(results: dict[str, Any]) -> list[str]:
 
 def everything(client: TestClient, **filters: Any) -> list[dict[str, Any]]:
     return get(client, "/api/search", limit=100, **filters)["hits"]
+
+
+def words_of(results: dict[str, Any]) -> set[str]:
+    return {reason["words"] for hit in results["hits"] for reason in hit["why"]}
 
 
 @pytest.fixture
@@ -126,14 +136,25 @@ def test_a_photo_finds(client: TestClient, some: dict[str, Any]) -> None:
 def test_similar_is_never_the_same(client: TestClient, some: dict[str, Any]) -> None:
     results = get(client, f"/api/similar/{some['product_id']}", limit=5)
     assert results["hits"] and some["product_id"] not in ids(results)
-    said = {reason["words"] for hit in results["hits"] for reason in hit["why"]}
+    said = words_of(results)
     assert said & {"reads like this one", "looks like this one"}
     assert not said & {"means what you wrote", "looks like your photo"}
 
 
-def test_anybody_gets_a_mix(client: TestClient) -> None:
+def test_anybody_gets_a_mix_and_is_told_nothing_of_themselves(client: TestClient) -> None:
     results = get(client, "/api/recommend/new-user", limit=10)
     assert len(results["hits"]) == 10 and results["total"] >= 10
+    assert not [words for words in words_of(results) if "you" in words.split()]
+
+
+def test_a_reason_names_the_place_asked_for(client: TestClient, some: dict[str, Any]) -> None:
+    near = some["location"]
+    assert f"near {near}" in words_of(get(client, "/api/search", near=near, radius_km=50))
+
+
+def test_who_did_something_is_told_so(client: TestClient, some: dict[str, Any]) -> None:
+    tell(client, "anna", some["product_id"])
+    assert [words for words in words_of(get(client, "/api/recommend/anna")) if "you" in words]
 
 
 # --- Events ---------------------------------------------------------------------------------------
@@ -221,6 +242,76 @@ def test_categories_and_places(client: TestClient) -> None:
 def test_what_is_not_there_is_404(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 404 and list(answer.json()) == ["error"]
+
+
+# --- Predict --------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def loaded(ran: Path) -> Predictor:
+    with contextlib.chdir(ran):
+        return Predictor(set_up_torch(seed=0))
+
+
+@pytest.fixture
+def predictor(loaded: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The models are loaded once for all tests: that takes seconds."""
+    monkeypatch.setattr("predict.Predictor", lambda device: loaded)
+
+
+@pytest.mark.usefixtures("predictor")
+def test_predict_is_what_the_stage_says(client: TestClient, ran: Path, tmp_path: Path) -> None:
+    """One listing, by the service and by `python stages/predict.py`."""
+    bad = ("b.jpg", b"<html>")
+    photo = (ran / "data/sample/raw/images").glob("*.jpg")
+    good = next(path for path in sorted(photo) if path.stat().st_size > 5000)
+    listing = {
+        "name": "Oak bedside table, brown",
+        "description": "Solid wood. Call 07700 900123",
+        "location": "Reading, Berkshire",
+        "price": "1234567",
+    }
+    files = [("photos", bad), ("photos", ("a.jpg", good.read_bytes()))]
+    answer = client.post("/api/predict", data=listing, files=files)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/a.jpg").write_bytes(good.read_bytes())
+    columns = {"name": "product_name", "description": "product_description"}
+    row = {"id": "1", **{columns.get(name, name): text for name, text in listing.items()}}
+    pd.DataFrame([row]).to_csv(tmp_path / "Products.csv", index=False)
+    images = {"id": ["a"], "product_id": ["1"]}
+    pd.DataFrame(images).to_csv(tmp_path / "Images.csv", index=False)
+    told = CliRunner().invoke(
+        predict.main, ["--raw", str(tmp_path), "--out", str(tmp_path / "out.csv")]
+    )
+    assert told.exit_code == 0, told.output
+    (expected,) = pd.read_csv(tmp_path / "out.csv").to_dict("records")
+
+    for name in ("category", "price", "price_low", "price_high", "price_flag"):
+        assert found[name] == expected[name], name
+    for name, probability in found["probabilities"].items():
+        assert probability == pytest.approx(expected[f"p_{name}"], abs=1e-6)
+    assert sum(found["probabilities"].values()) == pytest.approx(1)
+    assert found["unusable"] == [{"photo": 1, "reason": "not one of JPEG, PNG, WEBP, GIF, BMP"}]
+
+
+@pytest.mark.usefixtures("predictor")
+def test_predict_takes_what_there_is(client: TestClient) -> None:
+    nothing = client.post("/api/predict", data={"name": ""})
+    assert nothing.status_code == 200 and nothing.json()["price_flag"] is None
+    named = client.post("/api/predict", data={"name": "Gaming laptop"}).json()
+    assert named["probabilities"] != nothing.json()["probabilities"]
+    for wrong in ({"price": "-1"}, {"name": "a" * 501}, {"colour": "red"}):
+        answer = client.post("/api/predict", data=wrong)
+        assert answer.status_code == 422 and list(answer.json()) == ["error"]
+
+
+def test_predict_without_models_says_so(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = client.post("/api/predict", data={"name": "Gaming laptop"})
+    assert answer.status_code == 503 and "dvc repro" in answer.json()["error"]
 
 
 # --- Bounds ---------------------------------------------------------------------------------------

@@ -147,8 +147,9 @@ class Engine:
         age = (listings["created"].max() - listings["created"]) / pd.Timedelta(days=1)
         self._fresh = 0.5 ** (age.to_numpy(float) / FRESH_DAYS)
         expected = np.log1p(listings["price_expected"].to_numpy(float))
-        saving = np.clip(expected - np.log1p(self._price), -1, 1)
-        self._fair = np.where(self._flagged, np.nan, saving)
+        # What costs as expected or less is fair: far less is no virtue, but something is amiss.
+        saving = np.clip(expected - np.log1p(self._price), -1, 0)
+        self._fair = np.where(self._flagged, np.nan, 1 + saving)
 
     @classmethod
     def load(
@@ -350,24 +351,25 @@ class Engine:
         candidates = np.unique(np.concatenate(found))
         if own is not None and len(candidates):
             candidates = candidates[~self._same_look(own, candidates)]
-        features = self._query_signals(query, candidates)
-        person = self._person_signals(past, crowd, candidates)
+        attributes = self._attributes(candidates)
+        features = self._query_signals(query, candidates, attributes)
+        person = self._person_signals(past, crowd, candidates, attributes)
         item = pd.DataFrame({"fresh": self._fresh[candidates], "fair": self._fair[candidates]})
         features = pd.concat([features, person, item], axis=1)
         if away is not None:  # the place asked for, not where the shopper usually looks
             features["near"] = nearness(away[candidates])
         return candidates, features
 
-    def _query_signals(self, query: Query, candidates: np.ndarray) -> pd.DataFrame:
+    def _query_signals(
+        self, query: Query, candidates: np.ndarray, attributes: Attributes
+    ) -> pd.DataFrame:
         """words, meaning and looks of what is asked for, the latter two over their largest.
 
         After words, the best FEEDBACK candidates say what was meant: the query's meaning moves
         towards theirs, and what looks like them comes first (pseudo-relevance feedback).
         """
         signals = {}
-        texts = (
-            self._texts.vectors(candidates) if len(candidates) else np.empty((0, self._texts.width))
-        )
+        texts = attributes.text
         if query.words is not None:
             # Squared: a listing with all the words is what was asked for, one with half may not be.
             signals["words"] = np.square(query.words[candidates])
@@ -383,7 +385,7 @@ class Engine:
             meaning = query.meaning + FEEDBACK_WEIGHT * (trust @ texts[best])
             signals["meaning"] = _share_of_largest(texts @ meaning)
             if query.looks is None:
-                covers = self._cover(candidates)
+                covers = attributes.photo
                 seen = _share_of_largest(covers @ (trust @ covers[best]))
                 signals["looks"] = np.where(covers.any(1), seen, np.nan)
         return pd.DataFrame(signals, index=range(len(candidates)))
@@ -413,14 +415,18 @@ class Engine:
         )
 
     def _person_signals(
-        self, past: pd.DataFrame, crowd: pd.DataFrame | None, candidates: np.ndarray
+        self,
+        past: pd.DataFrame,
+        crowd: pd.DataFrame | None,
+        candidates: np.ndarray,
+        attributes: Attributes,
     ) -> pd.DataFrame:
         """What tastes and `crowd`, the collaborative signals, both of `past`, say of candidates."""
         liked = self._positions(past["product_id"])
         known, liked = past[liked >= 0], liked[liked >= 0]
         if len(liked):
             weights = event_weights(known["event"]) * recency(known["timestamp"])
-            tastes = person_signals(self._attributes(liked), weights, self._attributes(candidates))
+            tastes = person_signals(self._attributes(liked), weights, attributes)
         else:
             tastes = pd.DataFrame(np.nan, index=range(len(candidates)), columns=TASTES)
         if crowd is None:
