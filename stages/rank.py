@@ -390,8 +390,8 @@ def main() -> None:
     metrics = {
         "search": {
             kind: {
-                name: average([score for scores in parts for score in scores[name]], seed)
-                for name in parts[0]
+                name: average([score for scores in parts for score in scores.get(name, [])], seed)
+                for name in sorted({name for scores in parts for name in scores})
             }
             for kind, parts in searches.items()
         },
@@ -408,7 +408,7 @@ def main() -> None:
             (folder / "collaborative").mkdir()
             CollaborativeModel.fit(log).save(folder / "collaborative")
     write_json(Path("metrics/rank.json"), metrics)
-    names_score = metrics["search"]["category_names"]["model"]
+    names_score = metrics["search"]["category_names"].get("model", {"ndcg@10": np.nan, "n": 0})
     click.echo(
         f"NDCG@10 {names_score['ndcg@10']:.3f} on {names_score['n']} category names, "
         f"R@1 {metrics['photo_to_photo']['model']['recall@1']:.3f} photo to photo, "
