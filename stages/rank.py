@@ -127,7 +127,7 @@ def tune(sets: list[list[tuple[set[str], list[str], pd.DataFrame]]]) -> dict[str
     """Weights of words, meaning and looks, as heavy in all as by PRIOR, with the best NDCG@10.
 
     A query is the right ids, the candidates' ids and their signals. The mean over the sets of
-    queries, each set counting alike, is what is best.
+    queries, each set counting alike, is what is best; of equally good weights the most even.
     """
     queries = [[(wanted, ids, of.to_numpy()) for wanted, ids, of in part] for part in sets if part]
 
@@ -141,7 +141,7 @@ def tune(sets: list[list[tuple[set[str], list[str], pd.DataFrame]]]) -> dict[str
             )
             for part in queries
         ]
-        return float(np.mean(means))
+        return round(float(np.mean(means)), 6) if means else 0.0
 
     grid = [
         np.array([words, meaning, 1 - words - meaning])
@@ -149,12 +149,21 @@ def tune(sets: list[list[tuple[set[str], list[str], pd.DataFrame]]]) -> dict[str
         for meaning in STEPS
         if words + meaning <= 1 + 1e-9
     ]
-    best = max(grid, key=value)
+    best = max(grid, key=lambda weights: (value(weights), -np.ptp(weights)))
     heavy = sum(PRIOR[name] for name in QUERY)
     return {name: float(heavy * share) for name, share in zip(QUERY, best, strict=True)}
 
 
 Scores = dict[str, list[dict[str, float]]]  # of each way to answer, for each query
+
+
+def summarise(parts: list[Scores], seed: int) -> dict[str, dict[str, float]]:
+    """The average of each way to answer over all queries; nothing where there was no query."""
+    names = dict.fromkeys(name for scores in parts for name in scores)
+    return {
+        name: average([score for scores in parts for score in scores.get(name, [])], seed)
+        for name in names
+    }
 
 
 def judge_search(engine: Engine, queries: dict[str, set[str]], seed: int) -> Scores:
@@ -194,7 +203,7 @@ def judge_photos(engine: Engine, rows: pd.DataFrame, seed: int) -> dict[str, Any
     order = rows.groupby("product_id").cumcount().to_numpy()
     ids = rows["image_id"].to_numpy()
     rng = np.random.default_rng(seed)
-    scores: dict[str, list[dict[str, float]]] = {"model": [], "random": []}
+    scores: Scores = {}
     for query in np.flatnonzero((order == 1) & (rows["split"] == "test").to_numpy()):
         if hashes[query - 1] == hashes[query]:
             continue  # its first photo is a copy of it
@@ -203,10 +212,10 @@ def judge_photos(engine: Engine, rows: pd.DataFrame, seed: int) -> dict[str, Any
         likeness = vectors[others] @ vectors[query]
         nearest = others[np.argpartition(-likeness, min(DEPTH, len(others) - 1))[:DEPTH]]
         nearest = nearest[np.argsort(-(vectors[nearest] @ vectors[query]), kind="stable")]
-        scores["model"].append(score_ranking(ids[nearest], wanted))
+        scores.setdefault("model", []).append(score_ranking(ids[nearest], wanted))
         drawn = rng.choice(others, min(DEPTH, len(others)), replace=False)
-        scores["random"].append(score_ranking(ids[drawn], wanted))
-    return {name: average(of, seed) for name, of in scores.items() if of}
+        scores.setdefault("random", []).append(score_ranking(ids[drawn], wanted))
+    return summarise([scores], seed)
 
 
 # --- Recommendations ------------------------------------------------------------------------------
@@ -280,6 +289,21 @@ def learn(engine: Engine, cases: list[tuple[pd.DataFrame, str]], seed: int) -> R
     )  # fmt: skip
 
 
+def learn_from_log(engine: Engine, log: pd.DataFrame, seed: int) -> Ranker | None:
+    """Learn from what comes before the held-out events, and leave in the engine what the crowd's
+    interactions before them say. None if there is too little to learn a ranker from.
+    """
+    parts = leave_last_out(log)
+    ranker = None
+    learning = next_steps(log, 1)
+    if learning:
+        engine.collaborative = CollaborativeModel.fit(log[parts < 1])
+        ranker = learn(engine, learning, seed)
+    if (parts < 2).any():
+        engine.collaborative = CollaborativeModel.fit(log[parts < 2])
+    return ranker
+
+
 def judge_recommendations(
     engine: Engine,
     cases: list[tuple[pd.DataFrame, str]],
@@ -292,7 +316,7 @@ def judge_recommendations(
     """
     rng = np.random.default_rng(seed)
     ids = engine.listings["product_id"].to_numpy()
-    scores: dict[str, list[dict[str, float]]] = {}
+    scores: Scores = {}
     longest = DEPTH + max(history["product_id"].nunique() for history, _ in cases)
     for_all = engine.recommend(None, filters=ANYTHING, limit=longest).hits
     impersonal = {
@@ -310,7 +334,7 @@ def judge_recommendations(
         found["model"] = [hit.product_id for hit in hits]
         for name, answer in found.items():
             scores.setdefault(name, []).append(score_ranking(answer, {taken}))
-    return {name: average(of, seed) for name, of in scores.items()}
+    return summarise([scores], seed)
 
 
 def judge_simulated(engine: Engine, shoppers: int, seed: int) -> dict[str, Any]:
@@ -332,6 +356,12 @@ def judge_simulated(engine: Engine, shoppers: int, seed: int) -> dict[str, Any]:
         )
         for length in HISTORIES
     }
+
+
+def said(scores: dict[str, dict[str, float]], name: str) -> str:
+    """One of the engine's own scores, in words; a small dataset may have nothing to judge it by."""
+    of = scores.get("model")
+    return f"{of[name]:.3f} on {of['n']}" if of else "not judged on any"
 
 
 @click.command(help=__doc__)
@@ -364,18 +394,12 @@ def main() -> None:
 
     log = pd.read_parquet(LOG)
     log = log[log["product_id"].isin(listings["product_id"])]
-    judged, learning = next_steps(log, 2), next_steps(log, 1)
-    learned = None
-    if learning:
-        engine.collaborative = CollaborativeModel.fit(log[leave_last_out(log) < 1])
-        learned = learn(engine, learning, seed)
-    before = log[leave_last_out(log) < 2]
-    if len(before):
-        engine.collaborative = CollaborativeModel.fit(before)
+    judged = next_steps(log, 2)
+    learned = learn_from_log(engine, log, seed)
     engine.ranker = (learned or Ranker.prior()).with_weights(weights)
     personalised: dict[str, Any] = {}
     if judged:
-        popularity = before["product_id"].value_counts().index
+        popularity = log.loc[leave_last_out(log) < 2, "product_id"].value_counts().index
         personalised["log"] = judge_recommendations(engine, judged, popularity, seed)
     else:
         personalised["simulated"] = judge_simulated(engine, params["shoppers"], seed)
@@ -388,13 +412,7 @@ def main() -> None:
     searches["known_items"].append(judge_search(engine, items["test"], seed))
     engine.ranker = ranker
     metrics = {
-        "search": {
-            kind: {
-                name: average([score for scores in parts for score in scores.get(name, [])], seed)
-                for name in sorted({name for scores in parts for name in scores})
-            }
-            for kind, parts in searches.items()
-        },
+        "search": {kind: summarise(parts, seed) for kind, parts in searches.items()},
         "photo_to_photo": judge_photos(engine, rows, seed),
         "personalised": personalised,
         "weights": weights,
@@ -408,10 +426,9 @@ def main() -> None:
             (folder / "collaborative").mkdir()
             CollaborativeModel.fit(log).save(folder / "collaborative")
     write_json(Path("metrics/rank.json"), metrics)
-    names_score = metrics["search"]["category_names"].get("model", {"ndcg@10": np.nan, "n": 0})
     click.echo(
-        f"NDCG@10 {names_score['ndcg@10']:.3f} on {names_score['n']} category names, "
-        f"R@1 {metrics['photo_to_photo']['model']['recall@1']:.3f} photo to photo, "
+        f"NDCG@10 {said(metrics['search']['category_names'], 'ndcg@10')} category names, "
+        f"R@1 {said(metrics['photo_to_photo'], 'recall@1')} photos, "
         f"{'learned from ' + str(len(judged)) + ' shoppers' if learned else 'prior weights'}"
     )
 

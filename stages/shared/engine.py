@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -20,27 +20,28 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+from scipy import sparse
 from sklearn.preprocessing import normalize
 
 from shared.backbone import Classifier
-from shared.collaborative import CollaborativeModel
+from shared.collaborative import CollaborativeModel, event_weights
 from shared.gazetteer import distance_km, fold
 from shared.lexical import LexicalIndex
 from shared.photo_space import PhotoSpace, colour_histogram
 from shared.photos import to_array
-from shared.ranker import Ranker
-from shared.tastes import Attributes, event_weights, nearness, person_signals
+from shared.ranker import QUERY, Ranker
+from shared.tastes import TASTES, Attributes, nearness, person_signals, recency
 from shared.text_encoder import load_text_encoder
 from shared.vectors import VectorIndex
 
-DEPTH = 200  # candidates that each of words, meaning and looks names
+DEPTH = 200  # candidates that each of words, meaning and looks names: answers end after them
 FEEDBACK = 5  # best candidates that say what was meant
 FEEDBACK_WEIGHT = 0.6  # of their meaning beside the query's
 LEAST_MEANING = 0.2  # cosine below which a listing that shares no word is no answer
 BROWSED = 2000  # candidates where nothing is asked for
 REMEMBERED = 4096  # queries whose meaning is kept: typing, and the next page, ask again
 LATEST = 20  # listings of a history that candidates are sought near
-POOL = 5  # times as many candidates as asked for, that variety is chosen among
+POOL = 250  # best candidates that variety is chosen among; the same for every page of an answer
 SAME_LOOK = 0.97  # cosine of two photos above which they show the same thing in the same picture
 VARIETY = 0.3  # of MMR: 0 is relevance alone
 FRESH_DAYS = 14.0  # after which a listing's newness halves
@@ -81,7 +82,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Answer:
-    """The hits asked for, of `total` listings that match.
+    """The hits asked for, of `total` listings that were ranked: pages end there.
 
     understood: the query after mending typing errors, if that changed it. unplaced: a `near` that
     no place is known for; then there are no hits.
@@ -146,8 +147,9 @@ class Engine:
         age = (listings["created"].max() - listings["created"]) / pd.Timedelta(days=1)
         self._fresh = 0.5 ** (age.to_numpy(float) / FRESH_DAYS)
         expected = np.log1p(listings["price_expected"].to_numpy(float))
-        saving = np.clip(expected - np.log1p(self._price), -1, 1)
-        self._fair = np.where(self._flagged, np.nan, saving)
+        # What costs as expected or less is fair: far less is no virtue, but something is amiss.
+        saving = np.clip(expected - np.log1p(self._price), -1, 0)
+        self._fair = np.where(self._flagged, np.nan, 1 + saving)
 
     @classmethod
     def load(
@@ -236,9 +238,8 @@ class Engine:
         words = meaning = looks = None
         if text.strip():
             words = self._lexical.scores(text)
-            if self._lexical.knows(
-                text
-            ):  # of "qwxz" an encoder makes something, but it means nothing
+            # Of "qwxz" an encoder makes something, but it means nothing.
+            if self._lexical.knows(text):
                 meaning = self._read_text(text)
         if photo is not None:
             looks = self._read_photo(photo)
@@ -274,10 +275,8 @@ class Engine:
             allowed &= self._group != self._group[own]
         if unseen:
             allowed &= ~self.met(history)
-        candidates, features = self.candidates(
-            query, allowed, history, at_least=offset + limit, own=own, away=away
-        )
-        scores, parts = self.ranker.score(features)
+        candidates, features = self.candidates(query, allowed, history, own=own, away=away)
+        scores, parts = self._ranker_for(query).score(features)
         order = np.argsort(-scores, kind="stable")
         if varied:
             order = self._vary(candidates, scores, order, offset + limit)
@@ -323,55 +322,54 @@ class Engine:
         allowed: np.ndarray,
         history: pd.DataFrame | None = None,
         *,
-        at_least: int = 0,
         own: int | None = None,
         away: np.ndarray | None = None,
     ) -> tuple[np.ndarray, pd.DataFrame]:
         """Return the positions (m,) of listings worth ranking, and their signals.
 
-        Words, meaning and looks each name `at_least` or DEPTH of the `allowed`, if there are so
-        many. `own`: the listing asked about; what shows the same picture is left out. `away`: each
-        listing's distance (n,) in km from the place asked for.
+        Words, meaning and looks each name DEPTH of the `allowed`, if there are so many; where
+        nothing is asked for they are BROWSED. `own`: the listing asked about; what shows the same
+        picture is left out. `away`: each listing's distance (n,) in km from the place asked for.
         """
-        depth = max(DEPTH, at_least)
+        past = NO_HISTORY if history is None else history
+        crowd = None if self.collaborative is None else self.collaborative.signals(past)
         found = [np.empty(0, np.int64)]
         if query.words is not None:
             worded = np.where(allowed, query.words, 0)
-            best = (
-                np.argpartition(-worded, depth)[:depth] if depth < len(worded) else worded.argsort()
-            )
+            best = np.argpartition(-worded, min(DEPTH, len(worded) - 1))[:DEPTH]
             found.append(best[worded[best] > 0])
         if query.meaning is not None:
-            cosines, best = self._texts.search(query.meaning[None], depth, allowed)
+            cosines, best = self._texts.search(query.meaning[None], DEPTH, allowed)
             # Among listings there is always a nearest; one this far is no answer.
             found.append(best[cosines >= LEAST_MEANING])
         if query.looks is not None:
             shown = allowed[self._owner]
-            best = self._photos.search(query.looks[None], 2 * depth, shown)[1][0]
+            best = self._photos.search(query.looks[None], 2 * DEPTH, shown)[1][0]
             found.append(self._owner[best[best >= 0]])
         if query.empty:
-            found.append(self._browse(allowed, history, max(BROWSED, at_least)))
+            found.append(self._browse(allowed, past, crowd))
         candidates = np.unique(np.concatenate(found))
         if own is not None and len(candidates):
             candidates = candidates[~self._same_look(own, candidates)]
-        features = self._query_signals(query, candidates)
-        person = self._person_signals(history, candidates)
+        attributes = self._attributes(candidates)
+        features = self._query_signals(query, candidates, attributes)
+        person = self._person_signals(past, crowd, candidates, attributes)
         item = pd.DataFrame({"fresh": self._fresh[candidates], "fair": self._fair[candidates]})
         features = pd.concat([features, person, item], axis=1)
         if away is not None:  # the place asked for, not where the shopper usually looks
             features["near"] = nearness(away[candidates])
         return candidates, features
 
-    def _query_signals(self, query: Query, candidates: np.ndarray) -> pd.DataFrame:
+    def _query_signals(
+        self, query: Query, candidates: np.ndarray, attributes: Attributes
+    ) -> pd.DataFrame:
         """words, meaning and looks of what is asked for, the latter two over their largest.
 
         After words, the best FEEDBACK candidates say what was meant: the query's meaning moves
         towards theirs, and what looks like them comes first (pseudo-relevance feedback).
         """
         signals = {}
-        texts = (
-            self._texts.vectors(candidates) if len(candidates) else np.empty((0, self._texts.width))
-        )
+        texts = attributes.text
         if query.words is not None:
             # Squared: a listing with all the words is what was asked for, one with half may not be.
             signals["words"] = np.square(query.words[candidates])
@@ -380,33 +378,63 @@ class Engine:
         if query.looks is not None:
             signals["looks"] = _share_of_largest(self._nearest_photo(query.looks, candidates))
         if query.words is not None and query.meaning is not None and len(candidates):
-            scores, _ = self.ranker.score(pd.DataFrame(signals))
+            scores, _ = self._ranker_for(query).score(pd.DataFrame(signals))
             best = np.argsort(-scores, kind="stable")[:FEEDBACK]
             trust = np.clip(scores[best], 0, None)
             trust = trust / trust.sum() if trust.any() else np.full(len(best), 1 / len(best))
             meaning = query.meaning + FEEDBACK_WEIGHT * (trust @ texts[best])
             signals["meaning"] = _share_of_largest(texts @ meaning)
             if query.looks is None:
-                covers = self._cover(candidates)
+                covers = attributes.photo
                 seen = _share_of_largest(covers @ (trust @ covers[best]))
                 signals["looks"] = np.where(covers.any(1), seen, np.nan)
         return pd.DataFrame(signals, index=range(len(candidates)))
 
-    def _person_signals(self, history: pd.DataFrame | None, candidates: np.ndarray) -> pd.DataFrame:
-        past = NO_HISTORY if history is None else history
-        positions = np.array([self._position.get(id_, -1) for id_ in past["product_id"]], np.int64)
-        known, liked = past[positions >= 0], positions[positions >= 0]
-        attributes = self._attributes(candidates)
-        tastes = person_signals(self._attributes(liked), event_weights(known), attributes)
-        if self.collaborative is None:
-            return tastes
-        crowd = self.collaborative.signals(past)
-        crowd = crowd.reindex([self._ids[position] for position in candidates]).reset_index(
-            drop=True
+    def _ranker_for(self, query: Query) -> Ranker:
+        """The ranker, with weights that fit what is asked with.
+
+        Its own were chosen on texts, whose looks are but a guess. A photo or a listing asked with
+        means its looks: text and photo count alike, and either alone has all the weight.
+        """
+        if query.words is not None and query.looks is None:
+            return self.ranker
+        weights = {name: self.ranker.weights[name] for name in QUERY}
+        total = sum(weights.values())
+        if query.words is None:
+            given = {"meaning": query.meaning, "looks": query.looks}
+            asked = [name for name, vector in given.items() if vector is not None]
+            return self.ranker.with_weights({name: total / len(asked) for name in asked})
+        of_text = weights["words"] + weights["meaning"]
+        share = total / 2 / of_text if of_text else 0.0
+        return self.ranker.with_weights(
+            {
+                "words": weights["words"] * share,
+                "meaning": weights["meaning"] * share,
+                "looks": total / 2,
+            }
         )
+
+    def _person_signals(
+        self,
+        past: pd.DataFrame,
+        crowd: pd.DataFrame | None,
+        candidates: np.ndarray,
+        attributes: Attributes,
+    ) -> pd.DataFrame:
+        """What tastes and `crowd`, the collaborative signals, both of `past`, say of candidates."""
+        liked = self._positions(past["product_id"])
+        known, liked = past[liked >= 0], liked[liked >= 0]
+        if len(liked):
+            weights = event_weights(known["event"]) * recency(known["timestamp"])
+            tastes = person_signals(self._attributes(liked), weights, attributes)
+        else:
+            tastes = pd.DataFrame(np.nan, index=range(len(candidates)), columns=TASTES)
+        if crowd is None:
+            return tastes
+        of_candidates = crowd.reindex([self._ids[position] for position in candidates])
         if past.empty:  # of nobody, neither is known
-            crowd[["together", "next"]] = np.nan
-        return pd.concat([tastes, crowd], axis=1)
+            of_candidates[["together", "next"]] = np.nan
+        return pd.concat([tastes, of_candidates.reset_index(drop=True)], axis=1)
 
     def _attributes(self, positions: np.ndarray) -> Attributes:
         return Attributes(
@@ -427,8 +455,9 @@ class Engine:
     def _cover(self, positions: np.ndarray) -> np.ndarray:
         """The mean look (m, width) of each listing's photos, of length 1; zeros without any."""
         rows, of = self._photo_rows(positions)
-        total = np.zeros((len(positions), self._photos.width), np.float32)
-        np.add.at(total, of, self._photos.vectors(rows))
+        ones = np.ones(len(rows), np.float32)
+        each = sparse.csr_array((ones, (of, np.arange(len(rows)))), (len(positions), len(rows)))
+        total = each @ self._photos.vectors(rows)
         return normalize(total) if len(total) else total
 
     def _nearest_photo(self, looks: np.ndarray, positions: np.ndarray) -> np.ndarray:
@@ -448,47 +477,55 @@ class Engine:
 
     def met(self, history: pd.DataFrame | None) -> np.ndarray:
         """Return (n,) bool: the listings of a history, and copies of them."""
-        return np.isin(self._group, self._group[self._met(history)])
+        past = NO_HISTORY if history is None else history
+        positions = self._positions(past["product_id"])
+        return np.isin(self._group, self._group[positions[positions >= 0]])
 
-    def _met(self, history: pd.DataFrame | None) -> np.ndarray:
-        ids = [] if history is None else history["product_id"].unique()
-        return np.array([self._position[id_] for id_ in ids if id_ in self._position], np.int64)
+    def _positions(self, ids: Iterable[str]) -> np.ndarray:
+        """The positions of listings by their ids, -1 where there is none."""
+        return np.array([self._position.get(id_, -1) for id_ in ids], np.int64)
 
-    def _browse(self, allowed: np.ndarray, history: pd.DataFrame | None, count: int) -> np.ndarray:
+    def _browse(
+        self, allowed: np.ndarray, past: pd.DataFrame, crowd: pd.DataFrame | None
+    ) -> np.ndarray:
         """Candidates where nothing is asked for: near what the shopper met, liked by the crowd, and
         the newest."""
         positions = np.flatnonzero(allowed)
-        if len(positions) <= count:
+        if len(positions) <= BROWSED:
             return positions
-        share = count // 4
+        share = BROWSED // 4
         found = []
-        met = self._met(history)[-LATEST:]
+        met = self._positions(past["product_id"].drop_duplicates(keep="last"))
+        met = met[met >= 0][-LATEST:]
         if len(met):
             each = -(-share // len(met))
-            found.append(self._texts.search(self._texts.vectors(met), each, allowed)[1].ravel())
+            best = self._texts.search(self._texts.vectors(met), each, allowed)[1]
+            found.append(best[best >= 0])
             seen = self._cover(met)
-            best = self._photos.search(seen[seen.any(1)], each, allowed[self._owner])[1].ravel()
-            found.append(np.where(best < 0, -1, self._owner[best]))
-        if self.collaborative is not None:
-            crowd = self.collaborative.signals(NO_HISTORY if history is None else history)
+            best = self._photos.search(seen[seen.any(1)], each, allowed[self._owner])[1]
+            found.append(self._owner[best[best >= 0]])
+        if crowd is not None:
             for name in ("together", "next", "popular"):
-                ids = crowd[name].nlargest(share).index
-                best = np.array([self._position.get(id_, -1) for id_ in ids], np.int64)
+                liked = crowd.loc[crowd[name] > 0, name]
+                best = self._positions(liked.nlargest(share).index)
                 found.append(best[(best >= 0) & allowed[best]])
         near = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
-        near = near[near >= 0]
-        fresh = np.nan_to_num(self._fresh[positions])
-        newest = positions[np.argsort(-fresh, kind="stable")[: max(count - len(near), 0)]]
+        rest = np.setdiff1d(positions, near)
+        fresh = np.nan_to_num(self._fresh[rest])
+        newest = rest[np.argsort(-fresh, kind="stable")[: max(BROWSED - len(near), 0)]]
         return np.concatenate([near, newest])
 
     def _vary(
         self, candidates: np.ndarray, scores: np.ndarray, order: np.ndarray, count: int
     ) -> np.ndarray:
         """Reorder so that the first `count` are not all alike: maximal marginal relevance
-        (Carbonell and Goldstein 1998). No two copies of one product."""
+        (Carbonell and Goldstein 1998), among the first POOL. No two copies of one product.
+
+        A larger `count` goes on where a smaller one ended: pages fit together.
+        """
         first = ~pd.Series(self._group[candidates[order]]).duplicated().to_numpy()
         order = order[first]
-        pool = order[: count * POOL]
+        pool = order[:POOL]
         if len(pool) < 2:
             return order
         texts = self._texts.vectors(candidates[pool])
@@ -503,7 +540,7 @@ class Engine:
             picked.append(best)
             left[best] = False
             nearest = np.maximum(nearest, texts @ texts[best])
-        return np.concatenate([pool[picked], pool[left], order[count * POOL :]])
+        return np.concatenate([pool[picked], pool[left], order[POOL:]])
 
     # --- Looking up -----------------------------------------------------------------------------
     def place(self, name: str) -> tuple[float, float] | None:

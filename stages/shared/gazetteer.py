@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 from sklearn.metrics.pairwise import haversine_distances
 
 EARTH_RADIUS_KM = 6371.0
 SMALLEST = 500  # inhabitants of a place; the package has no list of smaller ones
+APOSTROPHE = re.compile("['’]")
 FAR_KM = 80.0  # a town farther than this from the rest of its county is another of that name
 
 
@@ -28,6 +31,7 @@ def read_gazetteer(country: str) -> pd.DataFrame:
         for rank, name in enumerate([city["name"], *city["alternatenames"]])
     ]
     table = pd.DataFrame(rows, columns=["name", "own", "latitude", "longitude", "population"])
+    table = table[table["name"].ne("")]  # nothing but signs
     order = ["own", "population", "name", "latitude"]
     table = table.sort_values(order, ascending=[False, False, True, True])
     table = table.drop_duplicates(["name", "latitude", "longitude"], ignore_index=True)
@@ -36,7 +40,7 @@ def read_gazetteer(country: str) -> pd.DataFrame:
 
 def fold(name: str) -> str:
     """One spelling for a place: lower case, letters, digits and single spaces, "st" for saint."""
-    words = "".join(c if c.isalnum() else " " for c in name.casefold().replace("'", "")).split()
+    words = "".join(c if c.isalnum() else " " for c in APOSTROPHE.sub("", name.casefold())).split()
     short = {"saint": "st", "and": "", "upon": "", "on": "", "the": "", "city": "", "centre": ""}
     kept = [word for word in (short.get(word, word) for word in words) if word]
     return " ".join(kept) or " ".join(words)

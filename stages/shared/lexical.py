@@ -17,6 +17,7 @@ from rapidfuzz.distance import OSA
 
 NAME_WEIGHT = 3  # times that a word of the name counts as one of the description
 LONGEST_WORD = 40  # letters; what is longer is no word, and comparing it takes its time
+MENDED = 64  # words of a query that are looked at; each is compared with all there are
 LEAST_COUNT = 2  # listings that a word must be in for a query to be mended to it
 WORD = re.compile(r"\w+")
 
@@ -70,8 +71,9 @@ class LexicalIndex:
         words = pd.DataFrame({"word": sorted({*found, *language})})
         words["listings"] = [found[word] for word in words["word"]]
         words["names"] = [named[word] for word in words["word"]]
-        stems = {word: Stemmer.Stemmer("english").stemWord(word) for word in found}
-        vocabulary = {stem: position for position, stem in enumerate(sorted({*stems.values()}))}
+        stem = Stemmer.Stemmer("english").stemWord
+        stems = {word: stem(word) for word in found}
+        vocabulary = {root: position for position, root in enumerate(sorted({*stems.values()}))}
         # An empty text is a list without words, which the index takes.
         ids = [[vocabulary[stems[word]] for word in text] for text in texts]
         ranker = bm25s.BM25()
@@ -82,9 +84,9 @@ class LexicalIndex:
         """Return `text` with the words that nobody knows replaced by the nearest that listings use.
 
         Nearest: fewest letters added, left out, changed or swapped with the next (at most 2), then
-        in most names. A word that has none near stays.
+        in most names. A word that has none near stays, and so does what follows MENDED words.
         """
-        return WORD.sub(lambda match: self._mend_word(match.group()), text)
+        return WORD.sub(lambda match: self._mend_word(match.group()), text, count=MENDED)
 
     def _mend_word(self, word: str) -> str:
         folded = word.casefold()

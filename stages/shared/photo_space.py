@@ -45,12 +45,15 @@ class PhotoSpace:
     def fit(
         cls, features: np.ndarray, colours: np.ndarray, *, components: int, colour: float, seed: int
     ) -> PhotoSpace:
-        """Fit on (n, width) features and (n, COLOURS) histograms of photos."""
+        """Fit on (n, width) features and (n, COLOURS) histograms of photos.
+
+        At most half as many components as photos: of the last ones whitening makes noise.
+        """
         width = features.shape[1]
         if len(features) < 2:  # nothing varies
             return cls(np.zeros(width, np.float32), np.eye(1, width, dtype=np.float32),
                        np.zeros(COLOURS, np.float32), colour)  # fmt: skip
-        components = min(components, len(features) - 1, width)
+        components = min(components, len(features) // 2, width)
         pca = PCA(components, svd_solver="randomized", random_state=seed).fit(features)
         deviations = np.sqrt(np.maximum(pca.explained_variance_, 1e-12))
         axes = pca.components_ / deviations[:, None]

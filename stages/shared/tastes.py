@@ -7,21 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-# What an event says of a shopper's interest; an event of any other name says as much as a view.
-EVENT_WEIGHTS = {"view": 1.0, "save": 3.0, "message": 4.0, "buy": 5.0}
 HALF_LIFE_DAYS = 14.0  # after which an event counts half, against the shopper's last
 HALF_LIFE_EVENTS = 20.0  # and after how many later ones: a long evening of browsing has a turn too
 PRICE_SPREAD = 0.7  # of log prices that somebody who wants a thing of £50 still looks at
+TASTES = ["category", "price_level", "style", "look", "near"]
 NEARBY_KM = 40.0  # the distance that halves a listing's nearness
 
 
-def event_weights(history: pd.DataFrame) -> np.ndarray:
-    """Return the weight (n,) of each event of a history, which is in order of time."""
-    kinds = history["event"].map(EVENT_WEIGHTS).fillna(1.0).to_numpy(float)
-    age = history["timestamp"].max() - history["timestamp"]
-    days = (age / pd.Timedelta(days=1)).fillna(0.0).to_numpy(float)
-    later = np.arange(len(history))[::-1]
-    return kinds * 0.5 ** (days / HALF_LIFE_DAYS + later / HALF_LIFE_EVENTS)
+def recency(times: pd.Series) -> np.ndarray:
+    """Return how much (n,) each event of a history still counts: 1 for the last, then ever less.
+
+    `times` are datetimes in order; one that is not known (NaT) fades by the later events only.
+    """
+    days = ((times.max() - times) / pd.Timedelta(days=1)).fillna(0.0).to_numpy(float)
+    later = np.arange(len(times))[::-1]
+    return 0.5 ** (days / HALF_LIFE_DAYS + later / HALF_LIFE_EVENTS)
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,11 @@ class Attributes:
 
 
 def person_signals(liked: Attributes, weights: np.ndarray, candidates: Attributes) -> pd.DataFrame:
-    """Return how well each candidate suits a taste: category, price_level, style, look and near.
+    """Return how well each candidate suits a taste: the columns TASTES.
 
-    `liked` are the listings of the history, `weights` (m,) as by `event_weights`. All are in 0 … 1
-    (style and look in -1 … 1), higher is better, NaN where one side is unknown.
+    `liked` are the listings of the history, at least one, `weights` (m,) what each event counts.
+    All are in 0 … 1 (style and look in -1 … 1), higher is better, NaN where one side is unknown.
     """
-    n = len(candidates.price)
-    if len(weights) == 0 or weights.sum() == 0:
-        names = ["category", "price_level", "style", "look", "near"]
-        return pd.DataFrame(np.nan, index=range(n), columns=names)
     shares = weights / weights.sum()
     return pd.DataFrame(
         {
@@ -69,7 +65,7 @@ def _category(liked: np.ndarray, shares: np.ndarray, candidates: np.ndarray) -> 
         for depth in range(1, len(path) + 1):
             share_of[path[:depth]] = share_of.get(path[:depth], 0.0) + share
     score_of = {
-        path: np.mean([share_of.get(path[:depth], 0.0) for depth in range(1, len(path) + 1)])
+        path: sum(share_of.get(path[:depth], 0.0) for depth in range(1, len(path) + 1)) / len(path)
         for path in set(candidates)
         if path
     }

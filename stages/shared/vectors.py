@@ -7,6 +7,7 @@ from typing import Any
 
 import faiss
 import numpy as np
+from click import ClickException
 
 EXACT_UP_TO = 20_000  # allowed vectors: as fast as any graph, and a graph loses its way among few
 NEAREST = 10  # of the exact answer, that recall_at looks for
@@ -29,14 +30,23 @@ class VectorIndex:
 
     @classmethod
     def build(cls, vectors: np.ndarray, factory: str, breadth: int) -> VectorIndex:
-        """Index (n, width) float32 of length 1. Same vectors, same bytes: one thread builds."""
-        index = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
+        """Index (n, width) float32 of length 1. Same vectors, same bytes: one thread builds.
+
+        Raises ClickException if `factory` is no such description, or needs more vectors.
+        """
         threads = faiss.omp_get_max_threads()
         faiss.omp_set_num_threads(1)  # a graph's edges depend on the order of its points
         try:
+            index = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
             if len(vectors):
                 index.train(vectors)
                 index.add(vectors)
+        except RuntimeError as error:
+            reason = str(error).rpartition("Error: ")[2].rpartition("failed: ")[2]
+            raise ClickException(
+                f"params.yaml: index.factory is {factory!r}, of which no index of {len(vectors)} "
+                f"vectors can be built ({reason.rpartition(': ')[2]})"
+            ) from None
         finally:
             faiss.omp_set_num_threads(threads)
         return cls(index, breadth)
@@ -63,7 +73,7 @@ class VectorIndex:
         rest of a row is -1: never padded with others.
         """
         queries = np.ascontiguousarray(queries, np.float32)
-        exact = type(self._kind) is faiss.IndexFlat
+        exact = isinstance(self._kind, faiss.IndexFlat)
         if allowed is not None and not exact and allowed.sum() <= EXACT_UP_TO:
             return self._search_all(queries, k, np.flatnonzero(allowed))
         options: dict[str, Any] = {}
@@ -88,11 +98,13 @@ class VectorIndex:
     def recall_at(self, exact: VectorIndex, queries: np.ndarray) -> float:
         """Share of the NEAREST by `exact` that this index finds too, over the queries."""
         k = min(NEAREST, len(self))
+        if not k:
+            return 1.0
         found, wanted = self.search(queries, k)[1], exact.search(queries, k)[1]
         shared = [
             len(np.intersect1d(mine, theirs)) for mine, theirs in zip(found, wanted, strict=True)
         ]
-        return float(np.mean(shared) / k) if k else 1.0
+        return float(np.mean(shared) / k)
 
     def save(self, path: Path) -> None:
         faiss.write_index(self._index, str(path))
