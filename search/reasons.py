@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 from search.schemas import Reason
-from shared.ranker import SIGNALS
+from shared.ranker import ITEM, QUERY, SIGNALS
 
 # What a signal means where it is not what SIGNALS says.
 OF_WORDS = {"looks": "looks right"}  # like the best matches: there is no photo
 OF_LISTING = {"meaning": "reads like this one", "looks": "looks like this one"}
 # Signals of the person. Of somebody new they are all unknown, which a learned ranker weighs too:
 # to call that "goes with what you looked at" would be untrue.
-PERSON = {"together", "next", "category", "price_level", "style", "look", "near"}
+PERSON = SIGNALS.keys() - {*QUERY, *ITEM}
 NEWCOMER = "newcomer"
 
 
@@ -25,7 +25,7 @@ def explain(
     is known of the person; `near`: the place that was asked for.
     """
     said = SIGNALS | words | {NEWCOMER: "suits somebody new"}
-    unknown = PERSON if newcomer else set()
+    unknown = PERSON if newcomer else frozenset()
     if near:
         said["near"] = f"near {near}"
         unknown = unknown - {"near"}

@@ -19,6 +19,7 @@ import predict
 from predict import Predictor
 from search.app import PHOTOS, make_app
 from search.events import EventStore
+from search.reasons import OF_LISTING, OF_WORDS, explain
 from search.settings import Settings
 from shared.engine import Engine
 from shared.photo_store import PhotoStore
@@ -136,9 +137,28 @@ def test_a_photo_finds(client: TestClient, some: dict[str, Any]) -> None:
 def test_similar_is_never_the_same(client: TestClient, some: dict[str, Any]) -> None:
     results = get(client, f"/api/similar/{some['product_id']}", limit=5)
     assert results["hits"] and some["product_id"] not in ids(results)
-    said = words_of(results)
-    assert said & {"reads like this one", "looks like this one"}
-    assert not said & {"means what you wrote", "looks like your photo"}
+    assert not words_of(results) & {"means what you wrote", "looks like your photo"}
+
+
+def test_reasons_fit_the_question_and_the_person() -> None:
+    why = {"looks": 0.5, "style": 0.3, "near": 0.25, "fair": -0.1, "popular": 0.0}
+
+    def said(words: dict[str, str], *, newcomer: bool, near: str | None) -> list[tuple[str, float]]:
+        found = explain(why, words, newcomer=newcomer, near=near)
+        return [(reason.words, round(reason.contribution, 2)) for reason in found]
+
+    assert said({}, newcomer=False, near=None) == [
+        ("looks like your photo", 0.5),
+        ("reads like what you looked at", 0.3),
+        ("near you", 0.25),
+        ("a fair price", -0.1),
+    ]
+    assert said(OF_LISTING, newcomer=True, near=None) == [
+        ("suits somebody new", 0.55),
+        ("looks like this one", 0.5),
+        ("a fair price", -0.1),
+    ]
+    assert ("near Leeds", 0.25) in said(OF_WORDS, newcomer=True, near="Leeds")
 
 
 def test_anybody_gets_a_mix_and_is_told_nothing_of_themselves(client: TestClient) -> None:

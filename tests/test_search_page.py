@@ -35,6 +35,7 @@ pytestmark = [
     pytest.mark.xdist_group("page"),
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}: install Debian's chromium"),
 ]
+PATIENCE = 20_000  # ms: other tests may keep the machine busy
 TELEPHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
 
@@ -47,6 +48,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> EventStore:
 @pytest.fixture(scope="module")
 def site(ran: Path, engine: Engine, store: EventStore) -> Iterator[str]:
     """The URL of the service, which runs in a thread."""
+    expect.set_options(timeout=PATIENCE)
+    engine.search("warm up", limit=1)  # as the service does
     with contextlib.chdir(ran):
         app = make_app(engine, PhotoStore(PHOTOS), store, Settings())
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
@@ -83,7 +86,7 @@ def visit(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
 
     def open_page(address: str = "", failing: bool = False, **options: Any) -> Page:
         context = browser.new_context(**{"viewport": DESKTOP, "reduced_motion": "reduce"} | options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
 

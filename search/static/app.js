@@ -294,32 +294,38 @@ async function did(id, event) {
   showForYou();
 }
 
+// The event, its button, and what the button says once it is told: no more happens than that.
+const ACTIONS = [
+  ["save", "Save", "Saved"],
+  ["message", "Message", "Message noted"],
+  ["buy", "Buy", "Purchase noted"],
+];
+
 function actions(id) {
   const done = told(id);
-  return [["save", "Save", "Saved"], ["message", "Message", "Message sent"], ["buy", "Buy", "Bought"]].map(
-    ([event, offer, thanks]) => {
-      const already = done.has(event);
-      const button = element("button", {
-        type: "button", className: event === "buy" ? "solid" : "outline",
-        "aria-pressed": String(already),
-      }, already ? thanks : offer);
-      button.dataset.event = event;
-      button.addEventListener("click", async () => {
-        button.disabled = true;
-        try {
-          await did(id, event);
-          button.textContent = thanks;
-          button.setAttribute("aria-pressed", "true");
-          say(thanks);
-        } catch (error) {
-          button.textContent = `${offer}: failed, try again`;
-          say(error.message);
-        }
-        button.disabled = false;
-        button.focus();
-      });
-      return button;
+  return ACTIONS.map(([event, offer, thanks]) => {
+    const already = done.has(event);
+    const button = element("button", {
+      type: "button", className: event === "buy" ? "solid" : "outline",
+      "aria-pressed": String(already),
+    }, already ? thanks : offer);
+    button.dataset.event = event;
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      try {
+        await did(id, event);
+        button.textContent = thanks;
+        button.setAttribute("aria-pressed", "true");
+        say(thanks);
+      } catch (error) {
+        button.textContent = `${offer}: failed, try again`;
+        say(error.message);
+      }
+      button.disabled = false;
+      button.focus();
     });
+    return button;
+  });
 }
 
 function onCategory(event, path) {

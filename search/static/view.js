@@ -100,8 +100,8 @@ function why(hit) {
 export function card(hit, { brief = false } = {}) {
   const place = hit.location.split(",")[0];
   const where = [place, hit.distance_km != null && kilometres(hit.distance_km)];
-  const link = element("a", { className: "open", href: `?product=${encodeURIComponent(hit.product_id)}` },
-    hit.name || "Without a name");
+  const href = `?product=${encodeURIComponent(hit.product_id)}`;
+  const link = element("a", { className: "open", href }, hit.name || "Without a name");
   link.dataset.product = hit.product_id;
   return element(
     "li", { className: "card" },
@@ -146,8 +146,8 @@ export function product(listing, { actions, onCategory }) {
     "We would expect about ", element("b", {}, roughly(listing.price_expected)), ".");
   return element(
     "article", { className: "product" },
-    element("div", { className: "gallery" }, shown,
-      thumbs.length ? element("div", { className: "thumbs", role: "group", "aria-label": "Photos" }, thumbs) : null),
+    element("div", { className: "gallery" }, shown, thumbs.length ? element(
+      "div", { className: "thumbs", role: "group", "aria-label": "Photos" }, thumbs) : null),
     element("div", { className: "facts" },
       element("nav", { "aria-label": "Category" }, element("ol", { className: "path" }, path)),
       element("h2", { id: "product-name", tabIndex: -1 }, listing.name || "Without a name"),
