@@ -25,6 +25,8 @@ from shared.engine import Engine
 from shared.photo_store import PhotoStore
 from shared.torch_setup import set_up_torch
 
+pytestmark = pytest.mark.xdist_group("search_api")  # one engine and one predictor for all of them
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> EventStore:

@@ -21,6 +21,7 @@ from click import ClickException
 from search.events import EventStore
 
 REPO = Path(__file__).parent.parent
+pytestmark = pytest.mark.xdist_group("events")  # one PostgreSQL for all of them
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 
