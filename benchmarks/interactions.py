@@ -166,10 +166,17 @@ def histories(task: Task) -> dict[int, pd.DataFrame]:
     }
 
 
-def unseen_signals(model: CollaborativeModel, history: pd.DataFrame) -> pd.DataFrame:
-    """The signals of what a person has not met, at the time of their last event."""
-    table = model.signals(history, history["timestamp"].iloc[-1])
-    return table[~table.index.isin(history["product_id"])]
+def unseen_signals(
+    model: CollaborativeModel, history: pd.DataFrame
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """The products that a person has not met, as positions, and their signals.
+
+    The time is that of the person's last event.
+    """
+    signals = model.signals(history, history["timestamp"].iloc[-1])
+    unseen = np.ones(len(signals), bool)
+    unseen[model.index.get_indexer(history["product_id"])] = False
+    return np.flatnonzero(unseen), pd.DataFrame(signals.to_numpy()[unseen], columns=signals.columns)
 
 
 def learn_ranker(task: Task, seed: int) -> Ranker:
@@ -178,14 +185,11 @@ def learn_ranker(task: Task, seed: int) -> Ranker:
     past = histories(task)
     tables, taken = [], []
     for user, target in zip(task.users, task.targets, strict=True):
-        if target < 0:
-            continue
-        table = unseen_signals(model, past[user])
-        if len(table) > CANDIDATES:
-            scores = prior.predict(table)
-            table = table.iloc[np.sort(np.argpartition(-scores, CANDIDATES)[:CANDIDATES])]
-        tables.append(table)
-        taken.append(table.index == task.products[target])
+        products, table = unseen_signals(model, past[user])
+        size = min(CANDIDATES, len(table))
+        best = np.sort(np.argpartition(-prior.predict(table), size - 1)[:size])
+        tables.append(table.iloc[best])
+        taken.append(products[best] == target)
     if not tables:
         return prior
     groups = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
@@ -198,8 +202,8 @@ def ours(task: Task, ranker: Ranker) -> Scorer:
     def score(users: np.ndarray) -> np.ndarray:
         scores = np.full((len(users), len(task.products)), -np.inf)
         for row, user in enumerate(users):
-            table = unseen_signals(model, past[user])
-            scores[row, task.products.get_indexer(table.index)] = ranker.predict(table, SHORTLIST)
+            products, table = unseen_signals(model, past[user])
+            scores[row, products] = ranker.predict(table, SHORTLIST)
         return scores
 
     return score
@@ -218,9 +222,10 @@ def judge(scorer: Scorer, task: Task) -> tuple[pd.DataFrame, np.ndarray]:
         scores = np.asarray(scorer(users), dtype=float)
         seen = task.seen[users]
         scores[np.repeat(np.arange(len(users)), np.diff(seen.indptr)), seen.indices] = -np.inf
-        top = np.argsort(-scores, axis=1, kind="stable")[:, :10]
+        size = min(10, scores.shape[1])
+        top = np.argpartition(-scores, size - 1, axis=1)[:, :size]
         found = np.take_along_axis(scores, top, 1) > -np.inf
-        best[first : first + len(users), : top.shape[1]] = np.where(found, top, -1)
+        best[first : first + len(users), :size] = np.where(found, top, -1)
         targets = task.targets[first : first + len(users)]
         there = np.flatnonzero(targets >= 0)
         own = scores[there, targets[there]][:, None]
@@ -330,7 +335,7 @@ def main(path: Path, out: Path | None, seed: int, max_users: int) -> None:
         click.echo(f"{len(rejects):,} rows of {path} left out: {said}", err=True)
         if out is not None:
             rejects.to_csv(out.with_name(f"{out.name}.rejects.csv"), index=False)
-    with threadpool_limits(2):
+    with threadpool_limits(1, "blas"):  # implicit has threads of its own
         table, facts = compare(log, seed=seed, most=max_users)
     click.echo(
         "{events:,} events of {people:,} people with {products:,} products; {judged:,} judged, "

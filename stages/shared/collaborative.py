@@ -1,16 +1,16 @@
 """What the crowd's interactions say about a product, for a person with a given history.
 
 Linear models of products on products, in closed form: `together`, what goes with everything in the
-history; `together.lately`, what goes with its end, learned from products met close to each other
-(both EASE: Steck 2019); and `next`, how often a product followed the last few. Beside them what is
-popular, and what was so in the days before. A person's history is read as visits: events in a row
-with one product are one visit, as strong as the strongest of them.
+history, and `together.lately`, what goes with its end, learned from products met close to each
+other (both EASE: Steck 2019); and `next`, how often a product followed the last few. Beside them
+what is popular, and what was so in the days before. A person's history is read as visits: events in
+a row with one product are one visit, as strong as the strongest of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,7 @@ class CollaborativeModel:
     together: sparse.csr_array  # (n, n) float32, from a product of the history to another
     lately: sparse.csr_array  # (n, n) float32
     following: sparse.csr_array  # (n, n) float32
-    people: np.ndarray  # (n,) float32, how many people met a product
+    popular: np.ndarray  # (n,), 0 … 1, from how many people met a product
     daily: sparse.csr_array  # (days, n) float32, visits of each day
     first_day: np.datetime64  # of `daily`
 
@@ -90,8 +90,8 @@ class CollaborativeModel:
             products=np.asarray(products, dtype=str),
             together=_ease(seen.T @ seen, penalty, damping),
             lately=_ease(nearby, penalty, damping),
-            following=_strongest(_dense_rows(following), size),
-            people=people.astype(np.float32),
+            following=_strongest(following),
+            popular=_of_largest(np.log1p(people)),
             daily=daily,
             first_day=days[0],
         )
@@ -107,29 +107,35 @@ class CollaborativeModel:
         A signal of a person is the logarithm of a product's place among the unseen ones: the first
         has 1, the last 0, as has one without any relation to the history.
         """
-        table = pd.DataFrame(
-            0.0, index=pd.Index(self.products, name="product_id"), columns=COLLABORATIVE
-        )
-        table["popular"] = _of_largest(np.log1p(self.people))
-        table["trending"] = _of_largest(np.log1p(self._recent(now)))
-        codes = table.index.get_indexer(history["product_id"].astype(str))
+        values = np.zeros((len(self.products), len(COLLABORATIVE)))
+        values[:, 3] = self.popular
+        values[:, 4] = _of_largest(np.log1p(self._recent(now)))
+        codes = self.index.get_indexer(history["product_id"])
         known = codes >= 0
-        if not known.any():
-            return table
-        weights = event_weights(history["event"])[known]
-        _, codes, weights = _merge_repeats(np.zeros(known.sum(), int), codes[known], weights)
-        unseen = np.ones(len(table), bool)
-        unseen[codes] = False
-        back = np.arange(len(codes))[::-1]
-        for name, matrix, half in (
-            ("together", self.together, self.MEMORY),
-            ("together.lately", self.lately, self.LATELY),
-            ("next", self.following, self.NEXT),
-        ):
-            late = back < 10 * half  # what is older weighs less than a thousandth
-            strength = np.sqrt(weights[late]) * 0.5 ** (back[late] / half)
-            table[name] = _standing(strength @ matrix[codes[late]], unseen)
-        return table
+        if known.any():
+            weights = event_weights(history["event"])[known]
+            _, codes, weights = _merge_repeats(np.zeros(known.sum(), int), codes[known], weights)
+            unseen = np.ones(len(values), bool)
+            unseen[codes] = False
+            back = np.arange(len(codes))[::-1]
+
+            def follow(matrix: sparse.csr_array, half: float) -> np.ndarray:
+                late = back < 10 * half  # what is older weighs less than a thousandth
+                strength = np.sqrt(weights[late]) * 0.5 ** (back[late] / half)
+                return strength @ matrix[codes[late]]
+
+            scores = (
+                follow(self.together, self.MEMORY),
+                follow(self.lately, self.LATELY),
+                follow(self.following, self.NEXT),
+            )
+            values[:, :3] = np.column_stack([_standing(of, unseen) for of in scores])
+        return pd.DataFrame(values, self.index, COLLABORATIVE)
+
+    @cached_property
+    def index(self) -> pd.Index:
+        """`products` as the index of `signals`."""
+        return pd.Index(self.products, dtype="str", name="product_id")
 
     def _recent(self, now: pd.Timestamp | None) -> np.ndarray:
         """Visits (n,) in the days before `now`, fading."""
@@ -172,7 +178,7 @@ class CollaborativeModel:
 
 def event_weights(events: pd.Series) -> np.ndarray:
     """EVENT_WEIGHTS of each event; 1 for a name that is not there."""
-    return events.astype(str).map(EVENT_WEIGHTS).fillna(1.0).to_numpy(float)
+    return np.fromiter((EVENT_WEIGHTS.get(event, 1.0) for event in events), float, len(events))
 
 
 def _merge_repeats(
@@ -216,51 +222,44 @@ def _pairs(users: np.ndarray, codes: np.ndarray, size: int, half: float) -> spar
 def _ease(gram: sparse.csr_array, penalty: float, damping: float) -> sparse.csr_array:
     """The strongest weights (n, n) by which a product (column) is told from others (rows).
 
-    `gram` (n, n) counts how often two products were met together.
+    `gram` (n, n) counts how often two products were met together. The weights are exact between the
+    HEAD most frequent products. A pair with a rarer one has the first term of the series that the
+    inverse is: plain co-occurrence, damped and shrunk.
     """
     size = gram.shape[0]
     damp = sparse.diags_array((gram.diagonal() + 1) ** -damping)
-    gram = damp @ gram @ damp
+    gram = sparse.csr_array(damp @ gram @ damp)
     own = gram.diagonal()
     ridge = penalty * own.mean()
     head = np.sort(np.argsort(-own, kind="stable")[:HEAD])
     block = gram[head][:, head].toarray().astype(np.float32)
     block[np.diag_indices_from(block)] += ridge
     inverse = linalg.inv(block, assume_a="pos", overwrite_a=True, check_finite=False)
-    exact = -inverse / np.diag(inverse)
-    place = np.full(size, -1)
-    place[head] = np.arange(len(head))
+    exact = inverse / -np.diag(inverse)
+    np.fill_diagonal(exact, 0)  # a product does not vouch for itself
+    if len(head) > NEIGHBOURS:
+        for row in exact:
+            row[np.abs(row) < np.partition(np.abs(row), -NEIGHBOURS)[-NEIGHBOURS]] = 0
+    rows, columns = np.nonzero(exact)
+    weights = _sum(exact[rows, columns], head[rows], head[columns], (size, size))
 
-    def rows() -> Iterator[tuple[int, np.ndarray]]:
-        for first, block in _dense_rows(sparse.diags_array(1 / (own + ridge)) @ gram):
-            rows = np.arange(len(block))
-            places = place[first + rows]
-            known = np.flatnonzero(places >= 0)
-            block[np.ix_(known, head)] = exact[places[known]]
-            block[rows, first + rows] = 0  # a product does not vouch for itself
-            yield first, block
-
-    return (damp @ _strongest(rows(), size)).astype(np.float32)
-
-
-def _dense_rows(matrix: sparse.csr_array) -> Iterator[tuple[int, np.ndarray]]:
-    """The matrix in dense blocks of rows, of some 80 MB, with the number of their first row."""
-    matrix = sparse.csr_array(matrix)
-    step = max(1, 20_000_000 // matrix.shape[1])
-    for first in range(0, matrix.shape[0], step):
-        yield first, matrix[first : first + step].toarray().astype(np.float32)
+    if size > HEAD:
+        common = np.zeros(size, bool)
+        common[head] = True
+        pairs = sparse.coo_array(sparse.diags_array(1 / (own + ridge)) @ gram)
+        left = (pairs.row != pairs.col) & ~(common[pairs.row] & common[pairs.col])
+        weights += _sum(pairs.data[left], pairs.row[left], pairs.col[left], (size, size))
+    return (damp @ _strongest(weights)).astype(np.float32)
 
 
-def _strongest(blocks: Iterable[tuple[int, np.ndarray]], size: int) -> sparse.csr_array:
-    """The matrix (n, size) of `blocks`, with the NEIGHBOURS largest entries of each row."""
-    kept = []
-    for _, block in blocks:
-        if size > NEIGHBOURS:
-            strength = np.abs(block)
-            least = np.partition(strength, size - NEIGHBOURS, axis=1)[:, size - NEIGHBOURS]
-            block[strength < least[:, None]] = 0
-        kept.append(sparse.csr_array(block))
-    return sparse.csr_array(sparse.vstack(kept))
+def _strongest(matrix: sparse.csr_array) -> sparse.csr_array:
+    """The matrix with the NEIGHBOURS largest entries of each row."""
+    matrix = sparse.csr_array(matrix, dtype=np.float32)
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    by_size = np.lexsort((-np.abs(matrix.data), rows))
+    place = np.arange(matrix.nnz) - matrix.indptr[rows]
+    kept = np.sort(by_size[place < NEIGHBOURS])
+    return _sum(matrix.data[kept], rows[kept], matrix.indices[kept], matrix.shape)
 
 
 def _of_largest(values: np.ndarray) -> np.ndarray:
@@ -273,6 +272,9 @@ def _standing(scores: np.ndarray, unseen: np.ndarray) -> np.ndarray:
 
     The places are those among the `unseen`; what was seen gets that of the next lower one.
     """
-    best_first = np.sort(-scores[unseen & (scores > 0)])
-    places = np.searchsorted(best_first, -scores, side="left")
-    return np.where(scores > 0, 1 - np.log1p(places) / np.log1p(len(scores)), 0.0)
+    above = np.flatnonzero(scores > 0)
+    best_first = np.sort(-scores[above[unseen[above]]])
+    standing = np.zeros(len(scores))
+    places = np.searchsorted(best_first, -scores[above], side="left")
+    standing[above] = 1 - np.log1p(places) / np.log1p(len(scores))
+    return standing

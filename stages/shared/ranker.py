@@ -160,7 +160,9 @@ class Ranker:
         With `shortlist` the trees correct only that many, the best by the weighted sum, and all
         others come below them in the order of the sum.
         """
-        scores = self._sum(features).to_numpy().sum(1)
+        names = [name for name in features if name in self.weights]
+        known = np.nan_to_num(features[names].to_numpy(float))
+        scores = known @ np.array([self.weights[name] for name in names])
         if self.trees is None or not len(features):
             return scores
         if shortlist is None or shortlist >= len(features):
