@@ -106,10 +106,17 @@ def popular(task: Task, seed: int) -> Scorer:
     return lambda users: np.tile(people, (len(users), 1))
 
 
+def threads(task: Task) -> int:
+    """Two for what takes long; two that have little to do wait for each other."""
+    return 2 if task.seen.nnz > 300_000 else 1
+
+
 def item_knn(task: Task, seed: int, *, weighting: str, k: int) -> Scorer:
     kind = {"cosine": CosineRecommender, "bm25": BM25Recommender}[weighting]
-    model = kind(K=k, num_threads=2)
-    model.fit(sparse.csr_matrix(task.seen), show_progress=False)
+    model = kind(K=k, num_threads=threads(task))
+    with warnings.catch_warnings():  # of a conversion that it does by itself
+        warnings.simplefilter("ignore")
+        model.fit(sparse.csr_matrix(task.seen), show_progress=False)
     similarity = sparse.csr_array(model.similarity)
     return lambda users: (task.seen[users] @ similarity).toarray()
 
@@ -122,7 +129,7 @@ def _factors(model: Any, task: Task) -> Scorer:
 def als(task: Task, seed: int, *, factors: int, alpha: float) -> Scorer:
     return _factors(
         AlternatingLeastSquares(
-            factors=factors, alpha=alpha, regularization=0.01, random_state=seed, num_threads=2
+            factors=factors, alpha=alpha, random_state=seed, num_threads=threads(task)
         ),
         task,
     )
@@ -327,8 +334,9 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--max-users", default=20_000, show_default=True, help="Judged, drawn at random.")
 def main(path: Path, out: Path | None, seed: int, max_users: int) -> None:
-    warnings.filterwarnings("ignore", module="implicit")
     log, rejects = read_interactions(path)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
     if len(rejects):
         reasons = rejects["reason"].value_counts()
         said = "; ".join(f"{reason} ({count:,})" for reason, count in reasons.items())
@@ -344,7 +352,6 @@ def main(path: Path, out: Path | None, seed: int, max_users: int) -> None:
     )
     click.echo(readable(table).to_markdown(index=False, disable_numparse=True))
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(out, index=False)
 
 

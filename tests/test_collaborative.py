@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shared import collaborative
 from shared.collaborative import COLLABORATIVE, CollaborativeModel
 
 START = pd.Timestamp("2022-03-01")
+PERSON = ["together", "together.lately", "next"]
 
 
 def make_log(sequences: list[list[str]]) -> pd.DataFrame:
@@ -25,8 +27,9 @@ def make_log(sequences: list[list[str]]) -> pd.DataFrame:
     )
 
 
-def history(*products: str) -> pd.DataFrame:
-    return make_log([list(products)])[["product_id", "event", "timestamp"]]
+def history(*products: str, event: str = "view") -> pd.DataFrame:
+    past = make_log([list(products)])[["product_id", "event", "timestamp"]]
+    return past.assign(event=event)
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +49,12 @@ def model(log: pd.DataFrame) -> CollaborativeModel:
 
 
 def test_it_finds_what_goes_together_and_what_comes_next(model: CollaborativeModel) -> None:
-    found = model.signals(history("a1", "a2"))
+    found = model.signals(history("a1", "a2")).drop(index=["a1", "a2"])
     crowd = found.index.str.startswith("a")
-    assert found.loc[crowd, "together"].mean() > found.loc[~crowd, "together"].max()
+    assert (found.loc[crowd, "together"] > 0).all()
+    assert (found.loc[~crowd, ["together", "next"]] == 0).all(axis=None)
     assert found["next"].idxmax() == "a3"
+    assert found["together.lately"].idxmax() in {"a0", "a3"}, "met next to them"
 
 
 def test_signals_have_a_row_for_every_product_and_one_scale(
@@ -58,18 +63,109 @@ def test_signals_have_a_row_for_every_product_and_one_scale(
     found = model.signals(history("a1", "b2", "unheard of"))
     assert found.columns.tolist() == COLLABORATIVE
     assert found.index.tolist() == sorted(log["product_id"].unique())
+    assert found.index.name == "product_id"
     assert (found.min() >= 0).all() and (found.max() == 1).all()
+
+
+def test_the_best_unseen_product_is_at_1(model: CollaborativeModel) -> None:
+    past = ["a1", "a2", "b4"]
+    found = model.signals(history(*past)).drop(index=past)
+    assert (found[PERSON].max() == 1).all()
 
 
 @pytest.mark.parametrize("past", [history(), history("unheard of")])
 def test_a_new_person_has_no_taste_yet(model: CollaborativeModel, past: pd.DataFrame) -> None:
     found = model.signals(past)
-    assert (found[["together", "next"]] == 0).all(axis=None)
+    assert (found[PERSON] == 0).all(axis=None)
     assert (found["popular"] > 0).all()
 
 
-def test_what_was_saved_again_is_the_same(model: CollaborativeModel, tmp_path: Path) -> None:
-    model.save(tmp_path)
-    again = CollaborativeModel.load(tmp_path)
+def test_what_was_looked_at_last_counts_most(model: CollaborativeModel) -> None:
+    a_last = model.signals(history("b0", "b1", "b2", "a0", "a1", "a2"))
+    b_last = model.signals(history("a0", "a1", "a2", "b0", "b1", "b2"))
+    for name in ("together.lately", "next"):
+        assert a_last.loc["a3", name] > a_last.loc["b3", name]
+        assert b_last.loc["b3", name] > b_last.loc["a3", name]
+
+
+def test_a_purchase_says_more_than_a_view(model: CollaborativeModel) -> None:
+    def difference(event: str) -> float:
+        past = pd.concat([history("a1", event=event), history("b1")])
+        found = model.signals(past)["together"]
+        return float(found["a0"] - found["b0"])
+
+    assert difference("buy") > difference("view")
+    assert difference("no such event") == difference("view")
+
+
+def test_repeated_events_are_one_visit(model: CollaborativeModel) -> None:
+    twice = pd.concat([history("a1"), history("a1", event="save"), history("a2")])
+    once = pd.concat([history("a1", event="save"), history("a2")])
+    pd.testing.assert_frame_equal(model.signals(twice), model.signals(once))
+
+
+def test_trending_is_of_the_days_before(log: pd.DataFrame) -> None:
+    late = log["timestamp"].max()
+    rush = pd.DataFrame(
+        {
+            "user_id": [f"late {i}" for i in range(30)],
+            "product_id": "b5",
+            "event": "view",
+            "timestamp": late,
+        }
+    )
+    model = CollaborativeModel.fit(pd.concat([log, rush]))
+    calm = CollaborativeModel.fit(log)
+    at_the_end = model.signals(history())["trending"]
+    assert at_the_end.idxmax() == "b5" and at_the_end["b5"] == 1
+    before = late - pd.Timedelta(days=1)
+    pd.testing.assert_series_equal(
+        model.signals(history(), before)["trending"], calm.signals(history(), before)["trending"]
+    )
+    assert (model.signals(history(), START)["trending"] == 0).all(), "nothing was before it all"
+
+
+def test_the_order_of_the_rows_does_not_matter(
+    model: CollaborativeModel, log: pd.DataFrame
+) -> None:
+    again = CollaborativeModel.fit(log.sample(frac=1, random_state=0))
     past = history("a1", "a2")
     pd.testing.assert_frame_equal(again.signals(past), model.signals(past))
+
+
+@pytest.mark.parametrize("sequences", [[["a"]], [["a"], ["a"]], [["a", "b"]], [["a", "a", "a"]]])
+def test_the_smallest_logs_are_fitted(sequences: list[list[str]]) -> None:
+    found = CollaborativeModel.fit(make_log(sequences)).signals(history("a"))
+    assert np.isfinite(found).all(axis=None)
+
+
+def test_an_empty_log_is_refused(log: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="no interaction"):
+        CollaborativeModel.fit(log.iloc[:0])
+
+
+def test_rare_products_of_a_large_catalogue_have_neighbours_too(
+    log: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collaborative, "HEAD", 4)
+    monkeypatch.setattr(collaborative, "NEIGHBOURS", 3)
+    model = CollaborativeModel.fit(log)
+    for matrix in (model.together, model.lately, model.following):
+        assert np.diff(matrix.indptr).max() <= 3
+        assert (matrix.diagonal() == 0).all()
+    for product in model.products:
+        found = model.signals(history(product)).drop(index=product)
+        assert found["together"].idxmax()[0] == product[0]
+
+
+def test_what_was_saved_again_is_the_same(model: CollaborativeModel, tmp_path: Path) -> None:
+    past = history("a1", "a2")
+    contents = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        model.save(tmp_path / name)
+        again = CollaborativeModel.load(tmp_path / name)
+        pd.testing.assert_frame_equal(again.signals(past), model.signals(past))
+        (file,) = (tmp_path / name).iterdir()
+        contents.append(file.read_bytes())
+    assert contents[0] == contents[1]

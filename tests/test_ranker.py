@@ -8,62 +8,169 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shared import ranker as module
 from shared.ranker import PRIOR, SIGNALS, Ranker
 
+COLUMNS = ["together", "together.lately", "next", "near", "fair", "words"]
+Drawn = tuple[pd.DataFrame, np.ndarray, np.ndarray]
 
-def draw(groups: int, seed: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Candidates of whom each group takes the one with the most of `next` and `near`."""
+
+def draw(groups: int, seed: int, *, curved: bool = False) -> Drawn:
+    """Candidates of whom each group takes the best by `next` and `near`, and noise.
+
+    With `curved` it takes one that is middling in `fair`: no weighted sum can say so.
+    """
     rng = np.random.default_rng(seed)
     group = np.repeat(np.arange(groups), 20)
-    table = pd.DataFrame(rng.random((len(group), 4)), columns=["together", "next", "near", "words"])
-    taken = (table["next"] + table["near"]).groupby(group).rank(ascending=False) == 1
+    table = pd.DataFrame(rng.random((len(group), len(COLUMNS))), columns=COLUMNS)
+    merit = table["next"] + table["near"]
+    if curved:
+        merit = 0.3 * table["next"] - 2 * (table["fair"] - 0.5).abs()
+    merit += rng.normal(0, 0.1, len(group))
+    taken = merit.groupby(group).rank(ascending=False) == 1
     return table, taken.to_numpy(int), group
 
 
 @pytest.fixture(scope="module")
-def learned() -> Ranker:
-    return Ranker.fit(*draw(150, 0), seed=0)
+def summed() -> Ranker:
+    """Learned from few groups: weights alone."""
+    return Ranker.fit(*draw(50, 0), seed=0)
 
 
-def hit_rate(ranker: Ranker) -> float:
-    table, taken, group = draw(100, 1)
+@pytest.fixture(scope="module")
+def corrected() -> Ranker:
+    """Learned where trees help."""
+    return Ranker.fit(*draw(300, 0, curved=True), seed=0)
+
+
+@pytest.fixture
+def ranker(request: pytest.FixtureRequest) -> Ranker:
+    if request.param == "prior":
+        return Ranker.prior()
+    found: Ranker = request.getfixturevalue(request.param)
+    return found
+
+
+every = pytest.mark.parametrize("ranker", ["prior", "summed", "corrected"], indirect=True)
+
+
+def hit_rate(ranker: Ranker, drawn: Drawn) -> float:
+    table, taken, group = drawn
     scores = pd.Series(ranker.score(table.drop(columns="words"))[0])
     return float(taken[scores.groupby(group).idxmax()].mean())
 
 
-def test_it_learns_what_people_take(learned: Ranker) -> None:
-    assert hit_rate(learned) > 0.5
-    assert hit_rate(learned) > 2 * hit_rate(Ranker.prior())
+def test_weights_are_learned(summed: Ranker) -> None:
+    drawn = draw(200, 1)
+    assert summed.trees is None
+    assert hit_rate(summed, drawn) > 0.6
+    assert hit_rate(summed, drawn) > 1.3 * hit_rate(Ranker.prior(), drawn)
+    assert summed.weights["next"] > 4 * summed.weights["together"] >= 0
 
 
-@pytest.mark.parametrize("kind", ["prior", "learned"])
-def test_contributions_add_up_to_the_score(kind: str, learned: Ranker) -> None:
-    ranker = learned if kind == "learned" else Ranker.prior()
-    table, _, _ = draw(5, 2)
+def test_trees_learn_what_no_sum_can_say(corrected: Ranker) -> None:
+    drawn = draw(200, 1, curved=True)
+    assert corrected.trees is not None
+    alone = Ranker(corrected.weights)
+    assert hit_rate(corrected, drawn) > 1.15 * hit_rate(alone, drawn)
+
+
+def test_trees_that_do_not_help_are_left_out() -> None:
+    table, taken, group = draw(100, 2)
+    rng = np.random.default_rng(0)
+    shuffled = np.concatenate([rng.permutation(part) for part in taken.reshape(-1, 20)])
+    assert Ranker.fit(table, shuffled, group, seed=0).trees is None
+
+
+def test_what_the_log_says_nothing_about_keeps_its_prior_weight() -> None:
+    table, taken, group = draw(80, 3)
+    table = table.assign(near=np.nan, words=0.5).drop(columns="fair")
+    found = Ranker.fit(table, taken, group, seed=0)
+    for name in set(PRIOR) - {"together", "together.lately", "next"}:
+        assert found.weights[name] == pytest.approx(PRIOR[name]), name
+
+
+@pytest.mark.parametrize("taken", ["nothing", "no groups"])
+def test_with_nothing_to_learn_from_it_is_the_prior(taken: str) -> None:
+    table, relevance, group = draw(10, 4)
+    if taken == "nothing":
+        relevance = np.zeros_like(relevance)
+    else:
+        table, relevance, group = table.iloc[:0], relevance[:0], group[:0]
+    found = Ranker.fit(table, relevance, group, seed=0)
+    assert found.weights == PRIOR and found.trees is None
+
+
+def test_the_same_seed_gives_the_same_bytes(corrected: Ranker, tmp_path: Path) -> None:
+    again = Ranker.fit(*draw(300, 0, curved=True), seed=0)
+    for name, ranker in {"one": corrected, "two": again}.items():
+        (tmp_path / name).mkdir()
+        ranker.save(tmp_path / name)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+@every
+def test_contributions_add_up_to_the_score(ranker: Ranker) -> None:
+    table, _, _ = draw(5, 5)
     table.loc[::3, "near"] = np.nan
     scores, parts = ranker.score(table)
-    assert parts.columns.tolist() == table.columns.tolist()
+    assert parts.columns.tolist() == ["together", "next", "near", "fair", "words"]
     assert parts.index.equals(table.index)
     np.testing.assert_allclose(parts.sum(axis=1), scores)
+    off = scores - ranker.predict(table)
+    np.testing.assert_allclose(off, off[0], atol=1e-9, err_msg="the same but for a constant")
 
 
-def test_the_querys_signals_count_also_where_the_rest_is_learned(learned: Ranker) -> None:
-    table, _, _ = draw(5, 3)
+@every
+def test_more_of_a_persons_or_querys_signal_never_lowers_the_score(ranker: Ranker) -> None:
+    table, _, _ = draw(20, 6)
+    for name in ("together", "next", "near", "words"):
+        more = table.assign(**{name: table[name] + 0.3})
+        assert (ranker.predict(more) >= ranker.predict(table) - 1e-9).all(), name
+
+
+@every
+def test_the_querys_signals_count_also_where_the_rest_is_learned(ranker: Ranker) -> None:
+    table, _, _ = draw(5, 7)
     more = table.assign(words=table["words"] + 1)
-    np.testing.assert_allclose(
-        learned.score(more)[0] - learned.score(table)[0], learned.weights["words"]
-    )
+    gain = ranker.score(more)[0] - ranker.score(table)[0]
+    np.testing.assert_allclose(gain, ranker.weights["words"])
+    assert ranker.weights["words"] > 0
 
 
-def test_the_prior_knows_every_signal_and_unknown_ones_add_nothing() -> None:
+@every
+def test_few_or_no_signals_and_no_rows_are_scored(ranker: Ranker) -> None:
+    for table in (pd.DataFrame({"next": []}), pd.DataFrame({"colour": ["red"]})):
+        scores, parts = ranker.score(table)
+        assert len(scores) == len(parts) == len(table) and len(parts.columns) <= 1
+        assert (scores == 0).all()
+
+
+def test_unknown_signals_add_nothing() -> None:
+    scores, parts = Ranker.prior().score(pd.DataFrame({"next": [np.nan, 1.0]}))
+    assert scores.tolist() == parts["next"].tolist() == [0, PRIOR["next"]]
+
+
+def test_the_shortlist_comes_first_and_the_rest_in_the_order_of_the_sum(corrected: Ranker) -> None:
+    table, _, _ = draw(5, 8)
+    scores = corrected.predict(table, shortlist=30)
+    by_sum = np.argsort(-Ranker(corrected.weights).predict(table))
+    assert set(np.argsort(-scores)[:30]) == set(by_sum[:30])
+    assert np.argsort(-scores)[30:].tolist() == by_sum[30:].tolist()
+    full = corrected.predict(table)
+    np.testing.assert_array_equal(scores[by_sum[:30]], full[by_sum[:30]])
+
+
+def test_every_signal_has_words_and_a_prior_weight() -> None:
     assert {name.split(".")[0] for name in PRIOR} == set(SIGNALS)
-    scores, _ = Ranker.prior().score(pd.DataFrame({"next": [np.nan, 1.0]}))
-    assert scores.tolist() == [0, PRIOR["next"]]
-    assert len(Ranker.prior().score(pd.DataFrame({"next": []}))[0]) == 0
+    assert set(module.QUERY + module.ITEM) <= set(SIGNALS)
 
 
-def test_what_was_saved_again_is_the_same(learned: Ranker, tmp_path: Path) -> None:
-    table, _, _ = draw(5, 4)
-    for ranker in (Ranker.prior(), learned):
-        ranker.save(tmp_path)
-        np.testing.assert_array_equal(Ranker.load(tmp_path).score(table)[0], ranker.score(table)[0])
+@every
+def test_what_was_saved_again_is_the_same(ranker: Ranker, tmp_path: Path) -> None:
+    table, _, _ = draw(5, 9)
+    ranker.save(tmp_path)
+    again = Ranker.load(tmp_path)
+    np.testing.assert_array_equal(again.score(table)[0], ranker.score(table)[0])
+    pd.testing.assert_frame_equal(again.score(table)[1], ranker.score(table)[1])

@@ -97,17 +97,20 @@ class Ranker:
         """Learn from candidates: a group's rows, side by side, are one person's at one time.
 
         `features` has signals and details for columns; NaN, or a column that is not there, is
-        unknown. `relevance` (n,) is 0 for what the person passed over and more for what they took,
-        `groups` (n,) names a row's group. A group where nothing was taken teaches nothing.
+        unknown, and a query's are not looked at. `relevance` (n,) is 0 for what the person passed
+        over and more for what they took, `groups` (n,) names a row's group. A group where nothing
+        was taken teaches nothing.
         """
-        features = features[[name for name in PRIOR if name in features]].astype(float)
+        names = [name for name in PRIOR if name in features and name not in QUERY]
+        features = features[names].astype(float)
         relevance, codes = np.asarray(relevance, float), pd.factorize(groups)[0]
         telling = np.bincount(codes, relevance)[codes] > 0
-        features, relevance, codes = features[telling], relevance[telling], codes[telling]
+        features, relevance = features[telling], relevance[telling]
+        codes = pd.factorize(codes[telling])[0]
         if not len(features):
             return cls.prior()
         ranker = cls(PRIOR | _fit_weights(features, relevance, codes))
-        names = [name for name in features if name not in QUERY and features[name].nunique() > 1]
+        names = [name for name in names if features[name].nunique() > 1]
         if names and codes.max() + 1 >= LEAST:
             rounds = ranker._best_rounds(features[names], relevance, codes, seed)
             if rounds:

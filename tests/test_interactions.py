@@ -1,0 +1,146 @@
+"""The log of interactions: what is read, what is rejected, and who is judged by what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click import ClickException
+
+from shared import raw
+from shared.interactions import (
+    REJECT_COLUMNS,
+    leave_last_out,
+    new_products,
+    read_interactions,
+)
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "log.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2022-03-01T10:00:00", "2022-03-01 10:00:00"),
+        ("2022-03-01 10:00", "2022-03-01 10:00:00"),
+        ("2022-03-01T10:00:00+02:00", "2022-03-01 08:00:00"),
+        ("2022-03-01T10:00:00.5Z", "2022-03-01 10:00:00.5"),
+        ("2022-03-01", "2022-03-01"),
+        ("1646128800", "2022-03-01 10:00:00"),
+        (" 1646128800.5 ", "2022-03-01 10:00:00.5"),
+        ("1646128800000", "2022-03-01 10:00:00"),
+    ],
+)
+def test_times_are_read(tmp_path: Path, written: str, meant: str) -> None:
+    path = write(tmp_path, f"user_id,product_id,event,timestamp\n1,2,view,{written}\n")
+    log, rejects = read_interactions(path)
+    assert log["timestamp"].tolist() == [pd.Timestamp(meant)]
+    assert rejects.empty
+
+
+def test_rows_come_in_order_of_time_and_ties_as_in_the_file(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "timestamp,event,user_id,product_id,more\n5,buy,b,007,x\n3,view,a,2,\n5,view,a,1,\n",
+    )
+    log, _ = read_interactions(path)
+    assert log.to_numpy()[:, :3].tolist() == [
+        ["a", "2", "view"], ["b", "007", "buy"], ["a", "1", "view"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["user_id,product_id,rating,timestamp", "userId,movieId,rating,timestamp",
+     "user_id,item_id,rating,timestamp"],
+)  # fmt: skip
+def test_ratings_stand_for_events(tmp_path: Path, header: str) -> None:
+    log, _ = read_interactions(write(tmp_path, f"{header}\n1,31,2.5,1260759144\n"))
+    assert log.columns.tolist() == ["user_id", "product_id", "event", "timestamp"]
+    assert log.iloc[0].tolist()[:3] == ["1", "31", "2.5"]
+
+
+def test_a_log_may_have_both_a_rating_and_an_event_or_neither(tmp_path: Path) -> None:
+    both = "user_id,product_id,rating,event,timestamp\n1,2,5,buy,3\n"
+    assert read_interactions(write(tmp_path, both))[0]["event"].tolist() == ["buy"]
+    neither = "user_id,product_id,timestamp\n1,2,3\n"
+    assert read_interactions(write(tmp_path, neither))[0]["event"].tolist() == ["view"]
+
+
+def test_bad_rows_are_listed_not_dropped(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "user_id,product_id,event,timestamp\n"
+        "1,2,view,3\n,2,view,4\n1, ,view,5\n1,2,,6\n1,2,view,\n1,2,view,soon\n1,2,view,inf\n,,,\n",
+    )
+    log, rejects = read_interactions(path)
+    assert len(log) == 1
+    assert rejects.columns.tolist() == REJECT_COLUMNS == raw.REJECT_COLUMNS
+    assert rejects["record"].tolist() == [2, 3, 4, 5, 6, 7, 8]
+    unread = "timestamp is neither ISO 8601 nor unix seconds"
+    assert rejects["reason"].tolist() == [
+        "user_id is missing", "product_id is missing", "event is missing", "timestamp is missing",
+        unread, unread, "user_id is missing",
+    ]  # fmt: skip
+    assert rejects["source"].eq("log.csv").all()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("user,product_id,timestamp\n1,2,3\n", "no column 'user_id' (it has 'user', "),
+        ("user_id,product_id,event,timestamp\n1,2,view,soon\n", "holds no interaction"),
+        ("user_id,product_id,event,timestamp\n", "holds no interaction"),
+        ("", "is not a UTF-8 CSV table"),
+        ("user_id,product_id,timestamp\n1,2,3\n1,2,3,4\n", "is not a UTF-8 CSV table"),
+        ("user_id,product_id,timestamp\n1,2,3,4\n", "more fields than its header"),
+    ],
+)
+def test_a_fault_of_the_whole_is_one_line(tmp_path: Path, content: str, said: str) -> None:
+    with pytest.raises(ClickException) as error:
+        read_interactions(write(tmp_path, content))
+    assert said in error.value.message and "\n" not in error.value.message
+
+
+def test_an_absent_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ClickException, match=r"none\.csv does not exist"):
+        read_interactions(tmp_path / "none.csv")
+
+
+def make_log(**visits: str) -> pd.DataFrame:
+    """make_log(ann="abc") is a log of one letter a second."""
+    rows = [(name, product, second) for name, all_ in visits.items()
+            for second, product in enumerate(all_)]  # fmt: skip
+    log = pd.DataFrame(rows, columns=["user_id", "product_id", "timestamp"])
+    return log.sort_values("timestamp", kind="stable", ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    ("visits", "parts"),
+    [
+        ("abcd", "0012"),
+        ("abcdd", "00122"),  # what comes after the judged event is in no history
+        ("abcad", "00112"),  # a known product again: history of the judged one, after the tuned one
+        ("aab", "002"),  # two products: nothing to tune with
+        ("aaa", "000"),  # one product: nobody to judge
+        ("a", "0"),
+        ("abcaaa", "012222"),
+    ],
+)
+def test_the_last_new_product_is_held_out(visits: str, parts: str) -> None:
+    log = make_log(ann=visits, bob="xyz")
+    found = leave_last_out(log)
+    assert "".join(map(str, found[log["user_id"] == "ann"])) == parts
+
+
+def test_each_person_is_judged_by_one_product() -> None:
+    log = make_log(ann="abcaddb", bob="aabb", cy="a")
+    parts = leave_last_out(log)
+    judged = new_products(log, parts, 2).set_index("user_id")["product_id"].to_dict()
+    assert judged == {"ann": "d", "bob": "b"}
+    assert new_products(log, parts, 1)["product_id"].tolist() == ["c"]
