@@ -256,11 +256,19 @@ def simulate_log(listings: pd.DataFrame, shoppers: int, events: int, seed: int) 
     return pd.DataFrame(rows, columns=["user_id", "product_id", "event", "timestamp"])
 
 
-def next_steps(log: pd.DataFrame, part: int) -> list[tuple[pd.DataFrame, str]]:
-    """The history of each shopper before the product of `part` (of leave_last_out), and that."""
+def next_steps(
+    log: pd.DataFrame, part: int, *, most: int, seed: int
+) -> list[tuple[pd.DataFrame, str]]:
+    """The history of shoppers before the product of `part` (of leave_last_out), and that product.
+
+    Of more than `most` shoppers, so many are drawn.
+    """
     parts = leave_last_out(log)
-    before = dict(iter(log[parts < part].groupby("user_id")))
     taken = new_products(log, parts, part)
+    if len(taken) > most:
+        taken = taken.sample(most, random_state=seed).sort_index()
+    past = log[(parts < part) & log["user_id"].isin(taken["user_id"])]
+    before = dict(iter(past.groupby("user_id")))
     steps = zip(taken["user_id"], taken["product_id"], strict=True)
     return [(before[user], product) for user, product in steps if user in before]
 
@@ -289,13 +297,15 @@ def learn(engine: Engine, cases: list[tuple[pd.DataFrame, str]], seed: int) -> R
     )  # fmt: skip
 
 
-def learn_from_log(engine: Engine, log: pd.DataFrame, seed: int) -> Ranker | None:
+def learn_from_log(engine: Engine, log: pd.DataFrame, *, shoppers: int, seed: int) -> Ranker | None:
     """Learn from what comes before the held-out events, and leave in the engine what the crowd's
     interactions before them say. None if there is too little to learn a ranker from.
+
+    The ranker learns from `shoppers` at most, the rest from all.
     """
     parts = leave_last_out(log)
     ranker = None
-    learning = next_steps(log, 1)
+    learning = next_steps(log, 1, most=shoppers, seed=seed)
     if learning:
         engine.collaborative = CollaborativeModel.fit(log[parts < 1])
         ranker = learn(engine, learning, seed)
@@ -394,15 +404,16 @@ def main() -> None:
 
     log = pd.read_parquet(LOG)
     log = log[log["product_id"].isin(listings["product_id"])]
-    judged = next_steps(log, 2)
-    learned = learn_from_log(engine, log, seed)
+    shoppers = params["shoppers"]
+    judged = next_steps(log, 2, most=shoppers, seed=seed)
+    learned = learn_from_log(engine, log, shoppers=shoppers, seed=seed)
     engine.ranker = (learned or Ranker.prior()).with_weights(weights)
     personalised: dict[str, Any] = {}
     if judged:
         popularity = log.loc[leave_last_out(log) < 2, "product_id"].value_counts().index
         personalised["log"] = judge_recommendations(engine, judged, popularity, seed)
     else:
-        personalised["simulated"] = judge_simulated(engine, params["shoppers"], seed)
+        personalised["simulated"] = judge_simulated(engine, shoppers, seed)
     ranker = engine.ranker
     searches: dict[str, list[Scores]] = {"category_names": [], "known_items": []}
     for queries, of_other in zip(by_half, reversed(of_half), strict=True):

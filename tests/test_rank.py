@@ -142,13 +142,21 @@ def make_log(sequences: dict[str, str]) -> pd.DataFrame:
 
 def test_the_last_new_product_of_each_shopper_is_held_out() -> None:
     log = make_log({"u": "abca", "v": "aab", "w": "a", "x": "abab"})
-    judged = {"".join(past["product_id"]): taken for past, taken in rank.next_steps(log, 2)}
+    judged = {
+        "".join(past["product_id"]): taken
+        for past, taken in rank.next_steps(log, 2, most=99, seed=0)
+    }
     assert judged == {"ab": "c", "aa": "b", "a": "b"}
-    tuned = {"".join(past["product_id"]): taken for past, taken in rank.next_steps(log, 1)}
+    tuned = {
+        "".join(past["product_id"]): taken
+        for past, taken in rank.next_steps(log, 1, most=99, seed=0)
+    }
     assert tuned == {"a": "b"}
-    for past, _ in rank.next_steps(log, 2):
+    for past, _ in rank.next_steps(log, 2, most=99, seed=0):
         assert past["user_id"].nunique() == 1 and past["timestamp"].is_monotonic_increasing
-    assert rank.next_steps(log[:0], 2) == []
+    assert rank.next_steps(log[:0], 2, most=99, seed=0) == []
+    few = rank.next_steps(log, 2, most=1, seed=0)
+    assert len(few) == 1 and judged["".join(few[0][0]["product_id"])] == few[0][1]
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +187,7 @@ def saved(engine: Engine, ranker: Ranker, folder: Path) -> dict[str, bytes]:
 def test_nothing_of_the_held_out_events_reaches_what_is_judged(
     fresh: Engine, log: pd.DataFrame, tmp_path: Path
 ) -> None:
-    ranker = rank.learn_from_log(fresh, log, 0)
+    ranker = rank.learn_from_log(fresh, log, shoppers=99, seed=0)
     assert ranker is not None, "there is enough to learn from"
     before = saved(fresh, ranker, tmp_path / "before")
     held_out = rank.leave_last_out(log) == 2
@@ -190,13 +198,13 @@ def test_nothing_of_the_held_out_events_reaches_what_is_judged(
     poisoned.loc[held_out, ["product_id", "event"]] = [never, "buy"]
     poisoned.loc[held_out, "timestamp"] += pd.Timedelta(days=99)
     poisoned = poisoned.sort_values("timestamp", kind="stable", ignore_index=True)
-    again = rank.learn_from_log(fresh, poisoned, 0)
+    again = rank.learn_from_log(fresh, poisoned, shoppers=99, seed=0)
     assert again is not None and saved(fresh, again, tmp_path / "after") == before
 
     earlier = log.copy()
     first = ~earlier["user_id"].duplicated()
     earlier.loc[first, "product_id"] = never
-    other = rank.learn_from_log(fresh, earlier, 0)
+    other = rank.learn_from_log(fresh, earlier, shoppers=99, seed=0)
     assert other is not None and saved(fresh, other, tmp_path / "other") != before
 
 
@@ -210,7 +218,7 @@ def test_a_log_too_small_to_learn_from_still_says_what_it_says(
     log = make_log(sequences)
     names = dict(zip("abc", fresh.listings["product_id"], strict=False))
     log["product_id"] = log["product_id"].map(names).astype(str)
-    assert rank.learn_from_log(fresh, log, 0) is None
+    assert rank.learn_from_log(fresh, log, shoppers=99, seed=0) is None
     assert (fresh.collaborative is not None) == crowd
     assert len(fresh.recommend(None, limit=5).hits) == 5
 
