@@ -1,15 +1,24 @@
 """Predict the category from a listing's text, and from text and photos together.
 
-In:  data/merged/listings.parquet, data/embeddings/text.parquet, data/cnn/probabilities.parquet.
+Three models answer: "svm", fitted here on the text's words; "encoder", the sentence encoder that
+train_text fine-tuned; "photo", the network of train_cnn. Their probabilities are pooled.
+
+In:  data/merged/listings.parquet, data/embeddings/text.parquet, data/text/probabilities.parquet,
+     data/cnn/probabilities.parquet.
 Out: models/category/ (text.skops, fusion.json), metrics/classify.json,
      plots/classify_confusion.csv, plots/classify_calibration.csv, data/category/:
-     probabilities.parquet (by the text, of every product, none from a model fitted on it),
+     probabilities.parquet (by the SVM, of every product, none from a model fitted on it),
      test.parquet (what text and photos together say of each test product) and label_errors.csv
      (products whose category is near-certainly wrong: confident learning, Northcutt et al. 2021).
 
-The text model is fitted on the train and validation products. How its probabilities and the photos'
-are pooled is fitted on the same products, but on answers by models that were fitted without them:
-the text's by cross-validation, the photos' as train_cnn gives them. The test products judge.
+The SVM is fitted on the train and validation products. How much each model counts is fitted on the
+same products, but on answers by models that were fitted without them: the SVM's by
+cross-validation, the photos' as train_cnn gives them, the encoder's on the validation products
+alone, as it learned from the train products. The test products judge.
+
+probabilities.parquet, which teaches the price model and finds wrong labels, leaves the encoder out:
+for train products it has no answer that was not learned by heart, and a feature must mean the same
+in train and test rows.
 """
 
 from __future__ import annotations
@@ -40,6 +49,7 @@ from shared.workers import worker_count
 
 LISTINGS = Path("data/merged/listings.parquet")
 TEXT = Path("data/embeddings/text.parquet")
+ENCODER = Path("data/text/probabilities.parquet")
 PHOTO = Path("data/cnn/probabilities.parquet")
 OUT = Path("data/category")
 BINS = 10
@@ -51,7 +61,7 @@ def text_model(*, c: float, min_df: int, embedding_weight: float, seed: int) -> 
     """Words, pairs of words and letter groups by TF-IDF beside the sentence encoder's vector.
 
     Takes the columns name, description and EMBEDDING. A linear SVM: it was 1 to 2 points better
-    than logistic regression, and the pooling makes probabilities of its margins. Its labels are
+    than logistic regression, and a curve makes probabilities of its margins. Its labels are
     subcategories, which was 0.7 points better than categories.
     """
     words: dict[str, Any] = {"ngram_range": (1, 2), "sublinear_tf": True, "min_df": min_df}
@@ -80,13 +90,14 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Accuracy, macro F1 and the expected calibration error over BINS ranges of confidence."""
+    """Accuracy, macro F1, cross-entropy, expected calibration error over BINS confidences."""
     predicted = probabilities.argmax(1)
     bins = calibration(probabilities, labels)
     gap = (bins["confidence"] - bins["accuracy"]).abs()
     return {
         "accuracy": float(accuracy_score(labels, predicted)),
         "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
+        "loss": float(-np.log(probabilities[np.arange(len(labels)), labels]).mean()),
         "ece": float((gap * bins["n"]).sum() / len(labels)),
         "n": len(labels),
     }
@@ -100,13 +111,13 @@ def fit_text(model: Pipeline, products: pd.DataFrame, codes: np.ndarray) -> Pipe
 
 
 def text_out_of_fold(
-    products: pd.DataFrame, labels: Labels, settings: dict[str, Any], sharpness: float
+    products: pd.DataFrame, labels: Labels, settings: dict[str, Any], curve: dict[str, float]
 ) -> np.ndarray:
     """Return (n, labels) probabilities, each row from a model fitted without its group."""
 
     def answer(fitted: np.ndarray, left_out: np.ndarray) -> np.ndarray:
         model = fit_text(text_model(**settings), products.iloc[fitted], labels.codes[fitted])
-        return text_probabilities(model, products.iloc[left_out], len(labels.names), sharpness)
+        return text_probabilities(model, products.iloc[left_out], len(labels.names), **curve)
 
     folds = GroupKFold(FOLDS, shuffle=True, random_state=settings["seed"])
     parts = list(folds.split(products, groups=products["group"]))
@@ -146,8 +157,9 @@ def label_errors(
 @click.command(help=__doc__)
 def main() -> None:
     params = load_params("classify")
-    levels, sharpness = params.pop("levels"), params.pop("sharpness")
-    require(LISTINGS, TEXT, PHOTO)
+    levels = params.pop("levels")
+    curve = {name: params.pop(name) for name in ("sharpness", "threshold")}
+    require(LISTINGS, TEXT, ENCODER, PHOTO)
     columns = ["product_id", "name", "description", "category", "category_levels"]
     products = pd.read_parquet(LISTINGS, columns=[*columns, "split", "group"])
     products = products.drop_duplicates("product_id")
@@ -163,38 +175,41 @@ def main() -> None:
     )
     model = fit_text(text_model(**params), products[known], finer.codes)
     by_label = np.empty((len(products), len(finer.names)))
-    by_label[known] = text_out_of_fold(products[known], finer, params, sharpness)
-    by_label[test] = text_probabilities(model, products[test], len(finer.names), sharpness)
-    from_text = sum_by_category(by_label, finer.parents, len(classes))
+    by_label[known] = text_out_of_fold(products[known], finer, params, curve)
+    by_label[test] = text_probabilities(model, products[test], len(finer.names), **curve)
+    ids = products["product_id"]
     photos = pd.read_parquet(PHOTO)
-    from_photo = average_photos(
-        photos[classes].to_numpy(), photos["product_id"], products["product_id"]
-    )
-
+    finetuned = pd.read_parquet(ENCODER).set_index("product_id")[classes]
+    models = {
+        "svm": sum_by_category(by_label, finer.parents, len(classes)),
+        "encoder": finetuned.reindex(ids).to_numpy(),  # NaN of the train products
+        "photo": average_photos(photos[classes].to_numpy(), photos["product_id"], ids),
+    }
     counts = np.bincount(labels[known], minlength=len(classes))
     shares = (counts + 1) / (counts + 1).sum()
-    weights = fit_weights(from_text[known], from_photo[known], labels[known])
+    weights = fit_weights({name: of[known] for name, of in models.items()}, labels[known])
 
-    def pooled(text: np.ndarray, photo: np.ndarray) -> np.ndarray:
-        return pool(text, photo, weights, shares)
+    def pooled(*names: str) -> np.ndarray:
+        return pool({name: models[name][test] for name in names}, weights, shares)
 
-    nothing = np.full_like(from_text, np.nan)
-    by_text = pooled(from_text, nothing)
     answers = {
-        "text": by_text[test],
-        "photo": pooled(nothing[test], from_photo[test]),
-        "fused": pooled(from_text[test], from_photo[test]),
+        "text_svm": pooled("svm"),
+        "text_encoder": pooled("encoder"),
+        "text": pooled("svm", "encoder"),
+        "photo": pooled("photo"),
+        "fused": pooled(*models),
     }
+    by_svm = pool({"svm": models["svm"]}, weights, shares)
     # Of all products, as none of these answers is by a model that was fitted on the product.
-    readable = ~np.isnan(from_text).any(1)
-    errors = label_errors(products[readable], by_text[readable], labels[readable], classes)
+    readable = ~np.isnan(models["svm"]).any(1)
+    errors = label_errors(products[readable], by_svm[readable], labels[readable], classes)
     metrics: dict[str, Any] = {
         name: score(answer, labels[test]) for name, answer in answers.items()
     }
     metrics |= {
         "majority_accuracy": float(np.mean(labels[test] == counts.argmax())),
         "label_errors": len(errors),
-        "without_photo": int(np.isnan(from_photo[test]).any(1).sum()),
+        "without_photo": int(np.isnan(models["photo"][test]).any(1).sum()),
         "n": int(test.sum()),
         "seed": params["seed"],
     }
@@ -208,7 +223,7 @@ def main() -> None:
                 "classes": classes,
                 "class_shares": shares.tolist(),
                 "parents": finer.parents.tolist(),
-                "sharpness": sharpness,
+                "curve": curve,
                 "weights": weights,
             },
         )
@@ -216,10 +231,9 @@ def main() -> None:
     confusion = pd.DataFrame(
         {"actual": names[labels[test]], "predicted": names[answers["fused"].argmax(1)]}
     )
-    ids = products["product_id"]
     with replace_when_done(OUT) as folder:
         folder.mkdir()
-        probabilities = pd.DataFrame(by_text, ids, classes).reset_index()
+        probabilities = pd.DataFrame(by_svm, ids, classes).reset_index()
         probabilities.to_parquet(folder / "probabilities.parquet", index=False)
         answered = confusion.assign(
             product_id=ids[test].to_numpy(), confidence=answers["fused"].max(1)
@@ -232,7 +246,7 @@ def main() -> None:
         calibration(answers["fused"], labels[test]).to_csv(path, float_format="%.6f")
     write_json(Path("metrics/classify.json"), metrics)
     click.echo(
-        ", ".join(f"{name} {metrics[name]['accuracy']:.3f}" for name in answers)
+        ", ".join(f"{name} {metrics[name]['accuracy']:.3f}" for name in ("text", "photo", "fused"))
         + f": accuracy per product, n={metrics['n']}"
     )
 

@@ -1,8 +1,8 @@
 """Check and type the raw marketplace: tables to parquet, each photo decoded once, rejects listed.
 
-In:  data/<dataset>/raw (Products.csv, Images.csv, images/).
-Out: data/clean/ products.parquet, images.parquet, photos/ (packed squares), rejects.csv;
-     metrics/clean.json.
+In:  data/<dataset>/raw (Products.csv, Images.csv, images/ and, if there is one, interactions.csv).
+Out: data/clean/ products.parquet, images.parquet, interactions.parquet (without rows if there is no
+     log), photos/ (packed squares), rejects.csv; metrics/clean.json.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from shared.atomic import replace_when_done, write_json
+from shared.interactions import COLUMNS, read_interactions
 from shared.listings import clean_products
 from shared.params import load_params
 from shared.photo_store import pack_photos
@@ -88,6 +89,14 @@ def _square_task(paths: list[Path], params: dict) -> list[Square | str]:
     return [square_photo(path, params) for path in paths]
 
 
+def read_log(path: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the log of interactions with known products, and rejects; without rows if no file."""
+    if path.exists():
+        return read_interactions(path, product_ids)
+    nothing = pd.DataFrame({name: pd.Series(dtype="str") for name in COLUMNS})
+    return nothing.astype({"timestamp": "datetime64[us]"}), reject_files([], [])
+
+
 def clean(raw: Path, out: Path, *, params: dict) -> dict:
     """Clean the folder `raw` into the folder `out`; return the metrics.
 
@@ -129,11 +138,14 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
         }
     ).to_parquet(out / "images.parquet", index=False)
     products.to_parquet(out / "products.parquet", index=False)
+    log, rejected_events = read_log(raw / "interactions.csv", products["product_id"])
+    log.to_parquet(out / "interactions.parquet", index=False)
 
     rejects = pd.concat(
         [
             rejected_products,
             rejected_images,
+            rejected_events,
             reject_files([paths[row] for row in unusable], list(unusable.values())),
         ],
         ignore_index=True,
@@ -162,6 +174,11 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
             "rejected_files": int(in_folder),
             "rejected_rows": int(in_images_csv),
             "rows_without_file": int(no_file),
+        },
+        "interactions": {
+            "read": len(log) + len(rejected_events),
+            "kept": len(log),
+            "rejected": len(rejected_events),
         },
         "rejected": dict(reasons),
     }

@@ -1,7 +1,8 @@
 """Score new listings, in the raw format, with the trained models: category and price.
 
 In:  a folder with Products.csv and, where there are any, Images.csv and images/ (category and price
-     may be empty or absent); models/category, models/cnn, models/embed, models/price.
+     may be empty or absent); models/category, models/cnn, models/embed, models/price,
+     models/text.
 Out: a .csv or .parquet file with a row per row of Products.csv: product_id, category, price in
      pounds, price_low and price_high (the interval that holds 80 % of prices, or what params
      regress.coverage asked), price_flag ("placeholder", "far below" or "far above", of the price
@@ -12,7 +13,7 @@ Out: a .csv or .parquet file with a row per row of Products.csv: product_id, cat
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -31,6 +32,7 @@ from shared.pooling import average_photos, pool, text_probabilities
 from shared.price_model import PriceModel, flag_prices, price_table
 from shared.raw import check_rows, products_schema, read_images, read_table, reject_files
 from shared.subcategories import sum_by_category
+from shared.text_classifier import TextClassifier
 from shared.text_encoder import encode_texts, load_text_encoder, with_embedding
 from shared.torch_setup import set_up_torch
 
@@ -38,6 +40,7 @@ CATEGORY = Path("models/category")
 CNN = Path("models/cnn")
 EMBED = Path("models/embed")
 PRICE = Path("models/price")
+TEXT = Path("models/text")
 BATCH = 64
 
 
@@ -47,6 +50,15 @@ def load_network(folder: Path, device: torch.device) -> tuple[Classifier, dict]:
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     model = Classifier.load(folder / "model.safetensors", about["backbone"])
     return model.to(device).for_inference(), about
+
+
+def load_text_classifier(device: torch.device) -> tuple[TextClassifier, dict]:
+    """Return the fine-tuned sentence encoder and what model.json says of it."""
+    require(TEXT / "model.json", TEXT / "model.safetensors")
+    about = json.loads((TEXT / "model.json").read_text(encoding="utf-8"))
+    shape = {name: about[name] for name in ("tokens", "frozen")}
+    model = TextClassifier(load_text_encoder(str(device)), len(about["labels"]), **shape)
+    return model.load(TEXT / "model.safetensors"), about
 
 
 class PhotoReader:
@@ -70,16 +82,16 @@ class PhotoReader:
 
 
 def read_photos(
-    reader: PhotoReader, paths: list[Path], *, min_side: int, max_megapixels: float
+    reader: PhotoReader, sources: Sequence[Path | bytes], *, min_side: int, max_megapixels: float
 ) -> Iterator[np.ndarray | str]:
     """For each photo what `reader` makes of it, or the reason why it cannot be used."""
-    for start in range(0, len(paths), BATCH):
+    for start in range(0, len(sources), BATCH):
         squares: list[np.ndarray] = []
         answers: list[np.ndarray | str | None] = []
-        for path in paths[start : start + BATCH]:
+        for source in sources[start : start + BATCH]:
             try:
                 picture, _, _ = decode_photo(
-                    path, size=reader.photo_size, min_side=min_side, max_megapixels=max_megapixels
+                    source, size=reader.photo_size, min_side=min_side, max_megapixels=max_megapixels
                 )
             except UnusablePhoto as reason:
                 answers.append(str(reason))
@@ -89,6 +101,81 @@ def read_photos(
         computed = iter(reader(np.stack(squares))) if squares else iter(())
         for answer in answers:
             yield next(computed) if answer is None else answer
+
+
+class Predictor:
+    """The trained models, loaded once, and what they say of new listings."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.reader = PhotoReader(device)
+        self.text_model = load_model(CATEGORY / "text.skops")
+        self.finetuned, self.about_finetuned = load_text_classifier(device)
+        require(CATEGORY / "fusion.json", PRICE / "margins.json")
+        margins = json.loads((PRICE / "margins.json").read_text(encoding="utf-8"))
+        self.price_model = PriceModel.assemble(
+            lambda name: load_model(PRICE / f"{name}.skops"), margins
+        )
+        self.fusion = json.loads((CATEGORY / "fusion.json").read_text(encoding="utf-8"))
+        self.classes = self.fusion["classes"]
+        limits = load_params("clean")
+        self.placeholder_above = limits["placeholder_above"]
+        self.photo_limits = {name: limits[name] for name in ("min_side", "max_megapixels")}
+        self.encoder = load_text_encoder(str(device))
+
+    def __call__(
+        self, rows: pd.DataFrame, photo_of: pd.Series, sources: Sequence[Path | bytes]
+    ) -> tuple[pd.DataFrame, list[str | None]]:
+        """Return the table that is written (a row per row) and, per photo, why it cannot be used.
+
+        `rows` are those of Products.csv, checked, one at least; `photo_of` (m,) is the id of each
+        photo's product, `sources` (m,) its file or bytes.
+        """
+        products = clean_products(rows, placeholder_above=self.placeholder_above)
+        answers = list(read_photos(self.reader, sources, **self.photo_limits))
+        usable = np.array([not isinstance(answer, str) for answer in answers], dtype=bool)
+        width, labels = self.reader.embedder.width, len(self.reader.about["labels"])
+        seen = np.array([a for a in answers if not isinstance(a, str)], dtype=np.float32)
+        by_product = average_photos(
+            seen.reshape(-1, width + labels),
+            photo_of[usable],
+            products["product_id"],
+        )
+        vectors = encode_texts(self.encoder, products["name"], products["description"], BATCH)
+        by_label = text_probabilities(
+            self.text_model,
+            with_embedding(products, vectors),
+            len(self.fusion["parents"]),
+            **self.fusion["curve"],
+        )
+        labelled = {
+            "svm": (by_label, self.fusion),
+            "encoder": (self.finetuned.probabilities(products), self.about_finetuned),
+            "photo": (by_product[:, width:], self.reader.about),
+        }
+        models = {
+            name: sum_by_category(of, np.array(about["parents"]), len(self.classes))
+            for name, (of, about) in labelled.items()
+        }
+        pooling = self.fusion["weights"], self.fusion["class_shares"]
+        probabilities = pool(models, *pooling)
+        # The price model has learned from what this one alone says of the category.
+        of_text = pool({"svm": models["svm"]}, *pooling)
+        prices = self.price_model.predict(
+            price_table(products, vectors, by_product[:, :width], of_text)
+        )
+        table = pd.DataFrame(
+            {
+                "product_id": products["product_id"],
+                "category": np.array(self.classes)[probabilities.argmax(1)],
+                **{name: prices[name].round(2) for name in ("price", "price_low", "price_high")},
+                "price_flag": flag_prices(
+                    products["price"], products["price_is_placeholder"], prices
+                ),
+            }
+        )
+        for position, name in enumerate(self.classes):
+            table[f"p_{name}"] = probabilities[:, position]
+        return table, [answer if isinstance(answer, str) else None for answer in answers]
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -106,72 +193,24 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 def main(raw: Path, out: Path) -> None:
     if out.suffix not in (".csv", ".parquet"):
         raise click.ClickException(f"--out {out}: its name must end in .csv or .parquet")
-    device = set_up_torch(seed=0)
-    reader = PhotoReader(device)
-    text_model = load_model(CATEGORY / "text.skops")
-    require(CATEGORY / "fusion.json", PRICE / "margins.json")
-    margins = json.loads((PRICE / "margins.json").read_text(encoding="utf-8"))
-    price_model = PriceModel.assemble(lambda name: load_model(PRICE / f"{name}.skops"), margins)
-    fusion = json.loads((CATEGORY / "fusion.json").read_text(encoding="utf-8"))
-    classes = fusion["classes"]
-
+    predictor = Predictor(set_up_torch(seed=0))
     path = raw / "Products.csv"
     rows, _ = check_rows(read_table(path), products_schema(labelled=False), path)
     if rows.empty:
         raise click.ClickException(f"{path} has no rows")
-    limits = load_params("clean")
-    products = clean_products(rows, placeholder_above=limits["placeholder_above"])
     if (raw / "Images.csv").exists() and (raw / "images").is_dir():
-        photos, rejects = read_images(raw, products["product_id"])
+        photos, rejects = read_images(raw, rows["id"])
     else:
         photos, rejects = pd.DataFrame({"product_id": [], "path": []}), reject_files([], [])
-    answers = list(
-        read_photos(
-            reader,
-            photos["path"].tolist(),
-            min_side=limits["min_side"],
-            max_megapixels=limits["max_megapixels"],
-        )
-    )
-    usable = np.array([not isinstance(answer, str) for answer in answers], dtype=bool)
-    width, labels = reader.embedder.width, len(reader.about["labels"])
-    seen = np.array([a for a in answers if not isinstance(a, str)], dtype=np.float32)
-    by_product = average_photos(
-        seen.reshape(-1, width + labels),
-        photos.loc[usable, "product_id"],
-        products["product_id"],
-    )
-    vectors = encode_texts(
-        load_text_encoder(str(device)), products["name"], products["description"], BATCH
-    )
-    by_label = text_probabilities(
-        text_model, with_embedding(products, vectors), len(fusion["parents"]), fusion["sharpness"]
-    )
-    by_text = sum_by_category(by_label, np.array(fusion["parents"]), len(classes))
-    parents = np.array(reader.about["parents"])
-    by_photo = sum_by_category(by_product[:, width:], parents, len(classes))
-    pooling = fusion["weights"], fusion["class_shares"]
-    probabilities = pool(by_text, by_photo, *pooling)
-    # The price model has learned from what the text alone says of the category.
-    of_text = pool(by_text, np.full_like(by_text, np.nan), *pooling)
-    prices = price_model.predict(price_table(products, vectors, by_product[:, :width], of_text))
-    table = pd.DataFrame(
-        {
-            "product_id": products["product_id"],
-            "category": np.array(classes)[probabilities.argmax(1)],
-            **{name: prices[name].round(2) for name in ("price", "price_low", "price_high")},
-            "price_flag": flag_prices(products["price"], products["price_is_placeholder"], prices),
-        }
-    )
-    for position, name in enumerate(classes):
-        table[f"p_{name}"] = probabilities[:, position]
+    table, reasons = predictor(rows, photos["product_id"], photos["path"].tolist())
     write_table(table, out)
+    usable = np.array([reason is None for reason in reasons], dtype=bool)
     unusable = reject_files(
-        photos.loc[~usable, "path"].tolist(), [a for a in answers if isinstance(a, str)]
+        photos.loc[~usable, "path"].tolist(), [reason for reason in reasons if reason is not None]
     )
     rejects = pd.concat([rejects, unusable], ignore_index=True)
     write_table(rejects, out.with_suffix(".rejects.csv"))
-    without = int((~products["product_id"].isin(photos.loc[usable, "product_id"])).sum())
+    without = int((~table["product_id"].isin(photos.loc[usable, "product_id"])).sum())
     click.echo(
         f"{len(table)} products in {out}, {without} of them without a usable photo; "
         f"{len(rejects)} rejects"

@@ -2,7 +2,7 @@
 
 In:  data/merged/listings.parquet, data/embeddings, data/category/probabilities.parquet.
 Out: models/price/ (*.skops, margins.json), metrics/regress.json, plots/regress.csv (of the test
-     products).
+     products), data/price/expected.parquet (price_expected and price_flag of every product).
 
 Everything is fitted on the train and validation products, whose part in choosing the model is over;
 the test products judge.
@@ -40,6 +40,7 @@ LISTINGS = Path("data/merged/listings.parquet")
 PHOTO = Path("data/embeddings/photo.npy")
 VECTORS = Path("data/embeddings/text.parquet")
 CATEGORY = Path("data/category/probabilities.parquet")
+EXPECTED = Path("data/price/expected.parquet")
 TEXT = ["name", "description", "location"]
 
 
@@ -108,9 +109,10 @@ def over_seeds(price: np.ndarray, predicted: pd.DataFrame) -> dict[str, dict[str
 def regress(
     products: pd.DataFrame, table: pd.DataFrame, **params: Any
 ) -> tuple[PriceModel, pd.DataFrame]:
-    """Fit on all but the test products; return the model and what it predicts for these.
+    """Fit on all but the test products; return the model and what it expects of every product.
 
-    `table` is the `price_table` of `products`, `params` are those of PriceModel.fit.
+    `table` is the `price_table` of `products`, `params` are those of PriceModel.fit. For products
+    fitted on the ridge's part of the answer is by a ridge that did not see them.
     """
     is_test = (products["split"] == "test").to_numpy()
     learned = ~is_test & meant(products).to_numpy()
@@ -120,7 +122,8 @@ def regress(
         products.loc[learned, "group"].to_numpy(),
         **params,
     )
-    return model, model.predict(table[is_test])
+    parts = [model.predict(table[~learned]), model.predict(table[learned], model.out_of_fold)]
+    return model, pd.concat(parts).loc[table.index]
 
 
 def read_products() -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -144,7 +147,8 @@ def main() -> None:
     params = load_params("regress")
     require(LISTINGS, PHOTO, VECTORS, CATEGORY)
     products, table = read_products()
-    model, predicted = regress(products, table, **params)
+    model, expected = regress(products, table, **params)
+    predicted = expected[products["split"] == "test"]
     predictions = trivial(products) | {
         "linear": predicted["linear"].to_numpy(),
         "model": predicted["price"].to_numpy(),
@@ -153,20 +157,28 @@ def main() -> None:
     test = products[products["split"] == "test"]
     price = test["price"].to_numpy()
     asked = ~test["price_is_placeholder"].to_numpy()
-    flags = flag_prices(test["price"], test["price_is_placeholder"], predicted)
+    flags = flag_prices(products["price"], products["price_is_placeholder"], expected)
     with replace_when_done(Path("models/price")) as folder:
         folder.mkdir()
         for name, estimator in model.estimators().items():
             save_model(estimator, folder / f"{name}.skops")
         write_json(folder / "margins.json", model.margins())
+    with replace_when_done(EXPECTED) as path:
+        of_all = {
+            "product_id": products["product_id"],
+            "price_expected": expected["price"].round(2),
+            "price_flag": flags,
+        }
+        pd.DataFrame(of_all).to_parquet(path, index=False)
     with replace_when_done(Path("plots/regress.csv")) as path:
         # Logarithms: on a scale of pounds one placeholder hides every other price.
-        pd.DataFrame(
-            {
-                "log10_price": np.log10(1 + price).round(4),
-                "log10_predicted": np.log10(1 + predictions["model"]).round(4),
-            }
-        ).to_csv(path, index=False)
+        asked_for, guessed = np.log10(1 + price), np.log10(1 + predictions["model"])
+        columns = {
+            "log10_price": asked_for,
+            "log10_predicted": guessed,
+            "log10_residual": asked_for - guessed,
+        }
+        pd.DataFrame(columns).round(4).to_csv(path, index=False)
     metrics = {
         **{name: score_prices(price, of) for name, of in predictions.items()},
         "without_placeholders": {
@@ -174,7 +186,7 @@ def main() -> None:
         },
         "over_seeds": over_seeds(price, predicted),
         "interval": {"asked": params["coverage"], **interval_scores(price, predicted)},
-        "flags": {name: int((flags == name).sum()) for name in FLAGS},
+        "flags": {name: int((flags[test.index] == name).sum()) for name in FLAGS},
         "placeholders": int((~asked).sum()),
         "n": len(test),
         "seed": params["seed"],

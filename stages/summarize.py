@@ -21,6 +21,14 @@ METRICS = Path("metrics")
 README = Path("README.md")
 MARKERS = ("<!-- results: begin -->", "<!-- results: end -->")
 
+# What each of the category model's answers is from.
+INPUTS = {
+    "text_svm": "text, by the SVM alone",
+    "text_encoder": "text, by the fine-tuned encoder alone",
+    "text": "text",
+    "photo": "photo",
+    "fused": "text and photos",
+}
 HEADERS = ["on test products", "measure", "model", "baseline", "trivial", "n", "seed"]
 
 
@@ -40,8 +48,8 @@ def rows(metrics: dict[str, dict[str, Any]]) -> list[list[Any]]:
                 row = [title, f"accuracy, {measure}", of[measure], None, None]
                 table.append([*row, cnn["test"]["n"], cnn["seed"]])
     if category := metrics.get("classify"):
-        for of in ("text", "photo", "fused"):
-            title = f"category, per product, {'text and photos' if of == 'fused' else of}"
+        for of, inputs in INPUTS.items():
+            title = f"category, per product, {inputs}"
             scores, majority = category[of], category["majority_accuracy"]
             for name, trivial in (("accuracy", majority), ("macro_f1", None), ("ece", None)):
                 row = [title, name, scores[name], None, trivial]
@@ -59,7 +67,29 @@ def rows(metrics: dict[str, dict[str, Any]]) -> list[list[Any]]:
         interval = price["interval"]
         row = [f"price, {interval['asked']:.0%} interval", "coverage", interval["coverage"]]
         table.append([*row, None, None, interval["n"], price["seed"]])
+    if rank := metrics.get("rank"):
+        for title, scores, baseline in searches(rank):
+            for name in ("ndcg@10", "recall@1", "recall@10"):
+                columns = [scores[who][name] for who in ("model", baseline, "random")]
+                table.append([title, name, *columns, scores["model"]["n"], rank["seed"]])
     return table
+
+
+def searches(rank: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
+    """What rank.json judges: a title, the scores by way to answer, and the way to compare with."""
+    found = [
+        ("search, category names", rank["search"]["category_names"], "bm25"),
+        ("search, known items", rank["search"]["known_items"], "bm25"),
+        ("photo to photo", rank["photo_to_photo"], "random"),
+    ]
+    of_people = rank["personalised"]
+    if "log" in of_people:
+        found.append(("recommendation, next product of the log", of_people["log"], "popular"))
+    for name, scores in sorted(of_people.get("simulated", {}).items(), key=lambda of: len(of[0])):
+        events = name.removeprefix("after_")
+        title = f"recommendation, simulated shoppers, {events} events"
+        found.append((title, scores, "popular"))
+    return found
 
 
 def render(metrics: dict[str, dict[str, Any]], style: str) -> str:

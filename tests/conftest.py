@@ -15,6 +15,7 @@ import yaml
 from filelock import FileLock
 
 import sample
+from shared.engine import Engine
 
 REPO = Path(__file__).parent.parent
 PRODUCTS, SEED = 60, 1
@@ -51,7 +52,13 @@ SMALL = {
     "train.finetune_size": 64,
     "train.levels": 2,
     "regress.trees": 20,
+    "index.components": 16,
+    "rank.known_items": 10,
+    "rank.shoppers": 6,
     "train.batch_size": 16,
+    "train_text.epochs": 1,
+    "train_text.tokens": 16,
+    "train_text.frozen": 5,
 }
 
 
@@ -137,10 +144,19 @@ def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
             "classify_rf",
             "embed",
             "train_cnn",
+            "train_text",
             "classify",
             "regress",
+            "index",
+            "rank",
             "report",
         ):
             _run_stage(folder, stage)
 
     return once("ran", build)
+
+
+@pytest.fixture(scope="session")
+def engine(ran: Path) -> Engine:
+    """The search engine over that project."""
+    return Engine.load(*(ran / f"models/{name}" for name in ("index", "rank", "embed")))

@@ -11,7 +11,7 @@ import pytest
 
 import classify
 from shared.model_file import load_model
-from shared.pooling import margin_probabilities
+from shared.pooling import fit_weights, margin_probabilities, pool, text_probabilities
 from shared.subcategories import finer_labels, sum_by_category
 from shared.text_encoder import with_embedding
 
@@ -26,23 +26,23 @@ def products(ran: Path) -> pd.DataFrame:
 def test_metrics_have_the_contracts_keys(ran: Path, products: pd.DataFrame) -> None:
     metrics = json.loads((ran / "metrics/classify.json").read_text(encoding="utf-8"))
     test = products[products["split"] == "test"]
-    for name in ("text", "photo", "fused"):
-        assert set(metrics[name]) == {"accuracy", "macro_f1", "ece", "n"}
+    for name in ("text_svm", "text_encoder", "text", "photo", "fused"):
+        assert set(metrics[name]) == {"accuracy", "macro_f1", "loss", "ece", "n"}
         assert metrics[name]["n"] == len(test) == metrics["n"]
     commonest = products.loc[products["split"] == "train", "category"].mode()
     assert metrics["majority_accuracy"] in [(test["category"] == name).mean() for name in commonest]
 
 
-def test_the_saved_text_model_gives_the_metrics(ran: Path, products: pd.DataFrame) -> None:
+def test_the_saved_svm_gives_the_metrics(ran: Path, products: pd.DataFrame) -> None:
     model = load_model(ran / "models/category/text.skops")
     fusion = json.loads((ran / "models/category/fusion.json").read_text(encoding="utf-8"))
     metrics = json.loads((ran / "metrics/classify.json").read_text(encoding="utf-8"))
     test = products[products["split"] == "test"]
     parents = np.array(fusion["parents"])
-    by_label = margin_probabilities(model, test, len(parents), fusion["sharpness"])
+    by_label = margin_probabilities(model, test, len(parents), **fusion["curve"])
     found = sum_by_category(by_label, parents, 13).argmax(1)
     accuracy = (np.array(fusion["classes"])[found] == test["category"]).mean()
-    assert accuracy == pytest.approx(metrics["text"]["accuracy"])
+    assert accuracy == pytest.approx(metrics["text_svm"]["accuracy"])
 
 
 def test_the_vocabulary_is_of_train_and_validation_products(
@@ -70,14 +70,16 @@ def test_nobody_answers_for_a_product_it_was_fitted_on(
         fitted_on.append(set(rows["group"]))
         return real_fit(model, rows, codes)
 
-    def answer(model: object, rows: pd.DataFrame, count: int, sharpness: float) -> np.ndarray:
+    def answer(model: object, rows: pd.DataFrame, count: int, **curve: float) -> np.ndarray:
         assert not fitted_on[-1] & set(rows["group"])
-        return real_answer(model, rows, count, sharpness)
+        return real_answer(model, rows, count, **curve)
 
     monkeypatch.setattr(classify, "fit_text", fit)
     monkeypatch.setattr(classify, "text_probabilities", answer)
     settings = {"c": 0.1, "min_df": 2, "embedding_weight": 2.0, "seed": 0}
-    found = classify.text_out_of_fold(known, labels, settings, 4.0)
+    found = classify.text_out_of_fold(
+        known, labels, settings, {"sharpness": 6.0, "threshold": -0.3}
+    )
     assert len(fitted_on) == classify.FOLDS
     np.testing.assert_allclose(found.sum(1), 1)
 
@@ -86,6 +88,33 @@ def test_every_product_has_its_probabilities(ran: Path, products: pd.DataFrame) 
     table = pd.read_parquet(ran / "data/category/probabilities.parquet")
     assert table["product_id"].tolist() == products["product_id"].tolist()
     np.testing.assert_allclose(table.drop(columns="product_id").sum(axis=1), 1)
+
+
+def test_the_price_models_feature_is_the_same_thing_in_train_and_test_rows(
+    ran: Path, products: pd.DataFrame
+) -> None:
+    """By the SVM alone: the encoder knows the train products by heart."""
+    fusion = json.loads((ran / "models/category/fusion.json").read_text(encoding="utf-8"))
+    table = pd.read_parquet(ran / "data/category/probabilities.parquet")[fusion["classes"]]
+    test = (products["split"] == "test").to_numpy()
+    model = load_model(ran / "models/category/text.skops")
+    parents = np.array(fusion["parents"])
+    by_label = text_probabilities(model, products[test], len(parents), **fusion["curve"])
+    svm = {"svm": sum_by_category(by_label, parents, len(fusion["classes"]))}
+    expected = pool(svm, fusion["weights"], fusion["class_shares"])
+    np.testing.assert_allclose(table[test], expected, rtol=1e-6)
+
+
+def test_the_pools_with_the_encoder_are_fitted_on_validation_products(
+    ran: Path, products: pd.DataFrame
+) -> None:
+    fusion = json.loads((ran / "models/category/fusion.json").read_text(encoding="utf-8"))
+    encoder = pd.read_parquet(ran / "data/text/probabilities.parquet").set_index("product_id")
+    val = products[products["split"] == "val"]
+    answers = encoder.loc[val["product_id"], fusion["classes"]].to_numpy()
+    labels = pd.Categorical(val["category"], fusion["classes"]).codes
+    expected = fit_weights({"encoder": answers}, labels)["encoder"]
+    assert fusion["weights"]["encoder"] == pytest.approx(expected)
 
 
 def test_a_wrong_label_is_found() -> None:

@@ -104,6 +104,18 @@ def test_a_row_for_every_product_in_order(
     ]
 
 
+def test_test_products_get_the_answers_that_were_judged(
+    table: Callable, ran: Path, about: dict
+) -> None:
+    """Serving is what `classify` measured: the same models, pooled the same way."""
+    judged = pd.read_parquet(ran / "data/category/test.parquet").set_index("product_id")
+    served = table(ran / "data/sample/raw").set_index("product_id").loc[judged.index]
+    assert served["category"].tolist() == judged["predicted"].tolist()
+    confidence = probabilities(served, about).max(axis=1)
+    # A photo's square is JPEG in the pipeline, and what was decoded here.
+    np.testing.assert_allclose(confidence, judged["confidence"], atol=0.02)
+
+
 def test_parquet_holds_the_same(run: Callable[..., Result], few: Path, tmp_path: Path) -> None:
     for name in ("out.csv", "out.parquet"):
         assert run(few, tmp_path / name).exit_code == 0
@@ -243,7 +255,8 @@ def test_another_ending_writes_nothing(
 
 
 @pytest.mark.parametrize(
-    "absent", ["models/category", "models/cnn", "models/embed", "models/price"]
+    "absent",
+    ["models/category", "models/cnn", "models/embed", "models/price", "models/text"],
 )
 def test_absent_models_are_named(
     ran: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absent: str

@@ -51,8 +51,9 @@ def table_of(products: pd.DataFrame) -> pd.DataFrame:
 
 
 def all_predictions(products: pd.DataFrame) -> dict[str, np.ndarray]:
-    _, predicted = regress.regress(products, table_of(products), **HOW)
-    return regress.trivial(products) | {"model": predicted["price"].to_numpy()}
+    _, expected = regress.regress(products, table_of(products), **HOW)
+    predicted = expected.loc[products["split"] == "test", "price"]
+    return regress.trivial(products) | {"model": predicted.to_numpy()}
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +196,32 @@ def test_the_saved_model_is_the_judged_one(ran: Path, monkeypatch: pytest.Monkey
     predicted = model.predict(table[(products["split"] == "test").to_numpy()])["price"]
     plot = pd.read_csv(ran / "plots/regress.csv")
     np.testing.assert_allclose(np.log10(1 + predicted), plot["log10_predicted"], atol=6e-5)
+
+
+def test_every_product_has_an_expected_price_and_the_flags_that_are_counted(
+    ran: Path, metrics: dict
+) -> None:
+    expected = pd.read_parquet(ran / "data/price/expected.parquet")
+    columns = ["product_id", "split", "price", "price_is_placeholder"]
+    products = pd.read_parquet(ran / "data/merged/listings.parquet", columns=columns)
+    products = products.drop_duplicates("product_id").set_index("product_id")
+    assert sorted(expected["product_id"]) == sorted(products.index)
+    assert np.isfinite(expected["price_expected"]).all() and (expected["price_expected"] >= 0).all()
+    products = products.join(expected.set_index("product_id"))
+    flagged = products["price_flag"].eq("placeholder")
+    assert flagged.equals(products["price_is_placeholder"].rename("price_flag"))
+    counts = products.loc[products["split"] == "test", "price_flag"].value_counts()
+    assert {name: counts.get(name, 0) for name in metrics["flags"]} == metrics["flags"]
+
+
+def test_what_was_fitted_on_is_expected_by_a_ridge_that_did_not_see_it(
+    products: pd.DataFrame,
+) -> None:
+    table = table_of(products)
+    model, expected = regress.regress(products, table, **HOW)
+    seen = model.predict(table)["linear"]
+    learned = (products["split"] != "test") & regress.meant(products)
+    price = np.log1p(products["price"])
+    error, fitted = (np.abs(np.log1p(of) - price) for of in (expected["linear"], seen))
+    assert error[learned].mean() > 1.3 * fitted[learned].mean()
+    np.testing.assert_allclose(expected.loc[~learned, "linear"], seen[~learned])

@@ -19,13 +19,16 @@ REJECT_COLUMNS = ["source", "record", "id", "reason"]  # as raw.py's
 SECONDS_END = 1e11  # the year 5138: a greater number counts milliseconds
 
 
-def read_interactions(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_interactions(
+    path: Path, products: pd.Series | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the log (COLUMNS, in order of time, ties as in the file) and a table of rejects.
 
     Ids and events are strings, timestamps datetime64 in UTC, from ISO 8601 or unix seconds. A log
     without event and rating is one of views. Rejects (REJECT_COLUMNS) are rows that lack an id, an
-    event or a time that can be read; `record` counts rows from 1, `id` is the user's. Raises
-    ClickException, one line, if a column is absent, or the file, or no row is left.
+    event or a time that can be read, or whose product is not one of `products`, where these are
+    given; `record` counts rows from 1, `id` is the user's. Raises ClickException, one line, if a
+    column is absent, or the file, or no row is left.
     """
     table = _read_strings(path)
     names = {name: ALIASES.get(name, name) for name in table.columns}
@@ -44,6 +47,8 @@ def read_interactions(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     table = table.where(table.ne(""))
     times = _times(table["timestamp"])
     reason = pd.Series("", index=table.index)
+    if products is not None:
+        reason[~table["product_id"].isin(products)] = "its product is not in Products.csv"
     reason[times.isna()] = "timestamp is neither ISO 8601 nor unix seconds"
     for name in reversed(COLUMNS):
         reason[table[name].isna()] = f"{name} is missing"

@@ -163,6 +163,8 @@ class PriceModel:
     high: HistGradientBoostingRegressor
     margin: float  # in log(1 + £), that makes the interval hold as often as asked
     far_margin: float  # the same for the interval beyond which a price is far off
+    # The ridge's answers to the rows fitted on, none by a ridge that saw the row; not saved.
+    out_of_fold: np.ndarray | None = None
 
     @classmethod
     def fit(
@@ -222,28 +224,27 @@ class PriceModel:
             high=high,
             margin=_conformal(misses, coverage),
             far_margin=_conformal(misses, 1 - far_off),
+            out_of_fold=answers,
         )
 
-    def features(self, table: pd.DataFrame) -> np.ndarray:
-        return np.column_stack([self.linear.predict(table), self.condense.transform(table)])
-
-    def predict(self, table: pd.DataFrame) -> pd.DataFrame:
+    def predict(self, table: pd.DataFrame, linear: np.ndarray | None = None) -> pd.DataFrame:
         """Pounds: `price`, `price_low` and `price_high`; beyond `least` and `most` it is far off.
 
-        Also `linear`, the ridge's answer alone, and `seed_<i>`, each boosted model's.
+        Also `linear`, the ridge's answer alone, and `seed_<i>`, each boosted model's. `linear`:
+        its answers, if they are known (`out_of_fold`, for the rows fitted on).
         """
-        features = self.features(table)
-        linear = features[:, 0]
-        single = [linear + model.predict(features) for model in self.boosted]
+        answers = self.linear.predict(table) if linear is None else linear
+        features = np.column_stack([answers, self.condense.transform(table)])
+        single = [answers + model.predict(features) for model in self.boosted]
         middle = np.mean(single, axis=0)
-        low, high = (linear + model.predict(features) for model in (self.low, self.high))
+        low, high = (answers + model.predict(features) for model in (self.low, self.high))
         logs = {
             "price": middle,
             "price_low": np.minimum(low - self.margin, middle),
             "price_high": np.maximum(high + self.margin, middle),
             "least": low - self.far_margin,
             "most": high + self.far_margin,
-            "linear": linear,
+            "linear": answers,
             **{f"seed_{position}": answer for position, answer in enumerate(single)},
         }
         # £10 million is the dearest price on record: no extrapolation goes beyond it.
@@ -261,7 +262,8 @@ class PriceModel:
     def assemble(cls, load: Callable[[str], Any], margins: dict[str, float]) -> PriceModel:
         """The model again, from `load`, which finds an estimator by its name."""
         boosted = [load(f"boosted_{position}") for position in range(SEEDS)]
-        return cls(**{name: load(name) for name in SINGLE}, boosted=boosted, **margins)
+        parts: dict[str, Any] = {name: load(name) for name in SINGLE} | margins
+        return cls(boosted=boosted, **parts)
 
 
 def flag_prices(asked: pd.Series, is_placeholder: pd.Series, predicted: pd.DataFrame) -> pd.Series:

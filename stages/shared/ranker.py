@@ -12,7 +12,7 @@ contributions add up to the score.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +176,10 @@ class Ranker:
         scores[best] += self.trees.predict(self._read_by_trees(features.iloc[best]))
         scores[rest] -= max(0.0, scores[rest].max() - scores[best].min()) + 1
         return scores
+
+    def with_weights(self, weights: dict[str, float]) -> Ranker:
+        """The same ranker with other weights for some of the summed signals."""
+        return replace(self, weights=self.weights | weights)
 
     def score(self, features: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
         """Return scores (n,), higher first, and each signal's part in it, which add up to it.

@@ -1,0 +1,38 @@
+"""Why a listing is shown, in words that fit what was asked and who asks."""
+
+from __future__ import annotations
+
+import math
+
+from search.schemas import Reason
+from shared.ranker import ITEM, QUERY, SIGNALS
+
+# What a signal means where it is not what SIGNALS says.
+OF_WORDS = {"looks": "looks right"}  # like the best matches: there is no photo
+OF_LISTING = {"meaning": "reads like this one", "looks": "looks like this one"}
+# Signals of the person. Of somebody new they are all unknown, which a learned ranker weighs too:
+# to call that "goes with what you looked at" would be untrue.
+PERSON = SIGNALS.keys() - {*QUERY, *ITEM}
+NEWCOMER = "newcomer"
+
+
+def explain(
+    why: dict[str, float], words: dict[str, str], *, newcomer: bool, near: str | None
+) -> list[Reason]:
+    """Return the parts of a score, the largest first; they add up to it.
+
+    `words` are those of signals that mean another thing here than SIGNALS says; `newcomer`: nothing
+    is known of the person; `near`: the place that was asked for.
+    """
+    said = SIGNALS | words | {NEWCOMER: "suits somebody new"}
+    unknown = PERSON if newcomer else frozenset()
+    if near:
+        said["near"] = f"near {near}"
+        unknown = unknown - {"near"}
+    parts = {name: part for name, part in why.items() if name not in unknown}
+    parts[NEWCOMER] = sum(part for name, part in why.items() if name in unknown)
+    return [
+        Reason(signal=name, words=said[name], contribution=part)
+        for name, part in sorted(parts.items(), key=lambda item: -item[1])
+        if part and math.isfinite(part)
+    ]

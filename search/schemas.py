@@ -1,0 +1,194 @@
+"""What goes in and out of the API, typed, bounded and described."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+from fastapi import UploadFile
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from search.events import LONGEST_ID
+
+# Letters, digits and a few signs: what names of accounts and UUIDs are made of.
+USER_ID = Field(
+    min_length=1,
+    max_length=LONGEST_ID,
+    pattern=r"^[\w.:@-]+$",
+    description="Who asks: any name the caller chooses, e.g. a random UUID.",
+    examples=["anna"],
+)
+PRODUCT_ID = Field(min_length=1, max_length=LONGEST_ID, description="A listing's id.")
+UserId = Annotated[str, USER_ID]
+ProductId = Annotated[str, PRODUCT_ID]
+CLOCK_SKEW = timedelta(minutes=5)
+
+
+class Fault(BaseModel):
+    """Every error: one line that says what is wrong."""
+
+    error: str = Field(examples=["price_min is above price_max"])
+
+
+class Within(BaseModel):
+    """Which listings may answer. Filters are strict: nothing that fails one is shown."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    price_min: float | None = Field(None, ge=0, le=1e9, description="Pounds.")
+    price_max: float | None = Field(None, ge=0, le=1e9, description="Pounds.")
+    category: str | None = Field(
+        None,
+        max_length=300,
+        description='A category of any level, or a path, "A / B".',
+        examples=["Home & Garden"],
+    )
+    near: str | None = Field(
+        None, max_length=100, description="A town.", examples=["Reading, Berkshire"]
+    )
+    radius_km: float | None = Field(
+        None, gt=0, le=2000, description="At most so far from `near`, in kilometres."
+    )
+    flagged: bool = Field(False, description="Let listings in whose price is flagged as odd.")
+
+    @model_validator(mode="after")
+    def _agree(self) -> Within:
+        low, high = self.price_min, self.price_max
+        if low is not None and high is not None and low > high:
+            raise ValueError("price_min is above price_max")
+        if self.radius_km is not None and not self.near:
+            raise ValueError("radius_km needs near: the town to measure from")
+        return self
+
+
+class Page(Within):
+    limit: int = Field(20, ge=1, le=100, description="How many to answer.")
+    offset: int = Field(0, ge=0, le=100_000, description="How many to skip.")
+
+
+class Query(Page):
+    q: str = Field("", max_length=300, description="Words.", examples=["oak bedside table"])
+    user: UserId | None = Field(None, description="Whose former events count.")
+
+
+class PhotoQuery(Query):
+    photo: UploadFile = Field(description="JPEG, PNG, WebP, GIF or BMP.")
+
+
+class Similar(Page):
+    limit: int = Field(12, ge=1, le=100, description="How many to answer.")
+    user: UserId | None = Field(None, description="Whose former events count.")
+
+
+class Reason(BaseModel):
+    """One signal's part in a score."""
+
+    signal: str = Field(examples=["words"])
+    words: str = Field(description="The signal, as told to a person.", examples=["has your words"])
+    contribution: float = Field(description="What it adds to the score.", examples=[0.42])
+
+
+class Card(BaseModel):
+    """A listing in short."""
+
+    product_id: str
+    name: str
+    price: float | None = Field(description="Pounds, as asked.")
+    price_flag: str | None = Field(
+        description='"placeholder", "far below" or "far above" what such things cost; or null.'
+    )
+    price_expected: float | None = Field(description="Pounds, as the price model expects.")
+    location: str
+    category: list[str] = Field(description="From the top level down.")
+    photo: str | None = Field(
+        description="Of the first photo, from the service's root.", examples=["api/photos/12?v=1"]
+    )
+
+
+class Hit(Card):
+    score: float = Field(description="The sum of all contributions.")
+    why: list[Reason] = Field(description="The score's parts, the largest first.")
+    distance_km: float | None = Field(description="From `near`, where it was given and is known.")
+
+
+class Results(BaseModel):
+    hits: list[Hit]
+    total: int = Field(description="Listings that match and pass the filters.")
+    understood: str | None = Field(
+        description="The query after mending typing errors, where that changed it."
+    )
+    unplaced: str | None = Field(
+        description="`near`, where no such place is known: nothing is near it then."
+    )
+
+
+class Product(Card):
+    description: str
+    photos: list[str] = Field(description="From the service's root.")
+    created: str | None
+
+
+class Category(BaseModel):
+    path: str = Field(examples=["Home & Garden / Garden & Patio"])
+    count: int = Field(description="Listings in it and below it.")
+
+
+class NewEvent(BaseModel):
+    """Something a user did."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: UserId
+    product_id: ProductId
+    event: Literal["view", "save", "message", "buy"]
+    timestamp: datetime | None = Field(
+        None, description="ISO 8601 or Unix seconds; without a zone, UTC. By default now."
+    )
+
+    @model_validator(mode="after")
+    def _past(self) -> NewEvent:
+        if self.timestamp is not None:
+            time = self.timestamp
+            aware = time if time.tzinfo else time.replace(tzinfo=UTC)
+            if aware > datetime.now(UTC) + CLOCK_SKEW:
+                raise ValueError("timestamp lies in the future")
+        return self
+
+
+class NewListing(BaseModel):
+    """A listing that is not for sale yet; each of its fields may be left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field("", max_length=500, examples=["Oak bedside table"])
+    description: str = Field("", max_length=20_000)
+    location: str = Field("", max_length=200, examples=["Reading, Berkshire"])
+    price: float | None = Field(None, ge=0, le=1e9, description="Pounds, as asked: to be flagged.")
+    photos: list[UploadFile] = Field([], max_length=10, description="JPEG, PNG, WebP, GIF or BMP.")
+
+
+class Unusable(BaseModel):
+    """A photo that could not be used."""
+
+    photo: int = Field(description="Which, counted from 1.")
+    reason: str = Field(examples=["not one of JPEG, PNG, WEBP, GIF, BMP"])
+
+
+class Prediction(BaseModel):
+    category: str = Field(description="The likeliest.", examples=["Home & Garden"])
+    probabilities: dict[str, float] = Field(description="Of every category; 1 in all.")
+    price: float = Field(description="Pounds, as such things are usually asked.")
+    price_low: float = Field(description="The interval that holds 80 % of such prices: from …")
+    price_high: float = Field(description="… to.")
+    price_flag: str | None = Field(
+        description='Of the price asked: "placeholder", "far below" or "far above"; or null.'
+    )
+    unusable: list[Unusable]
+
+
+class Kept(BaseModel):
+    id: int = Field(description="The event's number.")
+
+
+class Health(BaseModel):
+    status: Literal["ok"]

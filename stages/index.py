@@ -1,0 +1,161 @@
+"""Index every listing for search: its words, its meaning, its looks, its place.
+
+In:  data/merged/listings.parquet, data/clean/photos (packed), data/embeddings/,
+     data/price/expected.parquet.
+Out: models/index/: words/ (BM25), text.faiss, photo.faiss, photo_space.npz, listings.parquet (what
+     is filtered and shown, a row per product), shown.parquet (which photo is whose), places.parquet
+     (what "near Leeds" means), unplaced.csv (locations that no place is known for), index.json;
+     metrics/index.json.
+
+A category is never among the words or vectors: it is what a seller chose, and a filter.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pandas as pd
+from sklearn.preprocessing import normalize
+from tqdm import tqdm
+
+from shared.atomic import replace_when_done, write_json
+from shared.gazetteer import fold, locate, read_gazetteer
+from shared.inputs import require
+from shared.lexical import LexicalIndex
+from shared.params import load_params
+from shared.photo_space import PhotoSpace, colour_histogram
+from shared.photo_store import PhotoStore
+from shared.text_encoder import encode_texts, load_text_encoder
+from shared.torch_setup import set_up_torch
+from shared.vectors import VectorIndex
+
+LISTINGS = Path("data/merged/listings.parquet")
+PHOTOS = Path("data/clean/photos")
+TEXT = Path("data/embeddings/text.parquet")
+PHOTO = Path("data/embeddings/photo.npy")
+EXPECTED = Path("data/price/expected.parquet")
+OUT = Path("models/index")
+JUDGED = 256  # listings whose neighbours the recall of an approximate index is measured by
+BATCH = 128
+SHOWN = ["product_id", "name", "description", "location", "category_levels", "price", "group"]
+
+
+def colours_of(photos: PhotoStore) -> np.ndarray:
+    """Return the colour histogram (n, COLOURS) of every packed photo, in order."""
+    found = []
+    with tqdm(total=len(photos), unit="photo", desc="colours", disable=None) as bar:
+        for batch in photos.batches():
+            pixels = batch.column("image_array").to_numpy_ndarray()
+            found += [colour_histogram(photo) for photo in pixels]
+            bar.update(len(batch))
+    return np.array(found)
+
+
+def tabulate(rows: pd.DataFrame, expected: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the listings, one row each, and their photos (owner, number), in the same order.
+
+    `rows` has a row per photo, as merge writes it; `owner` is a position among the listings,
+    `number` the photo's among the packed. A listing is as old as its first photo.
+    """
+    rows = rows.sort_values(["product_id", "image_id"], ignore_index=True)
+    created = rows.groupby("product_id")["created"].min()
+    listings = rows.drop_duplicates("product_id", ignore_index=True)
+    ids = listings["product_id"]
+    prices = expected.set_index("product_id").loc[ids].reset_index(drop=True)
+    columns = [*SHOWN, "town", "county"]
+    listings = pd.concat([listings[columns], prices[["price_expected", "price_flag"]]], axis=1)
+    listings["created"] = created.loc[ids].to_numpy()
+    photos = rows.dropna(subset="photo_index")
+    position = pd.Series(listings.index, ids)
+    shown = {"owner": position.loc[photos["product_id"]], "number": photos["photo_index"]}
+    return listings, pd.DataFrame({name: of.to_numpy(np.int64) for name, of in shown.items()})
+
+
+def name_places(listings: pd.DataFrame, gazetteer: pd.DataFrame) -> pd.DataFrame:
+    """Return name (folded), latitude, longitude: the listings' own locations, then all others.
+
+    A town alone ("Newport") is that of most listings, before the largest of the country.
+    """
+    known = listings.dropna(subset="latitude")
+    counts = known.value_counts(["location", "town", "latitude", "longitude"]).reset_index()
+    own = [counts.assign(name=counts[column].map(fold)) for column in ("location", "town")]
+    places = pd.concat([*own, gazetteer[gazetteer["own"]]], ignore_index=True)
+    return places.drop_duplicates("name", ignore_index=True)[["name", "latitude", "longitude"]]
+
+
+def unplaced(listings: pd.DataFrame) -> pd.DataFrame:
+    """Return location and listings, their number: where no place is known, the commonest first."""
+    unknown = listings.loc[listings["latitude"].isna(), "location"]
+    counts = unknown.value_counts().rename_axis("location").reset_index(name="listings")
+    return counts.sort_values(["listings", "location"], ascending=[False, True])
+
+
+@click.command(help=__doc__)
+def main() -> None:
+    params = load_params("index")
+    require(LISTINGS, PHOTOS, TEXT, PHOTO, EXPECTED)
+    device = set_up_torch(params["seed"])
+    columns = [*(name for name in SHOWN if name != "product_id"), "town", "county", "created"]
+    rows = pd.read_parquet(LISTINGS, columns=["product_id", "image_id", "photo_index", *columns])
+    listings, shown = tabulate(rows, pd.read_parquet(EXPECTED))
+    gazetteer = read_gazetteer(params["country"])
+    listings = listings.join(locate(listings, gazetteer))
+    encoder = load_text_encoder(str(device))
+
+    words = LexicalIndex.build(
+        listings["name"].tolist(),
+        listings["description"].tolist(),
+        # The encoder's vocabulary: words that are right, if rare, and not to be mended.
+        [word for word in encoder.tokenizer.get_vocab() if word.isalpha()],
+    )
+    named = encode_texts(encoder, listings["name"], pd.Series("", listings.index), BATCH)
+    whole = pd.read_parquet(TEXT).set_index("product_id").loc[listings["product_id"]]
+    vectors = normalize(named + whole.to_numpy(np.float32))
+    features = np.load(PHOTO, mmap_mode="r")
+    photos = PhotoStore(PHOTOS)
+    colours = colours_of(photos)
+    space = PhotoSpace.fit(
+        features, colours, components=params["components"], colour=params["colour"],
+        seed=params["seed"],
+    )  # fmt: skip
+    looks = space.transform(features, colours)[shown["number"]]
+
+    metrics: dict[str, Any] = {
+        "listings": len(listings),
+        "photos": len(shown),
+        "placed": int(listings["latitude"].notna().sum()),
+        "seed": params["seed"],
+    }
+    with replace_when_done(OUT) as folder:
+        folder.mkdir()
+        words.save(folder / "words")
+        for name, of in {"text": vectors, "photo": looks}.items():
+            index = VectorIndex.build(of, params["factory"], params["breadth"])
+            index.save(folder / f"{name}.faiss")
+            rng = np.random.default_rng(params["seed"])
+            queries = of[rng.permutation(len(of))[:JUDGED]]
+            exact = VectorIndex.build(of, "Flat", 1)
+            metrics[f"{name}_recall@10_of_exact"] = index.recall_at(exact, queries)
+            metrics[f"{name}_width"] = of.shape[1]
+        space.save(folder / "photo_space.npz")
+        unplaced(listings).to_csv(folder / "unplaced.csv", index=False)
+        places = name_places(listings, gazetteer)
+        places.to_parquet(folder / "places.parquet", index=False)
+        listings.drop(columns=["town", "county"]).to_parquet(
+            folder / "listings.parquet", index=False
+        )
+        shown.to_parquet(folder / "shown.parquet", index=False)
+        about = {"array_size": photos.array_type.shape[1], "breadth": params["breadth"]}
+        write_json(folder / "index.json", about)
+    write_json(Path("metrics/index.json"), metrics)
+    click.echo(
+        f"{len(listings)} listings and {len(shown)} photos in {OUT}; "
+        f"{len(listings) - metrics['placed']} at places that are not known"
+    )
+
+
+if __name__ == "__main__":
+    main()

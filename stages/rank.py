@@ -1,0 +1,448 @@
+"""Learn what ranking can learn, and judge search, similar photos and recommendations.
+
+In:  models/index, models/embed, data/merged/listings.parquet, data/clean/interactions.parquet.
+Out: models/rank/: the ranker, and what the crowd's interactions say (collaborative/), if there are
+     any; metrics/rank.json.
+
+How it is judged; intervals are bootstrap ones over the judged queries or shoppers:
+
+search. Category names as queries ("Mirrors, Clocks & Ornaments"): right are the listings of that
+leaf, among all. No category is indexed. Known items: 2 to 4 words of a listing's name, that listing
+is right. The weights of words, meaning and looks are chosen on category names and on names of train
+products; each half of the category names is judged with weights chosen on the other half, known
+items by names of test products with weights chosen on the first half.
+
+photo_to_photo. The second photo of a test product must find its first among all photos, byte-wise
+copies of the second left out. Nothing is fitted on who owns a photo.
+
+personalised. Of each shopper of the log the last listing that is new to them is held out, and to be
+recommended from what came before. Without a log, shoppers are simulated: one to three favourite
+leaves, a price level, a home town, and a softmax over them; called simulated. A ranker is learned
+from a log only, from events before the held-out ones. Beside it: random; popular, the listings of
+most events; unpersonalised, the same ranker without a history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from shared.atomic import replace_when_done, write_json
+from shared.collaborative import CollaborativeModel
+from shared.engine import Engine, Filters, Query
+from shared.inputs import require
+from shared.interactions import leave_last_out, new_products
+from shared.params import load_params
+from shared.ranker import PRIOR, QUERY, Ranker
+from shared.torch_setup import set_up_torch
+
+LISTINGS = Path("data/merged/listings.parquet")
+LOG = Path("data/clean/interactions.parquet")
+INDEX = Path("models/index")
+EMBED = Path("models/embed")
+OUT = Path("models/rank")
+
+DEPTH = 50  # places of an answer that are looked at
+LEAST_CASES = 30  # of a shopper's next step that a ranker can be learned from
+LEAST_LISTINGS = 5  # of a leaf whose name is a query
+RESAMPLED = 1000  # times, for a bootstrap interval
+HISTORIES = (0, 1, 3, 10)  # events of a simulated shopper before the judged one
+STEPS = np.linspace(0, 1, 11)  # of the weights tried
+ANYTHING = Filters(flagged=True)
+
+
+# --- Scores ---------------------------------------------------------------------------------------
+def score_ranking(found: Iterable[str], wanted: set[str]) -> dict[str, float]:
+    """Score an answer, best first, of at most DEPTH listings by the set of right ones."""
+    hits = np.array([id_ in wanted for id_ in found][:DEPTH], bool)
+    hits = np.pad(hits, (0, DEPTH - len(hits)))
+    gains = 1 / np.log2(np.arange(2, 12))
+    ideal = gains[: min(len(wanted), 10)].sum()
+    return {
+        "ndcg@10": float(hits[:10] @ gains / ideal),
+        "mrr": float(1 / (hits.argmax() + 1)) if hits.any() else 0.0,
+        **{f"recall@{k}": float(hits[:k].sum() / len(wanted)) for k in (1, 10, 50)},
+    }
+
+
+def average(scores: list[dict[str, float]], seed: int) -> dict[str, float]:
+    """Means of the scores, n, and the 95 % bootstrap interval of NDCG@10."""
+    table = pd.DataFrame(scores)
+    drawn = np.random.default_rng(seed).integers(len(table), size=(RESAMPLED, len(table)))
+    low, high = np.quantile(table["ndcg@10"].to_numpy()[drawn].mean(1), [0.025, 0.975])
+    spread = {"ndcg@10_low": float(low), "ndcg@10_high": float(high)}
+    return {**table.mean().to_dict(), **spread, "n": len(table)}
+
+
+# --- Search ---------------------------------------------------------------------------------------
+def category_queries(listings: pd.DataFrame) -> dict[str, set[str]]:
+    """The names of leaves with LEAST_LISTINGS or more, and the ids that are right for each."""
+    leaves = listings["category_levels"].map(lambda path: path[-1])
+    groups = listings["product_id"].groupby(leaves)
+    return {name: set(ids) for name, ids in groups if len(ids) >= LEAST_LISTINGS}
+
+
+def known_item_queries(
+    listings: pd.DataFrame, count: int, rng: np.random.Generator
+) -> dict[str, set[str]]:
+    """2 to 4 words in a row of each of `count` names drawn, and the id of that listing."""
+    queries: dict[str, set[str]] = {}
+    for row in rng.permutation(len(listings)):
+        words = listings["name"].iat[row].split()
+        if len(queries) == count:
+            break
+        if len(words) < 2:
+            continue
+        length = int(rng.integers(2, min(4, len(words)) + 1))
+        start = int(rng.integers(len(words) - length + 1))
+        text = " ".join(words[start : start + length])
+        queries.setdefault(text, {listings["product_id"].iat[row]})
+    return queries
+
+
+def query_signals(engine: Engine, text: str) -> tuple[list[str], pd.DataFrame]:
+    """The candidates for a text among all listings, and their words, meaning and looks."""
+    everything = engine.allowed(ANYTHING)
+    candidates, features = engine.candidates(engine.ask(text), everything)
+    ids = engine.listings["product_id"].iloc[candidates].tolist()
+    return ids, features.reindex(columns=list(QUERY)).fillna(0.0)
+
+
+def best_first(ids: list[str], scores: np.ndarray) -> list[str]:
+    return [ids[place] for place in np.argsort(-scores, kind="stable")[:DEPTH]]
+
+
+def reciprocal_ranks(features: pd.DataFrame) -> np.ndarray:
+    """Reciprocal rank fusion of the signals (Cormack et al. 2009), to compare with."""
+    return (1 / (60 + features.rank(ascending=False, method="first"))).sum(axis=1).to_numpy()
+
+
+def tune(sets: list[list[tuple[set[str], list[str], pd.DataFrame]]]) -> dict[str, float]:
+    """Weights of words, meaning and looks, as heavy in all as by PRIOR, with the best NDCG@10.
+
+    A query is the right ids, the candidates' ids and their signals. The mean over the sets of
+    queries, each set counting alike, is what is best; of equally good weights the most even.
+    """
+    queries = [[(wanted, ids, of.to_numpy()) for wanted, ids, of in part] for part in sets if part]
+
+    def value(weights: np.ndarray) -> float:
+        means = [
+            np.mean(
+                [
+                    score_ranking(best_first(ids, signals @ weights), wanted)["ndcg@10"]
+                    for wanted, ids, signals in part
+                ]
+            )
+            for part in queries
+        ]
+        return round(float(np.mean(means)), 6) if means else 0.0
+
+    grid = [
+        np.array([words, meaning, 1 - words - meaning])
+        for words in STEPS
+        for meaning in STEPS
+        if words + meaning <= 1 + 1e-9
+    ]
+    best = max(grid, key=lambda weights: (value(weights), -np.ptp(weights)))
+    heavy = sum(PRIOR[name] for name in QUERY)
+    return {name: float(heavy * share) for name, share in zip(QUERY, best, strict=True)}
+
+
+Scores = dict[str, list[dict[str, float]]]  # of each way to answer, for each query
+
+
+def summarise(parts: list[Scores], seed: int) -> dict[str, dict[str, float]]:
+    """The average of each way to answer over all queries; nothing where there was no query."""
+    names = dict.fromkeys(name for scores in parts for name in scores)
+    return {
+        name: average([score for scores in parts for score in scores.get(name, [])], seed)
+        for name in names
+    }
+
+
+def judge_search(engine: Engine, queries: dict[str, set[str]], seed: int) -> Scores:
+    """Score the engine's own answers, and those of each of its parts."""
+    rng = np.random.default_rng(seed)
+    ids_of_all = engine.listings["product_id"].to_numpy()
+    scores: Scores = {}
+
+    def note(name: str, found: list[str], wanted: set[str]) -> None:
+        scores.setdefault(name, []).append(score_ranking(found, wanted))
+
+    for text, wanted in tqdm(queries.items(), unit="query", disable=None):
+        answer = engine.search(text, filters=ANYTHING, limit=DEPTH)
+        note("model", [hit.product_id for hit in answer.hits], wanted)
+        ids, signals = query_signals(engine, text)
+        note("bm25", best_first(ids, signals["words"].to_numpy()), wanted)
+        alone = engine.candidates(Query(meaning=engine.ask(text).meaning), engine.allowed(ANYTHING))
+        found = ids_of_all[alone[0]].tolist()
+        if "meaning" in alone[1]:
+            found = best_first(found, alone[1]["meaning"].to_numpy())
+        note("embedding", found, wanted)
+        note("reciprocal_rank_fusion", best_first(ids, reciprocal_ranks(signals)), wanted)
+        drawn = rng.choice(ids_of_all, min(DEPTH, len(ids_of_all)), replace=False)
+        note("random", drawn.tolist(), wanted)
+    return scores
+
+
+# --- Similar photos -------------------------------------------------------------------------------
+def judge_photos(engine: Engine, rows: pd.DataFrame, seed: int) -> dict[str, Any]:
+    """Score finding a test product's first photo by its second one.
+
+    `rows`: product_id, image_id, photo_index, pixel_hash, split; a row per photo.
+    """
+    rows = rows.dropna(subset="photo_index").sort_values(["product_id", "image_id"])
+    vectors = engine.photo_vectors(rows["photo_index"].to_numpy(np.int64))
+    hashes = rows["pixel_hash"].to_numpy()
+    order = rows.groupby("product_id").cumcount().to_numpy()
+    ids = rows["image_id"].to_numpy()
+    rng = np.random.default_rng(seed)
+    scores: Scores = {}
+    for query in np.flatnonzero((order == 1) & (rows["split"] == "test").to_numpy()):
+        if hashes[query - 1] == hashes[query]:
+            continue  # its first photo is a copy of it
+        others = np.flatnonzero(hashes != hashes[query])
+        wanted = {ids[query - 1]}
+        likeness = vectors[others] @ vectors[query]
+        nearest = others[np.argpartition(-likeness, min(DEPTH, len(others) - 1))[:DEPTH]]
+        nearest = nearest[np.argsort(-(vectors[nearest] @ vectors[query]), kind="stable")]
+        scores.setdefault("model", []).append(score_ranking(ids[nearest], wanted))
+        drawn = rng.choice(others, min(DEPTH, len(others)), replace=False)
+        scores.setdefault("random", []).append(score_ranking(ids[drawn], wanted))
+    return summarise([scores], seed)
+
+
+# --- Recommendations ------------------------------------------------------------------------------
+def simulate_log(listings: pd.DataFrame, shoppers: int, events: int, seed: int) -> pd.DataFrame:
+    """Return what `shoppers` with tastes look at, `events` different listings each.
+
+    user_id, product_id, event, timestamp, as an interaction log; no listing twice by one shopper.
+    """
+    rng = np.random.default_rng(seed)
+    leaves = listings["category_levels"].map(lambda path: path[-1])
+    groups = listings["category_levels"].map(lambda path: path[0]).to_numpy()
+    names, of_leaf = np.unique(leaves.to_numpy().astype(str), return_inverse=True)
+    sizes = np.bincount(of_leaf)
+    price = np.log1p(listings["price"].to_numpy(float))
+    places = listings[["latitude", "longitude"]].to_numpy(float)
+    start = pd.Timestamp("2022-03-01")
+    rows = []
+    for shopper in range(shoppers):
+        # Leaves as often as listings: who likes mirrors is as rare as mirrors are.
+        favourites = rng.choice(len(names), size=rng.integers(1, 4), p=sizes / sizes.sum())
+        liked = np.isin(of_leaf, favourites)
+        level = rng.choice(price[liked])
+        home = places[rng.choice(np.flatnonzero(liked))]
+        away = np.hypot(*((places - home) * [111, 65]).T)
+        taste = (
+            4.0 * liked
+            + 1.0 * np.isin(groups, groups[liked])
+            - 1.0 * np.abs(price - level)
+            - 0.5 * np.nan_to_num(np.minimum(away / 50, 4), nan=4.0)
+        )
+        # Gumbel's trick: the largest are draws from the softmax without putting back.
+        drawn = np.argsort(-(taste + rng.gumbel(size=len(taste))), kind="stable")[:events]
+        rows += [
+            (f"simulated-{shopper:04d}", listings["product_id"].iat[row], "view",
+             start + pd.Timedelta(minutes=shopper + 10 * step))
+            for step, row in enumerate(drawn)
+        ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["user_id", "product_id", "event", "timestamp"])
+
+
+def next_steps(
+    log: pd.DataFrame, part: int, *, most: int, seed: int
+) -> list[tuple[pd.DataFrame, str]]:
+    """The history of shoppers before the product of `part` (of leave_last_out), and that product.
+
+    Of more than `most` shoppers, so many are drawn.
+    """
+    parts = leave_last_out(log)
+    taken = new_products(log, parts, part)
+    if len(taken) > most:
+        taken = taken.sample(most, random_state=seed).sort_index()
+    past = log[(parts < part) & log["user_id"].isin(taken["user_id"])]
+    before = dict(iter(past.groupby("user_id")))
+    steps = zip(taken["user_id"], taken["product_id"], strict=True)
+    return [(before[user], product) for user, product in steps if user in before]
+
+
+def learn(engine: Engine, cases: list[tuple[pd.DataFrame, str]], seed: int) -> Ranker | None:
+    """Learn a ranker from what shoppers took next, among what the engine would have offered.
+
+    None if there is too little to learn from.
+    """
+    everything = engine.allowed(ANYTHING)
+    tables, relevance, groups = [], [], []
+    for number, (history, taken) in enumerate(cases):
+        candidates, features = engine.candidates(
+            Query(), everything & ~engine.met(history), history
+        )
+        right = (engine.listings["product_id"].iloc[candidates] == taken).to_numpy()
+        if right.any():
+            tables.append(features)
+            relevance.append(right.astype(int))
+            groups.append(np.full(len(right), number))
+    if len(tables) < LEAST_CASES:
+        return None
+    return Ranker.fit(
+        pd.concat(tables, ignore_index=True), np.concatenate(relevance), np.concatenate(groups),
+        seed=seed,
+    )  # fmt: skip
+
+
+def learn_from_log(engine: Engine, log: pd.DataFrame, *, shoppers: int, seed: int) -> Ranker | None:
+    """Learn from what comes before the held-out events, and leave in the engine what the crowd's
+    interactions before them say. None if there is too little to learn a ranker from.
+
+    The ranker learns from `shoppers` at most, the rest from all.
+    """
+    parts = leave_last_out(log)
+    ranker = None
+    learning = next_steps(log, 1, most=shoppers, seed=seed)
+    if learning:
+        engine.collaborative = CollaborativeModel.fit(log[parts < 1])
+        ranker = learn(engine, learning, seed)
+    if (parts < 2).any():
+        engine.collaborative = CollaborativeModel.fit(log[parts < 2])
+    return ranker
+
+
+def judge_recommendations(
+    engine: Engine,
+    cases: list[tuple[pd.DataFrame, str]],
+    popularity: pd.Series,
+    seed: int,
+) -> dict[str, Any]:
+    """Score what is recommended after each history by the product that was taken next.
+
+    `popularity`: product ids, the most popular first.
+    """
+    rng = np.random.default_rng(seed)
+    ids = engine.listings["product_id"].to_numpy()
+    scores: Scores = {}
+    longest = DEPTH + max(history["product_id"].nunique() for history, _ in cases)
+    for_all = engine.recommend(None, filters=ANYTHING, limit=longest).hits
+    impersonal = {
+        "unpersonalised": [hit.product_id for hit in for_all],
+        "popular": popularity[:longest].tolist(),
+        "random": rng.permutation(ids).tolist(),
+    }
+    for history, taken in tqdm(cases, unit="shopper", disable=None):
+        met = set(history["product_id"])
+        found = {
+            name: [id_ for id_ in answer[:longest] if id_ not in met]
+            for name, answer in impersonal.items()
+        }
+        hits = engine.recommend(history, filters=ANYTHING, limit=DEPTH).hits
+        found["model"] = [hit.product_id for hit in hits]
+        for name, answer in found.items():
+            scores.setdefault(name, []).append(score_ranking(answer, {taken}))
+    return summarise([scores], seed)
+
+
+def judge_simulated(engine: Engine, shoppers: int, seed: int) -> dict[str, Any]:
+    """Score recommendations to simulated shoppers by the number of events they have behind them.
+
+    The same shopper and the same next listing at every length of history.
+    """
+    longest = max(HISTORIES)
+    log = simulate_log(engine.listings, shoppers, longest + 1, seed)
+    others = simulate_log(engine.listings, shoppers, longest + 1, seed + 1)
+    popularity = others["product_id"].value_counts().index
+    events = [of for _, of in log.groupby("user_id", sort=False)]
+    return {
+        f"after_{length}": judge_recommendations(
+            engine,
+            [(of.iloc[longest - length : longest], of["product_id"].iat[-1]) for of in events],
+            popularity,
+            seed,
+        )
+        for length in HISTORIES
+    }
+
+
+def said(scores: dict[str, dict[str, float]], name: str) -> str:
+    """One of the engine's own scores, in words; a small dataset may have nothing to judge it by."""
+    of = scores.get("model")
+    return f"{of[name]:.3f} on {of['n']}" if of else "not judged on any"
+
+
+@click.command(help=__doc__)
+def main() -> None:
+    params = load_params("rank")
+    require(LISTINGS, LOG, INDEX, EMBED)
+    seed = params["seed"]
+    set_up_torch(seed)
+    columns = ["product_id", "image_id", "photo_index", "pixel_hash", "split"]
+    rows = pd.read_parquet(LISTINGS, columns=columns)
+    split_of = rows.drop_duplicates("product_id").set_index("product_id")["split"]
+    engine = Engine.load(rank=None)
+    listings = engine.listings
+    split = split_of.loc[listings["product_id"]].to_numpy()
+    rng = np.random.default_rng(seed)
+
+    names = category_queries(listings)
+    halves = np.array_split(rng.permutation(sorted(names)), 2)
+    by_half = [{name: names[name] for name in half} for half in halves]
+    items = {
+        of: known_item_queries(listings[split == of], params["known_items"], rng)
+        for of in ("train", "test")
+    }
+    signals = [
+        [(wanted, *query_signals(engine, text)) for text, wanted in queries.items()]
+        for queries in (*by_half, items["train"])
+    ]
+    of_half = [tune([half, signals[2]]) for half in signals[:2]]
+    weights = tune([signals[0] + signals[1], signals[2]])
+
+    log = pd.read_parquet(LOG)
+    log = log[log["product_id"].isin(listings["product_id"])]
+    shoppers = params["shoppers"]
+    judged = next_steps(log, 2, most=shoppers, seed=seed)
+    learned = learn_from_log(engine, log, shoppers=shoppers, seed=seed)
+    engine.ranker = (learned or Ranker.prior()).with_weights(weights)
+    personalised: dict[str, Any] = {}
+    if judged:
+        popularity = log.loc[leave_last_out(log) < 2, "product_id"].value_counts().index
+        personalised["log"] = judge_recommendations(engine, judged, popularity, seed)
+    else:
+        personalised["simulated"] = judge_simulated(engine, shoppers, seed)
+    ranker = engine.ranker
+    searches: dict[str, list[Scores]] = {"category_names": [], "known_items": []}
+    for queries, of_other in zip(by_half, reversed(of_half), strict=True):
+        engine.ranker = ranker.with_weights(of_other)
+        searches["category_names"].append(judge_search(engine, queries, seed))
+    engine.ranker = ranker.with_weights(of_half[0])
+    searches["known_items"].append(judge_search(engine, items["test"], seed))
+    engine.ranker = ranker
+    metrics = {
+        "search": {kind: summarise(parts, seed) for kind, parts in searches.items()},
+        "photo_to_photo": judge_photos(engine, rows, seed),
+        "personalised": personalised,
+        "weights": weights,
+        "learned": learned is not None,
+        "seed": seed,
+    }
+    with replace_when_done(OUT) as folder:
+        folder.mkdir()
+        engine.ranker.save(folder)
+        if len(log):  # whoever comes next has met the held-out events too
+            (folder / "collaborative").mkdir()
+            CollaborativeModel.fit(log).save(folder / "collaborative")
+    write_json(Path("metrics/rank.json"), metrics)
+    click.echo(
+        f"NDCG@10 {said(metrics['search']['category_names'], 'ndcg@10')} category names, "
+        f"R@1 {said(metrics['photo_to_photo'], 'recall@1')} photos, "
+        f"{'learned from ' + str(len(judged)) + ' shoppers' if learned else 'prior weights'}"
+    )
+
+
+if __name__ == "__main__":
+    main()

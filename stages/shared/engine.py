@@ -1,0 +1,654 @@
+"""The search engine: finds, filters, ranks, explains; the one module here that composes others.
+
+A search runs in three steps. The strict filters leave the listings that may be shown. Words (BM25),
+meaning (text embeddings) and looks (photo embeddings) each name their nearest among those. The
+ranker then weighs all signals of the candidates, the shopper's tastes among them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from scipy import sparse
+from sklearn.preprocessing import normalize
+
+from shared.backbone import Classifier
+from shared.collaborative import CollaborativeModel, event_weights
+from shared.gazetteer import distance_km, fold
+from shared.lexical import LexicalIndex
+from shared.photo_space import PhotoSpace, colour_histogram
+from shared.photos import to_array
+from shared.ranker import QUERY, Ranker
+from shared.tastes import TASTES, Attributes, nearness, person_signals, recency
+from shared.text_encoder import load_text_encoder
+from shared.vectors import VectorIndex
+
+DEPTH = 200  # candidates that each of words, meaning and looks names: answers end after them
+FEEDBACK = 5  # best candidates that say what was meant
+FEEDBACK_WEIGHT = 0.6  # of their meaning beside the query's
+LEAST_MEANING = 0.2  # cosine below which a listing that shares no word is no answer
+BROWSED = 2000  # candidates where nothing is asked for
+REMEMBERED = 4096  # queries whose meaning is kept: typing, and the next page, ask again
+LATEST = 20  # listings of a history that candidates are sought near
+POOL = 250  # best candidates that variety is chosen among; the same for every page of an answer
+SAME_LOOK = 0.97  # cosine of two photos above which they show the same thing in the same picture
+VARIETY = 0.3  # of MMR: 0 is relevance alone
+FRESH_DAYS = 14.0  # after which a listing's newness halves
+
+NO_HISTORY = pd.DataFrame(
+    {"product_id": pd.Series(dtype=str), "event": pd.Series(dtype=str),
+     "timestamp": pd.Series(dtype="datetime64[ns]")}
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a listing must satisfy to be shown; None asks nothing. A listing whose price or place is
+    not known passes no filter on it.
+
+    price_min, price_max: pounds. category: a name at any level of the path, or a path "A / B".
+    near: a town ("Leeds" or "Leeds, West Yorkshire"), radius_km around it. flagged: whether
+    listings whose price is a placeholder or far off are let in.
+    """
+
+    price_min: float | None = None
+    price_max: float | None = None
+    category: str | None = None
+    near: str | None = None
+    radius_km: float | None = None
+    flagged: bool = False
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A listing found: `why` is each signal's part in `score`, the largest first."""
+
+    product_id: str
+    score: float
+    why: dict[str, float]
+    distance_km: float | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The hits asked for, of `total` listings that were ranked: pages end there.
+
+    understood: the query after mending typing errors, if that changed it. unplaced: a `near` that
+    no place is known for; then there are no hits.
+    """
+
+    hits: list[Hit]
+    total: int
+    understood: str | None = None
+    unplaced: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """What is asked for: a vector of meaning, one of looks, scores of words; None where nothing."""
+
+    words: np.ndarray | None = None  # (n,) of every listing
+    meaning: np.ndarray | None = None  # (width,)
+    looks: np.ndarray | None = None  # (width,)
+
+    @property
+    def empty(self) -> bool:
+        return self.words is None and self.meaning is None and self.looks is None
+
+
+class Engine:
+    """All there is to search in, in memory. Its methods may run in several threads at once."""
+
+    def __init__(
+        self,
+        listings: pd.DataFrame,
+        places: pd.DataFrame,
+        lexical: LexicalIndex,
+        texts: VectorIndex,
+        photos: VectorIndex,
+        shown: pd.DataFrame,
+        ranker: Ranker,
+        collaborative: CollaborativeModel | None,
+        read_text: Callable[[str], np.ndarray],
+        read_photo: Callable[[Image.Image], np.ndarray],
+    ) -> None:
+        """`listings`, `places` and `shown` (owner, a position among the listings, in order; number,
+        of the packed photo) as stage index writes them. `read_text` and `read_photo` return a unit
+        vector (width,) of the index."""
+        self.ranker = ranker
+        self.listings = listings
+        self.collaborative = collaborative
+        self._lexical, self._texts, self._photos = lexical, texts, photos
+        self._read_text, self._read_photo = read_text, read_photo
+        self._places = places.drop_duplicates("name").set_index("name")[["latitude", "longitude"]]
+        self._ids = listings["product_id"].tolist()
+        self._position = {id_: row for row, id_ in enumerate(self._ids)}
+        self._price = listings["price"].to_numpy(float)
+        self._flagged = listings["price_flag"].ne("").to_numpy()
+        self._place = listings[["latitude", "longitude"]].to_numpy(float)
+        self._group = listings["group"].to_numpy()
+        paths = [tuple(path) for path in listings["category_levels"]]
+        self._path_of, found = pd.factorize(pd.Series(paths, dtype=object), sort=True)
+        self._paths = np.asarray(found, dtype=object)
+        self._owner = shown["owner"].to_numpy(np.int64)
+        self._photo_number = shown["number"].to_numpy(np.int64)
+        self._first_photo = np.searchsorted(self._owner, np.arange(len(listings) + 1))
+        age = (listings["created"].max() - listings["created"]) / pd.Timedelta(days=1)
+        self._fresh = 0.5 ** (age.to_numpy(float) / FRESH_DAYS)
+        expected = np.log1p(listings["price_expected"].to_numpy(float))
+        # What costs as expected or less is fair: far less is no virtue, but something is amiss.
+        saving = np.clip(expected - np.log1p(self._price), -1, 0)
+        self._fair = np.where(self._flagged, np.nan, 1 + saving)
+
+    @classmethod
+    def load(
+        cls,
+        index: Path = Path("models/index"),
+        rank: Path | None = Path("models/rank"),
+        embed: Path = Path("models/embed"),
+        *,
+        device: str = "cpu",
+    ) -> Engine:
+        """Open what the stages index, rank and embed wrote; the networks load when first needed.
+
+        Without `rank` nothing was learned: the ranker is Ranker.prior().
+        """
+        about = json.loads((index / "index.json").read_text(encoding="utf-8"))
+        space = PhotoSpace.load(index / "photo_space.npz")
+        crowd = rank / "collaborative" if rank else None
+        return cls(
+            pd.read_parquet(index / "listings.parquet"),
+            pd.read_parquet(index / "places.parquet"),
+            LexicalIndex.load(index / "words"),
+            VectorIndex.load(index / "text.faiss", about["breadth"]),
+            VectorIndex.load(index / "photo.faiss", about["breadth"]),
+            pd.read_parquet(index / "shown.parquet"),
+            Ranker.load(rank) if rank else Ranker.prior(),
+            CollaborativeModel.load(crowd) if crowd and crowd.exists() else None,
+            TextReader(device),
+            PhotoReader(embed, space, about["array_size"], device),
+        )
+
+    # --- Asking ---------------------------------------------------------------------------------
+    def search(
+        self,
+        text: str = "",
+        *,
+        photo: Image.Image | None = None,
+        like: str | None = None,
+        history: pd.DataFrame | None = None,
+        filters: Filters = Filters(),
+        limit: int = 20,
+        offset: int = 0,
+    ) -> Answer:
+        """Find listings by words, by a photo, by a listing (`like`, its id), or by several of them.
+
+        With nothing asked for, what suits the shopper. `history` is what they did: product_id,
+        event, timestamp, in order of time. Raises KeyError for an unknown `like`.
+        """
+        understood = self._lexical.mend(text)
+        query = self.ask(understood, photo=photo, like=like)
+        own = None if like is None else self._position[like]
+        changed = understood if understood != text else None
+        return self._answer(query, history, filters, limit, offset, own=own, understood=changed)
+
+    def similar(
+        self,
+        product_id: str,
+        *,
+        history: pd.DataFrame | None = None,
+        filters: Filters = Filters(),
+        limit: int = 12,
+        offset: int = 0,
+    ) -> Answer:
+        """Listings like this one: never itself, its copies, or the same photo; no two alike.
+
+        Raises KeyError for an unknown id.
+        """
+        own = self._position[product_id]
+        query = self.ask(like=product_id)
+        return self._answer(query, history, filters, limit, offset, own=own, varied=True)
+
+    def recommend(
+        self,
+        history: pd.DataFrame | None,
+        *,
+        filters: Filters = Filters(),
+        limit: int = 20,
+        offset: int = 0,
+    ) -> Answer:
+        """Listings for a shopper, none that they have met; for a new one a mix of all kinds."""
+        return self._answer(Query(), history, filters, limit, offset, varied=True, unseen=True)
+
+    def ask(
+        self, text: str = "", *, photo: Image.Image | None = None, like: str | None = None
+    ) -> Query:
+        """What a search looks for, from the same arguments as `search`."""
+        words = meaning = looks = None
+        if text.strip():
+            words = self._lexical.scores(text)
+            # Of "qwxz" an encoder makes something, but it means nothing.
+            if self._lexical.knows(text):
+                meaning = self._read_text(text)
+        if photo is not None:
+            looks = self._read_photo(photo)
+        if like is not None:
+            own = self._position[like]
+            meaning = _sum(meaning, self._texts.vectors(np.array([own]))[0])
+            shown = self._cover(np.array([own]))[0]
+            looks = _sum(looks, shown if shown.any() else None)
+        return Query(words, meaning, looks)
+
+    # --- Answering ------------------------------------------------------------------------------
+    def _answer(
+        self,
+        query: Query,
+        history: pd.DataFrame | None,
+        filters: Filters,
+        limit: int,
+        offset: int,
+        *,
+        own: int | None = None,
+        understood: str | None = None,
+        varied: bool = False,
+        unseen: bool = False,
+    ) -> Answer:
+        here = None
+        if filters.near:
+            here = self.place(filters.near)
+            if here is None:
+                return Answer([], 0, understood, unplaced=filters.near)
+        away = distance_km(*here, self._place) if here is not None else None
+        allowed = self.allowed(filters, away)
+        if own is not None:
+            allowed &= self._group != self._group[own]
+        if unseen:
+            allowed &= ~self.met(history)
+        candidates, features = self.candidates(query, allowed, history, own=own, away=away)
+        scores, parts = self._ranker_for(query).score(features)
+        order = np.argsort(-scores, kind="stable")
+        if varied:
+            order = self._vary(candidates, scores, order, offset + limit)
+        names, part_of = list(parts.columns), parts.to_numpy()
+        hits = []
+        for place in order[offset : offset + limit]:
+            position = candidates[place]
+            largest = np.argsort(-np.abs(part_of[place]), kind="stable")
+            why = {names[signal]: float(part_of[place, signal]) for signal in largest}
+            hits.append(
+                Hit(
+                    product_id=self._ids[position],
+                    score=float(scores[place]),
+                    why={name: part for name, part in why.items() if part},
+                    distance_km=None if away is None else _known(away[position]),
+                )
+            )
+        return Answer(hits, len(order), understood)
+
+    def allowed(self, filters: Filters, away: np.ndarray | None = None) -> np.ndarray:
+        """Return (n,) bool: what may be shown. `away` is each listing's distance from `near`."""
+        allowed = np.ones(len(self.listings), bool)
+        # A comparison with NaN is false: what is not known passes no filter.
+        if filters.price_min is not None:
+            allowed &= self._price >= filters.price_min
+        if filters.price_max is not None:
+            allowed &= self._price <= filters.price_max
+        if not filters.flagged:
+            allowed &= ~self._flagged
+        if filters.category:
+            wanted = tuple(level.strip().casefold() for level in filters.category.split(" / "))
+            inside = [
+                _contains(tuple(level.casefold() for level in path), wanted) for path in self._paths
+            ]
+            allowed &= np.array(inside, bool)[self._path_of]
+        if away is not None and filters.radius_km is not None:
+            allowed &= away <= filters.radius_km
+        return allowed
+
+    def candidates(
+        self,
+        query: Query,
+        allowed: np.ndarray,
+        history: pd.DataFrame | None = None,
+        *,
+        own: int | None = None,
+        away: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, pd.DataFrame]:
+        """Return the positions (m,) of listings worth ranking, and their signals.
+
+        Words, meaning and looks each name DEPTH of the `allowed`, if there are so many; where
+        nothing is asked for they are BROWSED. `own`: the listing asked about; what shows the same
+        picture is left out. `away`: each listing's distance (n,) in km from the place asked for.
+        """
+        past = NO_HISTORY if history is None else history
+        crowd = None if self.collaborative is None else self.collaborative.signals(past)
+        found = [np.empty(0, np.int64)]
+        if query.words is not None:
+            worded = np.where(allowed, query.words, 0)
+            best = np.argpartition(-worded, min(DEPTH, len(worded) - 1))[:DEPTH]
+            found.append(best[worded[best] > 0])
+        if query.meaning is not None:
+            cosines, best = self._texts.search(query.meaning[None], DEPTH, allowed)
+            # Among listings there is always a nearest; one this far is no answer.
+            found.append(best[cosines >= LEAST_MEANING])
+        if query.looks is not None:
+            shown = allowed[self._owner]
+            best = self._photos.search(query.looks[None], 2 * DEPTH, shown)[1][0]
+            found.append(self._owner[best[best >= 0]])
+        if query.empty:
+            found.append(self._browse(allowed, past, crowd))
+        candidates = np.unique(np.concatenate(found))
+        if own is not None and len(candidates):
+            candidates = candidates[~self._same_look(own, candidates)]
+        attributes = self._attributes(candidates)
+        features = self._query_signals(query, candidates, attributes)
+        person = self._person_signals(past, crowd, candidates, attributes)
+        item = pd.DataFrame({"fresh": self._fresh[candidates], "fair": self._fair[candidates]})
+        features = pd.concat([features, person, item], axis=1)
+        if away is not None:  # the place asked for, not where the shopper usually looks
+            features["near"] = nearness(away[candidates])
+        return candidates, features
+
+    def _query_signals(
+        self, query: Query, candidates: np.ndarray, attributes: Attributes
+    ) -> pd.DataFrame:
+        """words, meaning and looks of what is asked for, the latter two over their largest.
+
+        After words, the best FEEDBACK candidates say what was meant: the query's meaning moves
+        towards theirs, and what looks like them comes first (pseudo-relevance feedback).
+        """
+        signals = {}
+        texts = attributes.text
+        if query.words is not None:
+            # Squared: a listing with all the words is what was asked for, one with half may not be.
+            signals["words"] = np.square(query.words[candidates])
+        if query.meaning is not None:
+            signals["meaning"] = _share_of_largest(texts @ query.meaning)
+        if query.looks is not None:
+            signals["looks"] = _share_of_largest(self._nearest_photo(query.looks, candidates))
+        if query.words is not None and query.meaning is not None and len(candidates):
+            scores, _ = self._ranker_for(query).score(pd.DataFrame(signals))
+            best = np.argsort(-scores, kind="stable")[:FEEDBACK]
+            trust = np.clip(scores[best], 0, None)
+            trust = trust / trust.sum() if trust.any() else np.full(len(best), 1 / len(best))
+            meaning = query.meaning + FEEDBACK_WEIGHT * (trust @ texts[best])
+            signals["meaning"] = _share_of_largest(texts @ meaning)
+            if query.looks is None:
+                covers = attributes.photo
+                seen = _share_of_largest(covers @ (trust @ covers[best]))
+                signals["looks"] = np.where(covers.any(1), seen, np.nan)
+        return pd.DataFrame(signals, index=range(len(candidates)))
+
+    def _ranker_for(self, query: Query) -> Ranker:
+        """The ranker, with weights that fit what is asked with.
+
+        Its own were chosen on texts, whose looks are but a guess. A photo or a listing asked with
+        means its looks: text and photo count alike, and either alone has all the weight.
+        """
+        if query.words is not None and query.looks is None:
+            return self.ranker
+        weights = {name: self.ranker.weights[name] for name in QUERY}
+        total = sum(weights.values())
+        if query.words is None:
+            given = {"meaning": query.meaning, "looks": query.looks}
+            asked = [name for name, vector in given.items() if vector is not None]
+            return self.ranker.with_weights({name: total / len(asked) for name in asked})
+        of_text = weights["words"] + weights["meaning"]
+        share = total / 2 / of_text if of_text else 0.0
+        return self.ranker.with_weights(
+            {
+                "words": weights["words"] * share,
+                "meaning": weights["meaning"] * share,
+                "looks": total / 2,
+            }
+        )
+
+    def _person_signals(
+        self,
+        past: pd.DataFrame,
+        crowd: pd.DataFrame | None,
+        candidates: np.ndarray,
+        attributes: Attributes,
+    ) -> pd.DataFrame:
+        """What tastes and `crowd`, the collaborative signals, both of `past`, say of candidates."""
+        liked = self._positions(past["product_id"])
+        known, liked = past[liked >= 0], liked[liked >= 0]
+        if len(liked):
+            weights = event_weights(known["event"]) * recency(known["timestamp"])
+            tastes = person_signals(self._attributes(liked), weights, attributes)
+        else:
+            tastes = pd.DataFrame(np.nan, index=range(len(candidates)), columns=TASTES)
+        if crowd is None:
+            return tastes
+        of_candidates = crowd.reindex([self._ids[position] for position in candidates])
+        if past.empty:  # of nobody, neither is known
+            of_candidates[["together", "next"]] = np.nan
+        return pd.concat([tastes, of_candidates.reset_index(drop=True)], axis=1)
+
+    def _attributes(self, positions: np.ndarray) -> Attributes:
+        return Attributes(
+            category=self._paths[self._path_of[positions]],
+            price=np.where(self._flagged, np.nan, self._price)[positions],
+            text=self._texts.vectors(positions),
+            photo=self._cover(positions),
+            place=self._place[positions],
+        )
+
+    def _photo_rows(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows of all photos of these listings, and which of them each row is of."""
+        starts, ends = self._first_photo[positions], self._first_photo[positions + 1]
+        of = np.repeat(np.arange(len(positions)), ends - starts)
+        rows = np.arange(len(of)) - np.repeat(np.cumsum(ends - starts) - ends, ends - starts)
+        return rows, of
+
+    def _cover(self, positions: np.ndarray) -> np.ndarray:
+        """The mean look (m, width) of each listing's photos, of length 1; zeros without any."""
+        rows, of = self._photo_rows(positions)
+        ones = np.ones(len(rows), np.float32)
+        each = sparse.csr_array((ones, (of, np.arange(len(rows)))), (len(positions), len(rows)))
+        total = each @ self._photos.vectors(rows)
+        return normalize(total) if len(total) else total
+
+    def _nearest_photo(self, looks: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """The cosine (m,) to each listing's photo that is nearest; NaN without any."""
+        rows, of = self._photo_rows(positions)
+        nearest = np.full(len(positions), -np.inf)
+        np.maximum.at(nearest, of, self._photos.vectors(rows) @ looks)
+        return np.where(np.isinf(nearest), np.nan, nearest)
+
+    def _same_look(self, own: int, positions: np.ndarray) -> np.ndarray:
+        """True where a listing has a photo that is all but the same as one of `own`'s."""
+        mine, _ = self._photo_rows(np.array([own]))
+        same = np.zeros(len(positions), bool)
+        for look in self._photos.vectors(mine):
+            same |= np.nan_to_num(self._nearest_photo(look, positions)) >= SAME_LOOK
+        return same
+
+    def met(self, history: pd.DataFrame | None) -> np.ndarray:
+        """Return (n,) bool: the listings of a history, and copies of them."""
+        past = NO_HISTORY if history is None else history
+        positions = self._positions(past["product_id"])
+        return np.isin(self._group, self._group[positions[positions >= 0]])
+
+    def _positions(self, ids: Iterable[str]) -> np.ndarray:
+        """The positions of listings by their ids, -1 where there is none."""
+        return np.array([self._position.get(id_, -1) for id_ in ids], np.int64)
+
+    def _browse(
+        self, allowed: np.ndarray, past: pd.DataFrame, crowd: pd.DataFrame | None
+    ) -> np.ndarray:
+        """Candidates where nothing is asked for: near what the shopper met, liked by the crowd, and
+        the newest."""
+        positions = np.flatnonzero(allowed)
+        if len(positions) <= BROWSED:
+            return positions
+        share = BROWSED // 4
+        found = []
+        met = self._positions(past["product_id"].drop_duplicates(keep="last"))
+        met = met[met >= 0][-LATEST:]
+        if len(met):
+            each = -(-share // len(met))
+            best = self._texts.search(self._texts.vectors(met), each, allowed)[1]
+            found.append(best[best >= 0])
+            seen = self._cover(met)
+            best = self._photos.search(seen[seen.any(1)], each, allowed[self._owner])[1]
+            found.append(self._owner[best[best >= 0]])
+        if crowd is not None:
+            for name in ("together", "next", "popular"):
+                liked = crowd.loc[crowd[name] > 0, name]
+                best = self._positions(liked.nlargest(share).index)
+                found.append(best[(best >= 0) & allowed[best]])
+        near = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
+        rest = np.setdiff1d(positions, near)
+        fresh = np.nan_to_num(self._fresh[rest])
+        newest = rest[np.argsort(-fresh, kind="stable")[: max(BROWSED - len(near), 0)]]
+        return np.concatenate([near, newest])
+
+    def _vary(
+        self, candidates: np.ndarray, scores: np.ndarray, order: np.ndarray, count: int
+    ) -> np.ndarray:
+        """Reorder so that the first `count` are not all alike: maximal marginal relevance
+        (Carbonell and Goldstein 1998), among the first POOL. No two copies of one product.
+
+        A larger `count` goes on where a smaller one ended: pages fit together.
+        """
+        first = ~pd.Series(self._group[candidates[order]]).duplicated().to_numpy()
+        order = order[first]
+        pool = order[:POOL]
+        if len(pool) < 2:
+            return order
+        texts = self._texts.vectors(candidates[pool])
+        relevance = scores[pool] - scores[pool].min()
+        relevance = relevance / (relevance.max() or 1)
+        nearest = np.zeros(len(pool))  # to what was picked already
+        left = np.ones(len(pool), bool)
+        picked = []
+        for _ in range(min(count, len(pool))):
+            gain = np.where(left, (1 - VARIETY) * relevance - VARIETY * nearest, -np.inf)
+            best = int(gain.argmax())
+            picked.append(best)
+            left[best] = False
+            nearest = np.maximum(nearest, texts @ texts[best])
+        return np.concatenate([pool[picked], pool[left], order[POOL:]])
+
+    # --- Looking up -----------------------------------------------------------------------------
+    def place(self, name: str) -> tuple[float, float] | None:
+        """Latitude and longitude of "Leeds" or "Leeds, West Yorkshire"; None if unknown."""
+        for spelling in (name, name.partition(",")[0]):
+            if fold(spelling) in self._places.index:
+                latitude, longitude = self._places.loc[fold(spelling)]
+                return float(latitude), float(longitude)
+        return None
+
+    def listing(self, product_id: str) -> dict[str, Any]:
+        """All that is shown of a listing; `photos` are numbers for `photo`. KeyError if unknown."""
+        position = self._position[product_id]
+        row = self.listings.iloc[position]
+        rows, _ = self._photo_rows(np.array([position]))
+        shown = ["product_id", "name", "description", "location", "price_flag"]
+        return {
+            **{name: row[name] for name in shown},
+            "category": list(row["category_levels"]),
+            "price": float(row["price"]),
+            "price_expected": float(row["price_expected"]),
+            "photos": self._photo_number[rows].tolist(),
+            "created": None if pd.isna(row["created"]) else row["created"].date().isoformat(),
+        }
+
+    def photo_vectors(self, numbers: np.ndarray) -> np.ndarray:
+        """The look (m, width) of photos, by their numbers among the packed."""
+        row_of = np.argsort(self._photo_number)
+        found = np.searchsorted(self._photo_number, numbers, sorter=row_of)
+        return self._photos.vectors(row_of[found])
+
+    def categories(self) -> list[tuple[str, int]]:
+        """Every path of categories, at each of its depths, and how many listings it holds."""
+        counts: Counter[tuple[str, ...]] = Counter()
+        for path, count in zip(self._paths, np.bincount(self._path_of), strict=True):
+            for depth in range(1, len(path) + 1):
+                counts[path[:depth]] += int(count)
+        return sorted((" / ".join(path), count) for path, count in counts.items())
+
+    def places(self) -> list[str]:
+        """The locations of the listings that a place is known for, the commonest first."""
+        known = ~np.isnan(self._place).any(1)
+        return self.listings.loc[known, "location"].value_counts().index.tolist()
+
+
+class TextReader:
+    """Reads a query as a unit vector; one thread at a time, and the same query once."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._lock = Lock()
+        self._read = lru_cache(maxsize=REMEMBERED)(self._encode)
+
+    def __call__(self, text: str) -> np.ndarray:
+        with self._lock:
+            return self._read(" ".join(text.split()))
+
+    @cached_property
+    def _encoder(self) -> Any:
+        return load_text_encoder(self._device)
+
+    def _encode(self, text: str) -> np.ndarray:
+        return self._encoder.encode(text, normalize_embeddings=True, show_progress_bar=False)
+
+
+class PhotoReader:
+    """Reads a photo as a unit vector of the index; one thread at a time."""
+
+    def __init__(self, embed: Path, space: PhotoSpace, array_size: int, device: str) -> None:
+        self._embed, self._space, self._array_size = embed, space, array_size
+        self._device = device
+        self._lock = Lock()
+
+    def __call__(self, photo: Image.Image) -> np.ndarray:
+        photo = photo.convert("RGB")
+        colours = colour_histogram(to_array(photo, self._array_size))
+        with self._lock, torch.inference_mode():
+            model, side = self._network
+            square = photo.resize((side, side), Image.Resampling.BICUBIC)
+            pixels = torch.from_numpy(np.asarray(square).transpose(2, 0, 1).copy())
+            features = model.features(pixels[None].to(self._device)).cpu().numpy()[0]
+        return self._space.transform(features[None], colours[None])[0]
+
+    @cached_property
+    def _network(self) -> tuple[Any, int]:
+        about = json.loads((self._embed / "model.json").read_text(encoding="utf-8"))
+        model = Classifier.load(self._embed / "model.safetensors", about["backbone"])
+        return model.to(self._device).for_inference(), about["photo_size"]
+
+
+def _known(number: float) -> float | None:
+    return None if np.isnan(number) else float(number)
+
+
+def _sum(one: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:
+    """The direction of both vectors; None is no vector."""
+    given = [vector for vector in (one, other) if vector is not None]
+    return normalize(np.sum(given, axis=0)[None])[0] if given else None
+
+
+def _share_of_largest(values: np.ndarray) -> np.ndarray:
+    """Values below 0 become 0, the largest 1; NaN stays."""
+    above = np.clip(values, 0, None)
+    largest = np.nanmax(above, initial=0.0)
+    return above / largest if largest > 0 else above
+
+
+def _contains(path: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    """Whether `wanted` is a run of names within the path."""
+    starts = range(len(path) - len(wanted) + 1)
+    return any(path[start : start + len(wanted)] == wanted for start in starts)

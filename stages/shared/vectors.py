@@ -1,0 +1,114 @@
+"""Finding the nearest vectors with FAISS: exactly, or faster and almost so, as a setting says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from click import ClickException
+
+EXACT_UP_TO = 20_000  # allowed vectors: as fast as any graph, and a graph loses its way among few
+NEAREST = 10  # of the exact answer, that recall_at looks for
+
+
+class VectorIndex:
+    """Unit vectors by inner product, so by the cosine.
+
+    `factory` is FAISS's description of an index: "Flat" compares all, exactly; "HNSW32" walks a
+    graph; "IVF1024,Flat" looks into the nearest of 1,024 cells. The latter two are for hundreds of
+    thousands of listings and more; `breadth` (efSearch, nprobe) trades their speed for recall.
+    """
+
+    def __init__(self, index: faiss.Index, breadth: int) -> None:
+        self._index = index
+        self._breadth = breadth
+        self._kind = faiss.downcast_index(index)
+        if isinstance(self._kind, faiss.IndexIVF):
+            self._kind.make_direct_map()  # for `vectors`
+
+    @classmethod
+    def build(cls, vectors: np.ndarray, factory: str, breadth: int) -> VectorIndex:
+        """Index (n, width) float32 of length 1. Same vectors, same bytes: one thread builds.
+
+        Raises ClickException if `factory` is no such description, or needs more vectors.
+        """
+        threads = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(1)  # a graph's edges depend on the order of its points
+        try:
+            index = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
+            if len(vectors):
+                index.train(vectors)
+                index.add(vectors)
+        except RuntimeError as error:
+            reason = str(error).rpartition("Error: ")[2].rpartition("failed: ")[2]
+            raise ClickException(
+                f"params.yaml: index.factory is {factory!r}, of which no index of {len(vectors)} "
+                f"vectors can be built ({reason.rpartition(': ')[2]})"
+            ) from None
+        finally:
+            faiss.omp_set_num_threads(threads)
+        return cls(index, breadth)
+
+    def __len__(self) -> int:
+        return self._index.ntotal
+
+    @property
+    def width(self) -> int:
+        return self._index.d
+
+    def vectors(self, positions: np.ndarray) -> np.ndarray:
+        """Return the vectors (len(positions), width) float32 at these positions."""
+        if len(positions) == 0:
+            return np.empty((0, self.width), np.float32)
+        return self._index.reconstruct_batch(np.ascontiguousarray(positions, np.int64))
+
+    def search(
+        self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return similarities and positions (m, k) of the k nearest to each of (m, width) queries.
+
+        Only positions where `allowed`, (n,) bool, is true count. Where there are fewer than k the
+        rest of a row is -1: never padded with others.
+        """
+        queries = np.ascontiguousarray(queries, np.float32)
+        exact = isinstance(self._kind, faiss.IndexFlat)
+        if allowed is not None and not exact and allowed.sum() <= EXACT_UP_TO:
+            return self._search_all(queries, k, np.flatnonzero(allowed))
+        options: dict[str, Any] = {}
+        if allowed is not None:
+            options["sel"] = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+        if isinstance(self._kind, faiss.IndexIVF):
+            parameters = faiss.SearchParametersIVF(nprobe=self._breadth, **options)
+        elif isinstance(self._kind, faiss.IndexHNSW):
+            parameters = faiss.SearchParametersHNSW(efSearch=max(self._breadth, k), **options)
+        else:
+            parameters = faiss.SearchParameters(**options)
+        return self._index.search(queries, k, params=parameters)
+
+    def _search_all(
+        self, queries: np.ndarray, k: int, positions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        exact = faiss.IndexFlatIP(self._index.d)
+        exact.add(self.vectors(positions))
+        similarities, found = exact.search(queries, k)
+        return similarities, np.where(found < 0, -1, positions[found]) if len(positions) else found
+
+    def recall_at(self, exact: VectorIndex, queries: np.ndarray) -> float:
+        """Share of the NEAREST by `exact` that this index finds too, over the queries."""
+        k = min(NEAREST, len(self))
+        if not k:
+            return 1.0
+        found, wanted = self.search(queries, k)[1], exact.search(queries, k)[1]
+        shared = [
+            len(np.intersect1d(mine, theirs)) for mine, theirs in zip(found, wanted, strict=True)
+        ]
+        return float(np.mean(shared) / k)
+
+    def save(self, path: Path) -> None:
+        faiss.write_index(self._index, str(path))
+
+    @classmethod
+    def load(cls, path: Path, breadth: int) -> VectorIndex:
+        return cls(faiss.read_index(str(path)), breadth)

@@ -1,0 +1,366 @@
+"""Ranking judged: scores by hand, nothing of the held-out events in what is judged."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import rank
+from shared.engine import Engine, Filters, Query
+from shared.ranker import PRIOR, QUERY, Ranker
+
+START = pd.Timestamp("2022-03-01")
+SCORES = {
+    "ndcg@10",
+    "mrr",
+    "recall@1",
+    "recall@10",
+    "recall@50",
+    "ndcg@10_low",
+    "ndcg@10_high",
+    "n",
+}
+
+
+def gain(place: int) -> float:
+    return 1 / math.log2(place + 1)
+
+
+# --- Scores ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("found", "wanted", "scores"),
+    [
+        ("abc", "a", [1, 1, 1, 1, 1]),
+        ("bca", "a", [gain(3), 1 / 3, 0, 1, 1]),
+        ("xay", "ab", [gain(2) / (gain(1) + gain(2)), 1 / 2, 0, 0.5, 0.5]),
+        ("ab", "ab", [1, 1, 0.5, 1, 1]),
+        ("xyz", "a", [0, 0, 0, 0, 0]),
+        ("", "a", [0, 0, 0, 0, 0]),
+        ("x" * 10 + "a", "a", [0, 1 / 11, 0, 0, 1]),
+        ("x" * 49 + "a", "a", [0, 1 / 50, 0, 0, 1]),
+        ("x" * 50 + "a", "a", [0, 0, 0, 0, 0]),
+    ],
+)
+def test_scores_by_hand(found: str, wanted: str, scores: list[float]) -> None:
+    names = ["ndcg@10", "mrr", "recall@1", "recall@10", "recall@50"]
+    answer = rank.score_ranking(list(found), set(wanted))
+    assert answer == pytest.approx(dict(zip(names, scores, strict=True)))
+
+
+def test_more_than_ten_right_ones_are_a_perfect_ten() -> None:
+    wanted = {str(number) for number in range(30)}
+    scores = rank.score_ranking([str(number) for number in range(30)], wanted)
+    assert scores["ndcg@10"] == pytest.approx(1) and scores["recall@10"] == pytest.approx(1 / 3)
+
+
+def test_averages_have_an_interval_and_their_number() -> None:
+    some = [rank.score_ranking("ab", {letter}) for letter in "aabz"]
+    found = rank.average(some, 1)
+    assert set(found) == SCORES and found["n"] == 4
+    assert found["ndcg@10"] == pytest.approx((2 + gain(2)) / 4)
+    assert found["ndcg@10_low"] < found["ndcg@10"] < found["ndcg@10_high"]
+    same = rank.average(some[:2], 1)
+    assert same["ndcg@10_low"] == same["ndcg@10_high"] == 1
+    assert rank.average(some, 1) == found != rank.average(some, 2)
+
+
+def test_a_summary_is_over_all_parts_and_of_nothing_empty() -> None:
+    right, wrong = rank.score_ranking("a", {"a"}), rank.score_ranking("b", {"a"})
+    found = rank.summarise([{"model": [right]}, {}, {"model": [wrong], "random": [wrong]}], 0)
+    assert found["model"]["ndcg@10"] == 0.5 and found["model"]["n"] == 2
+    assert found["random"]["n"] == 1
+    assert rank.summarise([{}, {}], 0) == {}
+    assert "not judged" in rank.said({}, "mrr") and rank.said(found, "mrr") == "0.500 on 2"
+
+
+# --- Queries and weights --------------------------------------------------------------------------
+def toy_queries(right: str, count: int = 12) -> list[tuple[set[str], list[str], pd.DataFrame]]:
+    """Queries whose right listing has the most of the signal `right`, and noise in the others."""
+    rng = np.random.default_rng(0)
+    queries = []
+    for _ in range(count):
+        signals = pd.DataFrame(rng.random((30, 3)), columns=list(QUERY))
+        ids = [str(number) for number in range(30)]
+        queries.append(({str(signals[right].idxmax())}, ids, signals))
+    return queries
+
+
+@pytest.mark.parametrize("right", QUERY)
+def test_weights_go_to_the_signal_that_is_right(right: str) -> None:
+    weights = rank.tune([toy_queries(right), []])
+    assert max(weights, key=lambda name: weights[name]) == right
+    assert sum(weights.values()) == pytest.approx(sum(PRIOR[name] for name in QUERY))
+    assert min(weights.values()) >= 0
+
+
+def test_each_set_of_queries_counts_alike() -> None:
+    many, few = toy_queries("words", 40), toy_queries("looks", 4)
+    one, alike, ten = (rank.tune(sets) for sets in ([many], [many, few], [many + few]))
+    assert one["looks"] == 0 < alike["looks"] and ten["looks"] < alike["looks"]
+
+
+@pytest.mark.parametrize("sets", [[], [[], []], [[({"a"}, ["a"], pd.DataFrame([[1, 1, 1]]))]]])
+def test_without_anything_to_choose_by_weights_are_even(sets: list) -> None:
+    weights = rank.tune(sets)
+    assert max(weights.values()) - min(weights.values()) < 0.11 * sum(weights.values())
+
+
+def test_queries_are_names_of_leaves_and_words_of_names() -> None:
+    listings = pd.DataFrame(
+        {
+            "product_id": [f"p{n}" for n in range(9)],
+            "name": ["one two three four five six"] * 8 + ["single"],
+            "category_levels": [["A", "B"]] * 5 + [["A", "C"]] * 4,
+        }
+    )
+    assert rank.category_queries(listings) == {"B": {f"p{n}" for n in range(5)}}
+    items = rank.known_item_queries(listings, 5, np.random.default_rng(0))
+    assert 1 <= len(items) <= 5
+    for text, wanted in items.items():
+        assert text in listings["name"].iat[0] and 2 <= len(text.split()) <= 4
+        assert len(wanted) == 1 and "p8" not in wanted
+    assert rank.known_item_queries(listings[8:], 5, np.random.default_rng(0)) == {}
+
+
+# --- Logs -----------------------------------------------------------------------------------------
+def make_log(sequences: dict[str, str]) -> pd.DataFrame:
+    rows = [
+        (user, product, "view", START + pd.Timedelta(minutes=minute, seconds=number))
+        for number, (user, sequence) in enumerate(sequences.items())
+        for minute, product in enumerate(sequence)
+    ]
+    log = pd.DataFrame(rows, columns=["user_id", "product_id", "event", "timestamp"])
+    return log.sort_values("timestamp", ignore_index=True)
+
+
+def test_the_last_new_product_of_each_shopper_is_held_out() -> None:
+    log = make_log({"u": "abca", "v": "aab", "w": "a", "x": "abab"})
+    judged = {
+        "".join(past["product_id"]): taken
+        for past, taken in rank.next_steps(log, 2, most=99, seed=0)
+    }
+    assert judged == {"ab": "c", "aa": "b", "a": "b"}
+    tuned = {
+        "".join(past["product_id"]): taken
+        for past, taken in rank.next_steps(log, 1, most=99, seed=0)
+    }
+    assert tuned == {"a": "b"}
+    for past, _ in rank.next_steps(log, 2, most=99, seed=0):
+        assert past["user_id"].nunique() == 1 and past["timestamp"].is_monotonic_increasing
+    assert rank.next_steps(log[:0], 2, most=99, seed=0) == []
+    few = rank.next_steps(log, 2, most=1, seed=0)
+    assert len(few) == 1 and judged["".join(few[0][0]["product_id"])] == few[0][1]
+
+
+@pytest.fixture(scope="module")
+def log(engine: Engine) -> pd.DataFrame:
+    """What enough shoppers did for a ranker to be learned."""
+    log = rank.simulate_log(engine.listings, 40, 5, 0)
+    return log.sort_values("timestamp", kind="stable", ignore_index=True)
+
+
+@pytest.fixture
+def fresh(engine: Engine) -> Engine:
+    """The engine of the sample, to be changed."""
+    copy = object.__new__(Engine)
+    copy.__dict__ |= engine.__dict__
+    copy.collaborative = None
+    copy.ranker = Ranker.prior()
+    return copy
+
+
+def saved(engine: Engine, ranker: Ranker, folder: Path) -> dict[str, bytes]:
+    folder.mkdir()
+    ranker.save(folder)
+    if engine.collaborative is not None:
+        engine.collaborative.save(folder)
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_nothing_of_the_held_out_events_reaches_what_is_judged(
+    fresh: Engine, log: pd.DataFrame, tmp_path: Path
+) -> None:
+    ranker = rank.learn_from_log(fresh, log, shoppers=99, seed=0)
+    assert ranker is not None, "there is enough to learn from"
+    before = saved(fresh, ranker, tmp_path / "before")
+    held_out = rank.leave_last_out(log) == 2
+    assert held_out.sum() == 40
+    poisoned = log.copy()
+    # One product that nobody met, bought by all, long after.
+    never = sorted(set(fresh.listings["product_id"]) - set(log["product_id"]))[0]
+    poisoned.loc[held_out, ["product_id", "event"]] = [never, "buy"]
+    poisoned.loc[held_out, "timestamp"] += pd.Timedelta(days=99)
+    poisoned = poisoned.sort_values("timestamp", kind="stable", ignore_index=True)
+    again = rank.learn_from_log(fresh, poisoned, shoppers=99, seed=0)
+    assert again is not None and saved(fresh, again, tmp_path / "after") == before
+
+    earlier = log.copy()
+    first = ~earlier["user_id"].duplicated()
+    earlier.loc[first, "product_id"] = never
+    other = rank.learn_from_log(fresh, earlier, shoppers=99, seed=0)
+    assert other is not None and saved(fresh, other, tmp_path / "other") != before
+
+
+@pytest.mark.parametrize(
+    ("sequences", "crowd"),
+    [({}, False), ({"u": "a"}, True), ({"u": "ab", "v": "bc"}, True), ({"u": "abc"}, True)],
+)
+def test_a_log_too_small_to_learn_from_still_says_what_it_says(
+    fresh: Engine, sequences: dict[str, str], crowd: bool
+) -> None:
+    log = make_log(sequences)
+    names = dict(zip("abc", fresh.listings["product_id"], strict=False))
+    log["product_id"] = log["product_id"].map(names).astype(str)
+    assert rank.learn_from_log(fresh, log, shoppers=99, seed=0) is None
+    assert (fresh.collaborative is not None) == crowd
+    assert len(fresh.recommend(None, limit=5).hits) == 5
+
+
+# --- Simulated shoppers ---------------------------------------------------------------------------
+def test_simulated_shoppers_are_drawn_by_the_seed(engine: Engine) -> None:
+    one, same, other = (rank.simulate_log(engine.listings, 7, 6, seed) for seed in (3, 3, 4))
+    pd.testing.assert_frame_equal(one, same)
+    assert not one["product_id"].equals(other["product_id"])
+    assert one.columns.tolist() == ["user_id", "product_id", "event", "timestamp"]
+    assert (one.groupby("user_id").size() == 6).all() and one["user_id"].nunique() == 7
+    assert not one.duplicated(["user_id", "product_id"]).any()
+    assert one["user_id"].str.startswith("simulated").all()
+    times = one.groupby("user_id")["timestamp"]
+    assert times.apply(lambda of: of.is_monotonic_increasing).all()
+
+
+def test_simulated_shoppers_have_tastes(engine: Engine) -> None:
+    log = rank.simulate_log(engine.listings, 40, 6, 0)
+    group = engine.listings.set_index("product_id")["category_levels"].map(lambda path: path[0])
+    groups = group.loc[log["product_id"]].to_numpy()
+    drawn = pd.Series(groups).groupby(log["user_id"].to_numpy()).nunique().mean()
+    by_chance = pd.Series(np.random.default_rng(0).permutation(groups))
+    assert drawn < 0.8 * by_chance.groupby(log["user_id"].to_numpy()).nunique().mean()
+
+
+def test_simulated_shoppers_of_unplaced_listings_are_no_fault(engine: Engine) -> None:
+    listings = engine.listings.assign(latitude=np.nan, longitude=np.nan)
+    assert len(rank.simulate_log(listings, 3, 4, 0)) == 12
+
+
+def test_simulated_recommendations_are_judged_by_length_of_history(fresh: Engine) -> None:
+    found = rank.judge_simulated(fresh, 6, 1)
+    assert list(found) == ["after_0", "after_1", "after_3", "after_10"]
+    for scores in found.values():
+        assert set(scores) == {"model", "unpersonalised", "popular", "random"}
+        assert all(of["n"] == 6 for of in scores.values())
+    assert found["after_0"]["model"] == found["after_0"]["unpersonalised"]
+    assert found == rank.judge_simulated(fresh, 6, 1)
+
+
+def test_recommendations_are_judged_by_what_was_taken(fresh: Engine) -> None:
+    history = make_log({"u": "a"}).iloc[:0]
+    order = [hit.product_id for hit in fresh.recommend(None, filters=rank.ANYTHING, limit=9).hits]
+    popularity = pd.Index(order[::-1])
+    found = rank.judge_recommendations(fresh, [(history, order[2])], popularity, 0)
+    assert found["model"]["mrr"] == pytest.approx(1 / 3)
+    assert found["popular"]["mrr"] == pytest.approx(1 / 7)
+    met = make_log({"u": "a"}).assign(product_id=order[8])
+    assert rank.judge_recommendations(fresh, [(met, order[0])], popularity, 0)["popular"][
+        "mrr"
+    ] == pytest.approx(1 / 8), "what was met is not counted"
+
+
+# --- Photos ---------------------------------------------------------------------------------------
+def test_photos_are_judged_without_copies(fresh: Engine) -> None:
+    class Photos:
+        def photo_vectors(self, numbers: np.ndarray) -> np.ndarray:
+            angles = np.array([0.0, 0.3, 0.05, 1.0, 1.1, 2.0, 2.0, 2.9])[numbers]
+            return np.column_stack([np.cos(angles), np.sin(angles)])
+
+    rows = pd.DataFrame(
+        {
+            "product_id": list("aabccdde"),
+            "image_id": [f"i{n}" for n in range(8)],
+            "photo_index": [0, 1, 2, 3, 4, 5, 6, 7.0],
+            "pixel_hash": ["h0", "h1", "h2", "h3", "h4", "same", "same", "h7"],
+            "split": ["test"] * 3 + ["train"] * 2 + ["test"] * 3,
+        }
+    )
+    rows = pd.concat([rows, rows[-1:].assign(photo_index=np.nan, image_id=None)])
+    engine: Any = Photos()
+    found = rank.judge_photos(engine, rows.sample(frac=1, random_state=0), 0)
+    # a's second photo: b's is nearer (0.25) than its first (0.3). c is of train, d has copies.
+    assert found["model"]["n"] == 1 and found["model"]["mrr"] == 0.5
+    assert rank.judge_photos(engine, rows[rows["split"].eq("train")], 0) == {}
+
+
+# --- The stage ------------------------------------------------------------------------------------
+def check_metrics(metrics: dict[str, Any], learned: bool, personalised: set[str]) -> None:
+    assert set(metrics) == {
+        "search", "photo_to_photo", "personalised", "weights", "learned", "seed",
+    }  # fmt: skip
+    assert metrics["learned"] == learned and set(metrics["personalised"]) == personalised
+    assert set(metrics["weights"]) == set(QUERY)
+    ways = {"model", "bm25", "embedding", "reciprocal_rank_fusion", "random"}
+    for of in metrics["search"].values():
+        assert set(of) == ways and all(set(scores) == SCORES for scores in of.values())
+        assert len({scores["n"] for scores in of.values()}) == 1
+    assert metrics["search"]["known_items"]["model"]["n"] == 10
+    known = metrics["search"]["known_items"]
+    assert known["model"]["ndcg@10"] > 0.5 > known["random"]["ndcg@10"]
+    assert set(metrics["photo_to_photo"]) == {"model", "random"}
+
+
+def test_metrics_stand_beside_their_baselines(ran: Path) -> None:
+    metrics = json.loads((ran / "metrics/rank.json").read_text(encoding="utf-8"))
+    check_metrics(metrics, learned=False, personalised={"log"})
+    assert set(metrics["personalised"]["log"]) == {"model", "unpersonalised", "popular", "random"}
+
+
+def test_the_saved_ranker_is_the_judged_one(ran: Path, engine: Engine) -> None:
+    metrics = json.loads((ran / "metrics/rank.json").read_text(encoding="utf-8"))
+    assert {name: engine.ranker.weights[name] for name in QUERY} == metrics["weights"]
+    assert engine.collaborative is not None
+    log = pd.read_parquet(ran / "data/clean/interactions.parquet")
+    known = engine.collaborative.signals(log[:0]).index
+    assert set(known) == set(log["product_id"]), "what is served knows the held-out events too"
+
+
+def test_the_parts_that_are_judged_are_the_engines(engine: Engine) -> None:
+    name = engine.listings["name"].iat[0]
+    ids, signals = rank.query_signals(engine, name)
+    assert signals.columns.tolist() == list(QUERY) and signals.notna().all(axis=None)
+    assert len(ids) == len(signals) == len(set(ids))
+    assert rank.best_first(ids, signals["words"].to_numpy())[0] == engine.listings["product_id"][0]
+    fused = rank.reciprocal_ranks(signals)
+    assert fused.max() <= 3 / 61 and fused.min() > 0
+    assert engine.candidates(Query(), engine.allowed(Filters(flagged=True)))[0].size == 60
+
+
+def test_without_a_log_shoppers_are_simulated(
+    ran: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("models/index", "models/embed"):
+        shutil.copytree(ran / name, tmp_path / name)
+    for name in ("params.yaml", "data/merged/listings.parquet", "data/clean/interactions.parquet"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ran / name, tmp_path / name)
+    path = tmp_path / "data/clean/interactions.parquet"
+    pd.read_parquet(path)[:0].to_parquet(path, index=False)
+    monkeypatch.chdir(tmp_path)
+    rank.main(args=[], standalone_mode=False)
+    metrics = json.loads((tmp_path / "metrics/rank.json").read_text(encoding="utf-8"))
+    check_metrics(metrics, learned=False, personalised={"simulated"})
+    assert set(metrics["personalised"]["simulated"]["after_3"]) == {
+        "model", "unpersonalised", "popular", "random",
+    }  # fmt: skip
+    assert not (tmp_path / "models/rank/collaborative").exists()
+    assert "prior weights" in capsys.readouterr().out
+    alone = Engine.load(*(tmp_path / f"models/{name}" for name in ("index", "rank", "embed")))
+    assert alone.collaborative is None and alone.recommend(None).hits

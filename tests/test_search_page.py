@@ -1,0 +1,546 @@
+"""The page, in a real browser without a window: what a person sees, clicks and types."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Route,
+    expect,
+    sync_playwright,
+)
+
+from search.app import PHOTOS, make_app
+from search.events import EventStore
+from search.settings import Settings
+from shared.engine import Engine
+from shared.photo_store import PhotoStore
+
+CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = [
+    # One browser and one service for all of them.
+    pytest.mark.xdist_group("page"),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}: install Debian's chromium"),
+]
+PATIENCE = 20_000  # ms: other tests may keep the machine busy
+TELEPHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> EventStore:
+    return EventStore(f"sqlite:///{tmp_path_factory.mktemp('page')}/events.sqlite")
+
+
+@pytest.fixture(scope="module")
+def site(ran: Path, engine: Engine, store: EventStore) -> Iterator[str]:
+    """The URL of the service, which runs in a thread."""
+    expect.set_options(timeout=PATIENCE)
+    engine.search("warm up", limit=1)  # as the service does
+    with contextlib.chdir(ran):
+        app = make_app(engine, PhotoStore(PHOTOS), store, Settings())
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        threading.Event().wait(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}/"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    # Chromium's sandbox refuses to run as root.
+    arguments = ["--no-sandbox"] if os.getuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
+    """Return visit("?q=lamp", viewport=TELEPHONE): the page, for a person not seen before.
+
+    At the end nothing may have been written to its console, but for requests that fail where a
+    test is about these (`failing=True`).
+    """
+    said: list[str] = []
+    contexts = []
+
+    def open_page(address: str = "", failing: bool = False, **options: Any) -> Page:
+        context = browser.new_context(**{"viewport": DESKTOP, "reduced_motion": "reduce"} | options)
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+
+        def hear(message: ConsoleMessage) -> None:
+            if not (failing and message.text.startswith("Failed to load resource")):
+                said.append(message.text)
+
+        page.on("console", hear)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(site + address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not said
+
+
+def cards(page: Page) -> Locator:
+    return page.locator("#cards a.open")
+
+
+def names(page: Page) -> list[str]:
+    return page.locator("#cards a.open").all_inner_texts()
+
+
+def search(page: Page, words: str) -> None:
+    """Type, and wait for the answer."""
+    with page.expect_response(lambda answer: "/api/search" in answer.url):
+        page.get_by_role("searchbox", name="Search").fill(words)
+    expect(page.locator("#results")).not_to_have_attribute("aria-busy", "true")
+
+
+def open_first(page: Page) -> str:
+    """Open the first result; return its name."""
+    first = cards(page).first
+    name = first.inner_text()
+    with page.expect_response("**/api/events"):
+        first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    expect(page.locator("#product-name")).to_have_text(name)
+    return name
+
+
+def for_you(page: Page) -> list[str]:
+    return page.locator("#for-you-cards a.open").evaluate_all(
+        "links => links.map(link => link.dataset.product)"
+    )
+
+
+# --- Search ---------------------------------------------------------------------------------------
+def test_results_come_as_one_types(visit: Callable[..., Page]) -> None:
+    page = visit()
+    expect(page.get_by_role("heading", name="All listings")).to_be_visible()
+    expect(cards(page).first).to_be_visible()
+    page.get_by_role("searchbox").press_sequentially("laptop", delay=20)
+    expect(page.get_by_role("heading", name="Results for “laptop”")).to_be_visible()
+    expect(cards(page).first).to_contain_text("laptop", ignore_case=True)
+    expect(page).to_have_url(re.compile(r"\?q=laptop$"))
+    expect(page.get_by_role("status")).to_contain_text("Results for “laptop”")
+
+    page.reload()
+    expect(page.get_by_role("searchbox")).to_have_value("laptop")
+    expect(cards(page).first).to_contain_text("laptop", ignore_case=True)
+
+
+def test_a_slow_answer_to_an_old_question_is_dropped(visit: Callable[..., Page]) -> None:
+    page = visit()
+    held: list[Route] = []
+    page.route("**/api/search?q=lamp*", lambda route: held.append(route))
+    page.get_by_role("searchbox").fill("lamp")
+    expect(page).to_have_url(re.compile("lamp"))
+    search(page, "laptop")
+    before = names(page)
+    for route in held:
+        route.continue_()
+    page.wait_for_timeout(200)
+    assert held and names(page) == before
+
+
+def test_mended_spelling_is_said(visit: Callable[..., Page]) -> None:
+    page = visit()
+    search(page, "labtop")
+    expect(page.get_by_role("heading", name="Results for “laptop”")).to_be_visible()
+    expect(page.locator("#results-note")).to_contain_text("you typed “labtop”")
+
+
+def test_every_result_says_why(visit: Callable[..., Page]) -> None:
+    page = visit("?q=laptop")
+    reasons = page.locator("#cards .why").first
+    reasons.locator("summary").click()
+    expect(reasons.locator("li").first).to_be_visible()
+    expect(reasons.locator("li").first).to_contain_text("%")
+
+
+def test_more_are_added_below(visit: Callable[..., Page]) -> None:
+    page = visit()
+    expect(cards(page).first).to_be_visible()
+    before = cards(page).count()
+    page.get_by_role("button", name="Show more").click()
+    expect(cards(page)).not_to_have_count(before)
+    shown = cards(page).evaluate_all("links => links.map(link => link.dataset.product)")
+    assert len({*shown, *for_you(page)}) == len(shown) + 12, "nothing twice, nor what is above"
+
+
+# --- Filters --------------------------------------------------------------------------------------
+def test_filters(visit: Callable[..., Page]) -> None:
+    page = visit()
+    page.get_by_label("Price from, in pounds").fill("20")
+    page.get_by_label("Price to, in pounds").fill("60")
+    expect(page).to_have_url(re.compile("price_max=60"))
+    expect(page.locator("#results")).not_to_have_attribute("aria-busy", "true")
+    prices = page.locator("#cards .price").all_inner_texts()
+    assert prices and all(20 <= float(text.strip("£")) <= 60 for text in prices)
+
+    page.get_by_label("Price to, in pounds").fill("10")
+    expect(page.get_by_role("alert")).to_have_text("The lowest price is above the highest.")
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+    category = page.get_by_label("Category")
+    category.select_option(index=1)
+    chosen = category.input_value()
+    expect(page.get_by_role("heading", name=chosen.split(" / ")[-1]).first).to_be_visible()
+
+
+def test_near_a_town(visit: Callable[..., Page]) -> None:
+    page = visit()
+    expect(page.get_by_label("Within")).to_be_disabled()
+    town = page.locator("#places option").first.get_attribute("value")
+    page.get_by_label("Near").fill(town or "")
+    expect(page.locator("#cards .where").first).to_contain_text("km")
+    expect(page.get_by_label("Within")).to_be_enabled()
+    page.get_by_label("Near").fill("Atlantis")
+    page.get_by_label("Near").press("Enter")
+    expect(page.get_by_text("No place called “Atlantis” is known.")).to_be_visible()
+
+
+def test_nothing_found_says_so_and_offers_a_way_out(visit: Callable[..., Page]) -> None:
+    page = visit("?price_min=999999")
+    expect(page.get_by_text("Nothing passes these filters.")).to_be_visible()
+    page.get_by_role("button", name="Clear the filters").click()
+    expect(cards(page).first).to_be_visible()
+
+
+# --- A photo --------------------------------------------------------------------------------------
+@pytest.fixture
+def photo_file(ran: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(PhotoStore(ran / PHOTOS)[0])
+    return path
+
+
+def test_a_photo_chosen(visit: Callable[..., Page], photo_file: Path) -> None:
+    page = visit()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Search by photo").click()
+    with page.expect_response("**/api/search/photo") as answer:
+        chooser.value.set_files(photo_file)
+    assert answer.value.ok
+    expect(page.get_by_role("heading", name="Like your photo")).to_be_visible()
+    expect(page.get_by_alt_text("Your photo")).to_be_visible()
+    with page.expect_response("**/api/search/photo"):
+        page.get_by_role("searchbox").fill("laptop")
+    expect(page.get_by_role("heading", name="Like your photo, and “laptop”")).to_be_visible()
+    page.get_by_role("button", name="Remove the photo").click()
+    expect(page.get_by_role("heading", name="Results for “laptop”")).to_be_visible()
+
+
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_a_photo_dropped_or_pasted(visit: Callable[..., Page], photo_file: Path, way: str) -> None:
+    page = visit()
+    expect(cards(page).first).to_be_visible()
+    with page.expect_response("**/api/search/photo") as answer:
+        page.evaluate(
+            """([bytes, way]) => {
+                const transfer = new DataTransfer();
+                const type = { type: "image/jpeg" };
+                transfer.items.add(new File([new Uint8Array(bytes)], "a.jpg", type));
+                const event = way === "drop"
+                    ? new DragEvent("drop", { dataTransfer: transfer, cancelable: true })
+                    : new ClipboardEvent("paste", { clipboardData: transfer, cancelable: true });
+                window.dispatchEvent(event);
+            }""",
+            [list(photo_file.read_bytes()), way],
+        )
+    assert answer.value.ok
+    expect(page.get_by_role("heading", name="Like your photo")).to_be_visible()
+
+
+def test_a_file_that_is_no_photo_is_said(visit: Callable[..., Page], tmp_path: Path) -> None:
+    page = visit(failing=True)
+    expect(cards(page).first).to_be_visible()
+    (tmp_path / "photo.jpg").write_bytes(b"<html>")
+    page.locator("#file").set_input_files(tmp_path / "photo.jpg")
+    expect(page.get_by_role("alert")).to_contain_text("Photo: not one of JPEG")
+
+
+# --- A product ------------------------------------------------------------------------------------
+def test_a_click_opens_the_product_and_back_closes_it(visit: Callable[..., Page]) -> None:
+    page = visit("?q=laptop")
+    name = open_first(page)
+    dialog = page.get_by_role("dialog", name=name)
+    expect(dialog.locator(".description")).not_to_be_empty()
+    expect(dialog.get_by_text("We would expect about")).to_be_visible()
+    expect(dialog.get_by_alt_text(f"Photo of {name}")).to_be_visible()
+    expect(page).to_have_title(f"{name} · Find")
+    own = page.url
+    assert "product=" in own and "q=laptop" in own
+
+    similar = dialog.locator("#similar a.open").first
+    other = similar.inner_text()
+    similar.click()
+    expect(page.locator("#product-name")).to_have_text(other)
+    page.go_back()
+    expect(page.locator("#product-name")).to_have_text(name)
+    page.go_back()
+    expect(dialog).to_be_hidden()
+    assert page.url.endswith("?q=laptop")
+    page.go_forward()
+    expect(page.locator("#product-name")).to_have_text(name)
+    assert page.url == own
+
+
+def test_a_products_own_address_opens_it(visit: Callable[..., Page], engine: Engine) -> None:
+    product = engine.search("laptop").hits[0].product_id
+    page = visit(f"?product={product}")
+    expect(page.locator("#product-name")).to_have_text(engine.listing(product)["name"])
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    assert "product" not in page.url
+    expect(cards(page).first).to_be_visible()
+
+
+def test_closing_leaves_several_products_at_once(visit: Callable[..., Page]) -> None:
+    page = visit("?q=laptop")
+    name = open_first(page)
+    page.locator("#similar a.open").first.click()
+    expect(page.locator("#product-name")).not_to_have_text(re.compile(f"^{name}$|Loading"))
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    assert page.url.endswith("?q=laptop")
+
+
+def test_all_photos_are_shown(visit: Callable[..., Page], engine: Engine) -> None:
+    product = next(
+        hit.product_id
+        for hit in engine.search(limit=100).hits
+        if len(engine.listing(hit.product_id)["photos"]) > 1
+    )
+    page = visit(f"?product={product}")
+    first, second = engine.listing(product)["photos"][:2]
+    shown = page.locator(".shown img")
+    assert f"/{first}?" in (shown.get_attribute("src") or "")
+    page.get_by_role("button", name="Photo 2 of").click()
+    assert f"/{second}?" in (shown.get_attribute("src") or "")
+
+
+def test_a_category_on_the_product_leads_to_its_listings(visit: Callable[..., Page]) -> None:
+    page = visit("?q=laptop")
+    open_first(page)
+    link = page.locator(".path a").first
+    name = link.inner_text()
+    link.click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+    expect(page.get_by_role("searchbox")).to_have_value("")
+
+
+def test_a_product_that_is_gone_is_said(visit: Callable[..., Page]) -> None:
+    page = visit("?product=gone", failing=True)
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("there is no product")
+
+
+def test_text_of_listings_is_never_html(visit: Callable[..., Page], engine: Engine) -> None:
+    """What strangers write is shown as they wrote it, and does nothing."""
+    product = engine.search("laptop").hits[0].product_id
+    evil = '<img src=x onerror="document.title=1"><script>document.title=2</script>&amp;'
+
+    def poisoned(route: Route) -> None:
+        listing = route.fetch().json()
+        route.fulfill(json=listing | {"name": evil, "description": evil, "location": evil})
+
+    page = visit()
+    page.route("**/api/products/*", poisoned)
+    page.goto(f"{page.url.split('?')[0]}?product={product}")
+    expect(page.locator("#product-name")).to_have_text(evil)
+    expect(page.locator(".description")).to_have_text(evil)
+    assert page.title() == f"{evil} · Find"
+    assert page.locator("dialog script").count() == 0
+
+
+# --- Recommendations ------------------------------------------------------------------------------
+def test_a_click_changes_what_is_recommended(visit: Callable[..., Page], store: EventStore) -> None:
+    page = visit()
+    expect(page.get_by_role("heading", name="To start with")).to_be_visible()
+    before = for_you(page)
+    search(page, "laptop")
+    open_first(page)
+    with page.expect_response("**/api/events"):
+        page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("button", name="Saved")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Escape")
+    search(page, "")
+    expect(page.get_by_role("heading", name="For you")).to_be_visible()
+    after = for_you(page)
+    assert after and after != before
+    user = page.evaluate("localStorage.user")
+    assert store.history(user, 9)["event"].tolist() == ["view", "save"]
+
+    page.reload()
+    expect(page.get_by_role("heading", name="For you")).to_be_visible()
+    assert page.evaluate("localStorage.user") == user
+    assert for_you(page) == after
+
+
+def test_an_event_that_fails_is_said(visit: Callable[..., Page]) -> None:
+    page = visit("?q=laptop", failing=True)
+    open_first(page)
+    page.route("**/api/events", lambda route: route.abort())
+    page.get_by_role("button", name="Buy").click()
+    expect(page.get_by_role("button", name="Buy: failed, try again")).to_be_visible()
+
+
+def test_a_service_that_is_down_is_said_and_tried_again(visit: Callable[..., Page]) -> None:
+    page = visit(failing=True)
+    expect(cards(page).first).to_be_visible()
+    page.route("**/api/search?*", lambda route: route.abort())
+    page.get_by_role("searchbox").fill("laptop")
+    expect(page.get_by_role("alert")).to_contain_text("The service cannot be reached")
+    page.unroute("**/api/search?*")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name="Results for “laptop”")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+# --- Without a mouse, and on a telephone ----------------------------------------------------------
+def focused(page: Page) -> str:
+    return str(page.evaluate("document.activeElement.textContent.trim()"))
+
+
+def test_all_by_keyboard(visit: Callable[..., Page]) -> None:
+    page = visit()
+    expect(cards(page).first).to_be_visible()
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type("laptop")
+    expect(page.get_by_role("heading", name="Results for “laptop”")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    expect(cards(page).nth(0)).to_be_focused()
+    outline = "getComputedStyle(document.activeElement, '::after').outlineStyle"
+    assert page.evaluate(outline) == "solid", "one sees where one is"
+    page.keyboard.press("ArrowRight")
+    expect(cards(page).nth(1)).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    expect(page.locator("#product-name")).to_be_focused()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if focused(page) == "Save":
+            break
+    with page.expect_response("**/api/events"):
+        page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Saved")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(cards(page).nth(0)).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("searchbox")).to_have_value("")
+    expect(page.get_by_role("heading", name="For you")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#for-you-cards a.open").first).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(cards(page).nth(0)).to_be_focused()
+
+
+def test_nothing_is_wider_than_a_telephone(visit: Callable[..., Page]) -> None:
+    page = visit("?q=laptop", viewport=TELEPHONE, has_touch=True, is_mobile=True)
+
+    def fits() -> bool:
+        return bool(
+            page.evaluate(
+                "[document.documentElement, document.querySelector('dialog')]"
+                ".every(part => part.scrollWidth <= innerWidth) && innerWidth === 390"
+            )
+        )
+
+    expect(cards(page).first).to_be_visible()
+    assert fits()
+    expect(page.get_by_label("Category")).to_be_hidden()
+    page.get_by_role("button", name="Filters").tap()
+    expect(page.get_by_label("Category")).to_be_visible()
+    assert fits()
+    page.get_by_label("Price to, in pounds").fill("1000")
+    expect(page.get_by_role("button", name="Filters · 1")).to_be_visible()
+    cards(page).first.tap()
+    expect(page.locator("#similar-cards a.open").first).to_be_visible()
+    assert fits()
+    page.get_by_role("button", name="Close").tap()
+    page.get_by_role("link", name="Find").tap()
+    expect(page.locator("#for-you-cards a.open").first).to_be_visible()
+    assert fits()
+
+
+def test_every_control_has_a_name(visit: Callable[..., Page]) -> None:
+    page = visit("?q=laptop")
+    open_first(page)
+    tree = json.dumps(page.context.new_cdp_session(page).send("Accessibility.getFullAXTree"))
+    nodes = json.loads(tree)["nodes"]
+    nameless = [
+        node
+        for node in nodes
+        if not node["ignored"]
+        and node["role"]["value"] in {"button", "link", "textbox", "searchbox", "combobox", "image"}
+        and not node.get("name", {}).get("value")
+    ]
+    assert not nameless
+    expect(page.locator("img:not([alt])")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(visit: Callable[..., Page], scheme: str) -> None:
+    """WCAG AA: a contrast of 4.5 at least, of every pair of colours that text is set in."""
+    page = visit(color_scheme=scheme)
+    pairs = [
+        *((ink, ground) for ink in ("ink", "quiet", "accent") for ground in ("ground", "surface")),
+        ("quiet", "sunk"),
+        ("on-accent", "accent"),
+        ("accent", "tint"),
+        ("warn", "warn-ground"),
+        ("wrong", "ground"),
+    ]
+    ratios = page.evaluate(
+        """pairs => {
+            const style = getComputedStyle(document.documentElement);
+            const light = name => {
+                const probe = document.createElement("i");
+                probe.style.color = style.getPropertyValue("--" + name);
+                document.body.append(probe);
+                const parts = getComputedStyle(probe).color.match(/\\d+/g).slice(0, 3);
+                probe.remove();
+                const [r, g, b] = parts.map(part => part / 255).map(
+                    part => part <= .04045 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4);
+                return .2126 * r + .7152 * g + .0722 * b;
+            };
+            return pairs.map(([ink, ground]) => {
+                const [dark, bright] = [light(ink), light(ground)].sort((a, b) => a - b);
+                return (bright + .05) / (dark + .05);
+            });
+        }""",
+        pairs,
+    )
+    poor = {pair: ratio for pair, ratio in zip(pairs, ratios, strict=True) if ratio < 4.5}
+    assert not poor

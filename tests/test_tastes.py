@@ -1,0 +1,105 @@
+"""Tastes: each signal by hand, and nothing said about what is not known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shared.tastes import NEARBY_KM, PRICE_SPREAD, TASTES, Attributes, nearness, recency
+from shared.tastes import person_signals as signals
+
+LEEDS, YORK, PARIS = (53.8, -1.55), (53.96, -1.08), (48.86, 2.35)
+UNKNOWN = (np.nan, np.nan)
+
+
+def listings(**given: Any) -> Attributes:
+    """Listings of which only what is `given` is known."""
+    count = len(next(iter(given.values())))
+    paths = np.empty(count, object)
+    paths[:] = [tuple(path.split()) for path in given.get("category", [""] * count)]
+    return Attributes(
+        category=paths,
+        price=np.array(given.get("price", [np.nan] * count), float),
+        text=np.array(given.get("text", [[0, 0]] * count), np.float32),
+        photo=np.array(given.get("photo", [[0, 0]] * count), np.float32),
+        place=np.array(given.get("place", [UNKNOWN] * count), float),
+    )
+
+
+def of(name: str, liked: list, weights: list[float], candidates: list) -> list[float]:
+    found = signals(listings(**{name: liked}), np.array(weights), listings(**{name: candidates}))
+    assert found.columns.tolist() == TASTES
+    column = {"price": "price_level", "text": "style", "photo": "look", "place": "near"}
+    others = found.drop(columns=column.get(name, name))
+    assert others.isna().all(axis=None) or name != "category"
+    return found[column.get(name, name)].tolist()
+
+
+def test_a_category_counts_by_each_level_of_its_path() -> None:
+    found = of(
+        "category", ["a b c", "a b d", "x"], [2, 1, 1], ["a b c", "a b", "a z", "x", "q", ""]
+    )
+    wanted = [(0.75 + 0.75 + 0.5) / 3, 0.75, (0.75 + 0) / 2, 0.25, 0, np.nan]
+    assert found == pytest.approx(wanted, nan_ok=True)
+
+
+def test_a_price_counts_by_its_distance_in_logarithms() -> None:
+    found = of("price", [99, np.nan], [1, 5], [99, 199, 49, 0, np.nan])
+    logs = np.log([1, 2, 0.5, 0.01])
+    near = np.exp(-0.5 * (logs / PRICE_SPREAD) ** 2)
+    assert found == pytest.approx([*near, np.nan], nan_ok=True)
+    two = of("price", [99, 199], [3, 1], [99])
+    assert two == pytest.approx([0.75 + 0.25 * near[1]])
+
+
+@pytest.mark.parametrize("name", ["text", "photo"])
+def test_style_and_look_are_the_nearest_of_the_history(name: str) -> None:
+    liked = [[1, 0], [0, 1], [0, 0]]
+    found = of(name, liked, [4, 1, 9], [[1, 0], [0, 1], [0.6, 0.8], [-1, 0], [0, 0]])
+    # The second counts a quarter, so half after the root; the third has no vector.
+    assert found == pytest.approx([1, 0.5, 0.6, 0, np.nan], nan_ok=True, abs=1e-6)
+
+
+def test_near_is_near_the_middle_of_what_was_looked_at() -> None:
+    found = of("place", [LEEDS, LEEDS, PARIS, UNKNOWN], [1, 1, 1, 9], [LEEDS, YORK, UNKNOWN])
+    assert found[0] == pytest.approx(1) and np.isnan(found[2])
+    assert found[1] == pytest.approx(0.5 ** (35.6 / NEARBY_KM), rel=0.02)
+
+
+def test_nearness_halves() -> None:
+    assert nearness(np.array([0, NEARBY_KM, 2 * NEARBY_KM, np.nan])) == pytest.approx(
+        [1, 0.5, 0.25, np.nan], nan_ok=True
+    )
+
+
+@pytest.mark.parametrize("name", ["price", "text", "photo", "place"])
+def test_what_is_unknown_of_a_history_is_unknown_of_all(name: str) -> None:
+    unknown = {"price": np.nan, "text": [0, 0], "photo": [0, 0], "place": UNKNOWN}[name]
+    known = {"price": 5, "text": [1, 0], "photo": [1, 0], "place": LEEDS}[name]
+    assert np.isnan(of(name, [unknown], [1], [known, unknown])).all()
+
+
+def test_there_may_be_no_candidates() -> None:
+    found = signals(listings(price=[5]), np.ones(1), listings(price=[]))
+    assert found.columns.tolist() == TASTES and found.empty
+
+
+def test_what_is_later_counts_more() -> None:
+    times = pd.Series(pd.to_datetime(["2022-01-01", "2022-01-15", "2022-01-29", "2022-01-29"]))
+    steps = 0.5 ** (np.array([3, 2, 1, 0]) / 20)
+    np.testing.assert_allclose(recency(times), [0.25, 0.5, 1, 1] * steps)
+
+
+def test_a_time_that_is_not_known_fades_by_its_place() -> None:
+    times = pd.Series(pd.to_datetime([None, None, "2022-01-29", None]))
+    np.testing.assert_allclose(recency(times), 0.5 ** (np.array([3, 2, 1, 0]) / 20))
+    assert recency(times[:0]).shape == (0,)
+
+
+def test_a_turn_of_taste_shows() -> None:
+    times = pd.Series(pd.to_datetime(["2022-01-01", "2022-02-01"]))
+    found = of("category", ["a", "b"], recency(times).tolist(), ["a", "b"])
+    assert found[1] > 4 * found[0] > 0
