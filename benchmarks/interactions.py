@@ -224,8 +224,9 @@ def judge(scorer: Scorer, task: Task) -> tuple[pd.DataFrame, np.ndarray]:
     """
     places = np.full(len(task.users), np.inf)
     best = np.full((len(task.users), 10), -1)
-    for first in range(0, len(task.users), 256):
-        users = task.users[first : first + 256]
+    step = max(1, min(256, 8_000_000 // len(task.products)))  # scores of 64 MB
+    for first in range(0, len(task.users), step):
+        users = task.users[first : first + step]
         scores = np.asarray(scorer(users), dtype=float)
         seen = task.seen[users]
         scores[np.repeat(np.arange(len(users)), np.diff(seen.indptr)), seen.indices] = -np.inf

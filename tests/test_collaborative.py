@@ -12,7 +12,7 @@ from shared import collaborative
 from shared.collaborative import COLLABORATIVE, CollaborativeModel
 
 START = pd.Timestamp("2022-03-01")
-PERSON = ["together", "together.lately", "next"]
+PERSON = ["together", "together.lately", "together.broadly", "next"]
 
 
 def make_log(sequences: list[list[str]]) -> pd.DataFrame:

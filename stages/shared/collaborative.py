@@ -1,10 +1,15 @@
 """What the crowd's interactions say about a product, for a person with a given history.
 
-Linear models of products on products, in closed form: `together`, what goes with everything in the
-history, and `together.lately`, what goes with its end, learned from products met close to each
-other (both EASE: Steck 2019); and `next`, how often a product followed the last few. Beside them
-what is popular, and what was so in the days before. A person's history is read as visits: events in
-a row with one product are one visit, as strong as the strongest of them.
+Four measures of a product against the history:
+- `together`: it goes with all of it. Weights of products on products, in closed form (EASE: Steck
+  2019).
+- `together.lately`: it goes with the last few. The same, learned from products that were met close
+  to each other.
+- `together.broadly`: it suits the taste. Factors of people and products (implicit ALS: Hu et al.
+  2008), for where too little is known of pairs of products.
+- `next`: how often it followed the last few.
+Beside them, for everybody, what is popular, and what was so in the days before. A history is read
+as visits: events in a row with one product are one visit, as strong as the strongest of them.
 """
 
 from __future__ import annotations
@@ -15,15 +20,22 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from implicit.als import AlternatingLeastSquares
 from scipy import linalg, sparse
+from threadpoolctl import threadpool_limits
 
 # How much an event says about interest; any other name counts as a view.
 EVENT_WEIGHTS = {"view": 1.0, "save": 2.0, "message": 3.0, "buy": 4.0}
-COLLABORATIVE = ["together", "together.lately", "next", "popular", "trending"]
+COLLABORATIVE = [
+    "together", "together.lately", "together.broadly", "next", "popular", "trending",
+]  # fmt: skip
 
 HEAD = 6000  # products whose weights are exact: a few matrices of 144 MB and half a minute. Those
 # of rarer ones are the first order of the same series: plain co-occurrence, damped and shrunk
 NEIGHBOURS = 200  # weights kept for a product: more changed nothing measurable (docs/decisions.md)
+FACTORS = 32
+REGULARIZATION = 0.01
+CONFIDENCE = 5.0  # of a visit in `together.broadly`, beside 1 of not having met a product
 LONGEST = 500  # latest visits of a person that count in `together`: its cost is their square
 DAY = np.timedelta64(1, "D")
 
@@ -35,14 +47,15 @@ class CollaborativeModel:
     products: np.ndarray  # (n,) str, sorted
     together: sparse.csr_array  # (n, n) float32, from a product of the history to another
     lately: sparse.csr_array  # (n, n) float32
+    factors: np.ndarray  # (n, FACTORS) float32
     following: sparse.csr_array  # (n, n) float32
     popular: np.ndarray  # (n,), 0 … 1, from how many people met a product
     daily: sparse.csr_array  # (days, n) float32, visits of each day
     first_day: np.datetime64  # of `daily`
 
     # Visits after which a product of the history counts half.
-    MEMORY = 100.0
-    LATELY = 5.0
+    MEMORY = 300.0
+    LATELY = 3.0
     NEXT = 2.0
     NEARBY = 10.0  # the same for how far apart two products may be to count, in `together.lately`
     TREND_DAYS = 7.0  # after which a visit counts half for `trending`
@@ -54,7 +67,7 @@ class CollaborativeModel:
         *,
         penalty: float = 5.0,
         damping: float = 0.25,
-        shrinkage: float = 10.0,
+        shrinkage: float = 3.0,
     ) -> CollaborativeModel:
         """Fit on a log of user_id, product_id, event and timestamp (datetime64), in any order.
 
@@ -90,6 +103,7 @@ class CollaborativeModel:
             products=np.asarray(products, dtype=str),
             together=_ease(seen.T @ seen, penalty, damping),
             lately=_ease(nearby, penalty, damping),
+            factors=_factorise(seen),
             following=_strongest(following),
             popular=_of_largest(np.log1p(people)),
             daily=daily,
@@ -108,8 +122,8 @@ class CollaborativeModel:
         has 1, the last 0, as has one without any relation to the history.
         """
         values = np.zeros((len(self.products), len(COLLABORATIVE)))
-        values[:, 3] = self.popular
-        values[:, 4] = _of_largest(np.log1p(self._recent(now)))
+        values[:, 4] = self.popular
+        values[:, 5] = _of_largest(np.log1p(self._recent(now)))
         codes = self.index.get_indexer(history["product_id"])
         known = codes >= 0
         if known.any():
@@ -119,23 +133,36 @@ class CollaborativeModel:
             unseen[codes] = False
             back = np.arange(len(codes))[::-1]
 
-            def follow(matrix: sparse.csr_array, half: float) -> np.ndarray:
+            def fading(half: float) -> tuple[np.ndarray, np.ndarray]:
+                """The late products of the history and their weights."""
                 late = back < 10 * half  # what is older weighs less than a thousandth
-                strength = np.sqrt(weights[late]) * 0.5 ** (back[late] / half)
-                return strength @ matrix[codes[late]]
+                return codes[late], np.sqrt(weights[late]) * 0.5 ** (back[late] / half)
 
-            scores = (
-                follow(self.together, self.MEMORY),
-                follow(self.lately, self.LATELY),
-                follow(self.following, self.NEXT),
-            )
-            values[:, :3] = np.column_stack([_standing(of, unseen) for of in scores])
+            scores = [
+                _follow(self.together, *fading(self.MEMORY)),
+                _follow(self.lately, *fading(self.LATELY)),
+                self.factors @ self._taste(*fading(self.MEMORY)),
+                _follow(self.following, *fading(self.NEXT)),
+            ]
+            values[:, :4] = np.column_stack([_standing(of, unseen) for of in scores])
         return pd.DataFrame(values, self.index, COLLABORATIVE)
 
     @cached_property
     def index(self) -> pd.Index:
         """`products` as the index of `signals`."""
         return pd.Index(self.products, dtype="str", name="product_id")
+
+    @cached_property
+    def _products_squared(self) -> np.ndarray:
+        """(FACTORS, FACTORS): what all products that were not met ask of a taste."""
+        own = self.factors.astype(float)
+        return own.T @ own + REGULARIZATION * np.eye(own.shape[1])
+
+    def _taste(self, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """The factors (FACTORS,) of a person who met these products: a step of ALS."""
+        met, confidence = self.factors[codes].astype(float), CONFIDENCE * weights
+        asked = self._products_squared + met.T @ ((confidence - 1)[:, None] * met)
+        return np.linalg.solve(asked, confidence @ met)
 
     def _recent(self, now: pd.Timestamp | None) -> np.ndarray:
         """Visits (n,) in the days before `now`, fading."""
@@ -217,6 +244,24 @@ def _pairs(users: np.ndarray, codes: np.ndarray, size: int, half: float) -> spar
         fade = np.full(len(later), 0.5 ** (step / half))
         total = total + _sum(fade, codes[later - step], codes[later], (size, size))
     return total
+
+
+def _follow(matrix: sparse.csr_array, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return weights @ matrix[codes]
+
+
+def _factorise(seen: sparse.csr_array) -> np.ndarray:
+    """The products' factors (n, FACTORS) from `seen` (people, n), the weight of visits."""
+    model = AlternatingLeastSquares(
+        factors=FACTORS,
+        regularization=REGULARIZATION,
+        alpha=CONFIDENCE,
+        random_state=0,
+        num_threads=1,
+    )
+    with threadpool_limits(1, "blas"):  # one thread, one result
+        model.fit(sparse.csr_matrix(seen), show_progress=False)
+    return np.asarray(model.item_factors)
 
 
 def _ease(gram: sparse.csr_array, penalty: float, damping: float) -> sparse.csr_array:
