@@ -33,7 +33,7 @@ def project(ran: Path, tmp_path: Path) -> Path:
 def serve_command() -> list[str]:
     """What `make serve` runs once .venv is there."""
     printed = subprocess.run(
-        ["make", "--dry-run", "--assume-old=.venv/.installed", "serve"],
+        ["make", "--no-print-directory", "--dry-run", "--assume-old=.venv/.installed", "serve"],
         cwd=REPO,
         capture_output=True,
         text=True,
