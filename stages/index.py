@@ -137,7 +137,7 @@ def main() -> None:
             index.save(folder / f"{name}.faiss")
             rng = np.random.default_rng(params["seed"])
             queries = of[rng.permutation(len(of))[:JUDGED]]
-            exact = VectorIndex.build(of, "Flat", 1)
+            exact = index if params["factory"] == "Flat" else VectorIndex.build(of, "Flat", 1)
             metrics[f"{name}_recall@10_of_exact"] = index.recall_at(exact, queries)
             metrics[f"{name}_width"] = of.shape[1]
         space.save(folder / "photo_space.npz")

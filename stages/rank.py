@@ -440,7 +440,7 @@ def main() -> None:
     click.echo(
         f"NDCG@10 {said(metrics['search']['category_names'], 'ndcg@10')} category names, "
         f"R@1 {said(metrics['photo_to_photo'], 'recall@1')} photos, "
-        f"{'learned from ' + str(len(judged)) + ' shoppers' if learned else 'prior weights'}"
+        f"{'weights learned from the log' if learned else 'prior weights'}"
     )
 
 

@@ -136,6 +136,7 @@ class Engine:
         self._position = {id_: row for row, id_ in enumerate(self._ids)}
         self._price = listings["price"].to_numpy(float)
         self._flagged = listings["price_flag"].ne("").to_numpy()
+        self._meant_price = np.where(self._flagged, np.nan, self._price)
         self._place = listings[["latitude", "longitude"]].to_numpy(float)
         self._group = listings["group"].to_numpy()
         paths = [tuple(path) for path in listings["category_levels"]]
@@ -439,7 +440,7 @@ class Engine:
     def _attributes(self, positions: np.ndarray) -> Attributes:
         return Attributes(
             category=self._paths[self._path_of[positions]],
-            price=np.where(self._flagged, np.nan, self._price)[positions],
+            price=self._meant_price[positions],
             text=self._texts.vectors(positions),
             photo=self._cover(positions),
             place=self._place[positions],
