@@ -115,7 +115,8 @@ class Results(BaseModel):
     hits: list[Hit]
     total: int = Field(description="Listings that match and pass the filters.")
     understood: str | None = Field(
-        description="The query after mending typing errors, where that changed it."
+        description="The query after mending typing errors, where that changed it; empty where "
+        "none of it can be searched for (“the”, “🔥”): the answer is one without words."
     )
     unplaced: str | None = Field(
         description="`near`, where no such place is known: nothing is near it then."
@@ -178,8 +179,9 @@ class Prediction(BaseModel):
     category: str = Field(description="The likeliest.", examples=["Home & Garden"])
     probabilities: dict[str, float] = Field(description="Of every category; 1 in all.")
     price: float = Field(description="Pounds, as such things are usually asked.")
-    price_low: float = Field(description="The interval that holds 80 % of such prices: from …")
+    price_low: float = Field(description="The interval that holds most such prices: from …")
     price_high: float = Field(description="… to.")
+    coverage: float = Field(description="The share of such prices that it holds.", examples=[0.8])
     price_flag: str | None = Field(
         description='Of the price asked: "placeholder", "far below" or "far above"; or null.'
     )
