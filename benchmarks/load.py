@@ -3,10 +3,11 @@
     python benchmarks/load.py --seconds 30
 
 Run it in the project's folder after `make run`; it starts the service itself. Debian's wrk asks for
-searches in words that differ, a fifth of them for shoppers with events. Capacity is what is answered
-per second over as many connections as the service searches at once. Then many connections offer a
+searches in words that differ, a fifth of them for shoppers by name. Capacity is what is answered a
+second over as many connections as the service searches at once. Then many connections offer a
 multiple of it, each pausing between its requests. Beside them one more person asks twice a second,
-tells an event each time, and asks /healthz: what they are answered, and how soon, is the table.
+tells an event each time, and asks /healthz: the table says what they are answered and how soon (the
+median / the 99th percentile in milliseconds, and of how many answers).
 """
 
 from __future__ import annotations

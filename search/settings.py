@@ -45,7 +45,7 @@ class Settings:
             except ValueError:
                 raise ClickException(f"{variable}={text!r} is not a number") from None
             if not 0 < number < math.inf:
-                raise ClickException(f"{variable}={text!r} must be above 0")
+                raise ClickException(f"{variable}={text!r} must be above 0 and finite")
         key = given.get("api_key")
         # Never quoted: it is a secret. What a header cannot carry as it is would never be right.
         if key is not None and (
