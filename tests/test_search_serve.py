@@ -86,7 +86,7 @@ def serving(project: Path, **settings: str) -> Iterator[Served]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "UVICORN_PORT": str(port), **settings}
+    environment = {**os.environ, "UVICORN_PORT": str(port), "UVICORN_ACCESS_LOG": "0", **settings}
     for name in ("PYTHONPATH", "UVICORN_HOST"):
         environment.pop(name, None)
     log = project / "log"
