@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -24,6 +24,15 @@ ProductId = Annotated[str, PRODUCT_ID]
 CLOCK_SKEW = timedelta(minutes=5)
 
 
+def _without_null(schema: dict[str, Any]) -> None:
+    """Describe fields as a form or an address can hold them: left out, but never null."""
+    for field in schema["properties"].values():
+        kinds = [kind for kind in field.get("anyOf", []) if kind != {"type": "null"}]
+        if len(kinds) == 1:
+            del field["anyOf"]
+            field |= kinds[0]
+
+
 class Fault(BaseModel):
     """Every error: one line that says what is wrong."""
 
@@ -33,7 +42,7 @@ class Fault(BaseModel):
 class Within(BaseModel):
     """Which listings may answer. Filters are strict: nothing that fails one is shown."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_null)
 
     price_min: float | None = Field(None, ge=0, le=1e9, description="Pounds.")
     price_max: float | None = Field(None, ge=0, le=1e9, description="Pounds.")
@@ -159,7 +168,7 @@ class NewEvent(BaseModel):
 class NewListing(BaseModel):
     """A listing that is not for sale yet; each of its fields may be left out."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_null)
 
     name: str = Field("", max_length=500, examples=["Oak bedside table"])
     description: str = Field("", max_length=20_000)
