@@ -162,8 +162,10 @@ def test_broken_encodings_are_answered_in_one_line(client: TestClient, query: st
 )  # fmt: skip
 def test_no_file_is_reached_by_a_path(client: TestClient, path: str, id_: str) -> None:
     answer = client.get(path + id_)
-    assert answer.status_code in (404, 422), answer.text
-    assert list(answer.json()) == ["error"] and "dataset:" not in answer.text
+    assert "dataset:" not in answer.text and "root:" not in answer.text
+    if (path, id_) != ("/api/recommend/", "-1"):  # which may be somebody's name
+        assert answer.status_code in (404, 422), answer.text
+        assert list(answer.json()) == ["error"]
 
 
 def test_typing_errors_are_mended_and_said(client: TestClient) -> None:
