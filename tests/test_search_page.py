@@ -60,9 +60,11 @@ def running(ran: Path, engine: Engine, store: EventStore, settings: Settings) ->
         assert thread.is_alive()
         threading.Event().wait(0.02)
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}/"
-    server.should_exit = True
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{port}/"
+    finally:  # or a test that fails keeps the whole run from its end
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.fixture(scope="module")
