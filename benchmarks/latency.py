@@ -23,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -53,7 +54,7 @@ TEXT_WIDTH, PHOTO_WIDTH = 384, 576
 FLAT_UP_TO = 200_000  # listings; above, the index is a partition, as params.yaml advises
 DEPTH = 200  # nearest asked of each part, as the engine does
 PARTS = ["encoder", "bm25", "faiss_text"]  # of a search in words; photos are another query
-NO_PHOTOS: Any = ()
+NO_PHOTOS: Any = SimpleNamespace(batches=list)
 FILTERS = Filters(price_max=150, near="Middle", radius_km=300)
 
 

@@ -7,7 +7,8 @@ must not keep other requests waiting.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,7 @@ from PIL import Image
 from prometheus_client import CollectorRegistry, Counter
 
 from search import schemas
+from search.admission import Admission
 from search.events import EventStore
 from search.reasons import OF_LISTING, OF_WORDS, explain
 from search.settings import Settings
@@ -33,37 +35,78 @@ FAULT: dict[str, Any] = {"model": schemas.Fault}
 # A photo of 50 megapixels takes 150 MB for a moment: not many at a time.
 DECODING = BoundedSemaphore(2)
 PREDICTING = Lock()  # encoders' tokenizers are for one thread at a time
+NO_STORE = (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError)
+RETRY = {"Retry-After": "5"}  # for a part that does not answer: it may take a while
+WRITERS = 8  # events written at once; the store has 15 connections, for searches too
+
+
+class Counters:
+    """What is counted besides requests."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def count(name: str, about: str, label: str) -> Counter:
+            return Counter(f"search_{name}", about, [label], registry=registry)
+
+        self.events = count("events", "Events kept, by kind.", "event")
+        self.refused = count("refused", "Requests that found no room, by queue.", "queue")
+        self.reloads = count("reloads", "Reloads of the index, by outcome.", "outcome")
 
 
 @dataclass
 class Service:
-    """What the endpoints share."""
+    """What the endpoints share. A reload replaces the whole: each request keeps to the one that it
+    began with."""
 
     engine: Engine
     photos: PhotoStore
-    events: EventStore
-    settings: Settings
+    version: str  # of the photos: a URL that names it always means the same photo
+    former: dict[str, PhotoStore]  # by version: for pages that were open before a reload
     photo_size: int  # side of the square that a photo is searched by
     photo_limits: dict[str, Any]  # min_side, max_megapixels
-    # Photos are numbered anew when the index is built, and the service keeps to the one it began
-    # with: a URL that names the start always means the same photo.
-    version: str
-    registry: CollectorRegistry
+    events: EventStore
+    settings: Settings
+    counters: Counters
+    queues: dict[str, Admission]
     predictor: Predictor | None = None  # loaded when first asked
-    kept: Counter = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.kept = Counter(
-            "search_events", "Events kept, by kind.", ["event"], registry=self.registry
-        )
 
 
 async def _service(request: Request) -> Service:
     return request.app.state.service
 
 
+def _admit(queue: str) -> Any:
+    """A dependency: the endpoint runs when it is its turn in that queue."""
+
+    async def admitted(
+        request: Request, service: Annotated[Service, Depends(_service)]
+    ) -> AsyncIterator[None]:
+        async with service.queues[queue].turn(request.is_disconnected):
+            yield
+
+    return Depends(admitted, scope="function")  # until it returns, not until all of it is sent
+
+
+def queues(settings: Settings, refused: Counter) -> dict[str, Admission]:
+    """One for each kind of work, so that none waits for another."""
+    at_once = {"search": settings.max_at_once, "predict": 1, "events": WRITERS}
+    return {
+        name: Admission(
+            places, settings.max_waiting, settings.max_wait_seconds, refused.labels(name)
+        )
+        for name, places in at_once.items()
+    }
+
+
 Serving = Annotated[Service, Depends(_service)]
-router = APIRouter(responses={422: FAULT})
+SEARCHING, TELLING, FORETELLING = (_admit(name) for name in ("search", "events", "predict"))
+BUSY: dict[str, Any] = {
+    **FAULT,
+    "description": "Too much at once, or a part that does not answer: try again.",
+    "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
+}
+UPLOAD: dict[int | str, dict[str, Any]] = {400: FAULT, 408: FAULT, 413: FAULT}
+router = APIRouter(prefix="/api", responses={422: FAULT})
+health_router = APIRouter()  # for whom no key is needed
 
 
 # --- In words -------------------------------------------------------------------------------------
@@ -129,7 +172,13 @@ def _results(
 
 
 # --- Find -----------------------------------------------------------------------------------------
-@router.get("/api/search", tags=["find"], summary="Search in words")
+@router.get(
+    "/search",
+    tags=["find"],
+    summary="Search in words",
+    dependencies=[SEARCHING],
+    responses={503: BUSY},
+)
 def search(service: Serving, query: Annotated[schemas.Query, Query()]) -> schemas.Results:
     """Listings that match the words, ranked for the user where one is named.
 
@@ -141,10 +190,11 @@ def search(service: Serving, query: Annotated[schemas.Query, Query()]) -> schema
 
 
 @router.post(
-    "/api/search/photo",
+    "/search/photo",
     tags=["find"],
     summary="Search by photo, and words",
-    responses={413: FAULT},
+    dependencies=[SEARCHING],
+    responses={**UPLOAD, 503: BUSY},
 )
 def search_photo(
     service: Serving,
@@ -166,10 +216,11 @@ def _decode(service: Service, data: bytes) -> Image.Image:
 
 
 @router.get(
-    "/api/similar/{product_id}",
+    "/similar/{product_id}",
     tags=["find"],
     summary="Listings like this one",
-    responses={404: FAULT},
+    dependencies=[SEARCHING],
+    responses={404: FAULT, 503: BUSY},
 )
 def similar(
     service: Serving,
@@ -185,7 +236,13 @@ def similar(
     return _results(service, answer, asked, OF_LISTING)
 
 
-@router.get("/api/recommend/{user_id}", tags=["find"], summary="Listings for a user")
+@router.get(
+    "/recommend/{user_id}",
+    tags=["find"],
+    summary="Listings for a user",
+    dependencies=[SEARCHING],
+    responses={503: BUSY},
+)
 def recommend(
     service: Serving, user_id: schemas.UserId, query: Annotated[schemas.Page, Query()]
 ) -> schemas.Results:
@@ -195,9 +252,7 @@ def recommend(
 
 
 # --- Look -----------------------------------------------------------------------------------------
-@router.get(
-    "/api/products/{product_id}", tags=["look"], summary="One listing", responses={404: FAULT}
-)
+@router.get("/products/{product_id}", tags=["look"], summary="One listing", responses={404: FAULT})
 def product(service: Serving, product_id: Annotated[str, schemas.PRODUCT_ID]) -> schemas.Product:
     try:
         return schemas.Product(**_card(service, product_id))
@@ -210,7 +265,7 @@ def _unknown(product_id: str) -> HTTPException:
 
 
 @router.get(
-    "/api/photos/{number}",
+    "/photos/{number}",
     tags=["look"],
     summary="A photo",
     response_class=Response,
@@ -221,22 +276,26 @@ def photo(
     number: Annotated[int, Path(ge=0, le=10**9)],
     v: Annotated[str, Query(max_length=50, description="As in a listing's URLs.")] = "",
 ) -> Response:
+    """With `v` it never changes, and is gone some time after a reload; without, it is the present
+    one of this number."""
+    stores = {**service.former, service.version: service.photos, "": service.photos}
     try:
-        content = service.photos[number]
-    except IndexError:
+        content = stores[v][number]
+    except LookupError:
         raise HTTPException(404, f"there is no photo {number}") from None
-    lasting = "public, max-age=31536000, immutable"
-    caching = lasting if v == service.version else "no-cache"
+    # Only whoever has the key may have it from a cache.
+    whose = "public" if service.settings.api_key is None else "private"
+    caching = f"{whose}, max-age=31536000, immutable" if v else "no-cache"
     return Response(content, media_type="image/jpeg", headers={"Cache-Control": caching})
 
 
-@router.get("/api/categories", tags=["look"], summary="All categories")
+@router.get("/categories", tags=["look"], summary="All categories")
 def categories(service: Serving) -> list[schemas.Category]:
     """Every category of every level."""
     return [schemas.Category(path=path, count=count) for path, count in service.engine.categories()]
 
 
-@router.get("/api/places", tags=["look"], summary="Places to search near")
+@router.get("/places", tags=["look"], summary="Places to search near")
 def places(service: Serving) -> list[str]:
     """Where listings are, the commonest first; `near` knows other towns too."""
     return service.engine.places()
@@ -244,11 +303,12 @@ def places(service: Serving) -> list[str]:
 
 # --- Tell -----------------------------------------------------------------------------------------
 @router.post(
-    "/api/events",
+    "/events",
     tags=["tell"],
     summary="Something a user did",
     status_code=201,
-    responses={404: FAULT, 503: FAULT},
+    dependencies=[TELLING],
+    responses={**UPLOAD, 404: FAULT, 503: BUSY},
 )
 def event(service: Serving, new: schemas.NewEvent) -> schemas.Kept:
     """Kept for good once it is answered, and part of the user's very next answer."""
@@ -257,16 +317,17 @@ def event(service: Serving, new: schemas.NewEvent) -> schemas.Kept:
     except KeyError:
         raise _unknown(new.product_id) from None
     number = service.events.add(new.user_id, new.product_id, new.event, new.timestamp)
-    service.kept.labels(new.event).inc()
+    service.counters.events.labels(new.event).inc()
     return schemas.Kept(id=number)
 
 
 # --- Predict --------------------------------------------------------------------------------------
 @router.post(
-    "/api/predict",
+    "/predict",
     tags=["predict"],
     summary="Category and price of a new listing",
-    responses={413: FAULT},
+    dependencies=[FORETELLING],
+    responses={**UPLOAD, 503: BUSY},
 )
 def predict(
     service: Serving,
@@ -295,6 +356,7 @@ def predict(
     found = table.iloc[0]
     return schemas.Prediction(
         **{name: found[name] for name in ("category", "price", "price_low", "price_high")},
+        coverage=service.predictor.price_model.coverage,
         price_flag=found["price_flag"] or None,
         probabilities={name: found[f"p_{name}"] for name in service.predictor.classes},
         unusable=[
@@ -306,11 +368,11 @@ def predict(
 
 
 # --- Run ------------------------------------------------------------------------------------------
-@router.get("/healthz", tags=["run"], summary="Whether it works", responses={503: FAULT})
+@health_router.get("/healthz", tags=["run"], summary="Whether it works", responses={503: BUSY})
 def health(service: Serving) -> schemas.Health:
     """200 where the index is loaded and the event store answers."""
     try:
         service.events.check()
-    except sqlalchemy.exc.DBAPIError:
-        raise HTTPException(503, "the event store does not answer") from None
+    except NO_STORE:
+        raise HTTPException(503, "the event store does not answer", RETRY) from None
     return schemas.Health(status="ok")

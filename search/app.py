@@ -6,18 +6,20 @@ project's folder, after `dvc repro`. Settings: docs/serve.md.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sys
-import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-import sqlalchemy.exc
+import pyarrow.compute as pc
 from click import ClickException
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
+from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from PIL import Image
@@ -25,9 +27,10 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
-from search.api import Service, router
+from search.api import FAULT, NO_STORE, RETRY, Counters, Service, health_router, queues, router
 from search.events import EventStore
-from search.guards import BodyLimit, BrowserHeaders
+from search.guards import HEADERS, ApiKey, BodyLimit, BrowserHeaders
+from search.reload import Reloader
 from search.settings import Settings
 from shared.engine import Engine
 from shared.inputs import require
@@ -53,22 +56,54 @@ def create_app() -> FastAPI:
     try:
         settings = Settings.from_environment()
         require(INDEX, RANK, EMBED, PHOTOS)
-        device = set_up_torch(seed=0)
-        engine = Engine.load(INDEX, RANK, EMBED, device=str(device))
-        # The networks load when they are first asked: now, rather than while somebody waits.
-        engine.search("warm up", photo=Image.new("RGB", (8, 8)), limit=1)
-        return make_app(engine, PhotoStore(PHOTOS), EventStore(settings.events_url), settings)
+        device = str(set_up_torch(seed=0))
+
+        def load() -> tuple[Engine, PhotoStore]:
+            require(INDEX, RANK, EMBED, PHOTOS)
+            engine = Engine.load(INDEX, RANK, EMBED, device=device)
+            # The networks load when they are first asked: now, rather than while somebody waits.
+            engine.search("warm up", photo=Image.new("RGB", (8, 8)), limit=1)
+            return engine, PhotoStore(PHOTOS)
+
+        return make_app(*load(), EventStore(settings.events_url), settings, load)
     except ClickException as fault:
         sys.exit(f"Error: {fault.message}")
 
 
-def make_app(engine: Engine, photos: PhotoStore, events: EventStore, settings: Settings) -> FastAPI:
-    """The app over an engine, its listings' photos, and a store, which it closes at its end."""
-    limits = load_params("clean")
+def make_app(
+    engine: Engine,
+    photos: PhotoStore,
+    events: EventStore,
+    settings: Settings,
+    load: Callable[[], tuple[Engine, PhotoStore]] | None = None,
+) -> FastAPI:
+    """The app over an engine, its listings' photos, and a store, which it closes at its end.
+
+    `load` returns the former two anew, for a reload; without it there is none.
+    """
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    counters = Counters(registry)
+    shared: dict[str, Any] = {
+        "events": events,
+        "settings": settings,
+        "counters": counters,
+        "queues": queues(settings, counters.refused),
+    }
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        def swap(loaded: Service) -> None:
+            former: Service = app.state.service
+            loaded.former = {former.version: former.photos}
+            app.state.service = loaded
+
+        if load is None:
+            yield
+        else:
+            reloader = Reloader(lambda: serving(*load(), shared), swap, counters.reloads)
+            with reloader.on_hangup():
+                yield
         events.close()
 
     app = FastAPIOffline(
@@ -80,32 +115,56 @@ def make_app(engine: Engine, photos: PhotoStore, events: EventStore, settings: S
         openapi_tags=TAGS,
         lifespan=lifespan,
     )
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    app.state.service = Service(
-        engine=engine,
-        photos=photos,
-        events=events,
-        settings=settings,
-        photo_size=limits["photo_size"],
-        photo_limits={name: limits[name] for name in ("min_side", "max_megapixels")},
-        version=f"{time.time_ns():x}",
-        registry=registry,
-    )
-    app.include_router(router)
+    app.state.service = serving(engine, photos, shared)
+    keyed: dict[str, Any] = {}
+    if settings.api_key is not None:
+        app.add_middleware(ApiKey, key=settings.api_key)
+        # These only describe what that checks, so that /docs can send it.
+        schemes = APIKeyHeader(name="X-API-Key", auto_error=False), HTTPBearer(auto_error=False)
+        keyed = {"dependencies": [Depends(one) for one in schemes], "responses": {401: FAULT}}
+    app.include_router(router, **keyed)
+    app.include_router(health_router)
     app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    app.add_middleware(BodyLimit, limit=int(settings.max_upload_mb * 1e6))
+    limit, seconds = int(settings.max_upload_mb * 1e6), settings.max_upload_seconds
+    app.add_middleware(BodyLimit, limit=limit, seconds=seconds)
     app.add_middleware(BrowserHeaders)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(sqlalchemy.exc.DBAPIError, _no_store)
+    for fault in NO_STORE:
+        app.add_exception_handler(fault, _no_store)
     app.add_exception_handler(ClickException, _not_ready)
     app.add_exception_handler(Exception, _failed)
     Instrumentator(registry=registry, excluded_handlers=["/metrics", "/healthz"]).instrument(
         app
     ).expose(app, include_in_schema=False)
     return app
+
+
+def serving(engine: Engine, photos: PhotoStore, shared: dict[str, Any]) -> Service:
+    """What requests are answered from: these, and what all reloads share."""
+    limits = load_params("clean")
+    return Service(
+        engine=engine,
+        photos=photos,
+        version=version_of(photos),
+        former={},
+        photo_size=limits["photo_size"],
+        photo_limits={name: limits[name] for name in ("min_side", "max_megapixels")},
+        **shared,
+    )
+
+
+def version_of(photos: PhotoStore) -> str:
+    """A name for this order of photos: the same in every service over it, and after a restart.
+
+    From ids and lengths, as all the photos would take a while to read.
+    """
+    digest = hashlib.sha256()
+    for batch in photos.batches():
+        lengths = pc.binary_length(batch["photo"]).to_pylist()
+        digest.update(repr((batch["image_id"].to_pylist(), lengths)).encode())
+    return digest.hexdigest()[:16]
 
 
 # --- Errors: one line each ------------------------------------------------------------------------
@@ -130,13 +189,14 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 
 async def _no_store(_: Request, error: Exception) -> JSONResponse:
     log.error("event store: %s", " ".join(str(error).split()))
-    return _error(503, "the event store does not answer: try again")
+    return _error(503, "the event store does not answer: try again", RETRY)
 
 
 async def _not_ready(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ClickException)  # models that are not there
-    return _error(503, error.message)
+    return _error(503, error.message, RETRY)
 
 
 async def _failed(_: Request, error: Exception) -> JSONResponse:
-    return _error(500, "an error of the service: it is in its log")
+    # This answer passes by BrowserHeaders: it is made outside of all middleware.
+    return _error(500, "an error of the service: it is in its log", HEADERS)

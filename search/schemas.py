@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -24,6 +24,15 @@ ProductId = Annotated[str, PRODUCT_ID]
 CLOCK_SKEW = timedelta(minutes=5)
 
 
+def _without_null(schema: dict[str, Any]) -> None:
+    """Describe fields as a form or an address can hold them: left out, but never null."""
+    for field in schema["properties"].values():
+        kinds = [kind for kind in field.get("anyOf", []) if kind != {"type": "null"}]
+        if len(kinds) == 1:
+            del field["anyOf"]
+            field |= kinds[0]
+
+
 class Fault(BaseModel):
     """Every error: one line that says what is wrong."""
 
@@ -33,7 +42,7 @@ class Fault(BaseModel):
 class Within(BaseModel):
     """Which listings may answer. Filters are strict: nothing that fails one is shown."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_null)
 
     price_min: float | None = Field(None, ge=0, le=1e9, description="Pounds.")
     price_max: float | None = Field(None, ge=0, le=1e9, description="Pounds.")
@@ -115,7 +124,8 @@ class Results(BaseModel):
     hits: list[Hit]
     total: int = Field(description="Listings that match and pass the filters.")
     understood: str | None = Field(
-        description="The query after mending typing errors, where that changed it."
+        description="The query after mending typing errors, where that changed it; empty where "
+        "none of it can be searched for (“the”, “🔥”): the answer is one without words."
     )
     unplaced: str | None = Field(
         description="`near`, where no such place is known: nothing is near it then."
@@ -158,7 +168,7 @@ class NewEvent(BaseModel):
 class NewListing(BaseModel):
     """A listing that is not for sale yet; each of its fields may be left out."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_null)
 
     name: str = Field("", max_length=500, examples=["Oak bedside table"])
     description: str = Field("", max_length=20_000)
@@ -178,8 +188,9 @@ class Prediction(BaseModel):
     category: str = Field(description="The likeliest.", examples=["Home & Garden"])
     probabilities: dict[str, float] = Field(description="Of every category; 1 in all.")
     price: float = Field(description="Pounds, as such things are usually asked.")
-    price_low: float = Field(description="The interval that holds 80 % of such prices: from …")
+    price_low: float = Field(description="The interval that holds most such prices: from …")
     price_high: float = Field(description="… to.")
+    coverage: float = Field(description="The share of such prices that it holds.", examples=[0.8])
     price_flag: str | None = Field(
         description='Of the price asked: "placeholder", "far below" or "far above"; or null.'
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from click import ClickException
+
+SHORTEST_KEY = 16  # characters: shorter ones can be guessed
 
 
 @dataclass(frozen=True)
@@ -16,19 +19,40 @@ class Settings:
     events_url: str = "sqlite:///data/events.sqlite"  # any SQLAlchemy URL
     history_events: int = 200  # the last so many events of a user count
     max_upload_mb: float = 20  # a telephone's photo has 3 to 12
+    max_upload_seconds: float = 60  # 20 MB at 3 Mbit/s; whoever is slower only holds a connection
+    # Searches under way at once: each is for all cores.
+    max_at_once: int = field(default_factory=lambda: os.cpu_count() or 1)
+    max_waiting: int = 32  # and that wait for their turn; on two cores a second's work
+    max_wait_seconds: float = 2
+    api_key: str | None = field(default=None, repr=False)  # without one, everybody may ask
 
     @classmethod
     def from_environment(cls) -> Settings:
         """Read the environment; a value that cannot be used raises ClickException naming it."""
         given: dict[str, Any] = {}
-        for name, kind in (("events_url", str), ("history_events", int), ("max_upload_mb", float)):
-            text = os.environ.get(name.upper())
+        kinds = {"int": int, "float": float}
+        for setting in fields(cls):
+            variable = setting.name.upper()
+            text = os.environ.get(variable)
             if text is None:
                 continue
+            kind = kinds.get(str(setting.type))
+            if kind is None:
+                given[setting.name] = text
+                continue
             try:
-                given[name] = kind(text)
+                number = given[setting.name] = kind(text)
             except ValueError:
-                raise ClickException(f"{name.upper()}={text!r} is not a number") from None
-            if kind is not str and not given[name] > 0:
-                raise ClickException(f"{name.upper()}={text!r} must be above 0")
+                raise ClickException(f"{variable}={text!r} is not a number") from None
+            if not 0 < number < math.inf:
+                raise ClickException(f"{variable}={text!r} must be above 0 and finite")
+        key = given.get("api_key")
+        # Never quoted: it is a secret. What a header cannot carry as it is would never be right.
+        if key is not None and (
+            len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable() or " " in key
+        ):
+            raise ClickException(
+                f"API_KEY needs {SHORTEST_KEY} ASCII characters or more, none of them a space; "
+                "`openssl rand -hex 32` makes one, and without API_KEY no key is asked for"
+            )
         return cls(**given)

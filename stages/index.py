@@ -26,7 +26,7 @@ from shared.gazetteer import fold, locate, read_gazetteer
 from shared.inputs import require
 from shared.lexical import LexicalIndex
 from shared.params import load_params
-from shared.photo_space import PhotoSpace, colour_histogram
+from shared.photo_space import COLOURS, PhotoSpace, colour_histogram
 from shared.photo_store import PhotoStore
 from shared.text_encoder import encode_texts, load_text_encoder
 from shared.torch_setup import set_up_torch
@@ -51,7 +51,7 @@ def colours_of(photos: PhotoStore) -> np.ndarray:
             pixels = batch.column("image_array").to_numpy_ndarray()
             found += [colour_histogram(photo) for photo in pixels]
             bar.update(len(batch))
-    return np.array(found)
+    return np.array(found, np.float32).reshape(-1, COLOURS)
 
 
 def tabulate(rows: pd.DataFrame, expected: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

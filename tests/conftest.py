@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from shared.engine import Engine
 
 REPO = Path(__file__).parent.parent
 PRODUCTS, SEED = 60, 1
+POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 # Tests run side by side: one thread each is faster than threads that wait for one another.
 os.environ |= {
@@ -160,3 +162,28 @@ def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
 def engine(ran: Path) -> Engine:
     """The search engine over that project."""
     return Engine.load(*(ran / f"models/{name}" for name in ("index", "rank", "embed")))
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """The URL of a throw-away PostgreSQL, which listens on a socket in its own folder only."""
+    if not POSTGRES:
+        pytest.skip("no PostgreSQL in /usr/lib/postgresql: install Debian's package postgresql")
+    programs = POSTGRES[-1].parent
+    # Not in pytest's folders: those are for their owner alone, and PostgreSQL refuses to be root.
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    user = "nobody" if os.getuid() == 0 else None
+    if user:
+        shutil.chown(folder, user)
+
+    def run(program: str, *args: str) -> None:
+        command = [str(programs / program), "-D", str(folder / "data"), *args]
+        subprocess.run(command, user=user, check=True, stdout=subprocess.DEVNULL, cwd=folder)
+
+    run("initdb", "--auth=trust", "--username=test", "--no-sync")
+    run("pg_ctl", "start", "--wait", "-o", f"-k {folder} -h ''", "-l", f"{folder}/log")
+    try:
+        yield f"postgresql+psycopg://test@/postgres?host={folder}"
+    finally:
+        run("pg_ctl", "stop", "--mode=immediate")
+        shutil.rmtree(folder)

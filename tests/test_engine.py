@@ -19,8 +19,8 @@ from PIL import Image
 from sklearn.preprocessing import normalize
 
 import shared.engine
-from shared.collaborative import CollaborativeModel
-from shared.engine import Answer, Engine, Filters
+from shared.collaborative import COLLABORATIVE, CollaborativeModel
+from shared.engine import Answer, Engine, Filters, Query
 from shared.lexical import LexicalIndex
 from shared.photo_store import PhotoStore
 from shared.ranker import SIGNALS, Ranker
@@ -275,9 +275,7 @@ def test_a_slip_is_mended_and_said(shop: Engine) -> None:
     assert shop.search("vintage tent").understood is None
 
 
-@pytest.mark.parametrize(
-    "text", ["qwxzkj", "🚲", "the", "of the and", "?!", "\x00", "'; DROP TABLE listings; --", "%s"]
-)
+@pytest.mark.parametrize("text", ["qwxzkj", "qwxzkj 🚲 the", "'; DROP TABLE listings; --", "%s"])
 def test_what_means_nothing_finds_nothing(shop: Engine, text: str) -> None:
     answer = shop.search(text)
     assert answer.total == 0 and answer.hits == []
@@ -298,6 +296,15 @@ def test_what_means_nothing_finds_nothing(shop: Engine, text: str) -> None:
 def test_odd_texts_are_words_and_nothing_else(shop: Engine, text: str) -> None:
     found = ids(shop.search(text, limit=5))
     assert len(found) == 5 and all(int(id_[1:]) < EACH for id_ in found)
+
+
+@pytest.mark.parametrize("text", ["🚲", "the", "of the and", "?!", "\x00", "🔥" * 300])
+def test_what_has_no_words_is_no_question_and_said(shop: Engine, text: str) -> None:
+    answer = shop.search(text, limit=7)
+    assert answer.understood == "" and answer.hits == shop.search("", limit=7).hits
+    assert answer.total == len(shop.listings) - len(FLAGGED)
+    shown = shop.search(text, photo=photo_of(2), limit=7)
+    assert shown.understood == "" and shown.hits == shop.search(photo=photo_of(2), limit=7).hits
 
 
 @pytest.mark.parametrize("text", ["Instruments", "cycling", "furniture"])
@@ -406,6 +413,22 @@ def test_a_new_shopper_gets_a_mix(shop: Engine, history: pd.DataFrame | None) ->
     assert len(answer.hits) == 10 and len(kinds) >= 4
     personal = {"category", "price_level", "style", "look", "near", "together", "next"}
     assert not any(personal & hit.why.keys() for hit in answer.hits)
+
+
+@pytest.mark.parametrize("history", [None, NOBODY, past(99)], ids=["none", "empty", "unknown"])
+def test_of_a_new_shopper_the_crowd_says_nothing(
+    handmade: Handmade, history: pd.DataFrame | None
+) -> None:
+    """Not 0, which is "unlike all that they did", for trees tell the two apart."""
+    log = pd.concat([past(*range(start, start + 4)).assign(user_id=start) for start in range(40)])
+    engine = handmade.engine(crowd=CollaborativeModel.fit(log))
+    everything = np.ones(len(engine.listings), bool)
+    mine = [name for name in COLLABORATIVE if name not in ("popular", "trending")]
+    _, features = engine.candidates(Query(), everything, history)
+    assert features[mine].isna().all(axis=None)
+    assert features[["popular", "trending"]].notna().any().all()
+    _, known = engine.candidates(Query(), everything, past(3))
+    assert known[mine].notna().any().all()
 
 
 def test_variety_costs_little_and_shows(shop: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

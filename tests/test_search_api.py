@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import resource
+import shutil
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from PIL import Image
 
+import index
 import predict
 from predict import Predictor
-from search.app import PHOTOS, make_app
+from search.app import PHOTOS, make_app, version_of
 from search.events import EventStore
 from search.reasons import OF_LISTING, OF_WORDS, explain
 from search.settings import Settings
 from shared.engine import Engine
-from shared.photo_store import PhotoStore
+from shared.params import load_params
+from shared.photo_store import PhotoStore, pack_photos
 from shared.torch_setup import set_up_torch
 
 pytestmark = pytest.mark.xdist_group("search_api")  # one engine and one predictor for all of them
@@ -115,9 +123,49 @@ def test_an_unknown_place_has_nothing_near(client: TestClient) -> None:
     assert results["hits"] == [] and results["total"] == 0 and results["unplaced"] == "Atlantis"
 
 
-@pytest.mark.parametrize("q", ["", " ", "'; --", "<script>", "🔥", "a" * 300, "\x00", "%%", "NaN"])
+HOSTILE = [
+    "", " ", "'; --", "<script>", "🔥", "a" * 300, "\x00", "%%", "NaN", "../../etc/passwd",
+    "${7*7}",
+    "{{7*7}}", "$(reboot)", "\r\nSet-Cookie: a=b", "a\u202eb", "e\u0301" * 150, "\u0300" * 300,
+    "ﷺ" * 300, "İ" * 300, "ﬀ" * 300, "\ufeff", "\ufffe", "👩‍👩‍👧‍👦" * 40, "(a+)+$" * 50, "9" * 300,
+    " ".join(f"qx{n:03d}zw" for n in range(37)), "NOT AND OR NEAR " * 18, "the " * 75,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("q", HOSTILE)
 def test_absurd_queries_are_answered(client: TestClient, q: str) -> None:
+    results = get(client, "/api/search", q=q, near=q[:100], user="anna")
+    assert results["unplaced"] == (q[:100] or None)
     get(client, "/api/search", q=q)
+    answer = client.get("/api/search", params={"category": q, "q": "lamp"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["q=%ff%fe", "q=%ed%a0%80", "q=%c0%af", "q=%00", "q=%", "q=%zz", "q=a&q=b", "q[]=a", "&&="],
+)
+def test_broken_encodings_are_answered_in_one_line(client: TestClient, query: str) -> None:
+    answer = client.get(f"/api/search?{query}")
+    assert answer.status_code in (200, 422)
+    if answer.status_code == 422:
+        assert list(answer.json()) == ["error"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/products/", "/api/similar/", "/api/recommend/", "/static/", "/api/photos/", "/"]
+)
+@pytest.mark.parametrize(
+    "id_",
+    ["..%2f..%2fparams.yaml", "%2e%2e/%2e%2e/params.yaml", "..\\..\\params.yaml", "%00",
+     "/etc/passwd", "%2fetc%2fpasswd", "....//....//params.yaml", "-1", "%ff"],
+)  # fmt: skip
+def test_no_file_is_reached_by_a_path(client: TestClient, path: str, id_: str) -> None:
+    answer = client.get(path + id_)
+    assert "dataset:" not in answer.text and "root:" not in answer.text
+    if (path, id_) != ("/api/recommend/", "-1"):  # which may be somebody's name
+        assert answer.status_code in (404, 422), answer.text
+        assert list(answer.json()) == ["error"]
 
 
 def test_typing_errors_are_mended_and_said(client: TestClient) -> None:
@@ -231,6 +279,54 @@ def test_a_wrong_event_is_refused(
     assert store.history("anna", 9).empty
 
 
+# --- Without any photo ----------------------------------------------------------------------------
+@pytest.fixture
+def bare(ran: Path, tmp_path: Path) -> Path:
+    """A project of which no listing has a photo, as clean, merge and embed write it, indexed."""
+    project = tmp_path / "bare"
+    for name in ("data/price", "models/rank", "models/embed", "models/text", "models/cnn"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).symlink_to(ran / name)
+    (project / "params.yaml").symlink_to(ran / "params.yaml")
+    for name in ("data/merged", "data/embeddings", "data/clean"):
+        (project / name).mkdir()
+    rows = pd.read_parquet(ran / "data/merged/listings.parquet").drop_duplicates("product_id")
+    rows["photo_index"] = pd.Series(pd.NA, rows.index, rows["photo_index"].dtype)
+    rows["image_id"] = pd.Series(pd.NA, rows.index, rows["image_id"].dtype)
+    rows.drop(columns="image_array").to_parquet(project / "data/merged/listings.parquet")
+    shutil.copy(ran / "data/embeddings/text.parquet", project / "data/embeddings")
+    seen = np.load(ran / "data/embeddings/photo.npy")
+    np.save(project / "data/embeddings/photo.npy", seen[:0])
+    assert pack_photos([], project / PHOTOS, array_size=56) == 0
+    with contextlib.chdir(project):
+        told = CliRunner().invoke(index.main, [])
+    assert told.exit_code == 0, (told.output, told.exception)
+    assert "and 0 photos" in told.output
+    return project
+
+
+def test_listings_without_any_photo_are_indexed_and_served(
+    bare: Path, store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bare)
+    engine = Engine.load(*(bare / f"models/{name}" for name in ("index", "rank", "embed")))
+    app = make_app(engine, PhotoStore(PHOTOS), store, Settings())
+    with TestClient(app, raise_server_exceptions=False) as client:
+        hits = everything(client)
+        assert len(hits) > 20 and not any(hit["photo"] for hit in hits)
+        some = hits[0]
+        assert some["product_id"] in ids(get(client, "/api/search", q=some["name"]))[:3]
+        assert get(client, f"/api/similar/{some['product_id']}")["hits"]
+        assert get(client, f"/api/products/{some['product_id']}")["photos"] == []
+        assert client.get("/api/photos/0").status_code == 404
+        assert tell(client, "anna", some["product_id"]).status_code == 201
+        assert get(client, "/api/recommend/anna")["hits"]
+        files = {"photo": ("a.png", encoded(20, 20, "PNG"))}
+        assert client.post("/api/search/photo", files=files).json()["hits"] == []
+        named = client.post("/api/search/photo", files=files, data={"q": some["name"]}).json()
+        assert some["product_id"] in ids(named)[:3]
+
+
 # --- Look -----------------------------------------------------------------------------------------
 def test_a_product_has_all_that_its_page_shows(client: TestClient, some: dict[str, Any]) -> None:
     product = get(client, f"/api/products/{some['product_id']}")
@@ -247,6 +343,35 @@ def test_a_photo_may_be_kept_by_its_full_url_only(client: TestClient, some: Any)
     assert Image.open(io.BytesIO(answer.content)).format == "JPEG"
     bare = client.get(some["photo"].split("?")[0])
     assert bare.content == answer.content and bare.headers["cache-control"] == "no-cache"
+
+
+def test_a_photos_url_never_means_another(
+    client: TestClient, ran: Path, engine: Engine, some: dict[str, Any]
+) -> None:
+    assert client.get(some["photo"].split("?")[0] + "?v=another-run").status_code == 404
+    app: Any = client.app
+    again = make_app(engine, PhotoStore(ran / PHOTOS), app.state.service.events, Settings())
+    with TestClient(again) as restarted:
+        assert get(restarted, f"/api/products/{some['product_id']}")["photo"] == some["photo"]
+
+
+def test_what_a_page_showed_before_a_reload_it_still_shows(
+    client: TestClient, ran: Path, some: dict[str, Any], tmp_path: Path
+) -> None:
+    before = client.get(some["photo"]).content
+    photos = [(f"new-{n}", encoded(20 + n, 20, "JPEG"), np.zeros((3, 56, 56), np.uint8))
+              for n in range(3)]  # fmt: skip
+    pack_photos(photos, tmp_path / "photos", array_size=56)
+    app: Any = client.app
+    service = app.state.service
+    new = PhotoStore(tmp_path / "photos")
+    app.state.service = replace(
+        service, photos=new, version=version_of(new), former={service.version: service.photos}
+    )
+    assert client.get(some["photo"]).content == before
+    assert client.get("/api/photos/0").content == photos[0][1]
+    assert client.get(f"/api/photos/2?v={version_of(new)}").content == photos[2][1]
+    app.state.service = service
 
 
 def test_categories_and_places(client: TestClient) -> None:
@@ -314,6 +439,7 @@ def test_predict_is_what_the_stage_says(client: TestClient, ran: Path, tmp_path:
     for name, probability in found["probabilities"].items():
         assert probability == pytest.approx(expected[f"p_{name}"], abs=1e-6)
     assert sum(found["probabilities"].values()) == pytest.approx(1)
+    assert found["coverage"] == load_params("regress")["coverage"]
     assert found["unusable"] == [{"photo": 1, "reason": "not one of JPEG, PNG, WEBP, GIF, BMP"}]
 
 
@@ -386,6 +512,57 @@ def test_a_file_that_is_no_photo_is_refused(
     assert answer.status_code == status and said in answer.json()["error"]
 
 
+def damaged(photo: bytes, rng: np.random.Generator) -> bytes:
+    """A photo that was cut off, or has wrong bytes, a wrong size, or something else behind it."""
+    data = bytearray(photo)
+    way = rng.integers(4)
+    if way == 0:
+        return bytes(data[: rng.integers(len(data))])
+    if way == 1:
+        for place in rng.integers(len(data), size=rng.integers(1, 40)):
+            data[place] = rng.integers(256)
+    elif way == 2:  # its head, where sizes, tables and counts are
+        for place in rng.integers(min(len(data), 300), size=rng.integers(1, 12)):
+            data[place] = rng.choice([0, 1, 127, 128, 255])
+    else:
+        start, end = sorted(rng.integers(len(data), size=2))
+        data[start:end] = data[start:end] * int(rng.integers(3))
+    return bytes(data)
+
+
+def ask_with_damaged(client: TestClient, count: int) -> Counter[int]:
+    """Search by so many damaged photos of every format; return how often each status came."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    whole = []
+    for form in ("JPEG", "PNG", "WEBP", "GIF", "BMP"):
+        out = io.BytesIO()
+        Image.fromarray(pixels).save(out, form)
+        whole.append(out.getvalue())
+    statuses: Counter[int] = Counter()
+    for number in range(count):
+        photo = damaged(whole[number % len(whole)], rng)
+        answer = client.post("/api/search/photo?", files={"photo": ("a.jpg", photo)})
+        assert answer.status_code in (200, 422), (number, answer.text)
+        if answer.status_code == 422:
+            assert list(answer.json()) == ["error"] and "\n" not in answer.json()["error"]
+        statuses[answer.status_code] += 1
+    return statuses
+
+
+def test_damaged_photos_are_refused_in_one_line(client: TestClient) -> None:
+    assert ask_with_damaged(client, 60)[422] > 20
+
+
+@pytest.mark.campaign
+def test_campaign_of_damaged_photos(client: TestClient) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    statuses = ask_with_damaged(client, int(os.environ.get("PHOTOS", "2000")))
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    print(f"\n{statuses.total()} damaged photos: {dict(statuses)}; memory grew by {grown:.0f} MB")
+    assert grown < 500
+
+
 def test_a_body_without_a_length_is_bounded_too(client: TestClient) -> None:
     pieces = (bytes(100_000) for _ in range(30))
     form = {"content-type": "multipart/form-data; boundary=x"}
@@ -406,7 +583,8 @@ def test_health_is_the_stores_too(client: TestClient, store: EventStore) -> None
     database.mkdir()
     answer = client.get("/healthz")
     assert answer.status_code == 503 and "event store" in answer.json()["error"]
-    assert client.get("/api/recommend/anna").status_code == 503
+    asked = client.get("/api/recommend/anna")
+    assert asked.status_code == 503 and asked.headers["retry-after"]
     assert get(client, "/api/search")["hits"], "who is not known by name can search"
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,32 +19,6 @@ from search.events import EventStore
 
 REPO = Path(__file__).parent.parent
 pytestmark = pytest.mark.xdist_group("events")  # one PostgreSQL for all of them
-POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """The URL of a throw-away PostgreSQL, which listens on a socket in its own folder only."""
-    if not POSTGRES:
-        pytest.skip("no PostgreSQL in /usr/lib/postgresql: install Debian's package postgresql")
-    programs = POSTGRES[-1].parent
-    # Not in pytest's folders: those are for their owner alone, and PostgreSQL refuses to be root.
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    user = "nobody" if os.getuid() == 0 else None
-    if user:
-        shutil.chown(folder, user)
-
-    def run(program: str, *args: str) -> None:
-        command = [str(programs / program), "-D", str(folder / "data"), *args]
-        subprocess.run(command, user=user, check=True, stdout=subprocess.DEVNULL, cwd=folder)
-
-    run("initdb", "--auth=trust", "--username=test", "--no-sync")
-    run("pg_ctl", "start", "--wait", "-o", f"-k {folder} -h ''", "-l", f"{folder}/log")
-    try:
-        yield f"postgresql+psycopg://test@/postgres?host={folder}"
-    finally:
-        run("pg_ctl", "stop", "--mode=immediate")
-        shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

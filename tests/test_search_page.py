@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import uvicorn
@@ -45,13 +46,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> EventStore:
     return EventStore(f"sqlite:///{tmp_path_factory.mktemp('page')}/events.sqlite")
 
 
-@pytest.fixture(scope="module")
-def site(ran: Path, engine: Engine, store: EventStore) -> Iterator[str]:
-    """The URL of the service, which runs in a thread."""
+@contextlib.contextmanager
+def running(ran: Path, engine: Engine, store: EventStore, settings: Settings) -> Iterator[str]:
+    """The URL of a service, which runs in a thread."""
     expect.set_options(timeout=PATIENCE)
     engine.search("warm up", limit=1)  # as the service does
     with contextlib.chdir(ran):
-        app = make_app(engine, PhotoStore(PHOTOS), store, Settings())
+        app = make_app(engine, PhotoStore(PHOTOS), store, settings)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -59,9 +60,17 @@ def site(ran: Path, engine: Engine, store: EventStore) -> Iterator[str]:
         assert thread.is_alive()
         threading.Event().wait(0.02)
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}/"
-    server.should_exit = True
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{port}/"
+    finally:  # or a test that fails keeps the whole run from its end
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def site(ran: Path, engine: Engine, store: EventStore) -> Iterator[str]:
+    with running(ran, engine, store, Settings()) as site:
+        yield site
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +100,8 @@ def visit(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
         page = context.new_page()
 
         def hear(message: ConsoleMessage) -> None:
-            if not (failing and message.text.startswith("Failed to load resource")):
+            expected = ("Failed to load resource", "This document requires 'TrustedHTML'")
+            if not (failing and message.text.startswith(expected)):
                 said.append(message.text)
 
         page.on("console", hear)
@@ -361,22 +371,119 @@ def test_a_product_that_is_gone_is_said(visit: Callable[..., Page]) -> None:
     expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("there is no product")
 
 
+EVIL = '<img src=x onerror="window.ran=1"><script>window.ran=2</script>&amp;<b>'
+
+
+def nothing_ran(page: Page) -> None:
+    assert page.evaluate("window.ran") is None
+    assert (
+        page.locator("main b, dialog b, [onerror], body script").count()
+        == page.locator(".expected b, .why summary > b, #nothing > p > b").count()
+    ), "what it wrote has become elements"
+
+
 def test_text_of_listings_is_never_html(visit: Callable[..., Page], engine: Engine) -> None:
     """What strangers write is shown as they wrote it, and does nothing."""
     product = engine.search("laptop").hits[0].product_id
-    evil = '<img src=x onerror="document.title=1"><script>document.title=2</script>&amp;'
+
+    def poison(listing: dict[str, Any]) -> dict[str, Any]:
+        written: dict[str, Any] = {
+            "name": EVIL,
+            "location": EVIL,
+            "category": [EVIL, EVIL],
+            "price_flag": EVIL,
+        }
+        if "description" in listing:
+            written["description"] = EVIL
+        if "why" in listing:
+            reason = {"signal": EVIL, "words": EVIL, "contribution": 1.0}
+            written["why"] = [reason, reason]
+        return listing | written
 
     def poisoned(route: Route) -> None:
-        listing = route.fetch().json()
-        route.fulfill(json=listing | {"name": evil, "description": evil, "location": evil})
+        answer: Any = route.fetch().json()
+        if "hits" in answer:
+            answer["hits"] = [poison(hit) for hit in answer["hits"]]
+            answer["understood"] = EVIL
+        elif isinstance(answer, dict):
+            answer = poison(answer)
+        elif "categories" in route.request.url:
+            answer = [{"path": f"{EVIL} / {EVIL}", "count": 1}]
+        else:
+            answer = [EVIL]
+        route.fulfill(json=answer)
 
     page = visit()
-    page.route("**/api/products/*", poisoned)
-    page.goto(f"{page.url.split('?')[0]}?product={product}")
-    expect(page.locator("#product-name")).to_have_text(evil)
-    expect(page.locator(".description")).to_have_text(evil)
-    assert page.title() == f"{evil} · Find"
-    assert page.locator("dialog script").count() == 0
+    page.route(re.compile("/api/(?!photos|events)"), poisoned)
+    page.goto(f"{page.url.split('?')[0]}?q={quote(EVIL)}&product={product}")
+    expect(page.locator("#product-name")).to_have_text(EVIL)
+    expect(page.locator(".description")).to_have_text(EVIL)
+    assert page.title() == f"{EVIL} · Find"
+    expect(page.locator("#similar-cards a.open").first).to_have_text(EVIL)
+    nothing_ran(page)
+    page.get_by_role("button", name="Close").click()
+    expect(cards(page).first).to_have_text(EVIL)
+    expect(page.locator("#cards .why summary").first).to_contain_text(EVIL)
+    expect(page.locator("#results-title")).to_contain_text(EVIL)
+    expect(page.locator("#category option").nth(1)).to_contain_text("<script>")
+    nothing_ran(page)
+
+
+def test_what_the_service_repeats_is_never_html(visit: Callable[..., Page]) -> None:
+    """A link may hold anything: words, a place, a category, a product's id."""
+    page = visit(f"?near={quote(EVIL)}&category={quote(EVIL)}&q={quote(EVIL)}")
+    expect(page.get_by_text("No place called")).to_contain_text(EVIL)
+    nothing_ran(page)
+    evil = EVIL.partition("<script>")[0]  # a slash ends an id
+    page = visit(f"?product={quote(evil)}", failing=True)
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text(evil)
+    nothing_ran(page)
+
+
+def test_the_browser_itself_refuses_html(visit: Callable[..., Page]) -> None:
+    """Trusted types: were the page ever changed to make HTML of text, it would fail instead."""
+    page = visit(failing=True)
+    fault = page.evaluate(
+        "() => { try { document.querySelector('#nothing').innerHTML = '<b>x</b>'; return ''; }"
+        " catch (fault) { return fault.name; } }"
+    )
+    assert fault == "TypeError"
+    assert page.evaluate("document.querySelector('#nothing b')") is None
+
+
+def test_words_that_say_nothing_are_said(visit: Callable[..., Page]) -> None:
+    page = visit()
+    search(page, "the 🔥")
+    expect(page.locator("#results-note")).to_contain_text("“the 🔥” names nothing to look for")
+    expect(cards(page).first).to_be_visible()
+
+
+def test_a_service_with_a_key_asks_for_it(
+    browser: Browser, ran: Path, engine: Engine, store: EventStore
+) -> None:
+    key = "0123456789abcdef-key"
+    with running(ran, engine, store, Settings(api_key=key)) as site:
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"{site}?q=laptop")
+        dialog = page.get_by_role("dialog", name="This service asks for a key.")
+        expect(dialog).to_be_visible()
+        expect(cards(page)).to_have_count(0)
+        dialog.get_by_label("Key").fill("another key")
+        dialog.get_by_role("button", name="Open").click()
+        expect(dialog.get_by_role("alert")).to_have_text("That is not the key.")
+        dialog.get_by_label("Key").fill(key)
+        dialog.get_by_role("button", name="Open").click()
+        expect(cards(page).first).to_be_visible()
+        expect(dialog).to_be_hidden()
+        image = page.locator("#cards img.picture").first
+        expect(image).to_have_attribute("src", re.compile("^blob:"))
+        expect(image).to_have_js_property("naturalWidth", 64)
+        open_first(page)
+        page.reload()
+        expect(cards(page).first).to_be_attached()
+        assert key not in page.url and page.evaluate("localStorage.getItem('key')") is None
+        page.close()
 
 
 # --- Recommendations ------------------------------------------------------------------------------

@@ -3,19 +3,30 @@
 /** An answer that says what is wrong, in words for the person. */
 export class Refused extends Error {}
 
+/** The service asks for a key, or for another one. */
+export class Locked extends Refused {}
+
+/** Fetch with the key, if there is one; throws Refused where nothing answers, Locked for a 401. */
+async function get(url, options = {}) {
+  const headers = { ...options.headers, ...(apiKey() && { "X-API-Key": apiKey() }) };
+  let answer;
+  try {
+    answer = await fetch(url, { ...options, headers });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused("The service cannot be reached. Are you online?");
+  }
+  if (answer.status === 401) throw new Locked("This service asks for a key.");
+  return answer;
+}
+
 /** Ask the service; `params` that are empty are left out. Returns the JSON, or throws Refused. */
 export async function ask(path, params = {}, options = {}) {
   const url = new URL(path, document.baseURI);
   for (const [name, value] of Object.entries(params)) {
     if (value !== "" && value != null) url.searchParams.set(name, value);
   }
-  let answer;
-  try {
-    answer = await fetch(url, options);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Refused("The service cannot be reached. Are you online?");
-  }
+  const answer = await get(url, options);
   const body = await answer.json().catch(() => null);
   if (!answer.ok) throw new Refused(body?.error ?? `The service answered ${answer.status}.`);
   return body;
@@ -29,6 +40,22 @@ export function onlyLatest() {
     controller = new AbortController();
     return controller.signal;
   };
+}
+
+/** Show the photo at `url` in an <img>, which cannot send a key: with one it is fetched first. */
+export async function showPhoto(image, url) {
+  if (!apiKey()) {
+    image.src = url;
+    return;
+  }
+  try {
+    const answer = await get(url);
+    if (!answer.ok) throw new Refused();
+    image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });
+    image.src = URL.createObjectURL(await answer.blob());
+  } catch {
+    image.dispatchEvent(new Event("error"));
+  }
 }
 
 // Private windows may refuse to store: then what is remembered ends with the page.
@@ -46,6 +73,24 @@ function remember(name, value) {
     localStorage.setItem(name, value);
   } catch {
     // said above
+  }
+}
+
+// The key is this tab's: it ends with it, and no other site and no later visitor finds it.
+let key = null;
+export function apiKey() {
+  try {
+    return sessionStorage.getItem("key") ?? key;
+  } catch {
+    return key;
+  }
+}
+export function useKey(given) {
+  key = given;
+  try {
+    sessionStorage.setItem("key", given);
+  } catch {
+    // a private window: for as long as the page is open
   }
 }
 

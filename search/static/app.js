@@ -1,7 +1,9 @@
 // The page: what is asked for, what answers, and which product is open. The URL says all of it but
 // the photo, so that a link, a reload and the back button do what people expect.
 
-import { ask, hasHistory, onlyLatest, Refused, shrink, tell, told, userId } from "./api.js";
+import {
+  apiKey, ask, hasHistory, Locked, onlyLatest, Refused, shrink, tell, told, useKey, userId,
+} from "./api.js";
 import { card, count, element, product, skeletons } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
@@ -161,11 +163,13 @@ async function more() {
 
 function head(asked, results) {
   const words = results.understood ?? asked.q;
+  const unsaid = results.understood === "" && asked.q;
   let text = asked.category ? asked.category.split(" / ").at(-1) : "All listings";
   if (words) text = `Results for “${words}”`;
   if (photo) text = words ? `Like your photo, and “${words}”` : "Like your photo";
   const note = [count(results.total)];
   if (results.understood) note.push(`you typed “${asked.q}”`);
+  if (unsaid) note.push(`“${asked.q}” names nothing to look for`);
   $("results-title").textContent = text;
   $("results-note").textContent = note.join(" · ");
   if (!$("product").open) document.title = words ? `${words} · ${title}` : title;
@@ -176,7 +180,7 @@ function nothing(asked, results) {
   const filtered = Object.keys(filters()).length > 0;
   let text = "There is nothing here yet.";
   if (filtered) text = "Nothing passes these filters.";
-  if (asked.q) text = `Nothing matches “${asked.q}”${filtered ? " within these filters" : ""}.`;
+  if (asked.q && results.understood !== "") text = `Nothing matches “${asked.q}”${filtered ? " within these filters" : ""}.`;
   let hint = filtered ? "Try a wider price range or distance." : "Try fewer or other words.";
   if (results.unplaced) {
     text = `No place called “${results.unplaced}” is known.`;
@@ -190,6 +194,7 @@ function nothing(asked, results) {
 }
 
 function fault(error, again) {
+  if (error instanceof Locked) askForKey(error.message);
   const text = error instanceof Refused ? error.message : "Something went wrong on this page.";
   if (!(error instanceof Refused)) console.error(error);
   const box = $("fault");
@@ -199,6 +204,21 @@ function fault(error, again) {
   if (!shown) $("cards").replaceChildren();
   $("nothing").hidden = true;
 }
+
+/** Ask the person for the service's key, then start anew with it. */
+function askForKey(text) {
+  const dialog = $("locked");
+  $("key-wrong").textContent = apiKey() ? "That is not the key." : "";
+  $("locked-text").textContent = text;
+  $("key").value = "";
+  if (!dialog.open) dialog.showModal();
+}
+$("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  useKey($("key").value.trim());
+  $("locked").close();
+  start();
+});
 
 // --- For you --------------------------------------------------------------------------------------
 async function showForYou() {
@@ -525,7 +545,10 @@ async function fillLists() {
   $("places").replaceChildren(...places.map((value) => element("option", { value })));
 }
 
+function start() {
+  search();
+  showProduct();
+  fillLists().catch(() => {}); // the search says what is wrong
+}
 fillForm(new URLSearchParams(location.search));
-search();
-showProduct();
-fillLists().catch(() => {}); // the search says what is wrong
+start();

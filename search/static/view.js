@@ -1,5 +1,7 @@
 // Elements, made from listings. Whatever a listing says is set as text, never as HTML.
 
+import { showPhoto } from "./api.js";
+
 /** An element with properties, attributes (data-*, aria-*, role) and children. */
 export function element(tag, properties = {}, ...children) {
   const made = document.createElement(tag);
@@ -62,10 +64,11 @@ export function picture(url, description, eager = false) {
   const none = () => element("span", { className: "picture none" }, icon("photo"), "No photo");
   if (!url) return none();
   const image = element("img", {
-    className: "picture", src: url, alt: description, decoding: "async",
+    className: "picture", alt: description, decoding: "async",
     loading: eager ? "eager" : "lazy", width: 224, height: 224,
   });
   image.addEventListener("error", () => image.replaceWith(none()));
+  showPhoto(image, url);
   return image;
 }
 
@@ -125,10 +128,12 @@ export function product(listing, { actions, onCategory }) {
   const shown = element("div", { className: "shown" },
     picture(listing.photo, `Photo of ${listing.name}`, true));
   const thumbs = listing.photos.length < 2 ? [] : listing.photos.map((url, index) => {
+    const thumb = element("img", { alt: "", width: 224, height: 224 });
+    showPhoto(thumb, url);
     const choose = element("button", {
       type: "button", "aria-label": `Photo ${index + 1} of ${listing.photos.length}`,
       "aria-pressed": String(index === 0),
-    }, element("img", { src: url, alt: "", width: 224, height: 224 }));
+    }, thumb);
     choose.addEventListener("click", () => {
       shown.replaceChildren(
         picture(url, `Photo ${index + 1} of ${listing.name}`, true));

@@ -26,10 +26,10 @@ from sklearn.preprocessing import normalize
 from shared.backbone import Classifier
 from shared.collaborative import CollaborativeModel, event_weights
 from shared.gazetteer import distance_km, fold
-from shared.lexical import LexicalIndex
+from shared.lexical import LexicalIndex, split_words
 from shared.photo_space import PhotoSpace, colour_histogram
 from shared.photos import to_array
-from shared.ranker import QUERY, Ranker
+from shared.ranker import ITEM, QUERY, Ranker
 from shared.tastes import TASTES, Attributes, nearness, person_signals, recency
 from shared.text_encoder import load_text_encoder
 from shared.vectors import VectorIndex
@@ -84,7 +84,8 @@ class Hit:
 class Answer:
     """The hits asked for, of `total` listings that were ranked: pages end there.
 
-    understood: the query after mending typing errors, if that changed it. unplaced: a `near` that
+    understood: the query after mending typing errors, if that changed it; "" where nothing of it
+    can be searched for ("the", "🔥"), and the answer is one without words. unplaced: a `near` that
     no place is known for; then there are no hits.
     """
 
@@ -198,7 +199,10 @@ class Engine:
         With nothing asked for, what suits the shopper. `history` is what they did: product_id,
         event, timestamp, in order of time. Raises KeyError for an unknown `like`.
         """
-        understood = self._lexical.mend(text)
+        # What has no words would find nothing, and an encoder makes of "🔥" what it makes of any
+        # sign that it does not know: the shopper gets what they would get without it.
+        says_something = split_words(text) or not text.strip()
+        understood = self._lexical.mend(text) if says_something else ""
         query = self.ask(understood, photo=photo, like=like)
         own = None if like is None else self._position[like]
         changed = understood if understood != text else None
@@ -430,11 +434,13 @@ class Engine:
             tastes = person_signals(self._attributes(liked), weights, attributes)
         else:
             tastes = pd.DataFrame(np.nan, index=range(len(candidates)), columns=TASTES)
-        if crowd is None:
+        if crowd is None or self.collaborative is None:
             return tastes
         of_candidates = crowd.reindex([self._ids[position] for position in candidates])
-        if past.empty:  # of nobody, neither is known
-            of_candidates[["together", "next"]] = np.nan
+        if not past["product_id"].isin(self.collaborative.index).any():
+            # Of somebody that the crowd knows nothing of, nothing but what is everybody's is known.
+            mine = [name for name in crowd if name.split(".")[0] not in ITEM]
+            of_candidates[mine] = np.nan
         return pd.concat([tastes, of_candidates.reset_index(drop=True)], axis=1)
 
     def _attributes(self, positions: np.ndarray) -> Attributes:

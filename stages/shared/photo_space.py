@@ -64,6 +64,8 @@ class PhotoSpace:
 
     def transform(self, features: np.ndarray, colours: np.ndarray) -> np.ndarray:
         """Return unit vectors (n, components + COLOURS) float32."""
+        if not len(features):  # which normalize refuses
+            return np.empty((0, len(self.axes) + COLOURS), np.float32)
         seen = normalize((features - self.mean) @ self.axes.T)
         coloured = normalize(colours - self.mean_colour) * self.colour
         return normalize(np.hstack([seen, coloured])).astype(np.float32)

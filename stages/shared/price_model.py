@@ -163,6 +163,7 @@ class PriceModel:
     high: HistGradientBoostingRegressor
     margin: float  # in log(1 + £), that makes the interval hold as often as asked
     far_margin: float  # the same for the interval beyond which a price is far off
+    coverage: float  # the share of prices that the interval was made to hold
     # The ridge's answers to the rows fitted on, none by a ridge that saw the row; not saved.
     out_of_fold: np.ndarray | None = None
 
@@ -224,6 +225,7 @@ class PriceModel:
             high=high,
             margin=_conformal(misses, coverage),
             far_margin=_conformal(misses, 1 - far_off),
+            coverage=coverage,
             out_of_fold=answers,
         )
 
@@ -256,7 +258,7 @@ class PriceModel:
         return {name: getattr(self, name) for name in SINGLE} | boosted
 
     def margins(self) -> dict[str, float]:
-        return {"margin": self.margin, "far_margin": self.far_margin}
+        return {name: getattr(self, name) for name in ("margin", "far_margin", "coverage")}
 
     @classmethod
     def assemble(cls, load: Callable[[str], Any], margins: dict[str, float]) -> PriceModel:
