@@ -15,17 +15,17 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+import corpus
 import pandas as pd
 import pytest
 import yaml
 
 import clean
-import corpus
 
 REPO = Path(__file__).parent.parent
 SEED = 20220226
 MEGABYTES = 3000  # that a run may map beyond what its imports did
-SECONDS = 60
+SECONDS = 30
 
 
 class Outcome(NamedTuple):
@@ -101,8 +101,10 @@ def fault(project: Path, case: corpus.Table | None, outcome: Outcome) -> str:
     rejects = pd.read_csv(out / "rejects.csv", dtype=str, lineterminator="\n")
     if case is not None and case.records is not None:
         kept = pd.read_parquet(
-            out / {"Products.csv": "products", "Images.csv": "images"}.get(case.name, "interactions")
-            .__add__(".parquet")
+            out
+            / {"Products.csv": "products", "Images.csv": "images"}.get(
+                case.name, "interactions"
+            ).__add__(".parquet")
         )
         of_files = rejects["source"].str.startswith("images/") & rejects["reason"].ne(
             "no row in Images.csv"
