@@ -66,9 +66,11 @@ def sound_photos() -> dict[str, bytes]:
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
     return (
-        struct.pack(">I", len(content)) + kind + content
+        struct.pack(">I", len(content))
+        + kind
+        + content
         + struct.pack(">I", zlib.crc32(kind + content))
-    )  # fmt: skip
+    )
 
 
 def _png(width: int, height: int, packed: bytes, *between: bytes) -> bytes:
@@ -212,16 +214,82 @@ EVENTS = [
 SOUND = {"Products.csv": PRODUCTS, "Images.csv": IMAGES, "interactions.csv": EVENTS}
 
 PRICES = [
-    "nan", "NaN", "inf", "-inf", "Infinity", "-5", "-£5", "£-5.00", "1e5", "1e999", "9" * 400, "0x10",
-    "€5.00", "$5.00", "5 USD", "£5 each", "5,00", "1.250,00", "£1,25", "٣٤", "５", "²", "½", "--5", "+5",
-    "1_000", "free", "£", " ", ".", ".5", "5.", "£5.0.0", "0", "-0", "£0.00", "£1,000,000,000,000.00",
-    "9" * 25, "null", "None", "=1+1", "'5", "\x00", "£\u00a05", "£5\u200b", "TRUE",
-]  # fmt: skip
+    "nan",
+    "NaN",
+    "inf",
+    "-inf",
+    "Infinity",
+    "-5",
+    "-£5",
+    "£-5.00",
+    "1e5",
+    "1e999",
+    "9" * 400,
+    "0x10",
+    "€5.00",
+    "$5.00",
+    "5 USD",
+    "£5 each",
+    "5,00",
+    "1.250,00",
+    "£1,25",
+    "٣٤",
+    "５",
+    "²",
+    "½",
+    "--5",
+    "+5",
+    "1_000",
+    "free",
+    "£",
+    " ",
+    ".",
+    ".5",
+    "5.",
+    "£5.0.0",
+    "0",
+    "-0",
+    "£0.00",
+    "£1,000,000,000,000.00",
+    "9" * 25,
+    "null",
+    "None",
+    "=1+1",
+    "'5",
+    "\x00",
+    "£\u00a05",
+    "£5\u200b",
+    "TRUE",
+]
 IDS = [
-    "../p0", "../../etc/passwd", "/etc/passwd", "\\\\host\\share", "C:\\x", "a/b", ".", "..", ".hidden",
-    "-rf", "i0\x00.jpg", "i\n0", "i0 ", "CON", "%2e%2e%2f", "~root", "$HOME", "i*", "é", "😀", "x" * 5000,
-    "file:///etc/passwd", "<script>", "=cmd()", "i0;ls", "\u202ei", "i0.jpg",
-]  # fmt: skip
+    "../p0",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "\\\\host\\share",
+    "C:\\x",
+    "a/b",
+    ".",
+    "..",
+    ".hidden",
+    "-rf",
+    "i0\x00.jpg",
+    "i\n0",
+    "i0 ",
+    "CON",
+    "%2e%2e%2f",
+    "~root",
+    "$HOME",
+    "i*",
+    "é",
+    "😀",
+    "x" * 5000,
+    "file:///etc/passwd",
+    "<script>",
+    "=cmd()",
+    "i0;ls",
+    "\u202ei",
+    "i0.jpg",
+]
 
 
 def to_csv(rows: list[list[str]], end: str = "\n", comma: str = ",") -> str:
@@ -357,7 +425,21 @@ def tables(seed: int, flips: int = 60) -> list[Table]:
 HUGE = [
     piece * (300_000 // len(piece))
     for piece in (
-        " ", "a", "a.", "\n", "Posted by ", "Posted by x in ", "| in ", " / ", "0 ", "www.", "a@", "£1 ",
-        "\u00a0", "A1 ", "-", "é",
+        " ",
+        "a",
+        "a.",
+        "\n",
+        "Posted by ",
+        "Posted by x in ",
+        "| in ",
+        " / ",
+        "0 ",
+        "www.",
+        "a@",
+        "£1 ",
+        "\u00a0",
+        "A1 ",
+        "-",
+        "é",
     )
-]  # fmt: skip
+]

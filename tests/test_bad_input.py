@@ -13,19 +13,25 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import corpus
 import pandas as pd
 import pytest
 import yaml
+from click import ClickException
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import clean
+from shared.photos import UnusablePhoto, decode_photo
+from shared.raw import check_nothing_lost
 
 REPO = Path(__file__).parent.parent
 SEED = 20220226
 MEGABYTES = 3000  # that a run may map beyond what its imports did
-SECONDS = 30
+SECONDS = 20
 
 
 class Outcome(NamedTuple):
@@ -130,6 +136,7 @@ def try_tables(tmp_path: Path, cases: list[corpus.Table]) -> tuple[list[str], fl
         longest = max(longest, outcome.seconds)
         if found := fault(project, case, outcome):
             faults.append(f"{case.name}, {case.kind}: {found}")
+            print(faults[-1], flush=True)
         path.write_bytes(sound)
         os.system(f"rm -rf {project}/data/clean {project}/data/.clean*")
     return faults, longest
@@ -154,6 +161,88 @@ def write_photos(project: Path, photos: corpus.Photos, outside: Path) -> list[st
     rows = [[name, "p1"] for name in ids if "\n" not in name and name.isascii()]
     (project / "data/mine/raw/Images.csv").write_text(corpus.to_csv([corpus.IMAGES[0], *rows]))
     return [row[0] for row in rows]
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@given(st.data())
+def test_a_sound_table_with_odd_bytes_is_accounted_for_or_refused(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(["Products.csv", "Images.csv"]))
+    content = bytearray(corpus.to_csv(corpus.SOUND[name]).encode())
+    odd = st.sampled_from([b'"', b"\0", b"\r", b"\n", b",", b"\xff", b'""', b"\xef\xbb\xbf", b" "])
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(content)))
+        content[at:at] = data.draw(odd)
+    with TemporaryDirectory() as folder:
+        project = make_project(Path(folder) / "project")
+        raw, out = project / "data/mine/raw", project / "out"
+        (raw / name).write_bytes(content)
+        params = yaml.safe_load((REPO / "params.yaml").read_text(encoding="utf-8"))["clean"]
+        try:
+            metrics = clean.clean(raw, out, params={**params, "photo_size": 16, "array_size": 8})
+        except ClickException as error:
+            assert "\n" not in error.message and "\r" not in error.message
+            assert ".csv" in error.message
+        else:
+            counts = metrics["products"]
+            assert counts["read"] == counts["kept"] + counts["rejected"]
+            rejects = pd.read_csv(out / "rejects.csv", dtype=str, keep_default_na=False)
+            rows = metrics["photos"]["rows"]
+            assert rows == metrics["photos"]["kept"] + rejects["source"].eq("Images.csv").sum()
+
+
+@given(st.sampled_from(sorted(corpus.sound_photos())), st.data())
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+def test_a_damaged_photo_is_a_picture_or_a_reason(kind: str, data: st.DataObject) -> None:
+    changed = bytearray(corpus.sound_photos()[kind])
+    for _ in range(data.draw(st.integers(0, 4))):
+        changed[data.draw(st.integers(0, min(300, len(changed)) - 1))] ^= data.draw(
+            st.integers(1, 255)
+        )
+    cut = bytes(changed[: data.draw(st.integers(1, len(changed)))])
+    try:
+        picture, _, _ = decode_photo(cut, size=16, min_side=8, max_megapixels=5)
+    except UnusablePhoto as reason:
+        assert str(reason) and "\n" not in str(reason)
+    else:
+        assert picture.size == (16, 16) and picture.mode == "RGB"
+
+
+@pytest.mark.parametrize("kind", corpus.sound_photos())
+def test_every_sound_kind_is_kept(kind: str) -> None:
+    picture, _, _ = decode_photo(corpus.sound_photos()[kind], size=16, min_side=8, max_megapixels=5)
+    assert picture.size == (16, 16)
+
+
+def test_pipes_links_and_devices_are_never_read(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    corpus.write_odd_entries(images, tmp_path / "outside")
+
+    def reason(name: str) -> str:
+        try:
+            decode_photo(images / name, size=16, min_side=8, max_megapixels=5)
+        except UnusablePhoto as unusable:
+            return str(unusable)
+        return "kept"
+
+    assert reason("link-out.jpg") == reason("link-passwd.jpg") == "a link out of its folder"
+    for name in ("fifo", "link-endless", "folder", "socket", "link-dangling", "link-loop"):
+        assert reason(f"{name}.jpg").startswith("unreadable"), name
+    assert reason("sparse.jpg") == "over 40 MB"
+    assert reason("link-within.jpg") == reason("linked.jpg") == "kept"
+    # As `dvc config cache.type symlink` lays them.
+    cached = tmp_path / "cache/files/md5/ab" / ("0" * 30)
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(corpus.sound_photos()["png"])
+    (images / "cached.jpg").symlink_to(cached)
+    assert reason("cached.jpg") == "kept"
+
+
+def test_what_is_lost_is_said_and_nothing_is_written() -> None:
+    check_nothing_lost("Products.csv", 3, 2, 1)
+    for kept in (1, 3):
+        with pytest.raises(ClickException, match=r"Products.csv: 3 in, but"):
+            check_nothing_lost("Products.csv", 3, kept, 1)
 
 
 @pytest.mark.campaign

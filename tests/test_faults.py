@@ -160,9 +160,7 @@ def mounted(folder: Path, *options: str) -> Iterator[None]:
 @pytest.mark.campaign
 @needs_root
 @pytest.mark.parametrize("stage", CHAIN)
-def test_a_full_disk_is_one_line_and_nothing_is_lost(
-    ran: Path, tmp_path: Path, stage: str
-) -> None:
+def test_a_full_disk_is_one_line_and_nothing_is_lost(ran: Path, tmp_path: Path, stage: str) -> None:
     project = copy(ran, tmp_path / "project")
     expected = state(ran, stage)
     remove(project, stage)

@@ -5,7 +5,6 @@ Used by `clean` for training data and by `predict` for new listings.
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
@@ -149,7 +148,7 @@ def _count_records(path: Path) -> int:
 def _check_header(path: Path, header: str) -> None:
     if header.count("\r") > 1:
         raise ClickException(f"{path}: its lines end in \\r alone: make it \\n")
-    names = [name.strip() for name in next(csv.reader([header]), [])]
+    names = [name.strip(' "') for name in re.findall(rf"({_FIELD})(?:,|$)", header.strip())]
     twice = {name for name in names if name and names.count(name) > 1}
     if twice:
         raise ClickException(
