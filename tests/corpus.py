@@ -9,6 +9,7 @@ import socket
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +38,7 @@ def _turned(orientation: int) -> bytes:
     return _encode(_picture(), "JPEG", exif=exif)
 
 
+@cache
 def sound_photos() -> dict[str, bytes]:
     """A sound photo of every kind that the wild holds; all must be kept."""
     rgb = _picture()

@@ -163,7 +163,7 @@ def write_photos(project: Path, photos: corpus.Photos, outside: Path) -> list[st
     return [row[0] for row in rows]
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@settings(max_examples=10, deadline=None, derandomize=True, database=None)
 @given(st.data())
 def test_a_sound_table_with_odd_bytes_is_accounted_for_or_refused(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(["Products.csv", "Images.csv"]))
@@ -191,7 +191,7 @@ def test_a_sound_table_with_odd_bytes_is_accounted_for_or_refused(data: st.DataO
 
 
 @given(st.sampled_from(sorted(corpus.sound_photos())), st.data())
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=50, deadline=None, derandomize=True, database=None)
 def test_a_damaged_photo_is_a_picture_or_a_reason(kind: str, data: st.DataObject) -> None:
     changed = bytearray(corpus.sound_photos()[kind])
     for _ in range(data.draw(st.integers(0, 4))):

@@ -1,4 +1,4 @@
-"""What is let in: nothing that was pulled is code, every weight has its hash, and no secret is kept."""
+"""What is let in: nothing pulled is code, every weight has its hash, and no secret is kept."""
 
 from __future__ import annotations
 

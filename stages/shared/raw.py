@@ -125,7 +125,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def _count_records(path: Path) -> int:
-    """Count a table's records after its header, those without content not; check their form."""
+    """Count a table's records after its header, those with content; check their form."""
     text = path.read_bytes().decode("utf-8-sig")
     header = RECORD.match(text)
     if header is not None:
