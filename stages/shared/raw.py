@@ -139,8 +139,8 @@ def _count_records(path: Path) -> int:
     if end < len(text):
         line = text.count("\n", 0, end) + 1
         raise ClickException(
-            f"{path} is not a UTF-8 CSV table: line {line} begins a row with a quotation mark that is "
-            "not closed, or not at the end of its field: double the marks within a field"
+            f"{path} is not a UTF-8 CSV table: line {line} begins a row with a quotation mark that "
+            "is not closed, or not at the end of its field: double the marks within a field"
         )
     return max(count - 1, 0)
 
