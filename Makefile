@@ -1,5 +1,5 @@
 # Each target sets up .venv by itself; a second time that costs nothing.
-.PHONY: run test lint report results serve bench tensorboard
+.PHONY: run test lint report results serve bench tensorboard lock audit
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON ?= python3.11
 
@@ -33,7 +33,17 @@ bench: .venv/.installed          ## how fast a search is, and how good recommend
 tensorboard: .venv/.installed
 	tensorboard --logdir runs
 
-.venv/.installed: requirements.txt
+lock: .venv/.installed           ## requirements.lock anew, after a change of requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --native-tls --output-file requirements.lock requirements.txt
+
+audit:                           ## known vulnerabilities of what the lock holds; asks PyPI
+	test -x .audit/bin/pip-audit || $(PYTHON) -m venv .audit
+	.audit/bin/python -m pip install --quiet pip-audit==2.10.1
+	.audit/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+
+# The lock holds everything that requirements.txt draws in, with the hash of every file.
+.venv/.installed: requirements.lock
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet -r requirements.txt
+	.venv/bin/python -m pip install --quiet --require-hashes -r requirements.lock
 	touch $@

@@ -11,6 +11,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ from shared.params import load_params
 from shared.photo_store import pack_photos
 from shared.photos import UnusablePhoto, decode_photo, to_array
 from shared.raw import (
+    check_nothing_lost,
     check_rows,
     find_photos,
     products_schema,
@@ -80,9 +82,15 @@ def square_photos(paths: list[Path], params: dict) -> Iterator[Square | str]:
     tasks = [paths[i : i + PHOTOS_PER_TASK] for i in range(0, len(paths), PHOTOS_PER_TASK)]
     parallel = joblib.Parallel(n_jobs=worker_count(), return_as="generator")
     with tqdm(total=len(paths), desc="photos", unit="photo", disable=None) as bar:
-        for squares in parallel(joblib.delayed(_square_task)(task, params) for task in tasks):
-            bar.update(len(squares))
-            yield from squares
+        try:
+            for squares in parallel(joblib.delayed(_square_task)(task, params) for task in tasks):
+                bar.update(len(squares))
+                yield from squares
+        except BrokenProcessPool:
+            raise click.ClickException(
+                "a process that decodes photos was ended, perhaps for want of memory: run it again "
+                "with fewer (WORKERS=1)"
+            ) from None
 
 
 def _square_task(paths: list[Path], params: dict) -> list[Square | str]:
@@ -155,8 +163,16 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
     in_images_csv = rejects["source"].eq("Images.csv").sum()
     in_folder = rejects["source"].str.startswith("images/").sum()
     no_file = rejects["reason"].eq("no file in images/").sum()
-    assert len(products) + len(rejected_products) == len(table)
-    assert packed + len(unusable) == len(images)
+    found, clashing = find_photos(raw / "images")
+    ids = set(images["id"]) | set(rejects["id"].dropna())
+    accounted = sum(name in ids for name in found)
+    for source, read, kept_of_it, rejected in (
+        (raw / "Products.csv", len(table), len(products), len(rejected_products)),
+        (raw / "images", len(images), packed, len(unusable)),
+        # Every file's id is somewhere: a photo's, or a reject's, the file's own or its row's.
+        (raw / "images", len(found), accounted, 0),
+    ):
+        check_nothing_lost(source, read, kept_of_it, rejected)
     reasons = Counter(reason.partition(" (")[0] for reason in rejects["reason"])
     return {
         "products": {
@@ -168,7 +184,7 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
             "without_photo": int((~products["product_id"].isin(usable_images["product_id"])).sum()),
         },
         "photos": {
-            "files": sum(map(len, find_photos(raw / "images"))),
+            "files": len(found) + len(clashing),
             "rows": len(images) + int(in_images_csv),
             "kept": packed,
             "rejected_files": int(in_folder),

@@ -8,6 +8,7 @@ Out: data/embeddings/ photo.npy, float32 (photos, width), in the order of the pa
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -63,6 +64,9 @@ def main() -> None:
         out = np.lib.format.open_memmap(
             folder / "photo.npy", mode="w+", dtype=np.float32, shape=(len(photos), model.width)
         )
+        with (folder / "photo.npy").open("r+b") as file:
+            # Now, as an error: a mapped page that finds no room later ends the process.
+            os.posix_fallocate(file.fileno(), 0, (folder / "photo.npy").stat().st_size)
         embed_photos(model, photos, out, **params)
         out.flush()
         products = pd.read_parquet(PRODUCTS, columns=["product_id", "name", "description"])

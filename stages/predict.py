@@ -30,7 +30,14 @@ from shared.params import load_params
 from shared.photos import UnusablePhoto, decode_photo
 from shared.pooling import average_photos, pool, text_probabilities
 from shared.price_model import PriceModel, flag_prices, price_table
-from shared.raw import check_rows, products_schema, read_images, read_table, reject_files
+from shared.raw import (
+    check_nothing_lost,
+    check_rows,
+    products_schema,
+    read_images,
+    read_table,
+    reject_files,
+)
 from shared.subcategories import sum_by_category
 from shared.text_classifier import TextClassifier
 from shared.text_encoder import encode_texts, load_text_encoder, with_embedding
@@ -195,7 +202,8 @@ def main(raw: Path, out: Path) -> None:
         raise click.ClickException(f"--out {out}: its name must end in .csv or .parquet")
     predictor = Predictor(set_up_torch(seed=0))
     path = raw / "Products.csv"
-    rows, _ = check_rows(read_table(path), products_schema(labelled=False), path)
+    listings = read_table(path)
+    rows, _ = check_rows(listings, products_schema(labelled=False), path)
     if rows.empty:
         raise click.ClickException(f"{path} has no rows")
     if (raw / "Images.csv").exists() and (raw / "images").is_dir():
@@ -203,6 +211,8 @@ def main(raw: Path, out: Path) -> None:
     else:
         photos, rejects = pd.DataFrame({"product_id": [], "path": []}), reject_files([], [])
     table, reasons = predictor(rows, photos["product_id"], photos["path"].tolist())
+    check_nothing_lost(path, len(listings), len(table), 0)
+    check_nothing_lost(raw / "images", len(photos), len(reasons), 0)
     write_table(table, out)
     usable = np.array([reason is None for reason in reasons], dtype=bool)
     unusable = reject_files(

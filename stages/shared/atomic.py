@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from click import ClickException
+
+# What the disk may say, with a remedy that is the user's. Libraries wrap ENOSPC in errors of their
+# own (safetensors, FAISS, torch), so a disk that is full counts whatever the error.
+_REMEDIES = {
+    errno.ENOSPC: "no space left on the disk: free some and run it again",
+    errno.EDQUOT: "the disk quota is used up: free some and run it again",
+    errno.EROFS: "the disk is read-only: make it writable and run it again",
+    errno.EACCES: "writing is not permitted: change the permissions and run it again",
+}
+_FULL = 256 * 1024  # bytes left when a write has failed for want of room
 
 
 def _remove(path: Path) -> None:
@@ -22,20 +35,37 @@ def replace_when_done(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds.
 
     The block writes either a file or a directory there. An exception leaves `path` as it was.
-    A file is replaced in one step; a directory is removed first, so a kill between the two leaves
-    it absent, which DVC reads as "run the stage again".
+    A file is replaced in one step; a directory is renamed away first, so a kill between the two
+    leaves it absent, never half of it, which DVC reads as "run the stage again". A disk that is
+    full or not writable is a ClickException.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
-    _remove(temporary)  # left by a run that was killed
+    former = path.with_name(f".{path.name}.former.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in (temporary, former):  # by a run that was killed
+            _remove(left)
         yield temporary
-    except BaseException:
+        if path.is_dir() and not path.is_symlink():
+            path.replace(former)
+        temporary.replace(path)
+    except BaseException as error:
+        remedy = _remedy(error, path)
         _remove(temporary)
+        if remedy is not None:
+            raise ClickException(f"{path}: {remedy}") from None
         raise
-    if path.is_dir():
-        shutil.rmtree(path)
-    temporary.replace(path)
+    _remove(former)
+
+
+def _remedy(error: BaseException, path: Path) -> str | None:
+    if not isinstance(error, Exception) or isinstance(error, ClickException):
+        return None
+    if isinstance(error, OSError) and error.errno in _REMEDIES:
+        return _REMEDIES[error.errno]
+    if path.parent.is_dir() and shutil.disk_usage(path.parent).free < _FULL:
+        return _REMEDIES[errno.ENOSPC]
+    return None
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ ALIASES = {
 }  # fmt: skip
 REJECT_COLUMNS = ["source", "record", "id", "reason"]  # as raw.py's
 
+MOST_SAID = 300  # characters of a file that an error repeats
 SECONDS_END = 1e11  # the year 5138: a greater number counts milliseconds
 
 
@@ -41,7 +42,7 @@ def read_interactions(
     if absent:
         raise ClickException(
             f"{path}: no column {', '.join(map(repr, absent))} "
-            f"(it has {', '.join(map(repr, names))}): rename or add it"
+            f"(it has {', '.join(map(repr, names))[:MOST_SAID]}): rename or add it"
         )
     table = table[COLUMNS].apply(lambda column: column.str.strip())
     table = table.where(table.ne(""))
@@ -76,12 +77,17 @@ def _read_strings(path: Path) -> pd.DataFrame:
         )
     except FileNotFoundError:
         raise ClickException(f"{path} does not exist") from None
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        reason = " ".join(str(error).split())
+    except OSError as error:
+        raise ClickException(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, pd.errors.ParserError) as error:  # UnicodeDecodeError is a ValueError
+        reason = " ".join(str(error).split())[:MOST_SAID]
         raise ClickException(f"{path} is not a UTF-8 CSV table: {reason}") from None
     if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for labels
         raise ClickException(f"{path}: its rows have more fields than its header")
     table.columns = table.columns.str.strip()
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise ClickException(f"{path}: column {twice[0]!r} is there twice: rename or remove one")
     return table.astype(str).where(table.notna())
 
 

@@ -6,21 +6,25 @@ import re
 
 import pandas as pd
 
-NAME_ENDING = re.compile(r"\s*\|\s*in\s[^|]*\|\s*Gumtree\s*$")
+# The expressions must take time in proportion to any text: so one that begins with any number of
+# something does not begin within it (the lookbehinds), or a megabyte of spaces would take hours.
+MOST_CHARACTERS = 100_000  # of a text that is read
+
+NAME_ENDING = re.compile(r"(?<!\s)\s*\|\s*in\s[^|]*\|\s*Gumtree\s*$")
 
 _DATE = r"(?:\d{1,2}\.?\s[A-Z][a-z]+|[A-Z][a-z]+\s\d{1,2},?)\s\d{4}"
 # "Posted by Ann in Garden & Patio, Ponds in Ambridge. 1 May 2021": it names the category, so
 # leaving it in gives the label away. The dated form first: a town may hold a full stop (St. Ives).
 BOILERPLATE = re.compile(
-    rf"\s*Posted by [^\r\n]{{1,60}}? in [^\r\n]{{1,160}}?\.\s*{_DATE}"
-    r"|\s*Posted by [^.\r\n]{1,60}?,? in [^.\r\n]{1,160}(?:\.|$)"
+    rf"(?<!\s)\s*Posted by [^\r\n]{{1,60}}? in [^\r\n]{{1,160}}?\.\s*{_DATE}"
+    r"|(?<!\s)\s*Posted by [^.\r\n]{1,60}?,? in [^.\r\n]{1,160}(?:\.|$)"
 )
 
 # Personal data, replaced by a word rather than cut, so that its presence stays a signal.
 # phonenumbers (libphonenumber) found 227 of the real descriptions where this finds 311: it wants
 # word boundaries and conventional groups, and sellers write "Call07…" and "0 7 7 0 0 …".
 PHONE = re.compile(r"(?<![\d£])(?:(?:\+|00)\s?44|\(?0)(?:[\s().-]{0,3}\d){9,10}(?!\d)")
-EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 POSTCODE = re.compile(r"(?<![A-Z])[A-Z]{1,2}\d[A-Z\d]?\s?\d[ABD-HJLNP-UW-Z]{2}(?![A-Z])")
 
@@ -29,12 +33,17 @@ SEQUENCE = re.compile(r"1234|12345\d*|123{3,}|(\d)\1{4,}")  # 1234567, 12345, 12
 
 def clean_name(name: pd.Series) -> pd.Series:
     """Cut the ending "| in Town, County | Gumtree"; a missing name becomes ""."""
-    return name.fillna("").str.replace(NAME_ENDING, "", regex=True).pipe(_squeeze)
+    name = name.fillna("").str.slice(0, MOST_CHARACTERS)
+    return name.str.replace(NAME_ENDING, "", regex=True).pipe(_squeeze)
 
 
 def clean_description(description: pd.Series) -> pd.Series:
     """Cut the boilerplate that names the category, mask personal data, make \\r a line end."""
-    text = description.fillna("").str.replace(BOILERPLATE, " ", regex=True)
+    text = (
+        description.fillna("")
+        .str.slice(0, MOST_CHARACTERS)
+        .str.replace(BOILERPLATE, " ", regex=True)
+    )
     for word, pattern in {
         "email": EMAIL,
         "link": LINK,
@@ -46,7 +55,7 @@ def clean_description(description: pd.Series) -> pd.Series:
 
 
 def _squeeze(text: pd.Series) -> pd.Series:
-    text = text.str.replace(r"\s*[\r\n]\s*", "\n", regex=True)
+    text = text.str.replace(r"(?<!\s)\s*[\r\n]\s*", "\n", regex=True)
     return text.str.replace(r"[^\S\n]+", " ", regex=True).str.strip()
 
 
@@ -87,8 +96,8 @@ def clean_products(rows: pd.DataFrame, *, placeholder_above: float) -> pd.DataFr
             "location": location,
             "town": town.str.strip(),
             "county": county.str.strip(),
-            "category": category.str.replace(r"(?s)\s+/\s.*", "", regex=True),
-            "category_levels": category.str.split(r"\s+/\s+", regex=True),
+            "category": category.str.replace(r"(?s)(?<!\s)\s+/\s.*", "", regex=True),
+            "category_levels": category.str.split(r"(?<!\s)\s+/\s+", regex=True),
             "price": price,
             "price_is_placeholder": is_placeholder(price, placeholder_above),
         }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import stat
 import warnings
 from pathlib import Path
 
@@ -11,6 +13,9 @@ from PIL import Image, ImageOps
 
 # What a marketplace's photos are. Every other decoder Pillow has is attack surface.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+
+# Where `dvc config cache.type symlink` makes links lead: to a file that is named after its hash.
+IN_CACHE = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
 
 
 class UnusablePhoto(Exception):
@@ -24,13 +29,16 @@ def decode_photo(source: Path | bytes, *, size: int, min_side: int, max_megapixe
     square. Width and height are the file's own. Raises UnusablePhoto for what cannot or must not
     be decoded: another format, damaged, a side under `min_side`, more than `max_megapixels`.
     """
-    data = source if isinstance(source, bytes) else _read(source)
+    # Twice the bytes of the largest picture allowed, at 8 bits and four channels.
+    most = int(max_megapixels * 8e6)
+    data = source if isinstance(source, bytes) else _read(source, most)
     if not data:
         raise UnusablePhoto("empty file")
     try:
-        # Our own cap, below, is the one that counts; Pillow's warning would only repeat it.
+        # Our own cap, below, is the one that counts; Pillow's warnings would only repeat it, and
+        # say of which EXIF field it makes nothing.
         with (
-            warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
+            warnings.catch_warnings(action="ignore"),
             Image.open(io.BytesIO(data), formats=FORMATS) as photo,
         ):
             width, height = photo.size
@@ -48,19 +56,30 @@ def decode_photo(source: Path | bytes, *, size: int, min_side: int, max_megapixe
         raise UnusablePhoto(f"over {max_megapixels:g} megapixels") from None
     except Image.UnidentifiedImageError:
         raise UnusablePhoto(f"not one of {', '.join(FORMATS)}") from None
-    # Pillow's decoders raise all of these, and MemoryError, on damaged files.
-    except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, MemoryError,
-            EOFError, OverflowError, ZeroDivisionError) as error:  # fmt: skip
+    # On damaged files Pillow's decoders raise whatever their parsers do: struct.error, zlib.error…
+    except Exception as error:
         raise UnusablePhoto(f"damaged ({' '.join(str(error).split())[:80]})") from None
     square = picture.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0)
     return square, (width, height), format_name
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, most: int) -> bytes:
+    """The file's bytes; a link may lead to a file beside it, or into DVC's cache."""
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UnusablePhoto(f"unreadable ({error.strerror})") from None
+        actual = path.resolve(strict=True)
+        about = actual.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise UnusablePhoto(
+                "unreadable (not a file)"
+            )  # reading a pipe or a device might never end
+        if actual.parent != path.parent.resolve() and not IN_CACHE.search(actual.as_posix()):
+            raise UnusablePhoto("a link out of its folder")
+        if about.st_size > most:
+            raise UnusablePhoto(f"over {most / 1e6:.0f} MB")
+        return actual.read_bytes()
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        reason = getattr(error, "strerror", None) or "links in a circle"
+        raise UnusablePhoto(f"unreadable ({reason})") from None
 
 
 def _to_rgb(photo: Image.Image) -> Image.Image:

@@ -13,9 +13,25 @@ import pandera.pandas as pa
 from click import ClickException
 from pandera.errors import SchemaErrors
 
-AMOUNT = re.compile(r"\s*£?\s*(-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)\s*")
+# No digits but ASCII's, which is what parse_price reads; and not so many that a float has no end.
+AMOUNT = re.compile(
+    r"\s*£?\s*(-?(?:[0-9]{1,3}(?:,[0-9]{3}){1,3}|[0-9]{1,12})(?:\.[0-9]{1,12})?)\s*"
+)
+MOST_CHARACTERS = 100_000  # of a field: a listing's description has a few thousand
+MOST_SAID = 300  # characters of a file that an error repeats
+
+# One record of a well-formed table: fields that are quoted whole, or do not begin with a quote.
+# pandas reads others too, and takes all between two stray quotes, rows too, for one field.
+_FIELD = r'(?:"(?:[^"]++|"")*+"\r?|[^",\n][^,\n]*+|)'
+RECORD = re.compile(rf"(?:{_FIELD},)*+{_FIELD}(?:\n|\Z)")
+FILLED = re.compile(r'[^\s,"]')
 
 REJECT_COLUMNS = ["source", "record", "id", "reason"]
+
+
+_SHORT = pa.Check.str_length(
+    max_value=MOST_CHARACTERS, error=f"a field has over {MOST_CHARACTERS} characters"
+)
 
 
 def _text(*checks: pa.Check, required: bool = True, nullable: bool = True, unique: bool = False):
@@ -33,14 +49,16 @@ def products_schema(labelled: bool) -> pa.DataFrameSchema:
     )
     not_negative = pa.Check(lambda price: ~price.str.contains("-"), error="price is negative")
     price_checks = [amount, not_negative] if labelled else []
+    # A listing to be scored is never refused: clean_products cuts its text.
+    short = [_SHORT] if labelled else []
     return pa.DataFrameSchema(
         {
-            "id": _text(nullable=not labelled, unique=labelled),
-            "product_name": _text(required=labelled),
-            "category": _text(required=labelled, nullable=not labelled),
-            "product_description": _text(required=labelled),
+            "id": _text(*short, nullable=not labelled, unique=labelled),
+            "product_name": _text(*short, required=labelled),
+            "category": _text(*short, required=labelled, nullable=not labelled),
+            "product_description": _text(*short, required=labelled),
             "price": _text(*price_checks, required=labelled, nullable=not labelled),
-            "location": _text(required=labelled),
+            "location": _text(*short, required=labelled),
         }
     )
 
@@ -65,8 +83,11 @@ def read_table(path: Path) -> pd.DataFrame:
 
     Lines end at \\n only: the real Products.csv holds bare \\r inside unquoted fields, and with its
     defaults pandas breaks 7,156 rows into 11,318. Files with \\r\\n line ends read the same.
+    Every record of the file is a row, but for those without any content; what pandas would read as
+    fewer, or of which it would not read a column, raises ClickException, as does any other fault.
     """
     try:
+        records = _count_records(path)
         table = pd.read_csv(
             path,
             lineterminator="\n",
@@ -80,17 +101,60 @@ def read_table(path: Path) -> pd.DataFrame:
             f"{path} does not exist: `dvc pull` it, or set `dataset` in params.yaml to a folder "
             "under data/ that has raw/Products.csv, raw/Images.csv and raw/images/"
         ) from None
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        reason = " ".join(str(error).split())
+    except OSError as error:
+        raise ClickException(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, pd.errors.ParserError) as error:  # UnicodeDecodeError is a ValueError
+        reason = " ".join(str(error).split())[:MOST_SAID]
         raise ClickException(f"{path} is not a UTF-8 CSV table: {reason}") from None
     if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for labels
         raise ClickException(f"{path}: its rows have more fields than its header")
+    # Before the columns without a name go: a row of which only its number is left is a row.
+    filled = table.apply(lambda column: column.str.strip().fillna("").ne("")).any(axis=1)
+    if filled.sum() != records:
+        raise ClickException(
+            f"{path}: {records} rows were read as {filled.sum()}: look for stray quotation marks "
+            "and line ends"
+        )
     table.columns = table.columns.str.strip()
     # The index that pandas wrote, or Excel's empty columns.
     table = table.loc[:, ~table.columns.str.match(r"^(Unnamed: \d+)?$")]
     table = table.astype(str).where(table.notna()).apply(lambda column: column.str.strip())
     # Only now is a last field empty that was the \r of a \r\n.
-    return table.where(table.ne("")).dropna(how="all", ignore_index=True)
+    table = table.where(table.ne(""))
+    return table[filled].reset_index(drop=True)
+
+
+def _count_records(path: Path) -> int:
+    """Count a table's records after its header, those with content; check their form."""
+    text = path.read_bytes().decode("utf-8-sig")
+    header = RECORD.match(text)
+    if header is not None:
+        _check_header(path, header.group())
+    end = count = 0
+    for record in RECORD.finditer(text):
+        if record.start() != end:
+            break
+        end = record.end()
+        count += FILLED.search(record.group()) is not None
+    if end < len(text):
+        line = text.count("\n", 0, end) + 1
+        raise ClickException(
+            f"{path} is not a UTF-8 CSV table: line {line} begins a row with a quotation mark that "
+            "is not closed, or not at the end of its field: double the marks within a field"
+        )
+    return max(count - 1, 0)
+
+
+def _check_header(path: Path, header: str) -> None:
+    if header.count("\r") > 1:
+        raise ClickException(f"{path}: its lines end in \\r alone: make it \\n")
+    names = [name.strip(' "') for name in re.findall(rf"({_FIELD})(?:,|$)", header.strip())]
+    twice = {name for name in names if name and names.count(name) > 1}
+    if twice:
+        raise ClickException(
+            f"{path}: column {', '.join(map(repr, sorted(twice)))[:MOST_SAID]} is there twice: "
+            "rename or remove one"
+        )
 
 
 def check_rows(
@@ -109,7 +173,7 @@ def check_rows(
     if len(absent):
         raise ClickException(
             f"{path}: no column {', '.join(map(repr, absent))} "
-            f"(it has {', '.join(map(repr, table.columns))}): rename or add it"
+            f"(it has {', '.join(map(repr, table.columns))[:MOST_SAID]}): rename or add it"
         )
     of_table = faults[faults["index"].isna()]
     if len(of_table):
@@ -140,6 +204,15 @@ def check_rows(
     return table.drop(index=rows), rejects
 
 
+def check_nothing_lost(source: Path | str, read: int, kept: int, rejected: int) -> None:
+    """Raise ClickException unless each of `read` things is kept or rejected, and none is both."""
+    if read != kept + rejected:
+        raise ClickException(
+            f"{source}: {read} in, but {kept} out and {rejected} rejects: nothing was written, as "
+            "this is a fault of the program; please report it with the file"
+        )
+
+
 def find_photos(folder: Path) -> tuple[dict[str, Path], list[Path]]:
     """Return the photo files by image id (the name before the ending), and those that clash.
 
@@ -149,13 +222,17 @@ def find_photos(folder: Path) -> tuple[dict[str, Path], list[Path]]:
         raise ClickException(f"{folder} does not exist: the photos belong there, <id>.jpg")
     found: dict[str, Path] = {}
     clashing = []
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise ClickException(f"{folder} cannot be read: {error.strerror}") from None
+    for path in paths:
         if path.name.startswith("."):
             continue
-        if path.stem in found:
+        if readable(path.stem) in found:
             clashing.append(path)
         else:
-            found[path.stem] = path
+            found[readable(path.stem)] = path
     return found, clashing
 
 
@@ -199,18 +276,25 @@ def read_images(raw: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.Dat
     images, unmatched = match_images(rows, files, product_ids)
     clashes = reject_files(clashing, ["another file has this id"] * len(clashing))
     rejects = pd.concat([malformed, unmatched, clashes], ignore_index=True)
-    assert len(images) + rejects["source"].eq("Images.csv").sum() == len(table)
+    check_nothing_lost(
+        raw / "Images.csv", len(table), len(images), int(rejects["source"].eq("Images.csv").sum())
+    )
     images = images.assign(path=images["id"].map(files))
     return images.sort_values("id", ignore_index=True), rejects
+
+
+def readable(name: str) -> str:
+    """A file's name as it can be written: bytes that are not UTF-8 become \\x…"""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def reject_files(paths: list[Path], reasons: list[str]) -> pd.DataFrame:
     """Rejects (REJECT_COLUMNS) for photo files, one reason each."""
     return pd.DataFrame(
         {
-            "source": [f"images/{path.name}" for path in paths],
+            "source": [f"images/{readable(path.name)}" for path in paths],
             "record": pd.NA,
-            "id": [path.stem for path in paths],
+            "id": [readable(path.stem) for path in paths],
             "reason": reasons,
         },
         columns=REJECT_COLUMNS,

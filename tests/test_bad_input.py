@@ -1,0 +1,268 @@
+"""Bad input, at scale: a clear line or a row in rejects.csv, in bounded memory and time.
+
+The corpus of corpus.py goes through stage clean whole as a campaign, in part in the usual suite:
+`python -m pytest -m campaign tests/test_bad_input.py -s`.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import corpus
+import pandas as pd
+import pytest
+import yaml
+from click import ClickException
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import clean
+from shared.photos import UnusablePhoto, decode_photo
+from shared.raw import check_nothing_lost
+
+REPO = Path(__file__).parent.parent
+SEED = 20220226
+MEGABYTES = 3000  # that a run may map beyond what its imports did
+SECONDS = 20
+
+
+class Outcome(NamedTuple):
+    code: int
+    said: str  # on standard error
+    seconds: float
+
+
+def run_clean(project: Path, seconds: int = SECONDS, user: int = 0) -> Outcome:
+    """Run stage clean's command in a forked process of bounded memory and time."""
+    started, errors = time.monotonic(), project / "stderr.txt"
+    child = os.fork()
+    if child == 0:  # pragma: no cover
+        code = 70
+        try:
+            signal.alarm(seconds)  # ends the process
+            mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (mapped + MEGABYTES * 2**20,) * 2)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            os.chdir(project)
+            log = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(log, 2)
+            os.dup2(log, 1)
+            sys.stderr = os.fdopen(2, "w")
+            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+            if user:
+                os.setuid(user)
+            try:
+                clean.main(args=[], prog_name="clean")
+            except SystemExit as stop:
+                code = int(stop.code or 0)
+            except BaseException:
+                import traceback
+
+                traceback.print_exc()
+                code = 1
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    said = errors.read_text(encoding="utf-8", errors="replace")
+    return Outcome(os.waitstatus_to_exitcode(status), said, time.monotonic() - started)
+
+
+def make_project(folder: Path) -> Path:
+    """A project whose dataset is the corpus' sound one: 8 products, 8 photos, 8 events."""
+    raw = folder / "data/mine/raw"
+    (raw / "images").mkdir(parents=True)
+    for name, rows in corpus.SOUND.items():
+        (raw / name).write_text(corpus.to_csv(rows), encoding="utf-8")
+    for row in corpus.IMAGES[1:]:
+        (raw / f"images/{row[0]}.jpg").write_bytes(corpus.sound_photos()["jpeg"])
+    params = yaml.safe_load((REPO / "params.yaml").read_text(encoding="utf-8"))
+    params["dataset"] = "mine"
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    return folder
+
+
+def fault(project: Path, case: corpus.Table | None, outcome: Outcome) -> str:
+    """What is wrong with how a run ended; "" if nothing is."""
+    out = project / "data/clean"
+    lines = outcome.said.splitlines()
+    if outcome.code == 1 and "Traceback" not in outcome.said:
+        if len(lines) != 1 or not lines[0].startswith("Error: ") or len(lines[0]) > 1000:
+            return f"not one clear line: {outcome.said[:300]!r} … {len(outcome.said)}"
+        if out.exists() or list(project.glob("data/.*")):
+            return "an error that left something"
+        return ""
+    if outcome.code != 0:
+        return f"exit {outcome.code} after {outcome.seconds:.1f} s: {' | '.join(lines[-2:])[-300:]}"
+    if outcome.said:
+        return f"says {outcome.said[:200]!r}"
+    rejects = pd.read_csv(out / "rejects.csv", dtype=str, lineterminator="\n")
+    if case is not None and case.records is not None:
+        kept = pd.read_parquet(
+            out
+            / {"Products.csv": "products", "Images.csv": "images"}.get(
+                case.name, "interactions"
+            ).__add__(".parquet")
+        )
+        of_files = rejects["source"].str.startswith("images/") & rejects["reason"].ne(
+            "no row in Images.csv"
+        )
+        counted = rejects["source"].eq(case.name) | (of_files & (case.name == "Images.csv"))
+        if len(kept) + counted.sum() != case.records:
+            return f"{case.records} records in, {len(kept)} out, {counted.sum()} rejects"
+    products = pd.read_parquet(out / "products.parquet")
+    if not products["price"].between(0, 1e13).all():
+        return f"price {products['price'].tolist()}"
+    return ""
+
+
+def try_tables(tmp_path: Path, cases: list[corpus.Table]) -> tuple[list[str], float]:
+    """Run each table in an else sound project; return the faults and the longest time."""
+    project = make_project(tmp_path / "project")
+    faults, longest = [], 0.0
+    for case in cases:
+        path = project / "data/mine/raw" / case.name
+        sound = path.read_bytes()
+        path.write_bytes(case.content)
+        outcome = run_clean(project)
+        longest = max(longest, outcome.seconds)
+        if found := fault(project, case, outcome):
+            faults.append(f"{case.name}, {case.kind}: {found}")
+            print(faults[-1], flush=True)
+        path.write_bytes(sound)
+        os.system(f"rm -rf {project}/data/clean {project}/data/.clean*")
+    return faults, longest
+
+
+def unaccounted(project: Path, ids: list[str]) -> dict[str, list[str]]:
+    """The ids that are not in exactly one of images.parquet and rejects.csv."""
+    rejects = pd.read_csv(project / "data/clean/rejects.csv", dtype=str, keep_default_na=False)
+    kept = pd.read_parquet(project / "data/clean/images.parquet")["image_id"]
+    times = Counter([*kept, *rejects["id"]])
+    return {"not once": [name for name in ids if times[name] != 1]}
+
+
+def write_photos(project: Path, photos: corpus.Photos, outside: Path) -> list[str]:
+    """Put photos and odd entries into a project, each with its row; return their ids."""
+    images = project / "data/mine/raw/images"
+    suffixes = [".jpg", ".png", ".gif", ".webp", ".bmp", ".jpeg", ".txt", ""]
+    for number, (_, data) in enumerate(photos):
+        # Every suffix with every kind: what a file is must not hang on its name.
+        (images / f"m{number:04d}{suffixes[number % 8]}").write_bytes(data)
+    ids = sorted({*corpus.write_odd_entries(images, outside), *(p.stem for p in images.iterdir())})
+    rows = [[name, "p1"] for name in ids if "\n" not in name and name.isascii()]
+    (project / "data/mine/raw/Images.csv").write_text(corpus.to_csv([corpus.IMAGES[0], *rows]))
+    return [row[0] for row in rows]
+
+
+@settings(max_examples=10, deadline=None, derandomize=True, database=None)
+@given(st.data())
+def test_a_sound_table_with_odd_bytes_is_accounted_for_or_refused(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(["Products.csv", "Images.csv"]))
+    content = bytearray(corpus.to_csv(corpus.SOUND[name]).encode())
+    odd = st.sampled_from([b'"', b"\0", b"\r", b"\n", b",", b"\xff", b'""', b"\xef\xbb\xbf", b" "])
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(content)))
+        content[at:at] = data.draw(odd)
+    with TemporaryDirectory() as folder:
+        project = make_project(Path(folder) / "project")
+        raw, out = project / "data/mine/raw", project / "out"
+        (raw / name).write_bytes(content)
+        params = yaml.safe_load((REPO / "params.yaml").read_text(encoding="utf-8"))["clean"]
+        try:
+            metrics = clean.clean(raw, out, params={**params, "photo_size": 16, "array_size": 8})
+        except ClickException as error:
+            assert "\n" not in error.message and "\r" not in error.message
+            assert ".csv" in error.message
+        else:
+            counts = metrics["products"]
+            assert counts["read"] == counts["kept"] + counts["rejected"]
+            rejects = pd.read_csv(out / "rejects.csv", dtype=str, keep_default_na=False)
+            rows = metrics["photos"]["rows"]
+            assert rows == metrics["photos"]["kept"] + rejects["source"].eq("Images.csv").sum()
+
+
+@given(st.sampled_from(sorted(corpus.sound_photos())), st.data())
+@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+def test_a_damaged_photo_is_a_picture_or_a_reason(kind: str, data: st.DataObject) -> None:
+    changed = bytearray(corpus.sound_photos()[kind])
+    for _ in range(data.draw(st.integers(0, 4))):
+        changed[data.draw(st.integers(0, min(300, len(changed)) - 1))] ^= data.draw(
+            st.integers(1, 255)
+        )
+    cut = bytes(changed[: data.draw(st.integers(1, len(changed)))])
+    try:
+        picture, _, _ = decode_photo(cut, size=16, min_side=8, max_megapixels=5)
+    except UnusablePhoto as reason:
+        assert str(reason) and "\n" not in str(reason)
+    else:
+        assert picture.size == (16, 16) and picture.mode == "RGB"
+
+
+@pytest.mark.parametrize("kind", corpus.sound_photos())
+def test_every_sound_kind_is_kept(kind: str) -> None:
+    picture, _, _ = decode_photo(corpus.sound_photos()[kind], size=16, min_side=8, max_megapixels=5)
+    assert picture.size == (16, 16)
+
+
+def test_pipes_links_and_devices_are_never_read(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    corpus.write_odd_entries(images, tmp_path / "outside")
+
+    def reason(name: str) -> str:
+        try:
+            decode_photo(images / name, size=16, min_side=8, max_megapixels=5)
+        except UnusablePhoto as unusable:
+            return str(unusable)
+        return "kept"
+
+    assert reason("link-out.jpg") == reason("link-passwd.jpg") == "a link out of its folder"
+    for name in ("fifo", "link-endless", "folder", "socket", "link-dangling", "link-loop"):
+        assert reason(f"{name}.jpg").startswith("unreadable"), name
+    assert reason("sparse.jpg") == "over 40 MB"
+    assert reason("link-within.jpg") == reason("linked.jpg") == "kept"
+    # As `dvc config cache.type symlink` lays them.
+    cached = tmp_path / "cache/files/md5/ab" / ("0" * 30)
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(corpus.sound_photos()["png"])
+    (images / "cached.jpg").symlink_to(cached)
+    assert reason("cached.jpg") == "kept"
+
+
+def test_what_is_lost_is_said_and_nothing_is_written() -> None:
+    check_nothing_lost("Products.csv", 3, 2, 1)
+    for kept in (1, 3):
+        with pytest.raises(ClickException, match=r"Products.csv: 3 in, but"):
+            check_nothing_lost("Products.csv", 3, kept, 1)
+
+
+@pytest.mark.campaign
+def test_every_table_of_the_corpus(tmp_path: Path) -> None:
+    cases = corpus.tables(SEED)
+    faults, longest = try_tables(tmp_path, cases)
+    by_name = Counter(case.name for case in cases)
+    print(f"\n{len(cases)} tables {dict(by_name)}, longest {longest:.1f} s, {len(faults)} faults")
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.campaign
+def test_every_photo_of_the_corpus(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    photos = [*corpus.mutated_photos(SEED), *corpus.bombs().items()]
+    ids = write_photos(project, photos, tmp_path / "outside")
+    outcome = run_clean(project, seconds=300)
+    found = fault(project, None, outcome)
+    print(f"\n{len(photos)} photos, {len(ids)} ids, {outcome.seconds:.1f} s")
+    assert not found, found
+    assert not any(unaccounted(project, ids).values()), unaccounted(project, ids)
+    rejects = pd.read_csv(project / "data/clean/rejects.csv", dtype=str)
+    print(rejects["reason"].str.replace(r"\(.*", "", regex=True).value_counts().to_string())

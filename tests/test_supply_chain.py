@@ -1,0 +1,125 @@
+"""What is let in: nothing pulled is code, every weight has its hash, and no secret is kept."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from click import ClickException
+
+from shared import backbone, text_encoder
+
+REPO = Path(__file__).parent.parent
+SOURCES = [
+    path for part in ("stages", "search", "benchmarks") for path in (REPO / part).rglob("*.py")
+]
+PINS = dict(
+    re.findall(r"^([\w.-]+)(?:\[\w+\])?==(\S+)$", (REPO / "requirements.txt").read_text(), re.M)
+)
+LOCK = (REPO / "requirements.lock").read_text(encoding="utf-8")
+
+# Calls that run code which a file holds, or may; and what makes them safe.
+FORBIDDEN = {
+    "pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib.load", "joblib.dump",
+    "pd.read_pickle", "yaml.load", "yaml.unsafe_load", "eval", "exec", "torch.jit.load",
+    "torch.hub.load", "os.system",
+}  # fmt: skip
+DEMANDED = {
+    "torch.load": ("weights_only", True),
+    "SentenceTransformer": ("trust_remote_code", False),
+}
+
+
+def unsafe(source: str) -> list[str]:
+    """What in `source` could run code that a file holds."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            names.append(getattr(node, "module", None) or "")
+            found += [name for name in names if name in FORBIDDEN]
+        elif isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            options = {
+                keyword.arg: keyword.value.value
+                for keyword in node.keywords
+                if isinstance(keyword.value, ast.Constant)
+            }
+            if name in FORBIDDEN or options.get("allow_pickle") or options.get("shell"):
+                found.append(name)
+            if name in DEMANDED and options.get(DEMANDED[name][0]) is not DEMANDED[name][1]:
+                found.append(name)
+            if name == "skops.io.load" and "trusted" not in [k.arg for k in node.keywords]:
+                found.append(name)
+    return found
+
+
+def test_nothing_that_is_loaded_can_run_code() -> None:
+    assert {path.name: unsafe(path.read_text(encoding="utf-8")) for path in SOURCES} == {
+        path.name: [] for path in SOURCES
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pickle",
+        "from joblib import load, dill",
+        "torch.load(f)",
+        "np.load(f, allow_pickle=True)",
+        "torch.load(f, weights_only=False)",
+        "yaml.load(f)",
+        "skops.io.load(f)",
+        "joblib.load(f)",
+        "subprocess.run(c, shell=True)",
+        "SentenceTransformer(f)",
+    ],
+)
+def test_the_search_for_unsafe_calls_finds_them(line: str) -> None:
+    assert unsafe(line)
+
+
+def test_weights_of_another_are_refused(tmp_path: Path) -> None:
+    other = tmp_path / "model.safetensors"
+    other.write_bytes(b"other")
+    with pytest.raises(ClickException, match="sha256"):
+        text_encoder.check_weights(other)
+    # The same eight digits are not enough for those that pip ships.
+    named = tmp_path / "efficientnet-lite0-57934424.pth"
+    named.write_bytes(b"other")
+    with pytest.raises(ClickException, match="sha256"):
+        backbone._load_checked(named)
+
+
+def test_the_lock_holds_every_pin_with_hashes_and_no_address() -> None:
+    locked = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", LOCK, re.M))
+    assert PINS and {name: locked.get(name) for name in PINS} == PINS, "run `make lock`"
+    entries = re.split(r"\n(?=\S)", LOCK.strip())
+    assert len(entries) == len(locked)
+    assert all("--hash=sha256:" in entry for entry in entries)
+    assert "://" not in LOCK and " @ " not in LOCK and "--index" not in LOCK
+
+
+def test_secrets_stay_out_of_git() -> None:
+    ignored = subprocess.run(
+        ["git", "check-ignore", "-q", ".dvc/config.local"], cwd=REPO, check=False
+    )
+    assert ignored.returncode == 0, ".dvc/.gitignore lists config.local"
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=REPO, check=True, capture_output=True, text=True
+    ).stdout.split("\0")
+    secret = re.compile(
+        r"(?i)(?:access_key_id|secret_access_key|password|api_key|token|connection_string)"
+        r"\s*=\s*['\"]?[A-Za-z0-9/+_-]{16,}|BEGIN [A-Z ]*PRIVATE KEY|AKIA[0-9A-Z]{16}"
+    )
+    assert secret.search("secret_access_key = " + "a" * 40)
+    for name in tracked:
+        path = REPO / name
+        if path.suffix not in (".png", ".svg", "") or ".dvc" in name:
+            assert not secret.search(path.read_text(encoding="utf-8")), name
+    settings = (REPO / ".dvc/config").read_text(encoding="utf-8")
+    assert "verify = true" in settings
+    assert not re.search(r"key|password|token|credential", settings)
