@@ -68,11 +68,6 @@ def split_products(
     category: pd.Series, group: pd.Series, *, folds: int, val_folds: int, test_folds: int, seed: int
 ) -> pd.Series:
     """Assign "train", "val" or "test" to each product: whole groups, classes in proportion."""
-    if min(val_folds, test_folds) < 1 or val_folds + test_folds >= folds:
-        raise click.ClickException(
-            f"params.yaml: merge.val_folds ({val_folds}) and merge.test_folds ({test_folds}) must "
-            f"each be at least 1 and leave some of merge.folds ({folds}) for training"
-        )
     if group.nunique() < folds:
         raise click.ClickException(
             f"merge: {group.nunique()} independent groups of products cannot fill "

@@ -331,8 +331,6 @@ def run_key(*contents: Any) -> str:
 @click.command(help=__doc__)
 def main() -> None:
     params, photo_size = load_params("train", "embed.photo_size")
-    if params["epochs"] == params["finetune_epochs"] == 0:
-        raise click.ClickException("params.yaml: train.epochs and train.finetune_epochs are both 0")
     require(LISTINGS, PHOTOS, FEATURES)
     device = set_up_torch(params["seed"])
     columns = ["photo_index", "product_id", "category", "category_levels", "split", "group"]

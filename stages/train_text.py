@@ -135,8 +135,6 @@ def main() -> None:
     levels = params.pop("levels")
     shape = {name: params.pop(name) for name in ("tokens", "frozen")}
     dropout = params.pop("dropout")
-    if params["epochs"] < 1:
-        raise click.ClickException("params.yaml: train_text.epochs must be at least 1")
     require(LISTINGS)
     device = set_up_torch(params["seed"])
     columns = ["product_id", "name", "description", "category", "category_levels", "split"]
