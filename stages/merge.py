@@ -22,7 +22,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from shared.atomic import replace_when_done, write_json
 from shared.inputs import require
 from shared.params import load_params
-from shared.photo_store import PhotoStore
+from shared.photo_store import ROWS_PER_BATCH, PhotoStore
+from shared.stage import progress, stage
 
 CLEAN = Path("data/clean")
 OUT = Path("data/merged/listings.parquet")
@@ -120,7 +121,8 @@ def write_listings(listings: pd.DataFrame, photos: PhotoStore, path: Path) -> No
     with_photo = listings["photo_index"].dropna().to_numpy(dtype=np.int64)
     with pq.ParquetWriter(path, schema, **options) as writer:
         first_photo = first_row = 0
-        for batch in photos.batches():
+        batches = -(-len(photos) // ROWS_PER_BATCH)
+        for batch in progress(photos.batches(), total=batches, desc="arrays", unit="batch"):
             last_row = int(np.searchsorted(with_photo, first_photo + len(batch)))
             picked = pa.array(with_photo[first_row:last_row] - first_photo)
             rows = table.slice(first_row, last_row - first_row)
@@ -130,8 +132,8 @@ def write_listings(listings: pd.DataFrame, photos: PhotoStore, path: Path) -> No
         writer.write_table(rest.append_column("image_array", pa.nulls(len(rest), tensor)))
 
 
-@click.command(help=__doc__)
-def main() -> None:
+@stage
+def main() -> str:
     params = load_params("merge")
     require(CLEAN / "products.parquet", CLEAN / "images.parquet", CLEAN / "photos")
     products = pd.read_parquet(CLEAN / "products.parquet")
@@ -161,7 +163,7 @@ def main() -> None:
         "seed": params["seed"],
     }
     write_json(Path("metrics/merge.json"), metrics)
-    click.echo(f"{len(listings)} rows, {metrics['groups']} groups in {OUT}")
+    return f"{len(listings)} rows, {metrics['groups']} groups in {OUT}"
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from shared.photos import UnusablePhoto, decode_photo
 from shared.pooling import average_photos, pool, text_probabilities
 from shared.price_model import PriceModel, flag_prices, price_table
 from shared.raw import check_rows, products_schema, read_images, read_table, reject_files
+from shared.stage import stage
 from shared.subcategories import sum_by_category
 from shared.text_classifier import TextClassifier
 from shared.text_encoder import encode_texts, load_text_encoder, with_embedding
@@ -187,10 +188,10 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
             table.to_csv(temporary, index=False, lineterminator="\n")
 
 
-@click.command(help=__doc__)
+@stage
 @click.option("--raw", type=click.Path(path_type=Path), required=True, help="Folder of listings.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help=".csv or .parquet")
-def main(raw: Path, out: Path) -> None:
+def main(raw: Path, out: Path) -> str:
     if out.suffix not in (".csv", ".parquet"):
         raise click.ClickException(f"--out {out}: its name must end in .csv or .parquet")
     predictor = Predictor(set_up_torch(seed=0))
@@ -211,7 +212,7 @@ def main(raw: Path, out: Path) -> None:
     rejects = pd.concat([rejects, unusable], ignore_index=True)
     write_table(rejects, out.with_suffix(".rejects.csv"))
     without = int((~table["product_id"].isin(photos.loc[usable, "product_id"])).sum())
-    click.echo(
+    return (
         f"{len(table)} products in {out}, {without} of them without a usable photo; "
         f"{len(rejects)} rejects"
     )

@@ -16,6 +16,7 @@ import click
 from tabulate import tabulate
 
 from shared.atomic import replace_when_done
+from shared.stage import stage
 
 METRICS = Path("metrics")
 README = Path("README.md")
@@ -114,9 +115,9 @@ def insert(document: str, table: str) -> str:
     return f"{before}{begin}\n{table}\n{end}{after}"
 
 
-@click.command(help=__doc__)
+@stage
 @click.option("--save", type=click.Path(path_type=Path), help="Folder for a copy of the metrics.")
-def main(save: Path | None) -> None:
+def main(save: Path | None) -> str:
     paths = sorted(METRICS.glob("*.json"))
     metrics = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
     if "clean" not in metrics:
