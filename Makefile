@@ -20,8 +20,10 @@ report: .venv/.installed          ## report/index.html: the category model's mis
 
 results: .venv/.installed        ## the real marketplace; `dvc exp run -S dataset=sample` goes back
 	dvc pull data/marketplace/raw
-	dvc exp run -S dataset=marketplace
-	python stages/summarize.py --save results/marketplace
+	for seed in 1 2; do dvc exp run -S dataset=marketplace -S merge.seed=$$seed && \
+		python stages/summarize.py --save results/marketplace/splits/$$seed || exit 1; done
+	dvc exp run -S dataset=marketplace -S merge.seed=42
+	python stages/summarize.py --save results/marketplace --readme results/marketplace
 
 serve: .venv/.installed          ## search at http://127.0.0.1:8000, over what `make run` made
 	python -m uvicorn --app-dir stages search.app:create_app --factory

@@ -26,7 +26,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import pandas as pd
 from cleanlab.filter import find_label_issues
@@ -43,6 +42,7 @@ from shared.inputs import require
 from shared.model_file import save_model
 from shared.params import load_params
 from shared.pooling import average_photos, fit_weights, pool, text_probabilities
+from shared.stage import progress, stage
 from shared.subcategories import Labels, finer_labels, sum_by_category
 from shared.text_encoder import EMBEDDING, with_embedding
 from shared.workers import worker_count
@@ -121,9 +121,12 @@ def text_out_of_fold(
 
     folds = GroupKFold(FOLDS, shuffle=True, random_state=settings["seed"])
     parts = list(folds.split(products, groups=products["group"]))
-    answers = Parallel(worker_count())(delayed(answer)(*part) for part in parts)
+    answers = Parallel(worker_count(), return_as="generator")(
+        delayed(answer)(*part) for part in parts
+    )
+    answered = progress(answers, total=FOLDS, desc="cross-validate", unit="fold")
     probabilities = np.empty((len(products), len(labels.names)))
-    for (_, left_out), found in zip(parts, answers, strict=True):
+    for (_, left_out), found in zip(parts, answered, strict=True):
         probabilities[left_out] = found
     return probabilities
 
@@ -154,8 +157,8 @@ def label_errors(
     )
 
 
-@click.command(help=__doc__)
-def main() -> None:
+@stage
+def main() -> str:
     params = load_params("classify")
     levels = params.pop("levels")
     curve = {name: params.pop(name) for name in ("sharpness", "threshold")}
@@ -245,7 +248,7 @@ def main() -> None:
     with replace_when_done(Path("plots/classify_calibration.csv")) as path:
         calibration(answers["fused"], labels[test]).to_csv(path, float_format="%.6f")
     write_json(Path("metrics/classify.json"), metrics)
-    click.echo(
+    return (
         ", ".join(f"{name} {metrics[name]['accuracy']:.3f}" for name in ("text", "photo", "fused"))
         + f": accuracy per product, n={metrics['n']}"
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import click
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -22,9 +21,11 @@ from shared.atomic import replace_when_done, write_json
 from shared.inputs import require
 from shared.model_file import save_model
 from shared.params import load_params
+from shared.stage import progress, stage
 from shared.workers import worker_count
 
 LISTINGS = Path("data/merged/listings.parquet")
+TREES = 10  # grown between two steps of the bar; the same forest as at once
 
 
 def forest(
@@ -49,8 +50,8 @@ def score_classes(labels: np.ndarray, predicted: np.ndarray, train_labels: np.nd
     }
 
 
-@click.command(help=__doc__)
-def main() -> None:
+@stage
+def main() -> str:
     params = load_params("classify_rf")
     require(LISTINGS)
     table = pq.read_table(LISTINGS, columns=["split", "category", "image_array"])
@@ -61,9 +62,12 @@ def main() -> None:
     train, test = split == "train", split == "test"
 
     model = forest(arrays.shape[1:], **params)
-    model.set_params(forest__n_jobs=worker_count()).fit(arrays[train], labels[train])
+    model.set_params(forest__n_jobs=worker_count(), forest__warm_start=True)
+    trees = params["n_estimators"]
+    for grown in progress(range(TREES, trees + TREES, TREES), desc="grow", unit=f"{TREES} trees"):
+        model.set_params(forest__n_estimators=min(grown, trees)).fit(arrays[train], labels[train])
     # Threads add up the trees' votes in the order they finish, which moves the last digit.
-    model.set_params(forest__n_jobs=None)
+    model.set_params(forest__n_jobs=None, forest__warm_start=False)
     predicted = model.predict(arrays[test])
 
     with replace_when_done(Path("models/rf")) as folder:
@@ -71,7 +75,7 @@ def main() -> None:
         save_model(model, folder / "model.skops")
     scores = score_classes(labels[test], predicted, labels[train])
     write_json(Path("metrics/classify_rf.json"), {**scores, "seed": params["seed"]})
-    click.echo(
+    return (
         f"accuracy {scores['accuracy']:.3f} per photo, "
         f"majority {scores['majority_accuracy']:.3f}, n={scores['n']}"
     )

@@ -15,11 +15,10 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
-import click
 import joblib
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
+from click import ClickException
 
 from shared.atomic import replace_when_done, write_json
 from shared.interactions import COLUMNS, read_interactions
@@ -36,6 +35,7 @@ from shared.raw import (
     read_table,
     reject_files,
 )
+from shared.stage import progress, stage
 from shared.workers import worker_count
 
 OUT = Path("data/clean")
@@ -81,13 +81,13 @@ def square_photos(paths: list[Path], params: dict) -> Iterator[Square | str]:
     """Decode photos on every core (or WORKERS of them), in order, a bounded number in memory."""
     tasks = [paths[i : i + PHOTOS_PER_TASK] for i in range(0, len(paths), PHOTOS_PER_TASK)]
     parallel = joblib.Parallel(n_jobs=worker_count(), return_as="generator")
-    with tqdm(total=len(paths), desc="photos", unit="photo", disable=None) as bar:
+    with progress(total=len(paths), desc="decode", unit="photo") as bar:
         try:
             for squares in parallel(joblib.delayed(_square_task)(task, params) for task in tasks):
                 bar.update(len(squares))
                 yield from squares
         except BrokenProcessPool:
-            raise click.ClickException(
+            raise ClickException(
                 "a process that decodes photos was ended, perhaps for want of memory: run it again "
                 "with fewer (WORKERS=1)"
             ) from None
@@ -200,14 +200,14 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
     }
 
 
-@click.command(help=__doc__)
-def main() -> None:
+@stage
+def main() -> str:
     dataset, params = load_params("dataset", "clean")
     with replace_when_done(OUT) as out:
         out.mkdir()
         metrics = clean(Path("data") / dataset / "raw", out, params=params)
     write_json(Path("metrics/clean.json"), {"dataset": dataset, **metrics})
-    click.echo(
+    return (
         f"{metrics['products']['kept']} products and {metrics['photos']['kept']} photos in {OUT}, "
         f"{sum(metrics['rejected'].values())} rejects in {OUT / 'rejects.csv'}"
     )

@@ -11,13 +11,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import click
 import numpy as np
 import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
-from tqdm import tqdm
 
 from shared.atomic import replace_when_done, write_json
 from shared.backbone import Classifier
@@ -25,6 +23,7 @@ from shared.inputs import require
 from shared.params import load_params
 from shared.photo_dataset import PhotoDataset
 from shared.photo_store import PhotoStore, open_photo
+from shared.stage import progress, stage
 from shared.text_encoder import encode_texts, load_text_encoder, with_embedding
 from shared.torch_setup import set_up_torch
 
@@ -43,15 +42,16 @@ def embed_photos(
     model = model.for_inference()
     device = next(model.parameters()).device
     start = 0
-    with torch.inference_mode(), tqdm(total=len(photos), unit="photo", disable=None) as bar:
+    bar = progress(total=len(photos), desc="photos", unit="photo")
+    with torch.inference_mode(), bar:
         for batch, _ in DataLoader(dataset, batch_size):
             out[start : start + len(batch)] = model.features(batch.to(device)).cpu().numpy()
             start += len(batch)
             bar.update(len(batch))
 
 
-@click.command(help=__doc__)
-def main() -> None:
+@stage
+def main() -> str:
     params, backbone, weights, seed = load_params(
         "embed", "train.backbone", "train.weights", "train.seed"
     )
@@ -75,6 +75,7 @@ def main() -> None:
             products["name"],
             products["description"],
             params["batch_size"],
+            lambda batches: progress(batches, desc="texts", unit="batch"),
         )
         with_embedding(products[["product_id"]], vectors).to_parquet(
             folder / "text.parquet", index=False
@@ -92,7 +93,7 @@ def main() -> None:
         "text_width": vectors.shape[1],
     }
     write_json(Path("metrics/embed.json"), metrics)
-    click.echo(f"{len(photos)} photos and {len(products)} texts in {OUT}")
+    return f"{len(photos)} photos and {len(products)} texts in {OUT}"
 
 
 if __name__ == "__main__":

@@ -15,11 +15,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import pandas as pd
 from sklearn.preprocessing import normalize
-from tqdm import tqdm
 
 from shared.atomic import replace_when_done, write_json
 from shared.gazetteer import fold, locate, read_gazetteer
@@ -28,6 +26,7 @@ from shared.lexical import LexicalIndex
 from shared.params import load_params
 from shared.photo_space import COLOURS, PhotoSpace, colour_histogram
 from shared.photo_store import PhotoStore
+from shared.stage import progress, stage
 from shared.text_encoder import encode_texts, load_text_encoder
 from shared.torch_setup import set_up_torch
 from shared.vectors import VectorIndex
@@ -46,7 +45,7 @@ SHOWN = ["product_id", "name", "description", "location", "category_levels", "pr
 def colours_of(photos: PhotoStore) -> np.ndarray:
     """Return the colour histogram (n, COLOURS) of every packed photo, in order."""
     found = []
-    with tqdm(total=len(photos), unit="photo", desc="colours", disable=None) as bar:
+    with progress(total=len(photos), desc="colours", unit="photo") as bar:
         for batch in photos.batches():
             pixels = batch.column("image_array").to_numpy_ndarray()
             found += [colour_histogram(photo) for photo in pixels]
@@ -93,8 +92,8 @@ def unplaced(listings: pd.DataFrame) -> pd.DataFrame:
     return counts.sort_values(["listings", "location"], ascending=[False, True])
 
 
-@click.command(help=__doc__)
-def main() -> None:
+@stage
+def main() -> str:
     params = load_params("index")
     require(LISTINGS, PHOTOS, TEXT, PHOTO, EXPECTED)
     device = set_up_torch(params["seed"])
@@ -111,7 +110,13 @@ def main() -> None:
         # The encoder's vocabulary: words that are right, if rare, and not to be mended.
         [word for word in encoder.tokenizer.get_vocab() if word.isalpha()],
     )
-    named = encode_texts(encoder, listings["name"], pd.Series("", listings.index), BATCH)
+    named = encode_texts(
+        encoder,
+        listings["name"],
+        pd.Series("", listings.index),
+        BATCH,
+        lambda batches: progress(batches, desc="names", unit="batch"),
+    )
     whole = pd.read_parquet(TEXT).set_index("product_id").loc[listings["product_id"]]
     vectors = normalize(named + whole.to_numpy(np.float32))
     features = np.load(PHOTO, mmap_mode="r")
@@ -151,7 +156,7 @@ def main() -> None:
         about = {"array_size": photos.array_type.shape[1], "breadth": params["breadth"]}
         write_json(folder / "index.json", about)
     write_json(Path("metrics/index.json"), metrics)
-    click.echo(
+    return (
         f"{len(listings)} listings and {len(shown)} photos in {OUT}; "
         f"{len(listings) - metrics['placed']} at places that are not known"
     )

@@ -22,7 +22,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from shared.atomic import replace_when_done, write_json
 from shared.inputs import require
 from shared.params import load_params
-from shared.photo_store import PhotoStore
+from shared.photo_store import ROWS_PER_BATCH, PhotoStore
+from shared.stage import progress, stage
 
 CLEAN = Path("data/clean")
 OUT = Path("data/merged/listings.parquet")
@@ -68,11 +69,6 @@ def split_products(
     category: pd.Series, group: pd.Series, *, folds: int, val_folds: int, test_folds: int, seed: int
 ) -> pd.Series:
     """Assign "train", "val" or "test" to each product: whole groups, classes in proportion."""
-    if min(val_folds, test_folds) < 1 or val_folds + test_folds >= folds:
-        raise click.ClickException(
-            f"params.yaml: merge.val_folds ({val_folds}) and merge.test_folds ({test_folds}) must "
-            f"each be at least 1 and leave some of merge.folds ({folds}) for training"
-        )
     if group.nunique() < folds:
         raise click.ClickException(
             f"merge: {group.nunique()} independent groups of products cannot fill "
@@ -125,7 +121,8 @@ def write_listings(listings: pd.DataFrame, photos: PhotoStore, path: Path) -> No
     with_photo = listings["photo_index"].dropna().to_numpy(dtype=np.int64)
     with pq.ParquetWriter(path, schema, **options) as writer:
         first_photo = first_row = 0
-        for batch in photos.batches():
+        batches = -(-len(photos) // ROWS_PER_BATCH)
+        for batch in progress(photos.batches(), total=batches, desc="arrays", unit="batch"):
             last_row = int(np.searchsorted(with_photo, first_photo + len(batch)))
             picked = pa.array(with_photo[first_row:last_row] - first_photo)
             rows = table.slice(first_row, last_row - first_row)
@@ -135,8 +132,8 @@ def write_listings(listings: pd.DataFrame, photos: PhotoStore, path: Path) -> No
         writer.write_table(rest.append_column("image_array", pa.nulls(len(rest), tensor)))
 
 
-@click.command(help=__doc__)
-def main() -> None:
+@stage
+def main() -> str:
     params = load_params("merge")
     require(CLEAN / "products.parquet", CLEAN / "images.parquet", CLEAN / "photos")
     products = pd.read_parquet(CLEAN / "products.parquet")
@@ -166,7 +163,7 @@ def main() -> None:
         "seed": params["seed"],
     }
     write_json(Path("metrics/merge.json"), metrics)
-    click.echo(f"{len(listings)} rows, {metrics['groups']} groups in {OUT}")
+    return f"{len(listings)} rows, {metrics['groups']} groups in {OUT}"
 
 
 if __name__ == "__main__":

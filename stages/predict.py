@@ -38,6 +38,7 @@ from shared.raw import (
     read_table,
     reject_files,
 )
+from shared.stage import stage
 from shared.subcategories import sum_by_category
 from shared.text_classifier import TextClassifier
 from shared.text_encoder import encode_texts, load_text_encoder, with_embedding
@@ -194,10 +195,10 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
             table.to_csv(temporary, index=False, lineterminator="\n")
 
 
-@click.command(help=__doc__)
+@stage
 @click.option("--raw", type=click.Path(path_type=Path), required=True, help="Folder of listings.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help=".csv or .parquet")
-def main(raw: Path, out: Path) -> None:
+def main(raw: Path, out: Path) -> str:
     if out.suffix not in (".csv", ".parquet"):
         raise click.ClickException(f"--out {out}: its name must end in .csv or .parquet")
     predictor = Predictor(set_up_torch(seed=0))
@@ -221,7 +222,7 @@ def main(raw: Path, out: Path) -> None:
     rejects = pd.concat([rejects, unusable], ignore_index=True)
     write_table(rejects, out.with_suffix(".rejects.csv"))
     without = int((~table["product_id"].isin(photos.loc[usable, "product_id"])).sum())
-    click.echo(
+    return (
         f"{len(table)} products in {out}, {without} of them without a usable photo; "
         f"{len(rejects)} rejects"
     )

@@ -28,10 +28,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from shared.atomic import replace_when_done, write_json
 from shared.collaborative import CollaborativeModel
@@ -40,6 +38,7 @@ from shared.inputs import require
 from shared.interactions import leave_last_out, new_products
 from shared.params import load_params
 from shared.ranker import PRIOR, QUERY, Ranker
+from shared.stage import progress, stage
 from shared.torch_setup import set_up_torch
 
 LISTINGS = Path("data/merged/listings.parquet")
@@ -175,7 +174,7 @@ def judge_search(engine: Engine, queries: dict[str, set[str]], seed: int) -> Sco
     def note(name: str, found: list[str], wanted: set[str]) -> None:
         scores.setdefault(name, []).append(score_ranking(found, wanted))
 
-    for text, wanted in tqdm(queries.items(), unit="query", disable=None):
+    for text, wanted in progress(queries.items(), desc="judge queries", unit="query"):
         answer = engine.search(text, filters=ANYTHING, limit=DEPTH)
         note("model", [hit.product_id for hit in answer.hits], wanted)
         ids, signals = query_signals(engine, text)
@@ -334,7 +333,7 @@ def judge_recommendations(
         "popular": popularity[:longest].tolist(),
         "random": rng.permutation(ids).tolist(),
     }
-    for history, taken in tqdm(cases, unit="shopper", disable=None):
+    for history, taken in progress(cases, desc="judge shoppers", unit="shopper"):
         met = set(history["product_id"])
         found = {
             name: [id_ for id_ in answer[:longest] if id_ not in met]
@@ -374,8 +373,8 @@ def said(scores: dict[str, dict[str, float]], name: str) -> str:
     return f"{of[name]:.3f} on {of['n']}" if of else "not judged on any"
 
 
-@click.command(help=__doc__)
-def main() -> None:
+@stage
+def main() -> str:
     params = load_params("rank")
     require(LISTINGS, LOG, INDEX, EMBED)
     seed = params["seed"]
@@ -437,7 +436,7 @@ def main() -> None:
             (folder / "collaborative").mkdir()
             CollaborativeModel.fit(log).save(folder / "collaborative")
     write_json(Path("metrics/rank.json"), metrics)
-    click.echo(
+    return (
         f"NDCG@10 {said(metrics['search']['category_names'], 'ndcg@10')} category names, "
         f"R@1 {said(metrics['photo_to_photo'], 'recall@1')} photos, "
         f"{'weights learned from the log' if learned else 'prior weights'}"

@@ -13,7 +13,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
@@ -33,8 +32,9 @@ from shared.inputs import require
 from shared.model_file import save_model
 from shared.params import load_params
 from shared.pooling import average_photos
-from shared.price_model import FLAGS, SEEDS, PriceModel, flag_prices, price_table
+from shared.price_model import FITS, FLAGS, SEEDS, PriceModel, flag_prices, price_table
 from shared.spread import spread
+from shared.stage import progress, stage
 
 LISTINGS = Path("data/merged/listings.parquet")
 PHOTO = Path("data/embeddings/photo.npy")
@@ -116,12 +116,14 @@ def regress(
     """
     is_test = (products["split"] == "test").to_numpy()
     learned = ~is_test & meant(products).to_numpy()
-    model = PriceModel.fit(
-        table[learned],
-        products.loc[learned, "price"].to_numpy(),
-        products.loc[learned, "group"].to_numpy(),
-        **params,
-    )
+    with progress(total=FITS, desc="fit", unit="model") as bar:
+        model = PriceModel.fit(
+            table[learned],
+            products.loc[learned, "price"].to_numpy(),
+            products.loc[learned, "group"].to_numpy(),
+            fitted_one=bar.update,
+            **params,
+        )
     parts = [model.predict(table[~learned]), model.predict(table[learned], model.out_of_fold)]
     return model, pd.concat(parts).loc[table.index]
 
@@ -142,8 +144,8 @@ def read_products() -> tuple[pd.DataFrame, pd.DataFrame]:
     )
 
 
-@click.command(help=__doc__)
-def main() -> None:
+@stage
+def main() -> str:
     params = load_params("regress")
     require(LISTINGS, PHOTO, VECTORS, CATEGORY)
     products, table = read_products()
@@ -193,7 +195,7 @@ def main() -> None:
     }
     write_json(Path("metrics/regress.json"), metrics)
     scores = metrics["model"]
-    click.echo(
+    return (
         f"RMSLE {scores['rmsle']:.3f}, median error £{scores['median_ae']:.0f}, "
         f"{metrics['interval']['coverage']:.1%} within their interval, n={len(test)}"
     )

@@ -13,7 +13,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import click
 import jinja2
 import pandas as pd
 from sklearn.metrics import confusion_matrix
@@ -21,6 +20,7 @@ from sklearn.metrics import confusion_matrix
 from shared.atomic import replace_when_done
 from shared.inputs import require
 from shared.photo_store import PhotoStore
+from shared.stage import stage
 
 LISTINGS = Path("data/merged/listings.parquet")
 PHOTOS = Path("data/clean/photos")
@@ -150,8 +150,8 @@ def render(
     )
 
 
-@click.command(help=__doc__)
-def main() -> None:
+@stage
+def main() -> str:
     require(LISTINGS, PHOTOS, ANSWERS, ERRORS, CALIBRATION, *METRICS)
     about, scores = (json.loads(path.read_text(encoding="utf-8")) for path in METRICS)
     listings = pd.read_parquet(LISTINGS, columns=["product_id", "name", "photo_index"])
@@ -169,7 +169,7 @@ def main() -> None:
     )
     with replace_when_done(OUT) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    click.echo(f"{len(mistakes)} mistakes and {len(errors)} likely wrong labels in {OUT}")
+    return f"{len(mistakes)} mistakes and {len(errors)} likely wrong labels in {OUT}"
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw
 
 from shared.atomic import replace_when_done
 from shared.params import load_params
+from shared.stage import progress, stage
 
 RAW = Path("data/sample/raw")
 README = (
@@ -636,7 +637,8 @@ def write_photos(rng: Rng, folder: Path, products: pd.DataFrame, images: pd.Data
     unlisted = [{"id": draw_id(rng), "product_id": "", "content": "photo"} for _ in range(5)]
     wanted = images.to_dict("records") + unlisted
     files: dict[str, bytes] = {}
-    for row, cluttered in zip(wanted, share(rng, len(wanted), 0.08), strict=True):
+    clutter = share(rng, len(wanted), 0.08)
+    for row, cluttered in zip(progress(wanted, desc="draw", unit="photo"), clutter, strict=True):
         look = looks.get(row["product_id"]) or looks[pick(rng, list(looks))]
         shape = None if cluttered else look["shape"]
         photo = draw_photo(rng, shape, look["colour"], look["accent"])
@@ -733,12 +735,12 @@ def write_marketplace(folder: Path, products: int, seed: int) -> None:
         (folder / name).write_bytes(text.encode())
 
 
-@click.command(help=__doc__)
-def main() -> None:
+@stage
+def main() -> str:
     params = load_params("sample")
     with replace_when_done(RAW) as folder:
         write_marketplace(folder, params["products"], params["seed"])
-    click.echo(f"{params['products']} synthetic products in {RAW}")
+    return f"{params['products']} synthetic products in {RAW}"
 
 
 if __name__ == "__main__":

@@ -1,21 +1,24 @@
 """Print the metrics of the last run as a table: each score beside its baseline, count and seed.
 
-In:  metrics/*.json.
-Out: the table on standard output; with --save FOLDER also FOLDER/*.json (a copy of metrics/) and
-     the table in README.md, between its two markers.
+In:  metrics/*.json; with --readme FOLDER those that --save put there, and in FOLDER/splits/<seed>/
+     those of other splits of the same data.
+Out: the table on standard output; with --save FOLDER also FOLDER/*.json (a copy of metrics/); with
+     --readme FOLDER the table of FOLDER goes into README.md, between its two markers.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 from tabulate import tabulate
 
-from shared.atomic import replace_when_done
+from shared.atomic import replace_when_done, write_json
+from shared.spread import spread
+from shared.stage import stage
 
 METRICS = Path("metrics")
 README = Path("README.md")
@@ -75,6 +78,38 @@ def rows(metrics: dict[str, dict[str, Any]]) -> list[list[Any]]:
     return table
 
 
+# What is averaged over splits: a title, the stage, and where in its metrics the number stands.
+OVER_SPLITS = [
+    ("category, per photo", "train_cnn", ("test", "accuracy")),
+    *(
+        (f"category, per product, {INPUTS[of]}", "classify", (of, name))
+        for of in ("text", "photo", "fused")
+        for name in ("accuracy", "ece")
+    ),
+    ("price", "regress", ("model", "rmsle")),
+    ("price", "regress", ("model", "median_ae")),
+    ("price, interval", "regress", ("interval", "coverage")),
+]
+
+
+def spread_rows(splits: list[dict[str, dict[str, Any]]]) -> list[list[Any]]:
+    """Rows (HEADERS) of mean and standard deviation over `splits`, metrics by stage of each.
+
+    Only of what every split has. `n` is the fewest test products, or photos, of any split.
+    """
+    seeds = ", ".join(str(seed) for seed in sorted(of["merge"]["seed"] for of in splits))
+    table: list[list[Any]] = []
+    for title, stage_name, (part, name) in OVER_SPLITS:
+        if any(stage_name not in of for of in splits):
+            continue
+        found = [of[stage_name][part] for of in splits]
+        scores = spread([of[name] for of in found])
+        for measure in ("mean", "std"):
+            row = [f"{title}, {len(splits)} splits", f"{name}, {measure}", scores[measure]]
+            table.append([*row, None, None, min(of["n"] for of in found), seeds])
+    return table
+
+
 def searches(rank: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
     """What rank.json judges: a title, the scores by way to answer, and the way to compare with.
 
@@ -95,12 +130,20 @@ def searches(rank: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
     return [row for row in found if "model" in row[1]]
 
 
-def render(metrics: dict[str, dict[str, Any]], style: str) -> str:
-    """The table as text, under a line that names the dataset, and says so if it is synthetic."""
+def render(
+    metrics: dict[str, dict[str, Any]], style: str, others: Iterable[dict[str, Any]] = ()
+) -> str:
+    """The table as text, under a line that names the dataset, and says so if it is synthetic.
+
+    `others`: the metrics by stage of other splits.
+    """
     dataset = metrics["clean"]["dataset"]
     kind = " (synthetic data: these scores say nothing of a real marketplace)"
     title = f"dataset: {dataset}{kind if dataset == 'sample' else ''}"
-    table = tabulate(rows(metrics), HEADERS, tablefmt=style, floatfmt=",.3f", missingval="–")
+    found = rows(metrics)
+    if splits := list(others):
+        found += spread_rows([metrics, *splits])
+    table = tabulate(found, HEADERS, tablefmt=style, floatfmt=",.3f", missingval="–")
     return f"{title}\n\n{table}"
 
 
@@ -114,22 +157,32 @@ def insert(document: str, table: str) -> str:
     return f"{before}{begin}\n{table}\n{end}{after}"
 
 
-@click.command(help=__doc__)
-@click.option("--save", type=click.Path(path_type=Path), help="Folder for a copy of the metrics.")
-def main(save: Path | None) -> None:
-    paths = sorted(METRICS.glob("*.json"))
+def read_metrics(folder: Path) -> dict[str, dict[str, Any]]:
+    """The metrics in a folder by the stage that wrote them; those of `clean` must be there."""
+    paths = sorted(folder.glob("*.json"))
     metrics = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
-    if "clean" not in metrics:
-        raise click.ClickException(f"{METRICS}/ has no metrics: run `dvc repro` first")
+    if not metrics:
+        raise click.ClickException(f"{folder}/ has no metrics: run `dvc repro` first")
+    return metrics
+
+
+@stage
+@click.option("--save", type=click.Path(path_type=Path), help="Folder for a copy of the metrics.")
+@click.option("--readme", type=click.Path(path_type=Path), help="Folder whose table README shows.")
+def main(save: Path | None, readme: Path | None) -> str:
+    metrics = read_metrics(METRICS)
     click.echo(render(metrics, "simple"))
     if save is not None:
-        with replace_when_done(save) as folder:
-            folder.mkdir()
-            for path in paths:
-                shutil.copy(path, folder)
-        document = insert(README.read_text(encoding="utf-8"), render(metrics, "github"))
+        save.mkdir(parents=True, exist_ok=True)
+        for name, of in metrics.items():
+            write_json(save / f"{name}.json", of)
+    if readme is not None:
+        others = [read_metrics(path) for path in sorted(readme.glob("splits/*/"))]
+        table = render(read_metrics(readme), "github", others)
+        document = insert(README.read_text(encoding="utf-8"), table)
         with replace_when_done(README) as temporary:
             temporary.write_text(document, encoding="utf-8")
+    return f"{len(metrics)} stages with metrics in {METRICS}/"
 
 
 if __name__ == "__main__":

@@ -39,7 +39,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import BatchSampler, DataLoader, Dataset, TensorDataset
 from torch.utils.tensorboard import SummaryWriter
 from torchvision.transforms import v2
-from tqdm import tqdm
 
 from shared.atomic import replace_when_done, write_json
 from shared.backbone import Classifier
@@ -48,6 +47,8 @@ from shared.params import load_params
 from shared.photo_dataset import PhotoDataset
 from shared.photo_store import PhotoStore, open_photo
 from shared.spread import spread
+from shared.stage import progress as progress_bar
+from shared.stage import stage
 from shared.subcategories import Labels, finer_labels, sum_by_category
 from shared.torch_setup import set_up_torch
 
@@ -166,7 +167,7 @@ def run_phase(
         torch.set_rng_state(resumed["rng"])
     loss_of = nn.CrossEntropyLoss(label_smoothing=label_smoothing, reduction="sum")
     mix = v2.MixUp(alpha=phase.mixup, num_classes=len(parents)) if phase.mixup else None
-    bar = tqdm(total=phase.epochs * steps, desc=phase.name, unit="step", disable=None)
+    bar = progress_bar(total=phase.epochs * steps, desc=phase.name, unit="step")
     bar.update(progress.epoch * steps + progress.step)
     for epoch in range(progress.epoch, phase.epochs):
         if epoch != progress.epoch or resumed is None:
@@ -328,11 +329,9 @@ def run_key(*contents: Any) -> str:
     return digest.hexdigest()[:16]
 
 
-@click.command(help=__doc__)
-def main() -> None:
+@stage
+def main() -> str:
     params, photo_size = load_params("train", "embed.photo_size")
-    if params["epochs"] == params["finetune_epochs"] == 0:
-        raise click.ClickException("params.yaml: train.epochs and train.finetune_epochs are both 0")
     require(LISTINGS, PHOTOS, FEATURES)
     device = set_up_torch(params["seed"])
     columns = ["photo_index", "product_id", "category", "category_levels", "split", "group"]
@@ -566,7 +565,7 @@ def main() -> None:
         ).to_csv(path, index=False)
     write_json(Path("metrics/train_cnn.json"), metrics)
     checkpoint.remove()
-    click.echo(
+    return (
         f"test accuracy {metrics['test']['accuracy']:.3f} per photo "
         f"({metrics['test']['per_product']['accuracy']:.3f} per product), n={metrics['test']['n']}"
     )

@@ -23,11 +23,11 @@ import pandas as pd
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 from torch import nn
-from tqdm import tqdm
 
 from shared.atomic import replace_when_done, write_json
 from shared.inputs import require
 from shared.params import load_params
+from shared.stage import progress, stage
 from shared.subcategories import finer_labels, sum_by_category
 from shared.text_classifier import TextClassifier, join_text
 from shared.text_encoder import load_text_encoder
@@ -97,7 +97,7 @@ def train(
     )
     loss_of = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
     history: list[dict[str, Any]] = []
-    bar = tqdm(total=steps, unit="step", disable=None)
+    bar = progress(total=steps, desc="train", unit="step")
     for epoch in range(1, epochs + 1):
         model.train()
         total = 0.0
@@ -129,14 +129,12 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-@click.command(help=__doc__)
-def main() -> None:
+@stage
+def main() -> str:
     params = load_params("train_text")
     levels = params.pop("levels")
     shape = {name: params.pop(name) for name in ("tokens", "frozen")}
     dropout = params.pop("dropout")
-    if params["epochs"] < 1:
-        raise click.ClickException("params.yaml: train_text.epochs must be at least 1")
     require(LISTINGS)
     device = set_up_torch(params["seed"])
     columns = ["product_id", "name", "description", "category", "category_levels", "split"]
@@ -205,7 +203,7 @@ def main() -> None:
         pd.DataFrame(history).to_csv(path, index=False, float_format="%.6f")
     write_json(Path("metrics/train_text.json"), metrics)
     test = metrics["test"]
-    click.echo(f"test accuracy {test['accuracy']:.3f} by text alone, n={test['n']}")
+    return f"test accuracy {test['accuracy']:.3f} by text alone, n={test['n']}"
 
 
 if __name__ == "__main__":

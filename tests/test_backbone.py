@@ -145,13 +145,3 @@ def test_resnet50s_file_is_used_where_it_is(
     (tmp_path / backbone.PRETRAINED / "resnet50-11ad3fa6.pth").write_bytes(b"damaged")
     with pytest.raises(ClickException, match=r"resnet50-11ad3fa6\.pth is damaged"):
         Classifier("resnet50", "pretrained", 2)
-
-
-@pytest.mark.parametrize(
-    ("name", "weights", "key"),
-    [("resnet18", "none", "train.backbone"), ("resnet50", "imagenet", "train.weights")],
-)
-def test_an_unknown_name_is_refused(name: str, weights: str, key: str) -> None:
-    with pytest.raises(ClickException) as error:
-        Classifier(name, weights, 2)
-    assert key in error.value.message and "\n" not in error.value.message

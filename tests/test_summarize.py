@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 import summarize
 
 
@@ -19,3 +21,15 @@ def test_what_could_not_be_judged_has_no_row() -> None:
     titles = [row[0] for row in summarize.rows({"rank": rank})]
     named = ["search, known items"] * 3 + ["recommendation, next product of the log"] * 3
     assert titles == named
+
+
+def test_splits_are_averaged_where_all_have_a_score() -> None:
+    splits: list[dict[str, Any]] = [
+        {"merge": {"seed": seed}, "train_cnn": {"test": {"accuracy": of, "n": 10 * seed}}}
+        for seed, of in ((3, 0.5), (1, 0.7))
+    ]
+    splits[0]["regress"] = {"model": {"rmsle": 1.0, "n": 4}}
+    mean, std = summarize.spread_rows(splits)
+    title = "category, per photo, 2 splits"
+    assert mean == [title, "accuracy, mean", pytest.approx(0.6), None, None, 10, "1, 3"]
+    assert std[:3] == [title, "accuracy, std", pytest.approx(0.1)]

@@ -115,10 +115,6 @@ class Classifier(nn.Module):
 
 
 def _build(name: str, weights: str) -> tuple[nn.Module, int]:
-    if name not in BACKBONES:
-        raise ClickException(f"params.yaml: train.backbone is {name!r}, not one of {BACKBONES}")
-    if weights not in WEIGHTS:
-        raise ClickException(f"params.yaml: train.weights is {weights!r}, not one of {WEIGHTS}")
     if name == "resnet50":
         network = resnet50()
         width, last = network.fc.in_features, "fc"  # 2048

@@ -1,40 +1,296 @@
-"""params.yaml, the only configuration: each stage reads the keys it lists in dvc.yaml, no more."""
+"""params.yaml, the only configuration: what each key may be, and the keys that a stage asks for.
+
+The schema of all sections is one module, although DVC so runs every stage again when it changes: in
+return the first stage of a run refuses what the last one could not use, not hours later. It changes
+only with a new key or another range; values are tracked by themselves, key by key.
+"""
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from click import ClickException
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 PARAMS = Path("params.yaml")
+NUMBER = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
+
+
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Side = Annotated[int, Field(ge=1, le=4096)]
+Levels = Annotated[int, Field(ge=1, le=10)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Proportion = Annotated[float, Field(gt=0, lt=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A section of params.yaml: no key more, none less, each of its own type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _small_numbers(cls, values: Any) -> Any:
+        # PyYAML takes 1e-05 for a text, and so `dvc exp run -S train.lr=0.00001` writes it.
+        if not isinstance(values, dict):
+            return values
+        return {
+            name: float(value) if isinstance(value, str) and NUMBER.fullmatch(value) else value
+            for name, value in values.items()
+        }
+
+
+class Sample(Section):
+    products: Annotated[int, Field(ge=40)]
+    seed: Seed
+
+
+class Clean(Section):
+    photo_size: Side
+    array_size: Side
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)]
+    min_side: Side
+    max_megapixels: Positive
+    placeholder_above: Positive
+
+
+class Merge(Section):
+    folds: Annotated[int, Field(ge=3)]
+    val_folds: Count
+    test_folds: Count
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _leave_some_for_training(self) -> Merge:
+        if self.val_folds + self.test_folds >= self.folds:
+            raise ValueError(
+                f"merge.val_folds ({self.val_folds}) and merge.test_folds ({self.test_folds}) must "
+                f"leave some of merge.folds ({self.folds}) for training"
+            )
+        return self
+
+
+class Regress(Section):
+    alpha: Positive
+    min_df: Count
+    rate: Annotated[float, Field(gt=0, le=1)]
+    trees: Count
+    coverage: Proportion
+    far_off: Annotated[float, Field(gt=0, lt=0.5)]
+    seed: Seed
+
+
+class ClassifyRf(Section):
+    n_estimators: Count
+    min_samples_leaf: Count
+    seed: Seed
+
+
+class Embed(Section):
+    photo_size: Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
+    batch_size: Count
+
+
+class Train(Section):
+    backbone: Literal["efficientnet_lite0", "efficientnet_lite2", "resnet50"]
+    weights: Literal["pretrained", "none"]
+    levels: Levels
+    batch_size: Count
+    momentum: Proportion
+    label_smoothing: BelowOne
+    seed: Seed
+    epochs: Annotated[int, Field(ge=0)]
+    lr: Positive
+    weight_decay: NotNegative
+    finetune_epochs: Annotated[int, Field(ge=0)]
+    finetune_lr: Positive
+    finetune_weight_decay: NotNegative
+    finetune_size: Annotated[int, Field(ge=32, le=4096)]
+    finetune_frozen: BelowOne
+    finetune_mixup: NotNegative
+    finetune_average: BelowOne
+
+    @model_validator(mode="after")
+    def _train_at_all(self) -> Train:
+        if self.epochs == self.finetune_epochs == 0:
+            raise ValueError(
+                "train.epochs and train.finetune_epochs are both 0: set one of them to 1 or more"
+            )
+        return self
+
+
+class TrainText(Section):
+    levels: Levels
+    tokens: Annotated[int, Field(ge=3, le=512)]
+    frozen: Annotated[int, Field(ge=0, le=6)]
+    dropout: BelowOne
+    epochs: Count
+    batch_size: Count
+    lr: Positive
+    head_lr: Positive
+    weight_decay: NotNegative
+    label_smoothing: BelowOne
+    seed: Seed
+
+
+class Classify(Section):
+    c: Positive
+    min_df: Count
+    levels: Levels
+    sharpness: Positive
+    threshold: float
+    embedding_weight: NotNegative
+    seed: Seed
+
+
+class Index(Section):
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$", description="two capital letters")]
+    factory: Annotated[str, Field(min_length=1, description="a description that FAISS knows")]
+    breadth: Count
+    components: Count
+    colour: NotNegative
+    seed: Seed
+
+
+class Rank(Section):
+    known_items: Count
+    shoppers: Count
+    seed: Seed
+
+
+def _folder_name(value: str) -> str:
+    if value in ("", ".", "..") or "/" in value or "\\" in value:
+        raise ValueError(f"dataset is {value!r}, must be the name of a folder under data/")
+    return value
+
+
+class Params(Section):
+    """The whole file."""
+
+    dataset: Annotated[
+        str,
+        AfterValidator(_folder_name),
+        Field(description="the name of a folder under data/"),
+    ]
+    sample: Sample
+    clean: Clean
+    merge: Merge
+    regress: Regress
+    classify_rf: ClassifyRf
+    embed: Embed
+    train: Train
+    train_text: TrainText
+    classify: Classify
+    index: Index
+    rank: Rank
+
+
+def ranges() -> dict[str, str]:
+    """Every dotted key, and what it may be, in words: "a number above 0"."""
+    schema = Params.model_json_schema()
+    return dict(_ranges(schema, schema["$defs"], ""))
+
+
+def _ranges(schema: dict[str, Any], of: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, field in schema["properties"].items():
+        if "$ref" in field:
+            yield from _ranges(of[field["$ref"].rpartition("/")[2]], of, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", _range(field)
+
+
+def _range(field: dict[str, Any]) -> str:
+    if "description" in field:
+        return field["description"]
+    if "enum" in field:
+        return f"one of {', '.join(field['enum'])}"
+    words = ["a whole number" if field["type"] == "integer" else "a number"]
+    if "multipleOf" in field:
+        words = [f"a multiple of {field['multipleOf']:g}"]
+    for bound, said in (
+        ("exclusiveMinimum", "above"),
+        ("minimum", "from"),
+        ("exclusiveMaximum", "below"),
+        ("maximum", "to"),
+    ):
+        if bound in field:
+            words.append(f"{said} {field[bound]}")
+    return " ".join(words)
 
 
 def load_params(*keys: str) -> Any:
     """Return the value of each dotted key ("train" or "train.backbone"): one value, or a tuple.
 
-    A test demands that a stage's keys equal the `params` of its entry in dvc.yaml, so the keys are
-    written out where they are read. Raises ClickException naming the key that is missing.
+    A section is a dict. The whole file is checked, whichever keys are asked for. A test demands
+    that a stage's keys equal the `params` of its entry in dvc.yaml, so the keys are written out
+    where they are read. Raises ClickException, one line, naming the first key that is wrong.
     """
+    params = _read()
+    values = tuple(_get(params, key) for key in keys)
+    return values[0] if len(values) == 1 else values
+
+
+def _read() -> Params:
     try:
         tree = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ClickException(
             f"{PARAMS} is not in {Path.cwd()}: run from the project's folder"
         ) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ClickException(
             f"{PARAMS} is not valid YAML: {' '.join(str(error).split())}"
         ) from None
-    values = tuple(_get(tree, key) for key in keys)
-    return values[0] if len(values) == 1 else values
+    if not isinstance(tree, dict):
+        raise ClickException(f"{PARAMS} has no sections: restore the file from git")
+    try:
+        return Params.model_validate(tree)
+    except ValidationError as error:
+        # A misspelt key is missing too: that it is unknown says more.
+        faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+        raise ClickException(_say(faults[0])) from None
 
 
-def _get(tree: Any, key: str) -> Any:
-    value = tree
+def _say(fault: Any) -> str:
+    key = ".".join(map(str, fault["loc"]))
+    known = ranges()
+    if fault["type"] == "extra_forbidden":
+        section, dot, name = key.rpartition(".")
+        of_section = [known_name for known_name in known if known_name.startswith(section + ".")]
+        there = {of.rpartition(".")[2] for of in of_section}
+        there = there or {of.partition(".")[0] for of in known}
+        near = difflib.get_close_matches(name, sorted(there), n=1)
+        remedy = (
+            f"did you mean {section}{dot}{near[0]}?"
+            if near
+            else "there are " + ", ".join(sorted(section + dot + of for of in there))
+        )
+        return f"{PARAMS}: {key} is unknown: {remedy}"
+    if fault["type"] == "missing":
+        return f"{PARAMS} has no {key}: add it, or restore the file from git"
+    if fault["type"] == "value_error":
+        return f"{PARAMS}: {fault['ctx']['error']}"
+    wanted = known.get(key, "a section of keys")
+    return f"{PARAMS}: {key} is {fault['input']!r}, must be {wanted}"
+
+
+def _get(params: Params, key: str) -> Any:
+    value: Any = params.model_dump()
     for part in key.split("."):
-        if not isinstance(value, dict) or part not in value:
-            raise ClickException(f"{PARAMS} has no {key}: add it, or restore the file from git")
         value = value[part]
     return value

@@ -27,6 +27,7 @@ from sklearn.preprocessing import StandardScaler
 COMPONENTS = 40  # of the text's and of the photo's vector that the trees are shown
 FOLDS = 5
 SEEDS = 3  # boosted models that are averaged
+FITS = 3 * FOLDS + SEEDS + 3  # of PriceModel.fit
 SINGLE = ("linear", "condense", "low", "high")  # the other estimators
 FLAGS = ("placeholder", "far below", "far above")  # of a price that a listing asks
 
@@ -181,29 +182,39 @@ class PriceModel:
         coverage: float,
         far_off: float,
         seed: int,
+        fitted_one: Callable[[], object] = lambda: None,
     ) -> PriceModel:
         """Fit on `table` (of `price_table`) and prices in pounds; `groups` are never torn apart.
 
         The trees learn from the ridge's answers to listings it was not fitted on, and the interval
         from the trees' answers to such listings (conformalised quantile regression: Romano et al.
-        2019), both by cross-validation over the rows given.
+        2019), both by cross-validation over the rows given. `fitted_one` is called after each of
+        FITS fits, or fewer with fewer groups: a place for a progress bar.
         """
         y = np.log1p(price)
         answers = np.empty(len(y))  # of the ridge, out of fold
         outside = (1 - coverage) / 2
+
+        def fit(model: Any, features: Any, target: np.ndarray) -> Any:
+            model.fit(features, target)
+            fitted_one()
+            return model
 
         def fit_bounds(features: np.ndarray, missing: np.ndarray) -> list[Any]:
             bounds = (
                 _trees(seed, rate, trees, loss="quantile", quantile=quantile)
                 for quantile in (outside, 1 - outside)
             )
-            return [model.fit(features, missing) for model in bounds]
+            return [fit(model, features, missing) for model in bounds]
+
+        def linear() -> Pipeline:
+            return _linear(table, alpha=alpha, min_df=min_df)
 
         def folds() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             yield from GroupKFold(min(FOLDS, len(set(groups)))).split(y, groups=groups)
 
         for fitted, left_out in folds():
-            part = _linear(table, alpha=alpha, min_df=min_df).fit(table.iloc[fitted], y[fitted])
+            part = fit(linear(), table.iloc[fitted], y[fitted])
             answers[left_out] = part.predict(table.iloc[left_out])
         condense = _condense(table, seed)
         features = np.column_stack([answers, condense.fit_transform(table)])
@@ -218,9 +229,9 @@ class PriceModel:
         boosted = [_trees(seed + draw, rate, trees) for draw in range(SEEDS)]
         low, high = fit_bounds(features, missing)
         return cls(
-            linear=_linear(table, alpha=alpha, min_df=min_df).fit(table, y),
+            linear=fit(linear(), table, y),
             condense=condense,
-            boosted=[model.fit(features, missing) for model in boosted],
+            boosted=[fit(model, features, missing) for model in boosted],
             low=low,
             high=high,
             margin=_conformal(misses, coverage),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +50,30 @@ def check_weights(path: Path) -> None:
         )
 
 
-def encode_texts(encoder: Any, name: pd.Series, description: pd.Series, batch_size: int):
-    """Return (n, TEXT_WIDTH) float32 of length 1 for each listing; its first 256 tokens count."""
-    texts: Sequence[str] = (name + "\n" + description).tolist()
-    if not texts:
-        return np.empty((0, TEXT_WIDTH), np.float32)
-    return encoder.encode(
-        texts, batch_size=batch_size, normalize_embeddings=True, show_progress_bar=None
-    )
+def encode_texts(
+    encoder: Any,
+    name: pd.Series,
+    description: pd.Series,
+    batch_size: int,
+    track: Callable[[list[np.ndarray]], Iterable[np.ndarray]] = iter,
+) -> np.ndarray:
+    """Return (n, TEXT_WIDTH) float32 of length 1 for each listing; its first 256 tokens count.
+
+    `track` is given the batches and gives them back: a place for a progress bar.
+    """
+    texts = (name + "\n" + description).to_numpy(object)
+    vectors = np.empty((len(texts), TEXT_WIDTH), np.float32)
+    # Texts of one length together: none is padded much.
+    order = np.argsort([-len(text) for text in texts], kind="stable")
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    for rows in track(batches):
+        vectors[rows] = encoder.encode(
+            texts[rows].tolist(),
+            batch_size=batch_size,
+            normalize_embeddings=True,
+            show_progress_bar=False,
+        )
+    return vectors
 
 
 def with_embedding(products: pd.DataFrame, embedding: np.ndarray) -> pd.DataFrame:
