@@ -112,7 +112,7 @@ def regress(
     """Fit on all but the test products; return the model and what it expects of every product.
 
     `table` is the `price_table` of `products`, `params` are those of PriceModel.fit. For products
-    fitted on the ridge's part of the answer is by a ridge that did not see them.
+    fitted on, what the trees correct is by a ridge and networks that did not see them.
     """
     is_test = (products["split"] == "test").to_numpy()
     learned = ~is_test & meant(products).to_numpy()
@@ -153,6 +153,7 @@ def main() -> str:
     predicted = expected[products["split"] == "test"]
     predictions = trivial(products) | {
         "linear": predicted["linear"].to_numpy(),
+        "network": predicted["network"].to_numpy(),
         "model": predicted["price"].to_numpy(),
     }
 

@@ -14,6 +14,7 @@ from shared.price_model import PriceModel, flag_prices, price_numbers, price_tab
 HOW: dict[str, Any] = {
     "alpha": 1.0,
     "min_df": 2,
+    "epochs": 3,
     "rate": 0.1,
     "trees": 30,
     "coverage": 0.8,

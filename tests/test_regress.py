@@ -36,6 +36,7 @@ def products() -> pd.DataFrame:
 HOW: dict[str, Any] = {
     "alpha": 4.0,
     "min_df": 2,
+    "epochs": 3,
     "rate": 0.05,
     "trees": 20,
     "coverage": 0.8,
@@ -151,7 +152,7 @@ def metrics(ran: Path) -> dict:
 
 
 def test_metrics_stand_beside_their_baselines(metrics: dict) -> None:
-    estimators = {"constant", "constant_mean", "baseline", "linear", "model"}
+    estimators = {"constant", "constant_mean", "baseline", "linear", "network", "model"}
     others = {
         "without_placeholders",
         "placeholders",

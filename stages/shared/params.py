@@ -88,6 +88,7 @@ class Merge(Section):
 class Regress(Section):
     alpha: Positive
     min_df: Count
+    epochs: Count
     rate: Annotated[float, Field(gt=0, le=1)]
     trees: Count
     coverage: Proportion

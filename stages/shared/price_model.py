@@ -1,26 +1,30 @@
 """Price from a listing's words, meaning, photo and category, with an interval that holds.
 
-Two layers. A ridge regression reads everything there is, which suits a hundred thousand words.
-Boosted trees correct it by the few numbers that matter in combination: above all by the amounts
-that stand in the text, which are the price itself in a fifth of real listings, and something quite
-different ("cost £900 new") in others. Both work on log(1 + price): errors are ratios.
+Two layers. A ridge regression and small neural networks read everything there is, a hundred
+thousand words among it; how far each is trusted is fitted on listings that neither saw. Boosted
+trees correct them by the few numbers that matter in combination: above all by the amounts that
+stand in the text, which are the price itself in a fifth of real listings, and something quite
+different ("cost £900 new") in others. All work on log(1 + price): errors are ratios.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold
+from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -28,7 +32,9 @@ COMPONENTS = 40  # of the text's and of the photo's vector that the trees are sh
 FOLDS = 5
 SEEDS = 3  # boosted models that are averaged
 FITS = 3 * FOLDS + SEEDS + 3  # of PriceModel.fit
-SINGLE = ("linear", "condense", "low", "high")  # the other estimators
+NETWORKS = 2  # neural networks that are averaged
+LAYERS = (64,)  # units in each network
+SINGLE = ("features", "linear", "condense", "low", "high")  # the other estimators
 FLAGS = ("placeholder", "far below", "far above")  # of a price that a listing asks
 
 AMOUNT = r"£\s*(?P<pounds>\d{1,3}(?:,\d{3})+|\d{1,7})(?P<pence>\.\d\d?)?\s*(?P<thousand>k\b)?"
@@ -102,12 +108,13 @@ def _scaled() -> Pipeline:
     return make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
 
 
-def _linear(table: pd.DataFrame, *, alpha: float, min_df: int) -> Pipeline:
+def _features(table: pd.DataFrame, min_df: int) -> ColumnTransformer:
+    """What ridge and networks read."""
     words: dict[str, Any] = {"sublinear_tf": True, "min_df": min_df, "ngram_range": (1, 2)}
     letters = TfidfVectorizer(
         analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True, min_df=min_df
     )
-    features = ColumnTransformer(
+    return ColumnTransformer(
         [
             ("name", TfidfVectorizer(**words), "name"),
             ("description", TfidfVectorizer(**words), "description"),
@@ -123,7 +130,26 @@ def _linear(table: pd.DataFrame, *, alpha: float, min_df: int) -> Pipeline:
             "name": 1.5, "text": 2, "category": 2, "photo": 0.03, "number": 0.3,
         },
     )  # fmt: skip
-    return make_pipeline(features, Ridge(alpha=alpha, solver="sparse_cg", tol=1e-4))
+
+
+def _network(rows: Any, y: np.ndarray, epochs: int, seed: int) -> TransformedTargetRegressor:
+    """A perceptron fitted for `epochs` only: it has learned the rows by heart after a few more."""
+    perceptron = MLPRegressor(
+        hidden_layer_sizes=LAYERS,
+        alpha=1e-3,
+        batch_size=min(256, len(y)),
+        learning_rate_init=2e-3,
+        max_iter=epochs,
+        random_state=seed,
+    )
+    # Centred: its few steps are for what sets prices apart, not for finding their mean.
+    network = TransformedTargetRegressor(perceptron, transformer=StandardScaler(with_std=False))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        network.fit(rows, y.astype(np.float32))
+    # What only further training would need, twice the size of the rest.
+    del network.regressor_._optimizer
+    return network
 
 
 def _condense(table: pd.DataFrame, seed: int) -> ColumnTransformer:
@@ -157,7 +183,10 @@ def _trees(seed: int, rate: float, trees: int, **loss: Any) -> HistGradientBoost
 class PriceModel:
     """Fitted by `fit`; predicts a price in pounds, an interval, and whether an asked price fits."""
 
-    linear: Pipeline
+    features: ColumnTransformer
+    linear: Ridge
+    networks: list[TransformedTargetRegressor]
+    trust: float  # share of the networks in their and the ridge's common answer
     condense: ColumnTransformer
     boosted: list[HistGradientBoostingRegressor]
     low: HistGradientBoostingRegressor
@@ -165,8 +194,8 @@ class PriceModel:
     margin: float  # in log(1 + £), that makes the interval hold as often as asked
     far_margin: float  # the same for the interval beyond which a price is far off
     coverage: float  # the share of prices that the interval was made to hold
-    # The ridge's answers to the rows fitted on, none by a ridge that saw the row; not saved.
-    out_of_fold: np.ndarray | None = None
+    # `answers` to the rows fitted on, none by a model that saw the row; not saved.
+    out_of_fold: pd.DataFrame | None = None
 
     @classmethod
     def fit(
@@ -177,6 +206,7 @@ class PriceModel:
         *,
         alpha: float,
         min_df: int,
+        epochs: int,
         rate: float,
         trees: int,
         coverage: float,
@@ -186,19 +216,30 @@ class PriceModel:
     ) -> PriceModel:
         """Fit on `table` (of `price_table`) and prices in pounds; `groups` are never torn apart.
 
-        The trees learn from the ridge's answers to listings it was not fitted on, and the interval
-        from the trees' answers to such listings (conformalised quantile regression: Romano et al.
-        2019), both by cross-validation over the rows given. `fitted_one` is called after each of
-        FITS fits, or fewer with fewer groups: a place for a progress bar.
+        The trees learn from the others' answers to listings these were not fitted on, and the
+        interval from the trees' answers to such listings (conformalised quantile regression: Romano
+        et al. 2019), both by cross-validation over the rows given. `fitted_one` is called after
+        each of FITS fits, or fewer with fewer groups: a place for a progress bar.
         """
         y = np.log1p(price)
-        answers = np.empty(len(y))  # of the ridge, out of fold
+        out_of_fold = pd.DataFrame(np.nan, table.index, ["linear", "network"])
         outside = (1 - coverage) / 2
 
         def fit(model: Any, features: Any, target: np.ndarray) -> Any:
             model.fit(features, target)
             fitted_one()
             return model
+
+        def fit_readers(
+            rows: pd.DataFrame, of: np.ndarray
+        ) -> tuple[ColumnTransformer, Ridge, list[TransformedTargetRegressor]]:
+            features = _features(rows, min_df)
+            read = features.fit_transform(rows)
+            linear = Ridge(alpha=alpha, solver="sparse_cg", tol=1e-4).fit(read, of)
+            single = read.astype(np.float32)  # half the time, and no worse
+            networks = [_network(single, of, epochs, seed + draw) for draw in range(NETWORKS)]
+            fitted_one()
+            return features, linear, networks
 
         def fit_bounds(features: np.ndarray, missing: np.ndarray) -> list[Any]:
             bounds = (
@@ -207,15 +248,14 @@ class PriceModel:
             )
             return [fit(model, features, missing) for model in bounds]
 
-        def linear() -> Pipeline:
-            return _linear(table, alpha=alpha, min_df=min_df)
-
         def folds() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             yield from GroupKFold(min(FOLDS, len(set(groups)))).split(y, groups=groups)
 
         for fitted, left_out in folds():
-            part = fit(linear(), table.iloc[fitted], y[fitted])
-            answers[left_out] = part.predict(table.iloc[left_out])
+            readers = fit_readers(table.iloc[fitted], y[fitted])
+            out_of_fold.iloc[left_out] = _read(*readers, table.iloc[left_out])
+        trust = _trust(out_of_fold, y)
+        answers = _together(out_of_fold, trust)
         condense = _condense(table, seed)
         features = np.column_stack([answers, condense.fit_transform(table)])
         missing = y - answers  # what the trees are to add
@@ -226,10 +266,16 @@ class PriceModel:
                 low.predict(features[left_out]) - missing[left_out],
                 missing[left_out] - high.predict(features[left_out]),
             )
-        boosted = [_trees(seed + draw, rate, trees) for draw in range(SEEDS)]
+        # The median rather than the mean: prices that nobody could guess pull at it less.
+        loss = "absolute_error"
+        boosted = [_trees(seed + draw, rate, trees, loss=loss) for draw in range(SEEDS)]
         low, high = fit_bounds(features, missing)
+        readers = fit_readers(table, y)
         return cls(
-            linear=fit(linear(), table, y),
+            features=readers[0],
+            linear=readers[1],
+            networks=readers[2],
+            trust=trust,
             condense=condense,
             boosted=[fit(model, features, missing) for model in boosted],
             low=low,
@@ -237,16 +283,20 @@ class PriceModel:
             margin=_conformal(misses, coverage),
             far_margin=_conformal(misses, 1 - far_off),
             coverage=coverage,
-            out_of_fold=answers,
+            out_of_fold=out_of_fold,
         )
 
-    def predict(self, table: pd.DataFrame, linear: np.ndarray | None = None) -> pd.DataFrame:
+    def predict(self, table: pd.DataFrame, read: pd.DataFrame | None = None) -> pd.DataFrame:
         """Pounds: `price`, `price_low` and `price_high`; beyond `least` and `most` it is far off.
 
-        Also `linear`, the ridge's answer alone, and `seed_<i>`, each boosted model's. `linear`:
-        its answers, if they are known (`out_of_fold`, for the rows fitted on).
+        Also `linear` and `network`, the answers of the ridge and of the networks alone, and
+        `seed_<i>`, each boosted model's. `read`: the first two as logarithms, if they are known
+        (`out_of_fold`, for the rows fitted on).
         """
-        answers = self.linear.predict(table) if linear is None else linear
+        if read is None:
+            found = _read(self.features, self.linear, self.networks, table)
+            read = pd.DataFrame(found, table.index, ["linear", "network"])
+        answers = _together(read, self.trust)
         features = np.column_stack([answers, self.condense.transform(table)])
         single = [answers + model.predict(features) for model in self.boosted]
         middle = np.mean(single, axis=0)
@@ -257,7 +307,8 @@ class PriceModel:
             "price_high": np.maximum(high + self.margin, middle),
             "least": low - self.far_margin,
             "most": high + self.far_margin,
-            "linear": answers,
+            "linear": read["linear"],
+            "network": read["network"],
             **{f"seed_{position}": answer for position, answer in enumerate(single)},
         }
         # £10 million is the dearest price on record: no extrapolation goes beyond it.
@@ -265,18 +316,47 @@ class PriceModel:
 
     def estimators(self) -> dict[str, Any]:
         """The fitted estimators by name, to be saved; `margins` goes with them."""
-        boosted = {f"boosted_{position}": model for position, model in enumerate(self.boosted)}
-        return {name: getattr(self, name) for name in SINGLE} | boosted
+        several = {
+            f"{name}_{position}": model
+            for name, models in (("boosted", self.boosted), ("network", self.networks))
+            for position, model in enumerate(models)
+        }
+        return {name: getattr(self, name) for name in SINGLE} | several
 
     def margins(self) -> dict[str, float]:
-        return {name: getattr(self, name) for name in ("margin", "far_margin", "coverage")}
+        return {name: getattr(self, name) for name in ("trust", "margin", "far_margin", "coverage")}
 
     @classmethod
     def assemble(cls, load: Callable[[str], Any], margins: dict[str, float]) -> PriceModel:
         """The model again, from `load`, which finds an estimator by its name."""
         boosted = [load(f"boosted_{position}") for position in range(SEEDS)]
+        networks = [load(f"network_{position}") for position in range(NETWORKS)]
         parts: dict[str, Any] = {name: load(name) for name in SINGLE} | margins
-        return cls(boosted=boosted, **parts)
+        return cls(boosted=boosted, networks=networks, **parts)
+
+
+def _read(
+    features: ColumnTransformer,
+    linear: Ridge,
+    networks: list[TransformedTargetRegressor],
+    table: pd.DataFrame,
+) -> np.ndarray:
+    """Return (n, 2) answers, log(1 + £): the ridge's, and the networks' mean."""
+    read = features.transform(table)
+    single = read.astype(np.float32)
+    network = np.mean([model.predict(single) for model in networks], axis=0)
+    return np.column_stack([linear.predict(read), network])
+
+
+def _trust(answers: pd.DataFrame, y: np.ndarray) -> float:
+    """The share of the networks with the least squared error, from 0 to 1."""
+    apart = (answers["network"] - answers["linear"]).to_numpy()
+    lacking = y - answers["linear"].to_numpy()
+    return float(np.clip(apart @ lacking / max(apart @ apart, 1e-12), 0, 1))
+
+
+def _together(answers: pd.DataFrame, trust: float) -> np.ndarray:
+    return ((1 - trust) * answers["linear"] + trust * answers["network"]).to_numpy()
 
 
 def flag_prices(asked: pd.Series, is_placeholder: pd.Series, predicted: pd.DataFrame) -> pd.Series:
