@@ -45,7 +45,7 @@ from shared.params import load_params
 from shared.pooling import average_photos, fit_weights, pool, text_probabilities
 from shared.subcategories import Labels, finer_labels, sum_by_category
 from shared.text_encoder import EMBEDDING, with_embedding
-from shared.workers import worker_count
+from shared.workers import cluster, worker_count
 
 LISTINGS = Path("data/merged/listings.parquet")
 TEXT = Path("data/embeddings/text.parquet")
@@ -121,7 +121,8 @@ def text_out_of_fold(
 
     folds = GroupKFold(FOLDS, shuffle=True, random_state=settings["seed"])
     parts = list(folds.split(products, groups=products["group"]))
-    answers = Parallel(worker_count())(delayed(answer)(*part) for part in parts)
+    with cluster():
+        answers = Parallel(worker_count())(delayed(answer)(*part) for part in parts)
     probabilities = np.empty((len(products), len(labels.names)))
     for (_, left_out), found in zip(parts, answers, strict=True):
         probabilities[left_out] = found

@@ -22,7 +22,7 @@ from shared.atomic import replace_when_done, write_json
 from shared.inputs import require
 from shared.model_file import save_model
 from shared.params import load_params
-from shared.workers import worker_count
+from shared.workers import cluster, worker_count
 
 LISTINGS = Path("data/merged/listings.parquet")
 
@@ -61,7 +61,8 @@ def main() -> None:
     train, test = split == "train", split == "test"
 
     model = forest(arrays.shape[1:], **params)
-    model.set_params(forest__n_jobs=worker_count()).fit(arrays[train], labels[train])
+    with cluster():
+        model.set_params(forest__n_jobs=worker_count()).fit(arrays[train], labels[train])
     # Threads add up the trees' votes in the order they finish, which moves the last digit.
     model.set_params(forest__n_jobs=None)
     predicted = model.predict(arrays[test])
