@@ -45,7 +45,7 @@ from shared.pooling import average_photos, fit_weights, pool, text_probabilities
 from shared.stage import progress, stage
 from shared.subcategories import Labels, finer_labels, sum_by_category
 from shared.text_encoder import EMBEDDING, with_embedding
-from shared.workers import worker_count
+from shared.workers import cluster, worker_count
 
 LISTINGS = Path("data/merged/listings.parquet")
 TEXT = Path("data/embeddings/text.parquet")
@@ -121,13 +121,14 @@ def text_out_of_fold(
 
     folds = GroupKFold(FOLDS, shuffle=True, random_state=settings["seed"])
     parts = list(folds.split(products, groups=products["group"]))
-    answers = Parallel(worker_count(), return_as="generator")(
-        delayed(answer)(*part) for part in parts
-    )
-    answered = progress(answers, total=FOLDS, desc="cross-validate", unit="fold")
     probabilities = np.empty((len(products), len(labels.names)))
-    for (_, left_out), found in zip(parts, answered, strict=True):
-        probabilities[left_out] = found
+    with cluster():
+        answers = Parallel(worker_count(), return_as="generator")(
+            delayed(answer)(*part) for part in parts
+        )
+        answered = progress(answers, total=FOLDS, desc="cross-validate", unit="fold")
+        for (_, left_out), found in zip(parts, answered, strict=True):
+            probabilities[left_out] = found
     return probabilities
 
 

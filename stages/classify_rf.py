@@ -22,7 +22,7 @@ from shared.inputs import require
 from shared.model_file import save_model
 from shared.params import load_params
 from shared.stage import progress, stage
-from shared.workers import worker_count
+from shared.workers import cluster, worker_count
 
 LISTINGS = Path("data/merged/listings.parquet")
 TREES = 10  # grown between two steps of the bar; the same forest as at once
@@ -64,8 +64,11 @@ def main() -> str:
     model = forest(arrays.shape[1:], **params)
     model.set_params(forest__n_jobs=worker_count(), forest__warm_start=True)
     trees = params["n_estimators"]
-    for grown in progress(range(TREES, trees + TREES, TREES), desc="grow", unit=f"{TREES} trees"):
-        model.set_params(forest__n_estimators=min(grown, trees)).fit(arrays[train], labels[train])
+    steps = range(TREES, trees + TREES, TREES)
+    with cluster():
+        for grown in progress(steps, desc="grow", unit=f"{TREES} trees"):
+            model.set_params(forest__n_estimators=min(grown, trees))
+            model.fit(arrays[train], labels[train])
     # Threads add up the trees' votes in the order they finish, which moves the last digit.
     model.set_params(forest__n_jobs=None, forest__warm_start=False)
     predicted = model.predict(arrays[test])

@@ -36,7 +36,7 @@ from shared.raw import (
     reject_files,
 )
 from shared.stage import progress, stage
-from shared.workers import worker_count
+from shared.workers import cluster, worker_count
 
 OUT = Path("data/clean")
 PHOTOS_PER_TASK = 64
@@ -78,7 +78,7 @@ def square_photo(path: Path, params: dict) -> Square | str:
 
 
 def square_photos(paths: list[Path], params: dict) -> Iterator[Square | str]:
-    """Decode photos on every core (or WORKERS of them), in order, a bounded number in memory."""
+    """Decode photos on every core or worker, in order; memory holds what was not yet taken."""
     tasks = [paths[i : i + PHOTOS_PER_TASK] for i in range(0, len(paths), PHOTOS_PER_TASK)]
     parallel = joblib.Parallel(n_jobs=worker_count(), return_as="generator")
     with progress(total=len(paths), desc="decode", unit="photo") as bar:
@@ -203,7 +203,7 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
 @stage
 def main() -> str:
     dataset, params = load_params("dataset", "clean")
-    with replace_when_done(OUT) as out:
+    with cluster(), replace_when_done(OUT) as out:
         out.mkdir()
         metrics = clean(Path("data") / dataset / "raw", out, params=params)
     write_json(Path("metrics/clean.json"), {"dataset": dataset, **metrics})

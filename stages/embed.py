@@ -9,11 +9,15 @@ Out: data/embeddings/ photo.npy, float32 (photos, width), in the order of the pa
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
+from joblib import Parallel, delayed
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
@@ -24,30 +28,120 @@ from shared.params import load_params
 from shared.photo_dataset import PhotoDataset
 from shared.photo_store import PhotoStore, open_photo
 from shared.stage import progress, stage
-from shared.text_encoder import encode_texts, load_text_encoder, with_embedding
+from shared.text_encoder import TEXT_WIDTH, encode_texts, load_text_encoder, with_embedding
 from shared.torch_setup import set_up_torch
+from shared.workers import cluster, keep
 
 PHOTOS = Path("data/clean/photos")
 PRODUCTS = Path("data/clean/products.parquet")
 OUT = Path("data/embeddings")
 MODEL = Path("models/embed")
+PHOTOS_PER_TASK = 512
+TEXTS_PER_TASK = 1024
 
 
 def embed_photos(
-    model: Classifier, photos: PhotoStore, out: np.ndarray, *, photo_size: int, batch_size: int
-) -> None:
-    """Fill `out`, float32 (photos, width), with the features of every photo, in order."""
+    model: Classifier,
+    photos: Sequence[bytes],
+    indices: np.ndarray,
+    *,
+    photo_size: int,
+    batch_size: int,
+) -> np.ndarray:
+    """Return the features, float32 (len(indices), width), of these photos, in this order.
+
+    `model` is in evaluation mode. LOADER_WORKERS (0 here) processes decode ahead of a GPU.
+    """
     resize = v2.Resize((photo_size, photo_size), antialias=True)
-    dataset = PhotoDataset(photos, open_photo, np.arange(len(photos)), transform=resize)
-    model = model.for_inference()
+    dataset = PhotoDataset(photos, open_photo, indices, transform=resize)
     device = next(model.parameters()).device
-    start = 0
-    bar = progress(total=len(photos), desc="photos", unit="photo")
-    with torch.inference_mode(), bar:
-        for batch, _ in DataLoader(dataset, batch_size):
-            out[start : start + len(batch)] = model.features(batch.to(device)).cpu().numpy()
-            start += len(batch)
-            bar.update(len(batch))
+    loader = DataLoader(
+        dataset,
+        batch_size,
+        num_workers=int(os.environ.get("LOADER_WORKERS", 0)) if device.type == "cuda" else 0,
+        pin_memory=device.type == "cuda",
+    )
+    with torch.inference_mode():
+        parts = [model.features(batch.to(device, non_blocking=True)) for batch, _ in loader]
+        return torch.cat(parts).cpu().numpy() if parts else np.empty((0, model.width), np.float32)
+
+
+# --- What runs wherever joblib's tasks run --------------------------------------------------------
+def photo_task(start: int, stop: int, network: tuple[str, str, int], sizes: dict) -> np.ndarray:
+    """The features of the packed photos from `start` to `stop`; `network` builds the model."""
+
+    def build() -> tuple[Classifier, PhotoStore]:
+        device = set_up_torch(network[-1])
+        return load_network(*network).to(device).for_inference(), PhotoStore(PHOTOS)
+
+    model, photos = keep("embed photos", (network, content_stamp(PHOTOS)), build)
+    return embed_photos(model, photos, np.arange(start, stop), **sizes)
+
+
+def text_task(names: pd.Series, descriptions: pd.Series, seed: int, batch_size: int) -> np.ndarray:
+    """The vectors of some listings' texts, float32 (n, TEXT_WIDTH)."""
+    encoder = keep("embed texts", seed, lambda: load_text_encoder(str(set_up_torch(seed))))
+    return encode_texts(encoder, names, descriptions, batch_size)
+
+
+def load_network(backbone: str, weights: str, seed: int) -> Classifier:
+    torch.manual_seed(seed)  # of random weights
+    return Classifier(backbone, weights, classes=1)
+
+
+def content_stamp(folder: Path) -> tuple:
+    """What changes when a folder's files do, in the time of a listing."""
+    files = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
+    return tuple((name, about.st_size, about.st_mtime_ns) for name, about in files)
+
+
+def in_parts(total: int, size: int) -> list[tuple[int, int]]:
+    """(start, stop) of each part of `size`, the last one smaller."""
+    return [(start, min(start + size, total)) for start in range(0, total, size)]
+
+
+def in_order(task: Callable, calls: Iterable[tuple], total: int, unit: str) -> Iterator[np.ndarray]:
+    """Each call's result, in order: on the cluster, else here, where torch has all the cores."""
+    parallel = Parallel(n_jobs=1, return_as="generator")
+    with progress(total=total, desc=f"{unit}s", unit=unit) as bar:
+        for found in parallel(delayed(task)(*call) for call in calls):
+            bar.update(len(found))
+            yield found
+
+
+def write_photos(
+    path: Path, shape: tuple[int, int], network: tuple[str, str, int], sizes: dict
+) -> None:
+    """Write photo.npy, of this shape, part by part."""
+    count, _ = shape
+    out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    with path.open("r+b") as file:
+        # Now, as an error: a mapped page that finds no room later ends the process.
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    parts = in_parts(count, PHOTOS_PER_TASK)
+    calls = ((start, stop, network, sizes) for start, stop in parts)
+    found = in_order(photo_task, calls, count, "photo")
+    for (start, stop), features in zip(parts, found, strict=True):
+        out[start:stop] = features
+    out.flush()
+
+
+def write_texts(path: Path, products: pd.DataFrame, seed: int, batch_size: int) -> None:
+    """Write text.parquet part by part: product_id and the columns EMBEDDING."""
+    parts = in_parts(len(products), TEXTS_PER_TASK)
+    calls = (
+        (products["name"].iloc[of], products["description"].iloc[of], seed, batch_size)
+        for of in (slice(*part) for part in parts)
+    )
+    ids = products[["product_id"]]
+    none = with_embedding(ids[:0], np.empty((0, TEXT_WIDTH), np.float32))
+    schema = pa.Schema.from_pandas(none, preserve_index=False)
+    with pq.ParquetWriter(path, schema) as writer:
+        for part, vectors in zip(
+            parts, in_order(text_task, calls, len(products), "text"), strict=True
+        ):
+            rows = with_embedding(ids.iloc[slice(*part)], vectors)
+            writer.write_table(pa.Table.from_pandas(rows, schema, preserve_index=False))
 
 
 @stage
@@ -56,44 +150,29 @@ def main() -> str:
         "embed", "train.backbone", "train.weights", "train.seed"
     )
     require(PHOTOS, PRODUCTS)
-    device = set_up_torch(seed)
-    photos = PhotoStore(PHOTOS)
-    model = Classifier(backbone, weights, classes=1).to(device)
-    with replace_when_done(OUT) as folder:
+    set_up_torch(seed)
+    network = (backbone, weights, seed)
+    model = load_network(*network)
+    count = len(PhotoStore(PHOTOS))
+    products = pd.read_parquet(PRODUCTS, columns=["product_id", "name", "description"])
+    with cluster(), replace_when_done(OUT) as folder:
         folder.mkdir()
-        out = np.lib.format.open_memmap(
-            folder / "photo.npy", mode="w+", dtype=np.float32, shape=(len(photos), model.width)
-        )
-        with (folder / "photo.npy").open("r+b") as file:
-            # Now, as an error: a mapped page that finds no room later ends the process.
-            os.posix_fallocate(file.fileno(), 0, (folder / "photo.npy").stat().st_size)
-        embed_photos(model, photos, out, **params)
-        out.flush()
-        products = pd.read_parquet(PRODUCTS, columns=["product_id", "name", "description"])
-        vectors = encode_texts(
-            load_text_encoder(str(device)),
-            products["name"],
-            products["description"],
-            params["batch_size"],
-            lambda batches: progress(batches, desc="texts", unit="batch"),
-        )
-        with_embedding(products[["product_id"]], vectors).to_parquet(
-            folder / "text.parquet", index=False
-        )
+        write_photos(folder / "photo.npy", (count, model.width), network, params)
+        write_texts(folder / "text.parquet", products, seed, params["batch_size"])
     with replace_when_done(MODEL) as folder:
         folder.mkdir()
         model.save(folder / "model.safetensors")
         about = {"backbone": backbone, "photo_size": params["photo_size"]}
         write_json(folder / "model.json", about)
     metrics = {
-        "photos": len(photos),
+        "photos": count,
         "photo_width": model.width,
         "backbone": backbone,
         "texts": len(products),
-        "text_width": vectors.shape[1],
+        "text_width": TEXT_WIDTH,
     }
     write_json(Path("metrics/embed.json"), metrics)
-    return f"{len(photos)} photos and {len(products)} texts in {OUT}"
+    return f"{count} photos and {len(products)} texts in {OUT}"
 
 
 if __name__ == "__main__":

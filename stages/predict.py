@@ -20,6 +20,7 @@ import click
 import numpy as np
 import pandas as pd
 import torch
+from joblib import Parallel, delayed
 
 from shared.atomic import replace_when_done
 from shared.backbone import Classifier
@@ -43,6 +44,7 @@ from shared.subcategories import sum_by_category
 from shared.text_classifier import TextClassifier
 from shared.text_encoder import encode_texts, load_text_encoder, with_embedding
 from shared.torch_setup import set_up_torch
+from shared.workers import cluster, keep
 
 CATEGORY = Path("models/category")
 CNN = Path("models/cnn")
@@ -78,6 +80,12 @@ class PhotoReader:
         self.classifier, self.about = load_network(CNN, device)
         self.photo_size = about["photo_size"]
 
+    # A cluster's worker reads the files itself, once, rather than receiving the networks.
+    def __reduce__(self) -> tuple:
+        files = [folder / "model.safetensors" for folder in (EMBED, CNN)]
+        stamp = tuple((path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+        return kept_reader, (stamp,)
+
     def __call__(self, photos: np.ndarray) -> np.ndarray:
         """Return (n, width + labels) for (n, 3, side, side) uint8."""
         with torch.inference_mode():
@@ -89,26 +97,38 @@ class PhotoReader:
             return torch.cat([features, logits.softmax(1)], 1).cpu().numpy()
 
 
-def read_photos(
-    reader: PhotoReader, sources: Sequence[Path | bytes], *, min_side: int, max_megapixels: float
-) -> Iterator[np.ndarray | str]:
+def kept_reader(stamp: tuple) -> PhotoReader:
+    """The reader of models with this stamp, loaded once in each process."""
+    return keep("predict photos", stamp, lambda: PhotoReader(set_up_torch(seed=0)))
+
+
+def read_some(reader: PhotoReader, sources: Sequence[Path | bytes], limits: dict) -> list:
     """For each photo what `reader` makes of it, or the reason why it cannot be used."""
-    for start in range(0, len(sources), BATCH):
-        squares: list[np.ndarray] = []
-        answers: list[np.ndarray | str | None] = []
-        for source in sources[start : start + BATCH]:
-            try:
-                picture, _, _ = decode_photo(
-                    source, size=reader.photo_size, min_side=min_side, max_megapixels=max_megapixels
-                )
-            except UnusablePhoto as reason:
-                answers.append(str(reason))
-            else:
-                squares.append(np.asarray(picture).transpose(2, 0, 1))
-                answers.append(None)
-        computed = iter(reader(np.stack(squares))) if squares else iter(())
-        for answer in answers:
-            yield next(computed) if answer is None else answer
+    squares: list[np.ndarray] = []
+    answers: list[np.ndarray | str | None] = []
+    for source in sources:
+        try:
+            picture, _, _ = decode_photo(source, size=reader.photo_size, **limits)
+        except UnusablePhoto as reason:
+            answers.append(str(reason))
+        else:
+            squares.append(np.asarray(picture).transpose(2, 0, 1))
+            answers.append(None)
+    computed = iter(reader(np.stack(squares))) if squares else iter(())
+    return [next(computed) if answer is None else answer for answer in answers]
+
+
+def read_photos(
+    reader: PhotoReader, sources: Sequence[Path | bytes], limits: dict
+) -> Iterator[np.ndarray | str]:
+    """As `read_some`, a batch at a time: on the cluster, else here, where torch has all cores.
+
+    `limits` are min_side and max_megapixels.
+    """
+    batches = [sources[start : start + BATCH] for start in range(0, len(sources), BATCH)]
+    parallel = Parallel(n_jobs=1, return_as="generator")
+    for answers in parallel(delayed(read_some)(reader, batch, limits) for batch in batches):
+        yield from answers
 
 
 class Predictor:
@@ -139,7 +159,7 @@ class Predictor:
         photo's product, `sources` (m,) its file or bytes.
         """
         products = clean_products(rows, placeholder_above=self.placeholder_above)
-        answers = list(read_photos(self.reader, sources, **self.photo_limits))
+        answers = list(read_photos(self.reader, sources, self.photo_limits))
         usable = np.array([not isinstance(answer, str) for answer in answers], dtype=bool)
         width, labels = self.reader.embedder.width, len(self.reader.about["labels"])
         seen = np.array([a for a in answers if not isinstance(a, str)], dtype=np.float32)
@@ -211,7 +231,8 @@ def main(raw: Path, out: Path) -> str:
         photos, rejects = read_images(raw, rows["id"])
     else:
         photos, rejects = pd.DataFrame({"product_id": [], "path": []}), reject_files([], [])
-    table, reasons = predictor(rows, photos["product_id"], photos["path"].tolist())
+    with cluster():
+        table, reasons = predictor(rows, photos["product_id"], photos["path"].tolist())
     check_nothing_lost(path, len(listings), len(table), 0)
     check_nothing_lost(raw / "images", len(photos), len(reasons), 0)
     write_table(table, out)

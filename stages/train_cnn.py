@@ -13,8 +13,12 @@ The train loss is of the finer labels, smoothed and mixed, the validation loss o
 each is for following its own way down, not for comparing with the other.
 
 An interrupted run goes on from runs/checkpoints/ when started again with the same data, code and
-params, and ends with the same bytes. CHECKPOINT_SECONDS (60) and LOADER_WORKERS (1) are environment
-variables.
+params, and ends with the same bytes. CHECKPOINT_SECONDS (60), LOADER_WORKERS (1) and AMP (1 on a
+GPU, else 0) are environment variables.
+
+`torchrun --nproc-per-node 4 stages/train_cnn.py` fine-tunes on several devices: each batch is dealt
+out among them, so that a step is the same, up to rounding, whatever their number. The new layer,
+seconds of work, is trained by each process for itself.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,11 +37,13 @@ import click
 import numpy as np
 import pandas as pd
 import torch
+import torch.distributed as dist
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import GroupKFold
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import BatchSampler, DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torch.utils.tensorboard import SummaryWriter
 from torchvision.transforms import v2
 
@@ -120,6 +127,8 @@ class Phase:
     micro_batch: int  # a batch's gradient is summed up from parts of this many
     mixup: float = 0.0  # alpha of the Beta distribution that two photos are mixed by; 0: not
     average: float = 0.0  # decay of the moving average of the weights, which is the result; 0: none
+    shared: bool = False  # whether each batch is dealt out among torchrun's processes
+    amp: bool = False  # whether to compute in bfloat16 where that is safe
 
 
 def run_phase(
@@ -144,6 +153,7 @@ def run_phase(
     examples = len(phase.dataset(0))  # type: ignore[arg-type]
     steps = -(-examples // batch_size)
     device = next(phase.module.parameters()).device
+    rank, ranks = (dist.get_rank(), dist.get_world_size()) if phase.shared else (0, 1)
     optimizer = torch.optim.SGD(
         phase.groups, momentum=momentum, weight_decay=phase.weight_decay, nesterov=True
     )
@@ -165,6 +175,9 @@ def run_phase(
         optimizer.load_state_dict(resumed["optimizer"])
         schedule.load_state_dict(resumed["schedule"])
         torch.set_rng_state(resumed["rng"])
+    learner: Any = phase.module
+    if ranks > 1:
+        learner = DistributedDataParallel(learner)
     loss_of = nn.CrossEntropyLoss(label_smoothing=label_smoothing, reduction="sum")
     mix = v2.MixUp(alpha=phase.mixup, num_classes=len(parents)) if phase.mixup else None
     bar = progress_bar(total=phase.epochs * steps, desc=phase.name, unit="step")
@@ -173,24 +186,46 @@ def run_phase(
         if epoch != progress.epoch or resumed is None:
             progress.start_epoch(epoch)
             torch.manual_seed(_seed(seed, phase.name, epoch))
-        phase.module.train()
+        learner.train()
         order = np.random.default_rng(_seed(seed, phase.name, epoch, "order")).permutation(examples)
-        rest = order[progress.step * batch_size :].tolist()
-        for inputs, labels in load_batches(phase.dataset(epoch), rest, batch_size):
-            progress.labels += parents[labels.numpy()].tolist()
+        batches = in_batches(order[progress.step * batch_size :].tolist(), batch_size)
+        mine = [deal(batch, rank, ranks) for batch in batches]
+        loaded = load_batches(phase.dataset(epoch), mine, device)
+        for batch, (inputs, labels) in zip(batches, loaded, strict=True):
+            known = parents[labels.numpy()].tolist()
             targets = labels
             if mix is not None:
                 inputs, targets = mix(inputs.float(), labels)
-            inputs, targets = inputs.to(device), targets.to(device)
+            inputs = inputs.to(device, non_blocking=True)
+            targets = targets.to(device, non_blocking=True)
+            # Of a last batch smaller than the processes are many, some have a stand-in only.
+            counted = 1.0 if rank < len(batch) else 0.0
             optimizer.zero_grad(set_to_none=True)
-            for some, some_targets in zip(
-                inputs.split(phase.micro_batch), targets.split(phase.micro_batch), strict=True
-            ):
-                logits = phase.module(some)
-                loss = loss_of(logits, some_targets)
-                (loss / len(labels)).backward()
-                progress.loss += loss.item()
-                progress.predicted += parents[logits.detach().argmax(1).cpu().numpy()].tolist()
+            parts = list(
+                zip(inputs.split(phase.micro_batch), targets.split(phase.micro_batch), strict=True)
+            )
+            loss_here, predicted = 0.0, []
+            for part, (some, some_targets) in enumerate(parts, start=1):
+                # Processes add up their gradients once for each batch, not for each part of it.
+                alone = ranks > 1 and part < len(parts)
+                with learner.no_sync() if alone else nullcontext():
+                    with torch.autocast(device.type, torch.bfloat16, enabled=phase.amp):
+                        logits = learner(some)
+                    loss = loss_of(logits.float(), some_targets) * counted
+                    # `ranks`: DDP takes the mean over the processes, and this is to be their sum.
+                    (loss * ranks / len(batch)).backward()
+                loss_here += loss.item()
+                predicted += parents[logits.detach().argmax(1).cpu().numpy()].tolist()
+            if phase.shared:
+                answers: list[Any] = [None] * ranks
+                dist.all_gather_object(answers, (loss_here, predicted, known))
+                answers = answers[: len(batch)]
+            else:
+                answers = [(loss_here, predicted, known)]
+            for of_loss, of_predicted, of_known in answers:
+                progress.loss += of_loss
+                progress.predicted += of_predicted
+                progress.labels += of_known
             optimizer.step()
             schedule.step()
             if averaged is not None:
@@ -241,20 +276,29 @@ def _seed(*parts: int | str) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
 
 
-def load_batches(dataset: Dataset, order: list[int], batch_size: int) -> Iterator:
-    """Batches of a dataset in a given order; whole batches at once where it is all tensors."""
+def in_batches(order: list[int], size: int) -> list[list[int]]:
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def deal(batch: list[int], rank: int, ranks: int) -> list[int]:
+    """The part of a batch that process `rank` of `ranks` learns from; never none."""
+    return batch[rank::ranks] or batch[:1]
+
+
+def load_batches(dataset: Dataset, batches: list[list[int]], device: torch.device) -> Iterator:
+    """These batches of positions in a dataset, for a network on `device`."""
     # Of its own, or the loader would draw from the generator that training uses, and a resumed
     # training would go on differently.
-    generator = torch.Generator()
+    options: dict[str, Any] = {
+        "generator": torch.Generator(),
+        "pin_memory": device.type == "cuda",  # so that copying to the device overlaps computing
+    }
     if isinstance(dataset, TensorDataset):
         # Indexing tensors with a batch of positions: 100 times faster than one item at a time.
-        batches = BatchSampler(order, batch_size, False)
-        yield from DataLoader(dataset, None, sampler=batches, generator=generator)
+        yield from DataLoader(dataset, None, sampler=batches, **options)
     else:
         workers = int(os.environ.get("LOADER_WORKERS", 1))
-        yield from DataLoader(
-            dataset, batch_size, sampler=order, num_workers=workers, generator=generator
-        )
+        yield from DataLoader(dataset, batch_sampler=batches, num_workers=workers, **options)
 
 
 def augment(side: int) -> v2.Transform:
@@ -268,14 +312,27 @@ def augment(side: int) -> v2.Transform:
 
 
 def predict_labels(module: nn.Module, dataset: Dataset, batch_size: int) -> np.ndarray:
-    """Return (n, labels) float32 probabilities for a whole dataset, in its order."""
+    """Return (n, labels) float32 probabilities for a whole dataset, in its order.
+
+    A network's are computed by all of torchrun's processes together, and each gets all of them.
+    """
+    shared = dist.is_initialized() and isinstance(module, Classifier)
+    rank, ranks = (dist.get_rank(), dist.get_world_size()) if shared else (0, 1)
     module = module.for_inference() if isinstance(module, Classifier) else module.eval()
     device = next(module.parameters()).device
-    order = list(range(len(dataset)))  # type: ignore[arg-type]
+    order = list(range(rank, len(dataset), ranks))  # type: ignore[arg-type]
     with torch.inference_mode():
-        batches = load_batches(dataset, order, batch_size)
+        batches = load_batches(dataset, in_batches(order, batch_size), device)
         parts = [module(inputs.to(device)).softmax(1).cpu().numpy() for inputs, _ in batches]
-    return np.concatenate(parts)
+    if not shared:
+        return np.concatenate(parts)
+    everyones: list[Any] = [None] * ranks
+    dist.all_gather_object(everyones, parts)
+    found = [np.concatenate(of) for of in everyones if of]
+    whole = np.empty((sum(map(len, found)), found[0].shape[1]), np.float32)
+    for first, of in enumerate(found):
+        whole[first::ranks] = of
+    return whole
 
 
 def score_photos(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -334,6 +391,28 @@ def main() -> str:
     params, photo_size = load_params("train", "embed.photo_size")
     require(LISTINGS, PHOTOS, FEATURES)
     device = set_up_torch(params["seed"])
+    with process_group(device) as rank:
+        return train(params, photo_size, device, rank)
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[int]:
+    """Meet the other processes that torchrun started, if it did; yield which of them this is."""
+    if not dist.is_torchelastic_launched():
+        yield 0
+        return
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield dist.get_rank()
+    finally:
+        dist.destroy_process_group()
+
+
+def train(params: dict, photo_size: int, device: torch.device, rank: int) -> str:
+    """The stage; of several processes the first (`rank` 0) writes what all have trained.
+
+    Returns what there is to say of it.
+    """
     columns = ["photo_index", "product_id", "category", "category_levels", "split", "group"]
     listings = pd.read_parquet(LISTINGS, columns=columns).dropna(subset="photo_index")
     classes = sorted(listings["category"].unique())
@@ -413,27 +492,33 @@ def main() -> str:
             micro_batch=PHOTOS_AT_ONCE,
             mixup=params["finetune_mixup"],
             average=params["finetune_average"],
+            shared=dist.is_initialized(),
+            amp=bool(int(os.environ.get("AMP", device.type == "cuda"))),
         ),
     ]
 
     code = Path(__file__).parent
     key = run_key(
         *(LISTINGS, PHOTOS, FEATURES, code / "train_cnn.py", code / "shared"),
-        *(params, photo_size, torch.__version__, torch.get_num_threads(), str(device)),
+        *(params, photo_size, torch.__version__, torch.get_num_threads(), device.type),
+        *(phases[-1].amp, dist.get_world_size() if phases[-1].shared else 1),
     )
-    checkpoint = Checkpoint(
-        RUNS / "checkpoints" / f"{key}.pt", float(os.environ.get("CHECKPOINT_SECONDS", 60))
-    )
+    every = float(os.environ.get("CHECKPOINT_SECONDS", 60)) if rank == 0 else math.inf
+    checkpoint = Checkpoint(RUNS / "checkpoints" / f"{key}.pt", every)
     resumed = checkpoint.load()
     progress = Progress(**resumed["progress"]) if resumed else Progress()
-    if resumed:
+    if resumed and rank == 0:
         click.echo(f"going on from {checkpoint.path}: {progress.phase}, epoch {progress.epoch + 1}")
-    board = SummaryWriter(
-        str(RUNS / "train_cnn" / f"{params['backbone']}-{key}"),
-        purge_step=len(progress.history) + 1,
-    )
+    if dist.is_initialized():
+        dist.barrier()  # nobody saves before everybody has loaded
+    board = None
+    if rank == 0:
+        log = RUNS / "train_cnn" / f"{params['backbone']}-{key}"
+        board = SummaryWriter(str(log), purge_step=len(progress.history) + 1)
 
     def report(row: dict[str, Any]) -> None:
+        if board is None:
+            return
         for name in ("loss", "accuracy"):
             for split in ("train", "val"):
                 board.add_scalar(f"{name}/{split}", row[f"{split}_{name}"], row["epoch"])
@@ -460,10 +545,11 @@ def main() -> str:
             seed=params["seed"],
             **learning,
         )
-    board.close()
-
     final = model if params["finetune_epochs"] else model.head
     found = {split: by_category(final, split) for split in ("val", "test")}
+    if board is None:
+        return f"process {rank} trained along; process 0 writes"
+    board.close()
     product_ids = listings["product_id"]
     metrics: dict[str, Any] = {
         split: summarise(categories[rows[split]], of, product_ids.iloc[rows[split]])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics.pairwise import haversine_distances
 
-from shared.gazetteer import distance_km, fold, locate, read_gazetteer
+from shared.gazetteer import EARTH_RADIUS_KM, distance_km, fold, locate, on_sphere, read_gazetteer
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +46,21 @@ def test_a_name_of_small_words_only_stays() -> None:
 def test_distances_by_hand() -> None:
     places = np.array([[0, 0], [0, 1], [90, 0], [np.nan, 1], [0, 180]], float)
     degree = 2 * np.pi * 6371 / 360
-    found = distance_km(0, 0, places)
-    np.testing.assert_allclose(found, [0, degree, 90 * degree, np.nan, 180 * degree], rtol=1e-6)
-    leeds_to_york = distance_km(53.7965, -1.5478, np.array([[53.9576, -1.0827]]))
+    found = distance_km(0, 0, on_sphere(places))
+    np.testing.assert_allclose(found, [0, degree, 90 * degree, np.nan, 180 * degree], rtol=1e-5)
+    leeds_to_york = distance_km(53.7965, -1.5478, on_sphere(np.array([[53.9576, -1.0827]])))
     assert leeds_to_york[0] == pytest.approx(35.4, abs=0.5)
-    assert distance_km(0, 0, np.empty((0, 2))).shape == (0,)
+    assert distance_km(0, 0, on_sphere(np.empty((0, 2)))).shape == (0,)
+
+
+def test_distances_are_exact_to_within_metres() -> None:
+    rng = np.random.default_rng(0)
+    # A country, and a village: near each other in float32, the sphere's points are not the same.
+    for spread, metres in ((5.0, 3), (0.01, 2)):
+        places = np.array([54, -2]) + rng.uniform(-spread, spread, size=(1000, 2))
+        found = distance_km(54, -2, on_sphere(places))
+        exact = haversine_distances(np.radians([[54, -2]]), np.radians(places))[0] * EARTH_RADIUS_KM
+        np.testing.assert_allclose(found, exact, rtol=0, atol=metres / 1e3)
 
 
 def towns(*rows: tuple[str, str]) -> pd.DataFrame:
@@ -79,7 +90,7 @@ def test_the_county_tells_towns_of_one_name_apart(britain: pd.DataFrame) -> None
 def test_part_of_a_city_lies_where_the_city_lies(britain: pd.DataFrame) -> None:
     rows = towns(("Nowhereton", "London"), ("Old Town", "Swindon"), ("London", ""))
     found = locate(rows, britain).to_numpy()
-    assert distance_km(found[2, 0], found[2, 1], found[:1])[0] < 1
+    assert distance_km(found[2, 0], found[2, 1], on_sphere(found[:1]))[0] < 1
     np.testing.assert_allclose(found[1], [51.56, -1.78], atol=0.05)
 
 

@@ -12,7 +12,7 @@ import pytest
 from sklearn.preprocessing import normalize
 
 import index
-from shared.gazetteer import distance_km
+from shared.gazetteer import distance_km, on_sphere
 from shared.lexical import LexicalIndex
 from shared.photo_space import PhotoSpace, colour_histogram
 from shared.photo_store import PhotoStore
@@ -185,5 +185,5 @@ def test_a_town_alone_is_that_of_most_listings() -> None:
 
 def test_listings_lie_in_the_country(listings: pd.DataFrame) -> None:
     places = listings[["latitude", "longitude"]].to_numpy()
-    away = distance_km(54.0, -2.5, places)
+    away = distance_km(54.0, -2.5, on_sphere(places))
     assert np.nanmax(away) < 800

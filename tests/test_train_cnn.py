@@ -27,8 +27,9 @@ from torch.utils.data import Dataset, TensorDataset
 import train_cnn
 from shared.backbone import Classifier
 from shared.photo_dataset import PhotoDataset
-from train_cnn import Checkpoint, Phase, Progress, load_batches, run_phase
+from train_cnn import Checkpoint, Phase, Progress, deal, in_batches, load_batches, run_phase
 
+CPU = torch.device("cpu")
 OUTS = [
     "metrics/train_cnn.json",
     "models/cnn/model.json",
@@ -52,7 +53,7 @@ def train_linear(
     epochs: int = 5,
     seed: int = 0,
     micro_batch: int = 16,
-    **of_phase: float,
+    **of_phase: Any,
 ):
     """Train a layer, from the checkpoint if it holds one; return (layer, history)."""
     torch.manual_seed(0)
@@ -189,8 +190,8 @@ class Items(Dataset):
 def test_batches_are_the_same_for_tensors_and_items() -> None:
     data = separable(50)
     order = np.random.default_rng(0).permutation(50)[:43].tolist()
-    whole = list(load_batches(data, order, 8))
-    single = list(load_batches(Items(data), order, 8))
+    whole = list(load_batches(data, in_batches(order, 8), CPU))
+    single = list(load_batches(Items(data), in_batches(order, 8), CPU))
     assert [len(labels) for _, labels in whole] == [8, 8, 8, 8, 8, 3]
     assert torch.equal(torch.cat([inputs for inputs, _ in whole]), data.tensors[0][order])
     for (inputs, labels), (other_inputs, other_labels) in zip(whole, single, strict=True):
@@ -200,8 +201,17 @@ def test_batches_are_the_same_for_tensors_and_items() -> None:
 def test_loading_draws_nothing_from_the_trainings_generator() -> None:
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    list(load_batches(Items(separable(8)), list(range(8)), 4))
+    list(load_batches(Items(separable(8)), in_batches(list(range(8)), 4), CPU))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 9])
+def test_every_process_gets_a_part_of_each_batch(size: int) -> None:
+    batch = list(range(size))
+    parts = [deal(batch, rank, 4) for rank in range(4)]
+    assert all(parts)
+    counted = [position for part in parts[:size] for position in part]
+    assert sorted(counted) == batch, "none twice among those that count"
 
 
 def decode(encoded: bytes) -> np.ndarray:
@@ -216,7 +226,7 @@ def photo_dataset(seed: int = 0, epoch: int = 0) -> PhotoDataset:
 
 
 def augmented(order: list[int], seed: int = 0, epoch: int = 0) -> dict[int, torch.Tensor]:
-    batches = list(load_batches(photo_dataset(seed, epoch), order, 5))
+    batches = list(load_batches(photo_dataset(seed, epoch), in_batches(order, 5), CPU))
     photos = torch.cat([photos for photos, _ in batches])
     assert torch.equal(torch.cat([labels for _, labels in batches]), torch.tensor(order) % 4)
     return dict(zip(order, photos, strict=True))
@@ -412,3 +422,33 @@ def test_a_training_with_other_params_starts_afresh(killed: Path, run_stage: Cal
     for name in ("_conv_stem.weight", "_bn1.running_var"):
         assert torch.equal(weights[f"backbone.{name}"], pretrained[f"backbone.{name}"])
     assert len(list((killed / "runs").rglob("*.pt"))) == 1, "the other one's checkpoint"
+
+
+# --- Several processes ----------------------------------------------------------------------------
+def test_two_processes_learn_as_one_does(ran: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(ran, project, ignore=shutil.ignore_patterns("raw", "models", "plots", "runs"))
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+         "stages/train_cnn.py"],
+        cwd=project, check=True, capture_output=True, timeout=300,
+    )  # fmt: skip
+    one, two = (pd.read_csv(folder / "plots/train_cnn.csv") for folder in (ran, project))
+    columns = ["train_loss", "val_loss"]
+    head = one["phase"].eq("head")
+    pd.testing.assert_frame_equal(one[head], two[head])
+    # Mixup mixes within each process's share of a batch, so other pairs.
+    np.testing.assert_allclose(two[columns], one[columns], rtol=0.1)
+    metrics = json.loads((project / "metrics/train_cnn.json").read_text(encoding="utf-8"))
+    expected = json.loads((ran / "metrics/train_cnn.json").read_text(encoding="utf-8"))
+    assert metrics["train"]["n"] == expected["train"]["n"]
+    assert metrics["test"]["loss"] == pytest.approx(expected["test"]["loss"], rel=0.1)
+    assert len(scalars(project)) == 4 and not list((project / "runs").rglob("*.pt"))
+
+
+def test_bfloat16_learns_the_same_within_its_rounding() -> None:
+    _, exact = train_linear()
+    _, rounded = train_linear(amp=True)
+    assert rounded != exact
+    assert rounded[-1]["val_accuracy"] > 0.95
+    assert rounded[-1]["train_loss"] == pytest.approx(exact[-1]["train_loss"], rel=0.1)

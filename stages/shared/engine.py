@@ -25,7 +25,7 @@ from sklearn.preprocessing import normalize
 
 from shared.backbone import Classifier
 from shared.collaborative import CollaborativeModel, event_weights
-from shared.gazetteer import distance_km, fold
+from shared.gazetteer import distance_km, fold, on_sphere
 from shared.lexical import LexicalIndex, split_words
 from shared.photo_space import PhotoSpace, colour_histogram
 from shared.photos import to_array
@@ -139,6 +139,7 @@ class Engine:
         self._flagged = listings["price_flag"].ne("").to_numpy()
         self._meant_price = np.where(self._flagged, np.nan, self._price)
         self._place = listings[["latitude", "longitude"]].to_numpy(float)
+        self._sphere = on_sphere(self._place)
         self._group = listings["group"].to_numpy()
         paths = [tuple(path) for path in listings["category_levels"]]
         self._path_of, found = pd.factorize(pd.Series(paths, dtype=object), sort=True)
@@ -274,7 +275,7 @@ class Engine:
             here = self.place(filters.near)
             if here is None:
                 return Answer([], 0, understood, unplaced=filters.near)
-        away = distance_km(*here, self._place) if here is not None else None
+        away = distance_km(*here, self._sphere) if here is not None else None
         allowed = self.allowed(filters, away)
         if own is not None:
             allowed &= self._group != self._group[own]

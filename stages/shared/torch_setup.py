@@ -12,18 +12,25 @@ import torch
 def set_up_torch(seed: int) -> torch.device:
     """Fix everything that moves a last digit on one kind of machine; return the device to use.
 
-    TORCH_THREADS and DEVICE ("cpu", "cuda", "mps"; default: the best there is) are environment
-    variables, so that a faster machine does not make DVC rerun the stage.
+    TORCH_THREADS and DEVICE ("cpu", "cuda", "mps"; "auto", the default: the best there is) are
+    environment variables, so that a faster machine does not make DVC rerun the stage. Processes
+    that torchrun starts on one machine share its cores, and have a GPU each.
     """
-    torch.set_num_threads(int(os.environ.get("TORCH_THREADS", os.cpu_count() or 1)))
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    torch.set_num_threads(int(os.environ.get("TORCH_THREADS", threads)))
     torch.manual_seed(seed)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what determinism asks of CUDA
     torch.use_deterministic_algorithms(True)
     # That also fills new tensors with NaN, to show up reads of what nobody wrote: 10-20 % slower.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     _keep_freed_memory()
-    best = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(os.environ.get("DEVICE", best))
+    name = os.environ.get("DEVICE", "auto")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+    return torch.device(name)
 
 
 def _keep_freed_memory() -> None:
