@@ -174,7 +174,7 @@ def run_phase(
         optimizer.load_state_dict(resumed["optimizer"])
         schedule.load_state_dict(resumed["schedule"])
         torch.set_rng_state(resumed["rng"])
-    learner = DistributedDataParallel(phase.module) if ranks > 1 else phase.module
+    learner: Any = DistributedDataParallel(phase.module) if ranks > 1 else phase.module
     loss_of = nn.CrossEntropyLoss(label_smoothing=label_smoothing, reduction="sum")
     mix = v2.MixUp(alpha=phase.mixup, num_classes=len(parents)) if phase.mixup else None
     bar = tqdm(total=phase.epochs * steps, desc=phase.name, unit="step", disable=bool(rank) or None)

@@ -53,7 +53,7 @@ def train_linear(
     epochs: int = 5,
     seed: int = 0,
     micro_batch: int = 16,
-    **of_phase: float,
+    **of_phase: Any,
 ):
     """Train a layer, from the checkpoint if it holds one; return (layer, history)."""
     torch.manual_seed(0)
