@@ -175,9 +175,7 @@ def run_phase(
         optimizer.load_state_dict(resumed["optimizer"])
         schedule.load_state_dict(resumed["schedule"])
         torch.set_rng_state(resumed["rng"])
-    learner: Any = phase.module
-    if ranks > 1:
-        learner = DistributedDataParallel(learner)
+    learner: Any = DistributedDataParallel(phase.module) if ranks > 1 else phase.module
     loss_of = nn.CrossEntropyLoss(label_smoothing=label_smoothing, reduction="sum")
     mix = v2.MixUp(alpha=phase.mixup, num_classes=len(parents)) if phase.mixup else None
     bar = progress_bar(total=phase.epochs * steps, desc=phase.name, unit="step")

@@ -83,9 +83,13 @@ class _Command(click.Command):
 
 
 def _declared(name: str) -> dict[str, list[str]]:
-    """What dvc.yaml says that a stage reads, writes, and takes from params.yaml, ranges and all."""
-    text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
-    entry = yaml.safe_load(text)["stages"].get(name, {})
+    """What dvc.yaml says that a stage reads, writes, and takes from params.yaml, ranges and all.
+
+    Nothing where there is no dvc.yaml: the stages run without it.
+    """
+    path = ROOT / "dvc.yaml"
+    stages = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"] if path.exists() else {}
+    entry = stages.get(name, {})
     paths = {
         kind: [of if isinstance(of, str) else next(iter(of)) for of in entry.get(kind, [])]
         for kind in ("deps", "outs", "metrics", "params")
