@@ -60,11 +60,11 @@ def ask_all(described: Any, engine: Engine, examples: int) -> Counter:
         suppress_health_check=list(HealthCheck),
     )
 
-    def check(case: Any, product: str, is_known: bool) -> None:
-        # Ids that are there are rarely guessed.
-        if is_known and "product_id" in (case.path_parameters or {}):
+    def check(case: Any, product: str, is_unknown: bool) -> None:
+        # Ids that are there are rarely guessed. False, the simplest, is drawn first.
+        if not is_unknown and "product_id" in (case.path_parameters or {}):
             case.path_parameters["product_id"] = product
-        if is_known and isinstance(case.body, dict) and "product_id" in case.body:
+        if not is_unknown and isinstance(case.body, dict) and "product_id" in case.body:
             case.body["product_id"] = product
         answer = case.call(timeout=PATIENCE)
         statuses[case.operation.label, answer.status_code] += 1
@@ -76,7 +76,7 @@ def ask_all(described: Any, engine: Engine, examples: int) -> Counter:
     for found in described.get_all_operations():
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
             cases = found.ok().as_strategy(generation_mode=mode)
-            ask = given(case=cases, product=known, is_known=st.booleans())(check)
+            ask = given(case=cases, product=known, is_unknown=st.booleans())(check)
             # Of what takes nothing there is no wrong request.
             with contextlib.suppress(Unsatisfiable):
                 seed(1)(bounds(ask))()
