@@ -1,7 +1,7 @@
-"""Show the category model's mistakes as a page: confusion, calibration, photos, wrong labels.
+"""Show a run as one page to look at: data, curves, mistakes with photos, prices, results.
 
 In:  data/merged/listings.parquet, data/clean/photos, data/category/{test.parquet,
-     label_errors.csv}, plots/classify_calibration.csv, metrics/{clean,classify}.json.
+     label_errors.csv}, plots/*.csv, metrics/*.json, results/marketplace/*.json; report.html.j2.
 Out: report/index.html, one file without any other, also offline. It shows listings: publish it only
      where those may be published.
 """
@@ -11,9 +11,10 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
+import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
@@ -27,79 +28,202 @@ PHOTOS = Path("data/clean/photos")
 ANSWERS = Path("data/category/test.parquet")
 ERRORS = Path("data/category/label_errors.csv")
 CALIBRATION = Path("plots/classify_calibration.csv")
-METRICS = (Path("metrics/clean.json"), Path("metrics/classify.json"))
+PHOTO_CURVES = Path("plots/train_cnn.csv")
+TEXT_CURVES = Path("plots/train_text.csv")
+PRICES = Path("plots/regress.csv")
+METRICS = Path("metrics")
+COMMITTED = Path("results/marketplace")
+STAGES = ("clean", "classify", "rank", "regress", "train_cnn", "train_text")
+TEMPLATE = Path(__file__).with_suffix(".html.j2")
 OUT = Path("report/index.html")
 SHOWN = 20  # mistakes, and likely wrong labels
+SHEET_PHOTOS = 5  # of each class
+DOTS = 3000  # of a scatter plot, at most: more only make the page heavy
 
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Category: what the model gets wrong</title>
-<style>
-  body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem;
-         padding: 0 1rem; color: #222 }
-  h2 { margin-top: 3rem }
-  table { border-collapse: collapse; font-size: 13px }
-  th { text-align: left; font-weight: 500; padding: 2px 8px }
-  thead th { writing-mode: vertical-rl; transform: rotate(180deg); padding: 8px 2px }
-  td { text-align: right; padding: 2px 6px; min-width: 2.2rem }
-  .scroll { overflow-x: auto }
-  .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: 1rem }
-  figure { margin: 0; border: 1px solid #ddd; border-radius: 6px; overflow: hidden }
-  figure img, .none { width: 100%; aspect-ratio: 1; object-fit: cover; display: block;
-                      background: #eee }
-  .none { display: grid; place-items: center; color: #666 }
-  figcaption { padding: .5rem .7rem; font-size: 13px; overflow-wrap: anywhere }
-  del { color: #a22; text-decoration: none }
-  ins { color: #165; text-decoration: none; font-weight: 600 }
-  small { color: #555 }
-</style>
-<h1>Category: what the model gets wrong</h1>
-<p>Dataset <b>{{ dataset }}</b>{% if dataset == "sample" %} (synthetic data: it says nothing of a
-real marketplace){% endif %}. By text and photos together,
-{{ "%.1f"|format(100 * scores.fused.accuracy) }} % of {{ scores.n }} test products are in the right
-category; by text alone {{ "%.1f"|format(100 * scores.text.accuracy) }} %, by photos alone
-{{ "%.1f"|format(100 * scores.photo.accuracy) }} %; always naming the commonest,
-{{ "%.1f"|format(100 * scores.majority_accuracy) }} %. Nothing was fitted on them. Split seed and
-model seed {{ scores.seed }}.</p>
+SECTIONS = {
+    "audit": "Data audit",
+    "classes": "Classes",
+    "curves": "Learning curves",
+    "confusion": "Confusion",
+    "calibration": "Calibration",
+    "mistakes": "Mistakes",
+    "labels": "Likely wrong labels",
+    "prices": "Prices",
+    "results": "Results",
+}
 
-<h2>Confusion</h2>
-<p>Test products by the category that the seller chose (rows) and the one predicted (columns).
-Colour: share of the row.</p>
-<div class="scroll"><table>
-<thead><tr><th></th>
-{% for name in classes %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead>
-{% for name in classes %}<tr><th scope="row">{{ name }}</th>
-{% set share = shares[loop.index0] %}{% for count in confusion[loop.index0] %}
-{#- #}<td style="background: rgb(40 120 200 / {{ '%.2f'|format(share[loop.index0]) }})">
-{{- count or "" }}</td>{% endfor %}</tr>
-{% endfor %}</table></div>
+# What the last table compares: a title, the stage, and where in its metrics the number stands.
+HEADLINES = [
+    ("category per photo, accuracy", "train_cnn", ("test", "accuracy")),
+    ("category by text encoder, accuracy", "train_text", ("test", "accuracy")),
+    ("category by text, accuracy", "classify", ("text", "accuracy")),
+    ("category by photos, accuracy", "classify", ("photo", "accuracy")),
+    ("category by both, accuracy", "classify", ("fused", "accuracy")),
+    ("category by both, macro F1", "classify", ("fused", "macro_f1")),
+    ("category by both, calibration error", "classify", ("fused", "ece")),
+    ("category, the commonest, accuracy", "classify", ("majority_accuracy",)),
+    ("price, RMSLE", "regress", ("model", "rmsle")),
+    ("price, RMSLE of a constant", "regress", ("constant", "rmsle")),
+    ("price, median error in £", "regress", ("model", "median_ae")),
+    ("price, coverage of the interval", "regress", ("interval", "coverage")),
+    ("search, category names, NDCG@10", "rank", ("search", "category_names", "model", "ndcg@10")),
+    ("the same by BM25", "rank", ("search", "category_names", "bm25", "ndcg@10")),
+    ("search, known items, recall@10", "rank", ("search", "known_items", "model", "recall@10")),
+    ("the same by BM25", "rank", ("search", "known_items", "bm25", "recall@10")),
+    ("photo to photo, NDCG@10", "rank", ("photo_to_photo", "model", "ndcg@10")),
+]
 
-<h2>Calibration</h2>
-<p>How often the category is right, by how sure the model is. Expected calibration error
-{{ "%.3f"|format(scores.fused.ece) }}.</p>
-<table><tr><th>mean confidence</th><th>right</th><th>products</th></tr>
-{% for row in calibration %}<tr><td>{{ "%.0f"|format(100 * row.confidence) }} %</td>
-<td>{{ "%.0f"|format(100 * row.accuracy) }} %</td><td>{{ row.n|int }}</td></tr>{% endfor %}
-</table>
 
-{% macro cards(rows) %}<div class="cards">{% for row in rows %}<figure>
-{% if row.photo %}<img src="data:image/jpeg;base64,{{ row.photo }}" alt="">
-{% else %}<div class="none">no photo</div>{% endif %}
-<figcaption>{{ row.title }}<br><small>seller:</small> <del>{{ row.category }}</del><br>
-<small>model:</small> <ins>{{ row.suggested }}</ins> <small>{{ "%.0f"|format(100 * row.sure) }} %
-</small></figcaption></figure>{% endfor %}</div>{% endmacro %}
+# --- Charts ---------------------------------------------------------------------------------------
+class Scale(NamedTuple):
+    """A linear map of data from `low` to `high` onto the drawing from `start` to `end`."""
 
-<h2>The {{ mistakes|length }} most confident mistakes on test products</h2>
-{{ cards(mistakes) }}
+    low: float
+    high: float
+    start: float
+    end: float
 
-<h2>Likely wrong labels</h2>
-<p>{{ scores.label_errors }} products are in a category that confident learning (cleanlab) doubts,
-by the text alone and by models that were not fitted on them; the surest {{ errors|length }}:</p>
-{{ cards(errors) }}
-</html>
-"""
+    def __call__(self, values: Any) -> np.ndarray:
+        span = (self.high - self.low) or 1.0
+        return np.round(
+            self.start + (np.asarray(values, float) - self.low) / span * (self.end - self.start), 1
+        )
+
+    def ticks(self) -> list[dict[str, Any]]:
+        """Up to six round values within the data's range, and where they stand."""
+        rough = ((self.high - self.low) or 1.0) / 5
+        power = 10.0 ** np.floor(np.log10(rough))
+        step = next(power * times for times in (1, 2, 5, 10) if power * times >= rough * 0.999)
+        numbers = np.arange(np.ceil(self.low / step - 1e-9), np.floor(self.high / step + 1e-9) + 1)
+        # + 0.0: minus zero would be labelled -0.
+        return [
+            {"at": float(self(value)), "label": f"{value + 0.0:,.4g}"} for value in numbers * step
+        ]
+
+
+def chart(
+    x_label: str, y_label: str, x_range: tuple[float, float], y_range: tuple[float, float]
+) -> tuple[dict[str, Any], Scale, Scale]:
+    """An empty chart for the template, and the scales of its axes. Fill lines, dots, bars, names.
+
+    lines: strings of SVG points. dots: (x, y). bars: (x, y, width, height, colour 0 or 1).
+    """
+    left, right, top, bottom = 56, 470, 8, 240
+    x, y = Scale(*x_range, left, right), Scale(*y_range, bottom, top)
+    frame = {"width": 480, "height": 282, "left": left, "right": right, "bottom": bottom}
+    ticks = {"x_ticks": x.ticks(), "y_ticks": y.ticks()}
+    marks: dict[str, list[Any]] = {"lines": [], "dots": [], "bars": [], "names": []}
+    return {**frame, **ticks, **marks, "x_label": x_label, "y_label": y_label}, x, y
+
+
+def line_chart(
+    table: pd.DataFrame, x: str, lines: dict[str, str], y_label: str, whole: bool = False
+) -> dict[str, Any]:
+    """The columns `lines` (to their names) of the table by its column `x`; `whole`: from 0 to 1."""
+    values = table[list(lines)].to_numpy(float)
+    low, high = (0.0, 1.0) if whole else (0.0, float(np.nanmax(values)))
+    drawn, across, up = chart(x, y_label, (table[x].min(), table[x].max()), (low, high))
+    for column, name in lines.items():
+        rows = table.dropna(subset=column)
+        points = zip(across(rows[x]), up(rows[column]), strict=True)
+        drawn["lines"].append(" ".join(f"{a},{b}" for a, b in points))
+        drawn["names"].append(name)
+    return drawn
+
+
+def scatter(
+    table: pd.DataFrame, x: str, y: str, x_label: str, y_label: str, equal: bool = False
+) -> dict[str, Any]:
+    """At most DOTS of the table's rows as dots, over a line: no residual, or x = y if `equal`."""
+    table = table.sample(min(len(table), DOTS), random_state=0)
+    x_range = (table[x].min(), table[x].max())
+    y_range = (table[y].min(), table[y].max())
+    drawn, across, up = chart(x_label, y_label, x_range, y_range)
+    drawn["dots"] = list(zip(across(table[x]).tolist(), up(table[y]).tolist(), strict=True))
+    ends = np.array([max(x_range[0], y_range[0]), min(x_range[1], y_range[1])])
+    if not equal:
+        ends = np.array(x_range)
+    points = zip(across(ends), up(ends if equal else np.zeros(2)), strict=True)
+    # The dots are colour 0, the line is colour 1.
+    drawn["lines"] = ["", " ".join(f"{a},{b}" for a, b in points)]
+    drawn["names"] = ["products", "predicted = asked" if equal else "no error"]
+    return drawn
+
+
+def price_histogram(products: pd.DataFrame) -> dict[str, Any]:
+    """Stacked bars of log10(1 + price): prices below, placeholders on top."""
+    logs = np.log10(1 + products["price"].dropna())
+    placeholder = products.loc[logs.index, "price_is_placeholder"].to_numpy(bool)
+    edges = np.linspace(0, max(float(logs.max()), 1.0), 31)
+    real = np.histogram(logs[~placeholder], edges)[0]
+    typed = np.histogram(logs[placeholder], edges)[0]
+    drawn, x, y = chart(
+        "log10(1 + price asked in £)", "products", (0, edges[-1]), (0, float((real + typed).max()))
+    )
+    starts = x(edges)
+    for group, (below, count) in enumerate([(np.zeros_like(real), real), (real, typed)]):
+        tops, floors = y(below + count), y(below)
+        for place in np.flatnonzero(count):
+            width = round(float(starts[place + 1] - starts[place] - 1), 1)
+            height = round(float(floors[place] - tops[place]), 1)
+            bar = (float(starts[place]), float(tops[place]), width, height, group)
+            drawn["bars"].append(bar)
+    drawn["names"] = ["prices", "placeholders"]
+    return drawn
+
+
+# --- The content of the sections ------------------------------------------------------------------
+def audit(clean: dict[str, Any], products: pd.DataFrame) -> dict[str, Any]:
+    """Counts, rejects by reason, missing values, prices: from metrics/clean.json and products, one
+    row each."""
+    kinds = {"products": clean["products"], "photos": clean["photos"], "log": clean["interactions"]}
+    counts = {
+        f"{kind}: {name.replace('_', ' ')}": count
+        for kind, numbers in kinds.items()
+        for name, count in numbers.items()
+        if isinstance(count, int)
+    }
+    placeholders = products.loc[products["price_is_placeholder"].astype(bool), "price"]
+    common = placeholders.value_counts().sort_index()
+    return {
+        "counts": counts,
+        "rejected": dict(sorted(clean["rejected"].items(), key=lambda of: (-of[1], of[0]))),
+        "missing": clean["products"]["missing_values"],
+        "price_chart": price_histogram(products),
+        "placeholders": list(common.items()),
+    }
+
+
+def photo_sheets(listings: pd.DataFrame, photos: PhotoStore) -> list[dict[str, Any]]:
+    """Each class, the largest first, with SHEET_PHOTOS photos drawn from it, as base64."""
+    products = listings.drop_duplicates("product_id")
+    sheets = []
+    for name, count in products["category"].value_counts().items():
+        numbers = products.loc[products["category"] == name, "photo_index"].dropna()
+        drawn = numbers.sample(min(SHEET_PHOTOS, len(numbers)), random_state=0)
+        encoded = [base64.b64encode(photos[int(number)]).decode() for number in drawn]
+        sheets.append(
+            {"name": name, "n": int(count), "share": count / len(products), "photos": encoded}
+        )
+    return sheets
+
+
+def number_at(metrics: dict[str, Any], path: tuple[str, ...]) -> float | None:
+    """The number in nested metrics; None if a small dataset, or an older run, has none there."""
+    found: Any = metrics
+    for key in path:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
+
+
+def compare(
+    ours: dict[str, dict[str, Any]], theirs: dict[str, dict[str, Any]]
+) -> list[tuple[str, float | None, float | None]]:
+    """HEADLINES of two runs' metrics by stage: a title, ours, theirs."""
+    return [
+        (title, number_at(ours, (stage_name, *path)), number_at(theirs, (stage_name, *path)))
+        for title, stage_name, path in HEADLINES
+    ]
 
 
 def most_confident_mistakes(answers: pd.DataFrame, count: int) -> pd.DataFrame:
@@ -124,51 +248,92 @@ def with_pictures(
     return found
 
 
-def render(
-    dataset: str,
-    scores: dict[str, Any],
-    answers: pd.DataFrame,
-    calibration: pd.DataFrame,
-    mistakes: list[dict[str, Any]],
-    errors: list[dict[str, Any]],
-) -> str:
-    """The page. Everything from listings is escaped: it is text, whatever it holds."""
-    classes = sorted(set(answers["actual"]) | set(answers["predicted"]))
-    confusion = confusion_matrix(answers["actual"], answers["predicted"], labels=classes)
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
-        PAGE
+def matrix(answers: pd.DataFrame) -> dict[str, Any]:
+    """The confusion matrix as lists: names, confusion (counts), shares (of each row)."""
+    names = sorted(set(answers["actual"]) | set(answers["predicted"]))
+    counts = confusion_matrix(answers["actual"], answers["predicted"], labels=names)
+    shares = counts / counts.sum(1, keepdims=True).clip(min=1)
+    return {"names": names, "confusion": counts.tolist(), "shares": shares.tolist()}
+
+
+def curve_charts(photo: pd.DataFrame, text: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Loss and accuracy by epoch of the photo network and of the text encoder, by title."""
+    losses = {"train_loss": "training", "val_loss": "validation"}
+    both = {"train_accuracy": "training", "val_accuracy": "validation"}
+    one = {"val_accuracy": "validation"}
+    return {
+        "Photo network: loss": line_chart(photo, "epoch", losses, "cross-entropy"),
+        "Photo network: accuracy": line_chart(photo, "epoch", both, "accuracy per photo", True),
+        "Text encoder: loss": line_chart(text, "epoch", losses, "cross-entropy"),
+        "Text encoder: accuracy": line_chart(text, "epoch", one, "accuracy per product", True),
+    }
+
+
+def price_charts(prices: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Prices predicted by those asked, and residuals by those predicted, by title."""
+    predicted = "log10(1 + price predicted in £)"
+    asked = ("log10_price", "log10_predicted", "log10(1 + price asked in £)", predicted)
+    error = ("log10_predicted", "log10_residual", predicted, "residual, log10")
+    return {
+        "Predicted by asked": scatter(prices, *asked, equal=True),
+        "Residual by predicted": scatter(prices, *error),
+    }
+
+
+def calibration_chart(calibration: pd.DataFrame) -> dict[str, Any]:
+    """The share that is right by mean confidence, beside the diagonal of perfect calibration."""
+    lines = {"accuracy": "right", "confidence": "perfect"}
+    return line_chart(calibration, "confidence", lines, "share right", True)
+
+
+def render(content: dict[str, Any]) -> str:
+    """The page. Everything from listings is escaped: it is text, whatever it holds.
+
+    Raises jinja2.UndefinedError if the template asks for what `content` has not.
+    """
+    loader = jinja2.FileSystemLoader(TEMPLATE.parent)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined
     )
-    return template.render(
-        dataset=dataset,
-        scores=scores,
-        classes=classes,
-        confusion=confusion.tolist(),
-        shares=(confusion / confusion.sum(1, keepdims=True).clip(min=1)).tolist(),
-        calibration=calibration.to_dict("records"),
-        mistakes=mistakes,
-        errors=errors,
-    )
+    template = environment.get_template(TEMPLATE.name)
+    return template.render(sections=SECTIONS, sheet_photos=SHEET_PHOTOS, **content).lstrip()
+
+
+def read_metrics(folder: Path) -> dict[str, dict[str, Any]]:
+    """Metrics by stage, from one file each."""
+    paths = [folder / f"{name}.json" for name in STAGES]
+    require(*paths)
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
 
 
 @stage
 def main() -> str:
-    require(LISTINGS, PHOTOS, ANSWERS, ERRORS, CALIBRATION, *METRICS)
-    about, scores = (json.loads(path.read_text(encoding="utf-8")) for path in METRICS)
-    listings = pd.read_parquet(LISTINGS, columns=["product_id", "name", "photo_index"])
+    curves = (PHOTO_CURVES, TEXT_CURVES)
+    require(LISTINGS, PHOTOS, ANSWERS, ERRORS, CALIBRATION, *curves, PRICES)
+    metrics = read_metrics(METRICS)
+    columns = ["product_id", "name", "category", "photo_index", "price", "price_is_placeholder"]
+    listings = pd.read_parquet(LISTINGS, columns=columns)
     photos = PhotoStore(PHOTOS)
     answers = pd.read_parquet(ANSWERS)
     errors = pd.read_csv(ERRORS, dtype={"product_id": str}).head(SHOWN)
     mistakes = most_confident_mistakes(answers, SHOWN)
-    page = render(
-        about["dataset"],
-        scores,
-        answers,
-        pd.read_csv(CALIBRATION),
-        with_pictures(mistakes, listings, photos),
-        with_pictures(errors.rename(columns={"p_suggested": "sure"}), listings, photos),
-    )
+    calibration = pd.read_csv(CALIBRATION)
+    content = {
+        "dataset": metrics["clean"]["dataset"],
+        "scores": metrics["classify"],
+        **audit(metrics["clean"], listings.drop_duplicates("product_id")),
+        "classes": photo_sheets(listings, photos),
+        "curves": curve_charts(*(pd.read_csv(path) for path in curves)),
+        **matrix(answers),
+        "calibration": calibration.to_dict("records"),
+        "calibration_chart": calibration_chart(calibration),
+        "mistakes": with_pictures(mistakes, listings, photos),
+        "errors": with_pictures(errors.rename(columns={"p_suggested": "sure"}), listings, photos),
+        "price_charts": price_charts(pd.read_csv(PRICES)),
+        "results": compare(metrics, read_metrics(COMMITTED)),
+    }
     with replace_when_done(OUT) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(render(content), encoding="utf-8")
     return f"{len(mistakes)} mistakes and {len(errors)} likely wrong labels in {OUT}"
 
 

@@ -101,6 +101,7 @@ def make_project(raw: Path) -> Callable[..., Path]:
             REPO / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__")
         )
         shutil.copy(REPO / "dvc.yaml", folder)
+        shutil.copytree(REPO / "results", folder / "results")
         params = yaml.safe_load((REPO / "params.yaml").read_text(encoding="utf-8"))
         for key, value in {**SMALL, **(changes or {})}.items():
             section, _, name = key.rpartition(".")

@@ -1,4 +1,4 @@
-"""The page of mistakes: the right ones, whole, and safe whatever a listing says."""
+"""The report: what the run says, whole, in a browser, and safe whatever a listing says."""
 
 from __future__ import annotations
 
@@ -6,11 +6,28 @@ import base64
 import json
 import re
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pytest
+from playwright.sync_api import sync_playwright
 
 import report
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+PRODUCTS = pd.DataFrame(
+    {
+        "price": [5.0, 5.0, 5.0, 1.0, 1234.0, float("nan")],
+        "price_is_placeholder": [False, False, False, True, True, False],
+    }
+)
+CLEAN = {
+    "products": {"read": 5, "missing_values": {"price": 1}},
+    "photos": {"kept": 4},
+    "interactions": {"read": 0},
+    "rejected": {"empty": 1, "damaged": 3},
+}
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +70,100 @@ def test_a_listings_text_never_becomes_html() -> None:
     evil = "<script>alert(1)</script>"
     row = {"title": evil, "photo": "", "category": evil, "suggested": "b", "sure": 0.9}
     scores = {"accuracy": 0.5, "ece": 0.1}
+    calibration = pd.DataFrame({"confidence": [0.9], "accuracy": [0.5], "n": [1]})
     page = report.render(
-        "mine",
         {
-            **{name: scores for name in ("fused", "text", "photo")},
-            **{"n": 1, "majority_accuracy": 0.1, "seed": 1, "label_errors": 1},
-        },
-        pd.DataFrame({"actual": [evil], "predicted": ["b"]}),
-        pd.DataFrame({"confidence": [0.9], "accuracy": [0.5], "n": [1]}),
-        [row],
-        [row],
+            "dataset": "mine",
+            "scores": {
+                **{name: scores for name in ("fused", "text", "photo")},
+                **{"n": 1, "majority_accuracy": 0.1, "seed": 1, "label_errors": 1},
+            },
+            **{"counts": {evil: 1}, "rejected": {evil: 1}, "missing": {evil: 0}},
+            "price_chart": report.price_histogram(PRODUCTS),
+            "placeholders": [(1.0, 2)],
+            "classes": [{"name": evil, "n": 1, "share": 1.0, "photos": [""]}],
+            "curves": {},
+            **report.matrix(pd.DataFrame({"actual": [evil], "predicted": ["b"]})),
+            "calibration": calibration.to_dict("records"),
+            "calibration_chart": report.calibration_chart(calibration),
+            "mistakes": [row],
+            "errors": [row],
+            "price_charts": {},
+            "results": [(evil, 0.5, None)],
+        }
     )
-    assert "<script" not in page and "&lt;script&gt;alert(1)" in page
+    assert "<script" not in page and page.count("&lt;script&gt;alert(1)") >= 10
     assert "synthetic" not in page
+    assert page.startswith("<!doctype html>")
+
+
+def test_the_histogram_holds_every_priced_product_and_sets_placeholders_apart() -> None:
+    bars = report.price_histogram(PRODUCTS)["bars"]
+    heights = [sum(bar[3] for bar in bars if bar[4] == group) for group in (0, 1)]
+    assert heights[0] / heights[1] == pytest.approx(3 / 2, rel=0.01)
+    assert report.audit(CLEAN, PRODUCTS)["placeholders"] == [(1.0, 1), (1234.0, 1)]
+
+
+def test_rejects_are_named_the_commonest_first() -> None:
+    found = report.audit(CLEAN, PRODUCTS)
+    assert list(found["rejected"].items()) == [("damaged", 3), ("empty", 1)]
+    assert found["counts"] == {"products: read": 5, "photos: kept": 4, "log: read": 0}
+    assert found["missing"] == {"price": 1}
+
+
+def test_ticks_are_round_and_within_the_data() -> None:
+    ticks = report.Scale(0.0, 1.0, 0, 100).ticks()
+    assert [(tick["label"], tick["at"]) for tick in ticks] == [
+        ("0", 0), ("0.2", 20), ("0.4", 40), ("0.6", 60), ("0.8", 80), ("1", 100)
+    ]  # fmt: skip
+    labels = [tick["label"] for tick in report.Scale(-1.3, 2.1, 0, 100).ticks()]
+    assert labels == ["-1", "0", "1", "2"]
+    assert report.Scale(3.0, 3.0, 0, 100).ticks()  # one epoch only
+
+
+def test_a_score_that_a_run_has_not_is_left_open() -> None:
+    ours = {"rank": {"photo_to_photo": {}}, "regress": {"model": {"rmsle": 1.5}}}
+    found = {title: (mine, other) for title, mine, other in report.compare(ours, {})}
+    assert found["price, RMSLE"] == (1.5, None)
+    assert found["photo to photo, NDCG@10"] == (None, None)
+
+
+def test_the_committed_results_hold_every_headline() -> None:
+    committed = report.read_metrics(Path(__file__).parent.parent / report.COMMITTED)
+    absent = [title for title, _, theirs in report.compare({}, committed) if theirs is None]
+    assert not absent
+
+
+@pytest.mark.xdist_group("page")
+@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}: install Debian's chromium")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_browser_shows_it_whole_at_every_width(
+    ran: Path, scheme: Literal["light", "dark"]
+) -> None:
+    complaints: list[str] = []
+    requests: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(color_scheme=scheme, viewport={"width": 390, "height": 844})
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        address = (ran / "report/index.html").as_uri()
+        page.goto(address)
+        for width in (390, 1280):
+            page.set_viewport_size({"width": width, "height": 844})
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, "the page scrolls sideways"
+        titles = page.locator("h2").all_text_contents()
+        links = page.locator("nav a").evaluate_all("all => all.map(a => a.hash)")
+        for link in links:
+            assert page.locator(link).count() == 1
+        sizes = page.locator("svg").evaluate_all("all => all.map(svg => svg.clientHeight)")
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        browser.close()
+    assert titles == list(report.SECTIONS.values())
+    assert links == [f"#{section}" for section in report.SECTIONS]
+    assert len(sizes) == 8 and min(sizes) > 100
+    assert (background == "rgb(255, 255, 255)") == (scheme == "light")
+    assert not complaints
+    assert not [url for url in requests if url != address and not url.startswith("data:")]
