@@ -184,7 +184,7 @@ what the columns are.
 - The {asked:.0%} interval of the price held {coverage:.0%}, and its upper end is typically
   {width:.0f} times the lower.
 - Shoppers called simulated were drawn by this project: what they show of real ones is unknown.
-- Nothing was measured by seller, place or group of people: it is unknown whether it serves all alike.
+- Nothing was measured by seller, place or group of people: whether all are served alike is open.
 
 ## Who is not to be judged by it
 
