@@ -23,7 +23,8 @@ results: .venv/.installed        ## the real marketplace; `dvc exp run -S datase
 	for seed in 1 2; do dvc exp run -S dataset=marketplace -S merge.seed=$$seed && \
 		python stages/summarize.py --save results/marketplace/splits/$$seed || exit 1; done
 	dvc exp run -S dataset=marketplace -S merge.seed=42
-	python stages/summarize.py --save results/marketplace --readme results/marketplace
+	python stages/summarize.py --save results/marketplace --readme results/marketplace \
+		--card docs/model-card.md
 
 serve: .venv/.installed          ## search at http://127.0.0.1:8000, over what `make run` made
 	python -m uvicorn --app-dir stages search.app:create_app --factory

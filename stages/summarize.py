@@ -3,7 +3,8 @@
 In:  metrics/*.json; with --readme FOLDER those that --save put there, and in FOLDER/splits/<seed>/
      those of other splits of the same data.
 Out: the table on standard output; with --save FOLDER also FOLDER/*.json (a copy of metrics/); with
-     --readme FOLDER the table of FOLDER goes into README.md, between its two markers.
+     --readme FOLDER the table of FOLDER goes into README.md, between its two markers, and with
+     --card FILE into a model card in FILE.
 """
 
 from __future__ import annotations
@@ -147,6 +148,76 @@ def render(
     return f"{title}\n\n{table}"
 
 
+CARD = """# Model card
+
+Written by `python stages/summarize.py --readme {folder} --card {file}` from the metrics in
+{folder}. Nothing here is typed in by hand but the words.
+
+## Intended use
+
+To suggest a category and a price to a seller or an editor, to find listings whose category or price
+deserves a second look, and to order the results of a search. A person decides.
+
+## Data
+
+Dataset {dataset}: {products:,} products and {photos:,} photos could be used;
+{placeholders:,} prices look like placeholders, {without_photo:,} products have no photo. The label
+is the category that the seller chose, and it is noisy: {label_errors:,} look wrong.
+
+## Split
+
+By product, seed {seed}: {train:,} train, {val:,} validation and {test:,} test products.
+Products that share a photo or a description stay together; {leaks} of any are in two splits.
+
+## Measures
+
+Each score beside its baseline, with the number it was measured on and the seed. The README says
+what the columns are.
+
+{table}
+
+## Limits
+
+- One marketplace, one country, one short time: elsewhere, or later, the scores may be lower.
+- Photos alone are right for {photo:.0%} of the test products; text and photos, for {fused:.0%}.
+- The price asked is learned, not what was paid, and {within:.0%} are within a quarter of it.
+- The {asked:.0%} interval of the price held {coverage:.0%}, and its upper end is typically
+  {width:.0f} times the lower.
+- Shoppers called simulated were drawn by this project: what they show of real ones is unknown.
+- Nothing was measured by seller, place or group of people: whether all are served alike is open.
+
+## Who is not to be judged by it
+
+No person. A flagged price or a doubted category says nothing of a seller's honesty. Do not use
+either to refuse, rank or fine sellers, or to lend, insure or tax.
+"""
+
+
+def write_card(metrics: dict[str, dict[str, Any]], folder: Path, file: Path, table: str) -> str:
+    """The model card of `metrics`, whose rendered table is `table`."""
+    clean, merge, price = metrics["clean"], metrics["merge"], metrics["regress"]
+    return CARD.format(
+        folder=folder,
+        file=file,
+        table=table,
+        dataset=clean["dataset"],
+        products=clean["products"]["kept"],
+        photos=clean["photos"]["kept"],
+        placeholders=clean["products"]["placeholder_prices"],
+        without_photo=clean["products"]["without_photo"],
+        label_errors=metrics["classify"]["label_errors"],
+        seed=merge["seed"],
+        **{split: of["products"] for split, of in merge["splits"].items()},
+        leaks=sum(merge["leakage"].values()),
+        photo=metrics["classify"]["photo"]["accuracy"],
+        fused=metrics["classify"]["fused"]["accuracy"],
+        within=price["model"]["within_25pct"],
+        asked=price["interval"]["asked"],
+        coverage=price["interval"]["coverage"],
+        width=price["interval"]["median_high_over_low"],
+    )
+
+
 def insert(document: str, table: str) -> str:
     """Put `table` between the markers of a Markdown document."""
     begin, end = MARKERS
@@ -169,7 +240,10 @@ def read_metrics(folder: Path) -> dict[str, dict[str, Any]]:
 @stage
 @click.option("--save", type=click.Path(path_type=Path), help="Folder for a copy of the metrics.")
 @click.option("--readme", type=click.Path(path_type=Path), help="Folder whose table README shows.")
-def main(save: Path | None, readme: Path | None) -> str:
+@click.option("--card", type=click.Path(path_type=Path), help="File for a card of --readme.")
+def main(save: Path | None, readme: Path | None, card: Path | None) -> str:
+    if card is not None and readme is None:
+        raise click.ClickException("--card needs --readme FOLDER, whose metrics it shows")
     metrics = read_metrics(METRICS)
     click.echo(render(metrics, "simple"))
     if save is not None:
@@ -182,6 +256,10 @@ def main(save: Path | None, readme: Path | None) -> str:
         document = insert(README.read_text(encoding="utf-8"), table)
         with replace_when_done(README) as temporary:
             temporary.write_text(document, encoding="utf-8")
+        if card is not None:
+            text = write_card(read_metrics(readme), readme, card, table)
+            with replace_when_done(card) as temporary:
+                temporary.write_text(text, encoding="utf-8")
     return f"{len(metrics)} stages with metrics in {METRICS}/"
 
 

@@ -109,6 +109,15 @@ def test_no_shared_module_imports_another(module: Path) -> None:
     assert not own_imports(module)
 
 
+def test_every_model_is_an_artifact() -> None:
+    outs = {out for stage in STAGES.values() for out in declared(stage, "outs")}
+    models = {out for out in outs if out.startswith("models/")}
+    assert {of["path"] for of in DVC_YAML["artifacts"].values()} == models
+    for name, of in DVC_YAML["artifacts"].items():
+        assert set(of) == {"path", "type", "desc", "labels"}, name
+        assert of["labels"] and len(of["desc"]) > 20, name
+
+
 def test_plots_show_columns_that_the_stages_write(ran: Path) -> None:
     outs = {out for stage in STAGES.values() for out in declared(stage, "outs")}
     for plot in DVC_YAML["plots"]:

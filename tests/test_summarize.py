@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,3 +34,13 @@ def test_splits_are_averaged_where_all_have_a_score() -> None:
     title = "category, per photo, 2 splits"
     assert mean == [title, "accuracy, mean", pytest.approx(0.6), None, None, 10, "1, 3"]
     assert std[:3] == [title, "accuracy, std", pytest.approx(0.1)]
+
+
+def test_the_committed_model_card_is_what_the_command_writes() -> None:
+    repo, folder = Path(__file__).parent.parent, Path("results/marketplace")
+    metrics = summarize.read_metrics(repo / folder)
+    splits = [summarize.read_metrics(of) for of in sorted((repo / folder).glob("splits/*/"))]
+    file = Path("docs/model-card.md")
+    table = summarize.render(metrics, "github", splits)
+    card = summarize.write_card(metrics, folder, file, table)
+    assert (repo / file).read_text(encoding="utf-8") == card

@@ -1,0 +1,72 @@
+"""CONTRIBUTING.md's recipe for a stage: followed, it passes the pipeline's checks."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).parent.parent
+STAGE = '''"""Count the listings.
+
+In:  data/merged/listings.parquet.
+Out: metrics/count.json.
+"""
+
+from shared.atomic import write_json
+from shared.params import load_params
+from shared.stage import stage
+
+
+@stage
+def main() -> str:
+    return f"at least {load_params('count')['least']}, by {write_json.__name__}"
+'''
+ENTRY = """stages:
+  count:
+    desc: Count the listings that there are
+    cmd: python stages/count.py
+    deps:
+      - data/merged/listings.parquet
+      - stages/count.py
+      - stages/shared/atomic.py
+      - stages/shared/params.py
+      - stages/shared/stage.py
+    params:
+      - count
+    metrics:
+      - metrics/count.json:
+          cache: false
+"""
+
+
+@pytest.mark.parametrize(
+    ("forgotten", "passes"), [("", True), ("      - stages/shared/atomic.py\n", False)]
+)
+def test_a_stage_by_the_recipe_passes(tmp_path: Path, forgotten: str, passes: bool) -> None:
+    for folder in ("stages", "tests"):
+        shutil.copytree(REPO / folder, tmp_path / folder)
+    for name in ("params.yaml", "dvc.yaml", "pyproject.toml"):
+        shutil.copy(REPO / name, tmp_path)
+    (tmp_path / "stages/count.py").write_text(STAGE)
+    for name, old, new in (
+        ("params.yaml", "\nrank:", "\ncount:\n  least: 1\n\nrank:"),
+        (
+            "stages/shared/params.py",
+            "class Params(",
+            "class CountStage(Section):\n    least: Count\n\n\nclass Params(",
+        ),
+        ("stages/shared/params.py", "    rank: Rank\n", "    rank: Rank\n    count: CountStage\n"),
+        ("dvc.yaml", "stages:\n", ENTRY.replace(forgotten, "") if forgotten else ENTRY),
+    ):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert old in text
+        (tmp_path / name).write_text(text.replace(old, new, 1), encoding="utf-8")
+    chosen = "code_deps and count or params_are and count or every_param or says_what and count"
+    command = [sys.executable, "-m", "pytest", "tests/test_pipeline.py", "-k", chosen]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert (result.returncode == 0) == passes, result.stdout
+    assert "passed" in result.stdout
