@@ -15,7 +15,7 @@ lint: .venv/.installed           ## style and types
 	ruff check .
 	mypy
 
-report: .venv/.installed          ## report/index.html: the category model's mistakes, with photos
+report: .venv/.installed          ## report/index.html: data, curves, mistakes with photos, prices, results
 	dvc repro report
 
 results: .venv/.installed        ## the real marketplace; `dvc exp run -S dataset=sample` goes back
