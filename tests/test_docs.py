@@ -67,7 +67,7 @@ def fold(schema: pa.Schema, categories: set[str]) -> list[tuple[str, str]]:
     `<category>` is there only if each category has its column.
     """
     missing = categories - set(schema.names)
-    columns = {}
+    columns: dict[tuple[str, str], None] = {}
     for field in schema:
         name = re.sub(r"^text_\d+$", "text_<n>", field.name)
         if name in categories and not missing:

@@ -122,7 +122,10 @@ def test_ticks_are_round_and_within_the_data() -> None:
 
 
 def test_a_score_that_a_run_has_not_is_left_open() -> None:
-    ours = {"rank": {"photo_to_photo": {}}, "regress": {"model": {"rmsle": 1.5}}}
+    ours: dict[str, dict[str, Any]] = {
+        "rank": {"photo_to_photo": {}},
+        "regress": {"model": {"rmsle": 1.5}},
+    }
     found = {title: (mine, other) for title, mine, other in report.compare(ours, {})}
     assert found["price, RMSLE"] == (1.5, None)
     assert found["photo to photo, NDCG@10"] == (None, None)
