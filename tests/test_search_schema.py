@@ -87,7 +87,8 @@ def test_a_few_requests_to_every_endpoint(described: Any, engine: Engine) -> Non
     statuses = ask_all(described, engine, 8)
     assert {status for _, status in statuses} <= {200, 201, 400, 404, 422}
     for label in (found.ok().label for found in described.get_all_operations()):
-        if not label.endswith("/photo"):  # nobody guesses the bytes of one
+        # Nobody guesses the bytes of a photo, or which ids there are.
+        if not label.endswith("/photo") and "{" not in label:
             assert any(statuses[label, status] for status in (200, 201)), label
 
 
