@@ -122,7 +122,10 @@ async function search() {
     if (signal.aborted) return;
     head(asked, results);
     $("fault").hidden = true;
+    // Whoever went on by keyboard before the answer came keeps their place.
+    const place = [...$("cards").querySelectorAll("a.open")].indexOf(document.activeElement);
     $("cards").replaceChildren(...cardsOf(results));
+    if (place >= 0) $("cards").querySelectorAll("a.open")[place]?.focus();
     shown = results.hits.length;
     $("more").hidden = shown >= results.total;
     if (!shown) nothing(asked, results);
