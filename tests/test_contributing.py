@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 REPO = Path(__file__).parent.parent
 STAGE = '''"""Count the listings.
 
@@ -41,6 +43,7 @@ ENTRY = """stages:
 """
 
 
+@pytest.mark.campaign  # it starts pytest within pytest
 def test_a_stage_by_the_recipe_passes(tmp_path: Path) -> None:
     for folder in ("stages", "tests"):
         shutil.copytree(REPO / folder, tmp_path / folder)

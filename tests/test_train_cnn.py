@@ -453,6 +453,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(pd.DataFrame(history), pd.DataFrame(expected), rtol=1e-4)
 
 
+@pytest.mark.campaign
 def test_the_stage_runs_in_two_processes(ran: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(ran, project, ignore=shutil.ignore_patterns("raw", "models", "plots", "runs"))
