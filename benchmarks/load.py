@@ -76,8 +76,8 @@ end
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The service over this project, with its events in `folder`: its address and process."""
+def serve(folder: Path) -> Iterator[str]:
+    """The service over this project, with its events in `folder`: its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -101,7 +101,7 @@ def serve(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
                     if service.poll() is not None:
                         raise click.ClickException("the service did not start") from None
                     time.sleep(0.2)
-            yield site, service
+            yield site
         finally:
             service.terminate()
 
@@ -170,7 +170,7 @@ def main(seconds: int, times: tuple[float, ...]) -> None:
     with tempfile.TemporaryDirectory() as name:
         script = Path(name) / "search.lua"
         script.write_text(SCRIPT, encoding="utf-8")
-        with serve(Path(name)) as (site, _):
+        with serve(Path(name)) as site:
             at_once = int(os.environ.get("MAX_AT_ONCE", os.cpu_count() or 1))
             wrk(site, script, at_once, 5, 0)  # warm
             alone = wrk(site, script, at_once, seconds, 0)

@@ -106,6 +106,7 @@ BUSY: dict[str, Any] = {
 }
 UPLOAD: dict[int | str, dict[str, Any]] = {400: FAULT, 408: FAULT, 413: FAULT}
 router = APIRouter(prefix="/api", responses={422: FAULT})
+finding = APIRouter(tags=["find"], dependencies=[SEARCHING], responses={503: BUSY})
 health_router = APIRouter()  # for whom no key is needed
 
 
@@ -172,12 +173,9 @@ def _results(
 
 
 # --- Find -----------------------------------------------------------------------------------------
-@router.get(
+@finding.get(
     "/search",
-    tags=["find"],
     summary="Search in words",
-    dependencies=[SEARCHING],
-    responses={503: BUSY},
 )
 def search(service: Serving, query: Annotated[schemas.Query, Query()]) -> schemas.Results:
     """Listings that match the words, ranked for the user where one is named.
@@ -189,12 +187,10 @@ def search(service: Serving, query: Annotated[schemas.Query, Query()]) -> schema
     return _results(service, service.engine.search(query.q, **asked), asked, OF_WORDS)
 
 
-@router.post(
+@finding.post(
     "/search/photo",
-    tags=["find"],
     summary="Search by photo, and words",
-    dependencies=[SEARCHING],
-    responses={**UPLOAD, 503: BUSY},
+    responses=UPLOAD,
 )
 def search_photo(
     service: Serving,
@@ -215,12 +211,10 @@ def _decode(service: Service, data: bytes) -> Image.Image:
     return picture
 
 
-@router.get(
+@finding.get(
     "/similar/{product_id}",
-    tags=["find"],
     summary="Listings like this one",
-    dependencies=[SEARCHING],
-    responses={404: FAULT, 503: BUSY},
+    responses={404: FAULT},
 )
 def similar(
     service: Serving,
@@ -236,12 +230,9 @@ def similar(
     return _results(service, answer, asked, OF_LISTING)
 
 
-@router.get(
+@finding.get(
     "/recommend/{user_id}",
-    tags=["find"],
     summary="Listings for a user",
-    dependencies=[SEARCHING],
-    responses={503: BUSY},
 )
 def recommend(
     service: Serving, user_id: schemas.UserId, query: Annotated[schemas.Page, Query()]
@@ -249,6 +240,9 @@ def recommend(
     """From what the user did so far; a user without events gets a mix."""
     asked = _asked(service, query, user_id)
     return _results(service, service.engine.recommend(**asked), asked, {})
+
+
+router.include_router(finding)
 
 
 # --- Look -----------------------------------------------------------------------------------------

@@ -193,7 +193,7 @@ either to refuse, rank or fine sellers, or to lend, insure or tax.
 """
 
 
-def write_card(metrics: dict[str, dict[str, Any]], folder: Path, file: Path, table: str) -> str:
+def render_card(metrics: dict[str, dict[str, Any]], folder: Path, file: Path, table: str) -> str:
     """The model card of `metrics`, whose rendered table is `table`."""
     clean, merge, price = metrics["clean"], metrics["merge"], metrics["regress"]
     return CARD.format(
@@ -232,7 +232,7 @@ def read_metrics(folder: Path) -> dict[str, dict[str, Any]]:
     """The metrics in a folder by the stage that wrote them; those of `clean` must be there."""
     paths = sorted(folder.glob("*.json"))
     metrics = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
-    if not metrics:
+    if "clean" not in metrics:
         raise click.ClickException(f"{folder}/ has no metrics: run `dvc repro` first")
     return metrics
 
@@ -251,13 +251,14 @@ def main(save: Path | None, readme: Path | None, card: Path | None) -> str:
         for name, of in metrics.items():
             write_json(save / f"{name}.json", of)
     if readme is not None:
+        shown = read_metrics(readme)
         others = [read_metrics(path) for path in sorted(readme.glob("splits/*/"))]
-        table = render(read_metrics(readme), "github", others)
+        table = render(shown, "github", others)
         document = insert(README.read_text(encoding="utf-8"), table)
         with replace_when_done(README) as temporary:
             temporary.write_text(document, encoding="utf-8")
         if card is not None:
-            text = write_card(read_metrics(readme), readme, card, table)
+            text = render_card(shown, readme, card, table)
             with replace_when_done(card) as temporary:
                 temporary.write_text(text, encoding="utf-8")
     return f"{len(metrics)} stages with metrics in {METRICS}/"

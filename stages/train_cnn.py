@@ -43,7 +43,7 @@ from sklearn.model_selection import GroupKFold
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, TensorDataset
 from torch.utils.tensorboard import SummaryWriter
 from torchvision.transforms import v2
 
@@ -186,7 +186,9 @@ def run_phase(
             torch.manual_seed(_seed(seed, phase.name, epoch))
         learner.train()
         order = np.random.default_rng(_seed(seed, phase.name, epoch, "order")).permutation(examples)
-        batches = in_batches(order[progress.step * batch_size :].tolist(), batch_size)
+        batches = list(
+            BatchSampler(order[progress.step * batch_size :].tolist(), batch_size, False)
+        )
         mine = [deal(batch, rank, ranks) for batch in batches]
         loaded = load_batches(phase.dataset(epoch), mine, device)
         for batch, (inputs, labels) in zip(batches, loaded, strict=True):
@@ -274,10 +276,6 @@ def _seed(*parts: int | str) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
 
 
-def in_batches(order: list[int], size: int) -> list[list[int]]:
-    return [order[start : start + size] for start in range(0, len(order), size)]
-
-
 def deal(batch: list[int], rank: int, ranks: int) -> list[int]:
     """The part of a batch that process `rank` of `ranks` learns from; never none."""
     return batch[rank::ranks] or batch[:1]
@@ -320,7 +318,7 @@ def predict_labels(module: nn.Module, dataset: Dataset, batch_size: int) -> np.n
     device = next(module.parameters()).device
     order = list(range(rank, len(dataset), ranks))  # type: ignore[arg-type]
     with torch.inference_mode():
-        batches = load_batches(dataset, in_batches(order, batch_size), device)
+        batches = load_batches(dataset, list(BatchSampler(order, batch_size, False)), device)
         parts = [module(inputs.to(device)).softmax(1).cpu().numpy() for inputs, _ in batches]
     if not shared:
         return np.concatenate(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 import summarize
@@ -42,5 +43,11 @@ def test_the_committed_model_card_is_what_the_command_writes() -> None:
     splits = [summarize.read_metrics(of) for of in sorted((repo / folder).glob("splits/*/"))]
     file = Path("docs/model-card.md")
     table = summarize.render(metrics, "github", splits)
-    card = summarize.write_card(metrics, folder, file, table)
+    card = summarize.render_card(metrics, folder, file, table)
     assert (repo / file).read_text(encoding="utf-8") == card
+
+
+def test_metrics_without_those_of_clean_are_none(tmp_path: Path) -> None:
+    (tmp_path / "merge.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(click.ClickException, match="has no metrics"):
+        summarize.read_metrics(tmp_path)

@@ -22,12 +22,12 @@ import yaml
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import BatchSampler, Dataset, TensorDataset
 
 import train_cnn
 from shared.backbone import Classifier
 from shared.photo_dataset import PhotoDataset
-from train_cnn import Checkpoint, Phase, Progress, deal, in_batches, load_batches, run_phase
+from train_cnn import Checkpoint, Phase, Progress, deal, load_batches, run_phase
 
 CPU = torch.device("cpu")
 OUTS = [
@@ -190,8 +190,8 @@ class Items(Dataset):
 def test_batches_are_the_same_for_tensors_and_items() -> None:
     data = separable(50)
     order = np.random.default_rng(0).permutation(50)[:43].tolist()
-    whole = list(load_batches(data, in_batches(order, 8), CPU))
-    single = list(load_batches(Items(data), in_batches(order, 8), CPU))
+    whole = list(load_batches(data, list(BatchSampler(order, 8, False)), CPU))
+    single = list(load_batches(Items(data), list(BatchSampler(order, 8, False)), CPU))
     assert [len(labels) for _, labels in whole] == [8, 8, 8, 8, 8, 3]
     assert torch.equal(torch.cat([inputs for inputs, _ in whole]), data.tensors[0][order])
     for (inputs, labels), (other_inputs, other_labels) in zip(whole, single, strict=True):
@@ -201,7 +201,7 @@ def test_batches_are_the_same_for_tensors_and_items() -> None:
 def test_loading_draws_nothing_from_the_trainings_generator() -> None:
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    list(load_batches(Items(separable(8)), in_batches(list(range(8)), 4), CPU))
+    list(load_batches(Items(separable(8)), list(BatchSampler(list(range(8)), 4, False)), CPU))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -226,7 +226,9 @@ def photo_dataset(seed: int = 0, epoch: int = 0) -> PhotoDataset:
 
 
 def augmented(order: list[int], seed: int = 0, epoch: int = 0) -> dict[int, torch.Tensor]:
-    batches = list(load_batches(photo_dataset(seed, epoch), in_batches(order, 5), CPU))
+    batches = list(
+        load_batches(photo_dataset(seed, epoch), list(BatchSampler(order, 5, False)), CPU)
+    )
     photos = torch.cat([photos for photos, _ in batches])
     assert torch.equal(torch.cat([labels for _, labels in batches]), torch.tensor(order) % 4)
     return dict(zip(order, photos, strict=True))

@@ -69,9 +69,8 @@ def _read(path: Path, most: int) -> bytes:
         actual = path.resolve(strict=True)
         about = actual.stat()
         if not stat.S_ISREG(about.st_mode):
-            raise UnusablePhoto(
-                "unreadable (not a file)"
-            )  # reading a pipe or a device might never end
+            # Reading a pipe or a device might never end.
+            raise UnusablePhoto("unreadable (not a file)")
         if actual.parent != path.parent.resolve() and not IN_CACHE.search(actual.as_posix()):
             raise UnusablePhoto("a link out of its folder")
         if about.st_size > most:

@@ -153,7 +153,7 @@ def _network(rows: Any, y: np.ndarray, epochs: int, seed: int) -> TransformedTar
 
 
 def _condense(table: pd.DataFrame, seed: int) -> ColumnTransformer:
-    """What the trees are shown beside the ridge's answer."""
+    """What the trees are shown beside the common answer of ridge and networks."""
     blocks: list[tuple[str, Any, list[str]]] = []
     for block in ("text", "photo"):
         columns = _columns(table, block)
