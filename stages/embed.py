@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,6 @@ import pyarrow.parquet as pq
 import torch
 from joblib import Parallel, delayed
 from torch.utils.data import DataLoader
-from torchvision.transforms import v2
 
 from shared.atomic import replace_when_done, write_json
 from shared.backbone import Classifier
@@ -52,8 +52,7 @@ def embed_photos(
 
     `model` is in evaluation mode. LOADER_WORKERS (0 here) processes decode ahead of a GPU.
     """
-    resize = v2.Resize((photo_size, photo_size), antialias=True)
-    dataset = PhotoDataset(photos, open_photo, indices, transform=resize)
+    dataset = PhotoDataset(photos, partial(open_photo, side=photo_size), indices)
     device = next(model.parameters()).device
     loader = DataLoader(
         dataset,

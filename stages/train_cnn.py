@@ -30,6 +30,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,6 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import BatchSampler, DataLoader, Dataset, TensorDataset
 from torch.utils.tensorboard import SummaryWriter
-from torchvision.transforms import v2
 
 from shared.atomic import replace_when_done, write_json
 from shared.backbone import Classifier
@@ -177,7 +177,7 @@ def run_phase(
         torch.set_rng_state(resumed["rng"])
     learner: Any = DistributedDataParallel(phase.module) if ranks > 1 else phase.module
     loss_of = nn.CrossEntropyLoss(label_smoothing=label_smoothing, reduction="sum")
-    mix = v2.MixUp(alpha=phase.mixup, num_classes=len(parents)) if phase.mixup else None
+    mix = mixup(phase.mixup, len(parents)) if phase.mixup else None
     bar = progress_bar(total=phase.epochs * steps, desc=phase.name, unit="step")
     bar.update(progress.epoch * steps + progress.step)
     for epoch in range(progress.epoch, phase.epochs):
@@ -297,14 +297,23 @@ def load_batches(dataset: Dataset, batches: list[list[int]], device: torch.devic
         yield from DataLoader(dataset, batch_sampler=batches, num_workers=workers, **options)
 
 
-def augment(side: int) -> v2.Transform:
+def augment(side: int) -> Callable[[torch.Tensor], torch.Tensor]:
     """What a photo may become in training: most of it, either way round, at `side` pixels."""
+    from torchvision.transforms import v2  # seconds, and only a network's training needs it
+
     return v2.Compose(
         [
             v2.RandomResizedCrop(side, scale=(0.35, 1.0), ratio=(3 / 4, 4 / 3), antialias=True),
             v2.RandomHorizontalFlip(),
         ]
     )
+
+
+def mixup(alpha: float, labels: int) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
+    """Two photos of a batch in one, and both their labels."""
+    from torchvision.transforms import v2  # as in augment
+
+    return v2.MixUp(alpha=alpha, num_classes=labels)
 
 
 def predict_labels(module: nn.Module, dataset: Dataset, batch_size: int) -> np.ndarray:
@@ -446,17 +455,15 @@ def train(params: dict, photo_size: int, device: torch.device, rank: int) -> str
         )
 
     def photo_dataset(
-        chosen: np.ndarray, codes: np.ndarray, transform: Callable | None, epoch: int = 0
+        chosen: np.ndarray, codes: np.ndarray, decode: Callable, **augmentation: Any
     ) -> PhotoDataset:
-        return PhotoDataset(
-            photos, open_photo, photo_index[chosen], codes, transform, params["seed"], epoch
-        )
+        return PhotoDataset(photos, decode, photo_index[chosen], codes, **augmentation)
 
-    full_size = v2.Resize((photo_size, photo_size), antialias=True)
+    whole = partial(open_photo, side=photo_size)
     judged = {
         split: (
             feature_dataset(rows[split], categories[rows[split]]),
-            photo_dataset(rows[split], categories[rows[split]], full_size),
+            photo_dataset(rows[split], categories[rows[split]], whole),
         )
         for split in ("val", "test")
     }
@@ -479,7 +486,12 @@ def train(params: dict, photo_size: int, device: torch.device, rank: int) -> str
             "finetune",
             model,
             lambda epoch: photo_dataset(
-                rows["train"], labels.codes, augment(params["finetune_size"]), epoch
+                rows["train"],
+                labels.codes,
+                open_photo,
+                transform=augment(params["finetune_size"]),
+                seed=params["seed"],
+                epoch=epoch,
             ),
             evaluate,
             params["finetune_epochs"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import shutil
 import subprocess
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from filelock import FileLock
 
 import sample
@@ -32,6 +35,20 @@ os.environ |= {
 }
 # `python` in dvc.yaml must be this one.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+STAGES = (
+    "clean",
+    "merge",
+    "classify_rf",
+    "embed",
+    "train_cnn",
+    "train_text",
+    "classify",
+    "regress",
+    "index",
+    "rank",
+    "report",
+)
 
 # Small and fast; and fixed, where a test relies on a value that params.yaml is there to change.
 SMALL = {
@@ -62,6 +79,26 @@ SMALL = {
     "train_text.tokens": 16,
     "train_text.frozen": 5,
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of two processes one makes `reproduced` and one `ran`, a minute or two each: what needs
+    neither comes next, so that nobody waits; then the groups, which cannot be shared out."""
+    slow = ("reproduced", "ran")
+    makers = [next((i for i in items if name in _fixtures(i)), None) for name in slow]
+
+    def turn(item: pytest.Item) -> int:
+        if item in makers:
+            return 0
+        if not _fixtures(item) & {*slow}:
+            return 1
+        return 2 if item.get_closest_marker("xdist_group") else 3
+
+    items.sort(key=turn)
+
+
+def _fixtures(item: pytest.Item) -> set[str]:
+    return set(getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
@@ -137,24 +174,16 @@ def run_stage() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="session")
 def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
-    """A project in which every stage has run, as a script. Only to be read."""
+    """A project in which every stage has run. Only to be read.
+
+    All in this process, which has imported what they need: `reproduced` runs them as scripts.
+    """
 
     def build(folder: Path) -> None:
-        make_project(folder)
-        for stage in (
-            "clean",
-            "merge",
-            "classify_rf",
-            "embed",
-            "train_cnn",
-            "train_text",
-            "classify",
-            "regress",
-            "index",
-            "rank",
-            "report",
-        ):
-            _run_stage(folder, stage)
+        with contextlib.chdir(make_project(folder)):
+            for stage in STAGES:
+                main = importlib.import_module(stage).main
+                CliRunner().invoke(main, catch_exceptions=False)
 
     return once("ran", build)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 import predict
@@ -51,9 +53,21 @@ def run(ran: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     return invoke
 
 
+@pytest.fixture(scope="module")
+def predictor(ran: Path) -> predict.Predictor:
+    with contextlib.chdir(ran):
+        return predict.Predictor(torch.device("cpu"))
+
+
 @pytest.fixture
-def table(run: Callable[..., Result], tmp_path: Path) -> Callable[[Path], pd.DataFrame]:
-    """Return table(raw): what is predicted for a raw folder."""
+def table(
+    run: Callable[..., Result],
+    predictor: predict.Predictor,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Callable[[Path], pd.DataFrame]:
+    """Return table(raw): what is predicted for a raw folder, by models that are loaded once."""
+    monkeypatch.setattr(predict, "Predictor", lambda device: predictor)
 
     def read(raw: Path) -> pd.DataFrame:
         result = run(raw, tmp_path / "out.csv")

@@ -14,7 +14,6 @@ from click import ClickException
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.models import ResNet, ResNet50_Weights, resnet50
 
 PRETRAINED = Path("models/pretrained")
 
@@ -49,6 +48,7 @@ class Classifier(nn.Module):
 
     def __init__(self, backbone: str, weights: str, classes: int) -> None:
         super().__init__()
+        self.name = backbone
         self.backbone, self.width = _build(backbone, weights)
         self.head = nn.Linear(self.width, classes)
         self.freeze_norms = weights == "pretrained"
@@ -69,7 +69,7 @@ class Classifier(nn.Module):
     def blocks(self) -> list[list[nn.Parameter]]:
         """The backbone's weights by depth: of its stem, of each residual block, of what follows."""
         body: Any = self.backbone
-        if isinstance(body, ResNet):
+        if self.name == "resnet50":
             parts = [[body.conv1, body.bn1]]
             parts += [[b] for layer in (body.layer1, body.layer2, body.layer3, body.layer4)
                       for b in layer]  # fmt: skip
@@ -109,13 +109,15 @@ class Classifier(nn.Module):
         cores. ResNet50 stays as it is: torchvision's batch norms cost it little.
         """
         model = copy.deepcopy(self).eval()
-        if not isinstance(model.backbone, ResNet):
+        if self.name != "resnet50":
             _fold_batch_norms(model.backbone)
         return model.requires_grad_(False)
 
 
 def _build(name: str, weights: str) -> tuple[nn.Module, int]:
     if name == "resnet50":
+        from torchvision.models import resnet50  # here, as it costs two seconds of every start
+
         network = resnet50()
         width, last = network.fc.in_features, "fc"  # 2048
     else:
@@ -161,6 +163,8 @@ def _weights_file(name: str) -> Path:
 
 def _resnet50_weights() -> Path:
     """The file in models/pretrained/, downloaded there first if it is not there yet."""
+    from torchvision.models import ResNet50_Weights
+
     url = ResNet50_Weights.IMAGENET1K_V2.url
     path = PRETRAINED / url.rpartition("/")[2]
     if not path.exists():

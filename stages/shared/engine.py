@@ -149,6 +149,7 @@ class Engine:
         self._first_photo = np.searchsorted(self._owner, np.arange(len(listings) + 1))
         age = (listings["created"].max() - listings["created"]) / pd.Timedelta(days=1)
         self._fresh = 0.5 ** (age.to_numpy(float) / FRESH_DAYS)
+        self._newest = np.argsort(-np.nan_to_num(self._fresh), kind="stable")
         expected = np.log1p(listings["price_expected"].to_numpy(float))
         # What costs as expected or less is fair: far less is no virtue, but something is amiss.
         saving = np.clip(expected - np.log1p(self._price), -1, 0)
@@ -518,9 +519,9 @@ class Engine:
                 best = self._positions(liked.nlargest(share).index)
                 found.append(best[(best >= 0) & allowed[best]])
         near = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
-        rest = np.setdiff1d(positions, near)
-        fresh = np.nan_to_num(self._fresh[rest])
-        newest = rest[np.argsort(-fresh, kind="stable")[: max(BROWSED - len(near), 0)]]
+        rest = allowed.copy()
+        rest[near] = False
+        newest = self._newest[rest[self._newest]][: max(BROWSED - len(near), 0)]
         return np.concatenate([near, newest])
 
     def _vary(

@@ -110,6 +110,9 @@ class PhotoStore(Sequence[bytes]):
             yield from table.to_batches()
 
 
-def open_photo(encoded: bytes) -> np.ndarray:
-    """Decode a packed photo to (size, size, 3) uint8."""
-    return np.asarray(Image.open(io.BytesIO(encoded), formats=("JPEG",)))
+def open_photo(encoded: bytes, side: int | None = None) -> np.ndarray:
+    """Decode a packed photo to (side, side, 3) uint8; None is the side that it is packed at."""
+    photo: Image.Image = Image.open(io.BytesIO(encoded), formats=("JPEG",))
+    if side is not None and photo.size != (side, side):
+        photo = photo.resize((side, side), Image.Resampling.BICUBIC)
+    return np.asarray(photo)
