@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 from joblib import Parallel, delayed
+from PIL import Image
 
 from shared.atomic import replace_when_done
 from shared.backbone import Classifier
@@ -108,11 +109,14 @@ def read_some(reader: PhotoReader, sources: Sequence[Path | bytes], limits: dict
     answers: list[np.ndarray | str | None] = []
     for source in sources:
         try:
-            picture, _, _ = decode_photo(source, size=reader.photo_size, **limits)
+            picture, _, _ = decode_photo(source, **limits)
         except UnusablePhoto as reason:
             answers.append(str(reason))
         else:
-            squares.append(np.asarray(picture).transpose(2, 0, 1))
+            # In two steps, as the photos that were learned from: packed first, then enlarged.
+            side = (reader.photo_size, reader.photo_size)
+            square = picture.resize(side, Image.Resampling.BICUBIC)
+            squares.append(np.asarray(square).transpose(2, 0, 1))
             answers.append(None)
     computed = iter(reader(np.stack(squares))) if squares else iter(())
     return [next(computed) if answer is None else answer for answer in answers]
@@ -123,7 +127,7 @@ def read_photos(
 ) -> Iterator[np.ndarray | str]:
     """As `read_some`, a batch at a time: on the cluster, else here, where torch has all cores.
 
-    `limits` are min_side and max_megapixels.
+    `limits` are those of `decode_photo`: size, min_side and max_megapixels.
     """
     batches = [sources[start : start + BATCH] for start in range(0, len(sources), BATCH)]
     parallel = Parallel(n_jobs=1, return_as="generator")
@@ -148,6 +152,7 @@ class Predictor:
         limits = load_params("clean")
         self.placeholder_above = limits["placeholder_above"]
         self.photo_limits = {name: limits[name] for name in ("min_side", "max_megapixels")}
+        self.photo_limits["size"] = limits["photo_size"]
         self.encoder = load_text_encoder(str(device))
 
     def __call__(
