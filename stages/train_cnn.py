@@ -39,7 +39,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.distributed as dist
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GroupKFold
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -53,6 +53,7 @@ from shared.inputs import require
 from shared.params import load_params
 from shared.photo_dataset import PhotoDataset
 from shared.photo_store import PhotoStore, open_photo
+from shared.scores import loss_and_accuracy, macro_f1, majority_accuracy, score
 from shared.spread import spread
 from shared.stage import progress as progress_bar
 from shared.stage import stage
@@ -340,15 +341,6 @@ def predict_labels(module: nn.Module, dataset: Dataset, batch_size: int) -> np.n
     return whole
 
 
-def score_photos(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Cross-entropy (without label smoothing) and accuracy of (n, classes) probabilities."""
-    right = probabilities[np.arange(len(labels)), labels].astype(float)
-    return {
-        "loss": float(-np.log(right.clip(min=1e-12)).mean()),
-        "accuracy": accuracy_score(labels, probabilities.argmax(1)),
-    }
-
-
 def summarise(
     labels: np.ndarray, probabilities: np.ndarray, product_ids: pd.Series
 ) -> dict[str, Any]:
@@ -356,19 +348,9 @@ def summarise(
     owner = product_ids.to_numpy()
     by_product = pd.DataFrame(probabilities).groupby(owner).mean()
     product_labels = pd.Series(labels).groupby(owner).first()
-    product_predicted = by_product.to_numpy().argmax(1)
-    return {
-        **score_photos(probabilities, labels),
-        "macro_f1": f1_score(labels, probabilities.argmax(1), average="macro", zero_division=0),
-        "n": len(labels),
-        "per_product": {
-            "accuracy": accuracy_score(product_labels, product_predicted),
-            "macro_f1": f1_score(
-                product_labels, product_predicted, average="macro", zero_division=0
-            ),
-            "n": len(product_labels),
-        },
-    }
+    of_products = score(by_product.to_numpy(), product_labels.to_numpy())
+    del of_products["loss"]
+    return {**score(probabilities, labels), "per_product": of_products}
 
 
 def split_by_photo(train: np.ndarray, test: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -476,7 +458,7 @@ def train(params: dict, photo_size: int, device: torch.device, rank: int) -> str
         return sum_by_category(found, labels.parents, len(classes))
 
     def evaluate(module: nn.Module) -> dict[str, float]:
-        return score_photos(by_category(module, "val"), categories[rows["val"]])
+        return loss_and_accuracy(by_category(module, "val"), categories[rows["val"]])
 
     # Random weights have no edges and colours yet that could stay as they are.
     frozen = params["finetune_frozen"] if params["weights"] == "pretrained" else 0.0
@@ -568,7 +550,7 @@ def train(params: dict, photo_size: int, device: torch.device, rank: int) -> str
     metrics["train"] = {
         "loss": progress.history[-1]["train_loss"],
         "accuracy": progress.history[-1]["train_accuracy"],
-        "macro_f1": f1_score(progress.labels, progress.predicted, average="macro", zero_division=0),
+        "macro_f1": macro_f1(np.array(progress.labels), np.array(progress.predicted)),
         "n": len(rows["train"]),
     }
 
@@ -617,9 +599,8 @@ def train(params: dict, photo_size: int, device: torch.device, rank: int) -> str
                 ]
             ),
         }
-    train_counts = np.bincount(categories[rows["train"]], minlength=len(classes))
     metrics |= {
-        "majority_accuracy": float(np.mean(categories[rows["test"]] == train_counts.argmax())),
+        "majority_accuracy": majority_accuracy(categories[rows["train"]], categories[rows["test"]]),
         "epochs": params["epochs"],
         "finetune_epochs": params["finetune_epochs"],
         "backbone": params["backbone"],

@@ -27,6 +27,7 @@ from torch.utils.data import BatchSampler, Dataset, TensorDataset
 import train_cnn
 from shared.backbone import Classifier
 from shared.photo_dataset import PhotoDataset
+from shared.scores import loss_and_accuracy
 from train_cnn import Checkpoint, Phase, Progress, deal, load_batches, run_phase
 
 CPU = torch.device("cpu")
@@ -62,7 +63,7 @@ def train_linear(
         name="head",
         module=model,
         dataset=lambda epoch: data,
-        evaluate=lambda module: train_cnn.score_photos(
+        evaluate=lambda module: loss_and_accuracy(
             train_cnn.predict_labels(module, data, 50), data.tensors[1].numpy()
         ),
         epochs=epochs,
