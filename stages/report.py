@@ -248,8 +248,10 @@ def searches(engine: Engine) -> list[dict[str, Any]]:
     counts = Counter(narrowest[~narrowest.str.startswith("Other")]) or Counter(narrowest)
     names = [name for name, _ in counts.most_common(2)]
     words, others = names[0], names[-1]
-    price = float(engine.listings.loc[narrowest == others, "price"].median())
-    town = next(iter(engine.places()), None)
+    of_others = engine.listings[narrowest == others]
+    price = float(of_others["price"].median())
+    towns = of_others.loc[of_others["price"] <= price, "location"].value_counts().index
+    town = next((name for name in towns if engine.place(name)), None)
     within = Filters(price_max=price, near=town, radius_km=RADIUS_KM)
     place = f" within {RADIUS_KM:.0f} km of {town}" if town else ""
     by_words = engine.search(words, limit=FOUND)
