@@ -7,7 +7,8 @@ In:  data/merged/listings.parquet, data/clean/photos, data/embeddings.
 Out: models/cnn/ (model.safetensors, model.json), metrics/train_cnn.json, plots/train_cnn.csv (loss
      and accuracy of every epoch), plots/train_cnn_confusion.csv, data/cnn/probabilities.parquet (of
      each validation and test photo; without fine-tuning also of each train photo, out of fold);
-     TensorBoard in runs/.
+     TensorBoard in runs/: those curves, the network's graph, a projector of what it sees in the
+     validation photos, and its surest mistakes among them.
 
 The train loss is of the finer labels, smoothed and mixed, the validation loss of the categories:
 each is for following its own way down, not for comparing with the other.
@@ -26,7 +27,9 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import shutil
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -73,6 +76,9 @@ WARM_UP = 0.1  # share of a phase's steps in which the learning rate rises
 MIN_PHOTOS = 8  # of a subcategory that gets an output of its own
 FOLDS = 5  # of the new layer's answers to train photos
 SEEDS = 3  # of the comparison with a split by photo
+PROJECTED = 400  # validation photos, at most, in TensorBoard's projector, and their side there
+THUMBNAIL = 56
+MISTAKES = 16  # shown in TensorBoard
 
 
 @dataclass
@@ -373,6 +379,45 @@ def run_key(*contents: Any) -> str:
     return digest.hexdigest()[:16]
 
 
+def show_network(
+    board: SummaryWriter,
+    model: Classifier,
+    photos: PhotoStore,
+    features: np.ndarray,
+    index: np.ndarray,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    classes: list[str],
+) -> None:
+    """Put into TensorBoard what curves cannot show: the graph, a projector, the surest mistakes.
+
+    `index` (n,) are places in `photos` and in `features` (photos, width), with `probabilities` (n,
+    classes) and `labels` (n,).
+    """
+    device = next(model.parameters()).device
+    photo = torch.from_numpy(open_photo(photos[index[0]]).copy()).permute(2, 0, 1)
+    with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of torch, to itself
+        board.add_graph(model.for_inference(), photo[None].to(device))
+    predicted = probabilities.argmax(1)
+    chosen = np.random.default_rng(0).permutation(len(index))[:PROJECTED]
+    thumbnails = np.array([open_photo(photos[of], side=THUMBNAIL) for of in index[chosen]])
+    # Another run's, of the same name, would be warned of.
+    shutil.rmtree(Path(board.log_dir) / "00000", ignore_errors=True)
+    board.add_embedding(
+        features[index[chosen]].round(3),  # it is written as text
+        metadata=[[classes[labels[row]], classes[predicted[row]]] for row in chosen],
+        metadata_header=["seller", "model"],
+        label_img=torch.from_numpy(thumbnails).permute(0, 3, 1, 2) / 255,
+        tag="photos",
+    )
+    confidence = np.where(predicted == labels, 0.0, probabilities.max(1))
+    for place, row in enumerate(np.argsort(-confidence, kind="stable")[:MISTAKES], start=1):
+        if confidence[row]:
+            says = f"seller {classes[labels[row]]}, model {classes[predicted[row]]}"
+            title = f"mistakes/{place:02d} {says} {confidence[row]:.0%}"
+            board.add_image(title, open_photo(photos[index[row]]), dataformats="HWC")
+
+
 @stage
 def main() -> str:
     params, photo_size = load_params("train", "embed.photo_size")
@@ -539,6 +584,16 @@ def train(params: dict, photo_size: int, device: torch.device, rank: int) -> str
     found = {split: by_category(final, split) for split in ("val", "test")}
     if board is None:
         return f"process {rank} trained along; process 0 writes"
+    show_network(
+        board,
+        model,
+        photos,
+        features,
+        photo_index[rows["val"]],
+        found["val"],
+        categories[rows["val"]],
+        classes,
+    )
     board.close()
     product_ids = listings["product_id"]
     metrics: dict[str, Any] = {
