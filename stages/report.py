@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ from shared.headlines import HEADLINES, Metrics, measured, read_metrics
 from shared.inputs import require
 from shared.photo_store import PhotoStore
 from shared.ranker import ITEM, QUERY, SIGNALS
-from shared.stage import stage
+from shared.stage import progress, stage
 from shared.torch_setup import set_up_torch
 
 LISTINGS = Path("data/merged/listings.parquet")
@@ -44,7 +45,8 @@ TEMPLATE = Path(__file__).with_suffix(".html.j2")
 OUT = Path("report/index.html")
 SHOWN = 20  # mistakes, and likely wrong labels
 SHEET_PHOTOS = 5  # of each class
-FOUND = 5  # listings of each search
+SEARCHES = 4  # examples, and the listings shown of each
+FOUND = 5
 REASONS = 3  # of each listing found
 RADIUS_KM = 100.0  # of the search near a town
 DOTS = 3000  # of a scatter plot, at most: more only make the page heavy
@@ -238,12 +240,18 @@ def matrix(answers: pd.DataFrame) -> dict[str, Any]:
     return {"names": names, "confusion": counts.tolist(), "shares": shares.tolist()}
 
 
-def searches(engine: Engine) -> list[dict[str, Any]]:
-    """What is found by words, within filters, beside a listing, and for a shopper: for each a
-    title, the ids asked with, the Answer, and the words of its signals.
+class Search(NamedTuple):
+    """An example: `asked` are the ids of listings asked with, `words` those of its signals."""
 
-    Asked for are the narrowest categories that hold most listings, by their names.
-    """
+    title: str
+    asked: list[str]
+    answer: Answer
+    words: dict[str, str]
+
+
+def searches(engine: Engine) -> Iterator[Search]:
+    """By words, within filters, beside a listing, for a shopper: SEARCHES, or fewer if the first
+    finds nothing. Asked for are the narrowest categories of most listings, by their names."""
     narrowest = engine.listings["category_levels"].str[-1]
     counts = Counter(narrowest[~narrowest.str.startswith("Other")]) or Counter(narrowest)
     names = [name for name, _ in counts.most_common(2)]
@@ -254,29 +262,24 @@ def searches(engine: Engine) -> list[dict[str, Any]]:
     town = next((name for name in towns if engine.place(name)), None)
     within = Filters(price_max=price, near=town, radius_km=RADIUS_KM)
     place = f" within {RADIUS_KM:.0f} km of {town}" if town else ""
-    by_words = engine.search(words, limit=FOUND)
-    met = [hit.product_id for hit in by_words.hits[:3]]
-    history = pd.DataFrame({"product_id": met, "event": "view"})
-    history["timestamp"] = engine.listings["created"].max()
     # Of somebody unknown nothing can be said; and where no photo was given, looks are those of the
     # best matches.
     asked = {name: SIGNALS[name] for name in (*QUERY, *ITEM)} | {"near": f"near {town}"}
     of_words = asked | {"looks": "looks right"}
     of_listing = asked | {"meaning": "reads like this one", "looks": "looks like this one"}
-    filtered = f"“{others}” up to £{price:,.0f}{place}"
-    found: list[tuple[str, list[str], Answer, dict[str, str]]] = [
-        (f"“{words}”", [], by_words, of_words),
-        (filtered, [], engine.search(others, filters=within, limit=FOUND), of_words),
-        *(
-            ("Similar to this listing", [one], engine.similar(one, limit=FOUND), of_listing)
-            for one in met[:1]
-        ),
-        ("For whoever looked at these", met, engine.recommend(history, limit=FOUND), SIGNALS),
-    ]
-    return [
-        {"title": title, "asked": ids, "answer": answer, "words": says}
-        for title, ids, answer, says in found
-    ]
+    by_words = engine.search(words, limit=FOUND)
+    yield Search(f"“{words}”", [], by_words, of_words)
+    filtered = engine.search(others, filters=within, limit=FOUND)
+    yield Search(f"“{others}” up to £{price:,.0f}{place}", [], filtered, of_words)
+    met = [hit.product_id for hit in by_words.hits[:3]]
+    if not met:
+        return
+    similar = engine.similar(met[0], limit=FOUND)
+    yield Search("Similar to this listing", met[:1], similar, of_listing)
+    history = pd.DataFrame({"product_id": met, "event": "view"})
+    history["timestamp"] = engine.listings["created"].max()
+    personal = engine.recommend(history, limit=FOUND)
+    yield Search("For whoever looked at these", met, personal, SIGNALS)
 
 
 def reasons(why: dict[str, float], words: dict[str, str]) -> list[tuple[str, float]]:
@@ -297,19 +300,19 @@ def search_cards(engine: Engine, photos: PhotoStore) -> list[dict[str, Any]]:
 
     return [
         {
-            "title": of["title"],
-            "total": of["answer"].total,
-            "asked": [card(product_id) for product_id in of["asked"]],
+            "title": of.title,
+            "total": of.answer.total,
+            "asked": [card(product_id) for product_id in of.asked],
             "found": [
                 {
                     **card(hit.product_id),
                     "away": hit.distance_km,
-                    "reasons": reasons(hit.why, of["words"]),
+                    "reasons": reasons(hit.why, of.words),
                 }
-                for hit in of["answer"].hits
+                for hit in of.answer.hits
             ],
         }
-        for of in searches(engine)
+        for of in progress(searches(engine), total=SEARCHES, desc="search", unit="search")
     ]
 
 

@@ -145,33 +145,35 @@ def test_reasons_are_the_strongest_that_have_words() -> None:
 
 
 def test_searches_find_within_what_was_asked(engine: Engine) -> None:
-    by_words, filtered, similar, personal = report.searches(engine)
+    found_by = list(report.searches(engine))
+    assert len(found_by) == report.SEARCHES
+    by_words, filtered, similar, personal = found_by
     listings = engine.listings.set_index("product_id")
     narrowest = listings["category_levels"].str[-1]
-    assert by_words["title"].strip("“”") in set(narrowest)
-    match = re.fullmatch(r"“(.+)” up to £([\d,]+) within 100 km of (.+)", filtered["title"])
+    assert by_words.title.strip("“”") in set(narrowest)
+    match = re.fullmatch(r"“(.+)” up to £([\d,]+) within 100 km of (.+)", filtered.title)
     assert match and match[3] in set(listings["location"][narrowest == match[1]])
-    assert filtered["answer"].hits
-    for hit in filtered["answer"].hits:
+    assert filtered.answer.hits
+    for hit in filtered.answer.hits:
         assert listings["price"][hit.product_id] <= float(match[2].replace(",", "")) + 0.5
         assert hit.distance_km is not None and hit.distance_km <= 100
-    (asked,) = similar["asked"]
-    found = {hit.product_id for hit in similar["answer"].hits}
+    (asked,) = similar.asked
+    found = {hit.product_id for hit in similar.answer.hits}
     assert found and not set(listings.index[listings["group"] == listings["group"][asked]]) & found
-    assert len(personal["asked"]) == 3
-    assert not {hit.product_id for hit in personal["answer"].hits} & set(personal["asked"])
+    assert len(personal.asked) == 3
+    assert not {hit.product_id for hit in personal.answer.hits} & set(personal.asked)
     for of in (by_words, filtered, similar, personal):
-        assert all(report.reasons(hit.why, of["words"]) for hit in of["answer"].hits)
+        assert all(report.reasons(hit.why, of.words) for hit in of.answer.hits)
 
 
 def test_the_page_shows_each_search_with_its_reasons(engine: Engine, page: str) -> None:
     section = page[page.index('<h2 id="search">') : page.index('<h2 id="results">')]
     text = html.unescape(section)
     for of in report.searches(engine):
-        assert f"<h3>{of['title']}</h3>" in text
-        for hit in of["answer"].hits:
+        assert f"<h3>{of.title}</h3>" in text
+        for hit in of.answer.hits:
             assert engine.listing(hit.product_id)["name"] in text
-            for words, share in report.reasons(hit.why, of["words"]):
+            for words, share in report.reasons(hit.why, of.words):
                 assert re.search(rf"{words}\s+<small>{100 * share:.0f} %", text)
 
 
