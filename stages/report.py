@@ -251,12 +251,12 @@ class Search(NamedTuple):
 
 def searches(engine: Engine) -> Iterator[Search]:
     """By words, within filters, beside a listing, for a shopper: SEARCHES, or fewer if the first
-    finds nothing. Asked for are the narrowest categories of most listings, by their names."""
-    narrowest = engine.listings["category_levels"].str[-1]
-    counts = Counter(narrowest[~narrowest.str.startswith("Other")]) or Counter(narrowest)
+    finds nothing. Asked for are the subcategories of most listings, by their names."""
+    subcategory = engine.listings["category_levels"].map(lambda path: path[:2][-1])
+    counts = Counter(subcategory[~subcategory.str.startswith("Other")]) or Counter(subcategory)
     names = [name for name, _ in counts.most_common(2)]
     words, others = names[0], names[-1]
-    of_others = engine.listings[narrowest == others]
+    of_others = engine.listings[subcategory == others]
     price = float(of_others["price"].median())
     towns = of_others.loc[of_others["price"] <= price, "location"].value_counts().index
     town = next((name for name in towns if engine.place(name)), None)

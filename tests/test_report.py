@@ -149,10 +149,10 @@ def test_searches_find_within_what_was_asked(engine: Engine) -> None:
     assert len(found_by) == report.SEARCHES
     by_words, filtered, similar, personal = found_by
     listings = engine.listings.set_index("product_id")
-    narrowest = listings["category_levels"].str[-1]
-    assert by_words.title.strip("“”") in set(narrowest)
+    subcategory = listings["category_levels"].str[1]
+    assert by_words.title.strip("“”") in set(subcategory)
     match = re.fullmatch(r"“(.+)” up to £([\d,]+) within 100 km of (.+)", filtered.title)
-    assert match and match[3] in set(listings["location"][narrowest == match[1]])
+    assert match and match[3] in set(listings["location"][subcategory == match[1]])
     assert filtered.answer.hits
     for hit in filtered.answer.hits:
         assert listings["price"][hit.product_id] <= float(match[2].replace(",", "")) + 0.5
