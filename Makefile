@@ -1,5 +1,5 @@
 # Each target sets up .venv by itself; a second time that costs nothing.
-.PHONY: run test lint report results serve bench tensorboard lock audit
+.PHONY: run test lint report plots results serve bench tensorboard lock audit
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON ?= python3.11
 
@@ -17,6 +17,14 @@ lint: .venv/.installed           ## style and types
 
 report: .venv/.installed          ## report/index.html: data, curves, mistakes with photos, prices, results
 	dvc repro report
+
+plots: .venv/.installed           ## dvc_plots/index.html, which shows without network too
+	test -x .plots/bin/python || $(PYTHON) -m venv .plots
+	.plots/bin/python -m pip install --quiet vl-convert-python==1.9.0.post1
+	mkdir -p dvc_plots
+	.plots/bin/python -c "import vl_convert; \
+		print(vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;', '5.20'))" > dvc_plots/vega.js
+	dvc plots show --html-template .dvc/offline.html
 
 results: .venv/.installed        ## the real marketplace; `dvc exp run -S dataset=sample` goes back
 	dvc pull data/marketplace/raw

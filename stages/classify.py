@@ -32,7 +32,6 @@ from cleanlab.filter import find_label_issues
 from joblib import Parallel, delayed
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
@@ -42,6 +41,7 @@ from shared.inputs import require
 from shared.model_file import save_model
 from shared.params import load_params
 from shared.pooling import average_photos, fit_weights, pool, text_probabilities
+from shared.scores import majority_accuracy, score
 from shared.stage import progress, stage
 from shared.subcategories import Labels, finer_labels, sum_by_category
 from shared.text_encoder import EMBEDDING, with_embedding
@@ -89,18 +89,11 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     )
 
 
-def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Accuracy, macro F1, cross-entropy, expected calibration error over BINS confidences."""
-    predicted = probabilities.argmax(1)
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Expected calibration error over BINS confidences."""
     bins = calibration(probabilities, labels)
     gap = (bins["confidence"] - bins["accuracy"]).abs()
-    return {
-        "accuracy": float(accuracy_score(labels, predicted)),
-        "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
-        "loss": float(-np.log(probabilities[np.arange(len(labels)), labels]).mean()),
-        "ece": float((gap * bins["n"]).sum() / len(labels)),
-        "n": len(labels),
-    }
+    return float((gap * bins["n"]).sum() / len(labels))
 
 
 def fit_text(model: Pipeline, products: pd.DataFrame, codes: np.ndarray) -> Pipeline:
@@ -208,10 +201,11 @@ def main() -> str:
     readable = ~np.isnan(models["svm"]).any(1)
     errors = label_errors(products[readable], by_svm[readable], labels[readable], classes)
     metrics: dict[str, Any] = {
-        name: score(answer, labels[test]) for name, answer in answers.items()
+        name: score(answer, labels[test]) | {"ece": calibration_error(answer, labels[test])}
+        for name, answer in answers.items()
     }
     metrics |= {
-        "majority_accuracy": float(np.mean(labels[test] == counts.argmax())),
+        "majority_accuracy": majority_accuracy(labels[known], labels[test]),
         "label_errors": len(errors),
         "without_photo": int(np.isnan(models["photo"][test]).any(1).sum()),
         "n": int(test.sum()),

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -21,6 +21,7 @@ from shared.atomic import replace_when_done, write_json
 from shared.inputs import require
 from shared.model_file import save_model
 from shared.params import load_params
+from shared.scores import macro_f1, majority_accuracy
 from shared.stage import progress, stage
 from shared.workers import cluster, worker_count
 
@@ -41,11 +42,10 @@ def forest(
 
 def score_classes(labels: np.ndarray, predicted: np.ndarray, train_labels: np.ndarray) -> dict:
     """Accuracy and macro F1 beside the accuracy of always answering the commonest train label."""
-    classes, counts = np.unique(train_labels, return_counts=True)
     return {
         "accuracy": float(accuracy_score(labels, predicted)),
-        "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
-        "majority_accuracy": float(np.mean(labels == classes[counts.argmax()])),
+        "macro_f1": macro_f1(labels, predicted),
+        "majority_accuracy": majority_accuracy(train_labels, labels),
         "n": len(labels),
     }
 

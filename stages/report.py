@@ -1,7 +1,8 @@
 """Show a run as one page to look at: data, curves, mistakes with photos, prices, results.
 
 In:  data/merged/listings.parquet, data/clean/photos, data/category/{test.parquet,
-     label_errors.csv}, plots/*.csv, metrics/*.json, results/marketplace/*.json; report.html.j2.
+     label_errors.csv}, plots/*.csv, metrics/*.json, results/marketplace/*.json, models/{index,
+     rank}; report.html.j2.
 Out: report/index.html, one file without any other, also offline. It shows listings: publish it only
      where those may be published.
 """
@@ -9,7 +10,8 @@ Out: report/index.html, one file without any other, also offline. It shows listi
 from __future__ import annotations
 
 import base64
-import json
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,9 +21,13 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from shared.atomic import replace_when_done
+from shared.engine import Answer, Engine, Filters
+from shared.headlines import HEADLINES, Metrics, measured, read_metrics
 from shared.inputs import require
 from shared.photo_store import PhotoStore
-from shared.stage import stage
+from shared.ranker import ITEM, QUERY, SIGNALS
+from shared.stage import progress, stage
+from shared.torch_setup import set_up_torch
 
 LISTINGS = Path("data/merged/listings.parquet")
 PHOTOS = Path("data/clean/photos")
@@ -33,11 +39,16 @@ TEXT_CURVES = Path("plots/train_text.csv")
 PRICES = Path("plots/regress.csv")
 METRICS = Path("metrics")
 COMMITTED = Path("results/marketplace")
-STAGES = ("clean", "classify", "rank", "regress", "train_cnn", "train_text")
+STAGES = ("clean", "classify", "classify_rf", "rank", "regress", "train_cnn")
+INDEX, RANK = Path("models/index"), Path("models/rank")
 TEMPLATE = Path(__file__).with_suffix(".html.j2")
 OUT = Path("report/index.html")
 SHOWN = 20  # mistakes, and likely wrong labels
 SHEET_PHOTOS = 5  # of each class
+SEARCHES = 4  # examples, and the listings shown of each
+FOUND = 5
+REASONS = 3  # of each listing found
+RADIUS_KM = 100.0  # of the search near a town
 DOTS = 3000  # of a scatter plot, at most: more only make the page heavy
 
 SECTIONS = {
@@ -49,29 +60,9 @@ SECTIONS = {
     "mistakes": "Mistakes",
     "labels": "Likely wrong labels",
     "prices": "Prices",
+    "search": "Search and recommendation",
     "results": "Results",
 }
-
-# What the last table compares: a title, the stage, and where in its metrics the number stands.
-HEADLINES = [
-    ("category per photo, accuracy", "train_cnn", ("test", "accuracy")),
-    ("category by text encoder, accuracy", "train_text", ("test", "accuracy")),
-    ("category by text, accuracy", "classify", ("text", "accuracy")),
-    ("category by photos, accuracy", "classify", ("photo", "accuracy")),
-    ("category by both, accuracy", "classify", ("fused", "accuracy")),
-    ("category by both, macro F1", "classify", ("fused", "macro_f1")),
-    ("category by both, calibration error", "classify", ("fused", "ece")),
-    ("category, the commonest, accuracy", "classify", ("majority_accuracy",)),
-    ("price, RMSLE", "regress", ("model", "rmsle")),
-    ("price, RMSLE of a constant", "regress", ("constant", "rmsle")),
-    ("price, median error in £", "regress", ("model", "median_ae")),
-    ("price, coverage of the interval", "regress", ("interval", "coverage")),
-    ("search, category names, NDCG@10", "rank", ("search", "category_names", "model", "ndcg@10")),
-    ("the same by BM25", "rank", ("search", "category_names", "bm25", "ndcg@10")),
-    ("search, known items, recall@10", "rank", ("search", "known_items", "model", "recall@10")),
-    ("the same by BM25", "rank", ("search", "known_items", "bm25", "recall@10")),
-    ("photo to photo, NDCG@10", "rank", ("photo_to_photo", "model", "ndcg@10")),
-]
 
 
 # --- Charts ---------------------------------------------------------------------------------------
@@ -208,21 +199,14 @@ def photo_sheets(listings: pd.DataFrame, photos: PhotoStore) -> list[dict[str, A
     return sheets
 
 
-def number_at(metrics: dict[str, Any], path: tuple[str, ...]) -> float | None:
-    """The number in nested metrics; None if a small dataset, or an older run, has none there."""
-    found: Any = metrics
-    for key in path:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
-
-
-def compare(
-    ours: dict[str, dict[str, Any]], theirs: dict[str, dict[str, Any]]
-) -> list[tuple[str, float | None, float | None]]:
-    """HEADLINES of two runs' metrics by stage: a title, ours, theirs."""
+def compare(ours: Metrics, theirs: Metrics) -> list[dict[str, Any]]:
+    """HEADLINES of two runs' metrics: a title, and what each run measured."""
     return [
-        (title, number_at(ours, (stage_name, *path)), number_at(theirs, (stage_name, *path)))
-        for title, stage_name, path in HEADLINES
+        {
+            "title": f"{of.title}, {of.measure}",
+            "runs": [measured(metrics, of) for metrics in (ours, theirs)],
+        }
+        for of in HEADLINES
     ]
 
 
@@ -254,6 +238,82 @@ def matrix(answers: pd.DataFrame) -> dict[str, Any]:
     counts = confusion_matrix(answers["actual"], answers["predicted"], labels=names)
     shares = counts / counts.sum(1, keepdims=True).clip(min=1)
     return {"names": names, "confusion": counts.tolist(), "shares": shares.tolist()}
+
+
+class Search(NamedTuple):
+    """An example: `asked` are the ids of listings asked with, `words` those of its signals."""
+
+    title: str
+    asked: list[str]
+    answer: Answer
+    words: dict[str, str]
+
+
+def searches(engine: Engine) -> Iterator[Search]:
+    """By words, within filters, beside a listing, for a shopper: SEARCHES, or fewer if the first
+    finds nothing. Asked for are the subcategories of most listings, by their names."""
+    subcategory = engine.listings["category_levels"].map(lambda path: path[:2][-1])
+    counts = Counter(subcategory[~subcategory.str.startswith("Other")]) or Counter(subcategory)
+    names = [name for name, _ in counts.most_common(2)]
+    words, others = names[0], names[-1]
+    of_others = engine.listings[subcategory == others]
+    price = float(of_others["price"].median())
+    towns = of_others.loc[of_others["price"] <= price, "location"].value_counts().index
+    town = next((name for name in towns if engine.place(name)), None)
+    within = Filters(price_max=price, near=town, radius_km=RADIUS_KM)
+    place = f" within {RADIUS_KM:.0f} km of {town}" if town else ""
+    # Of somebody unknown nothing can be said; and where no photo was given, looks are those of the
+    # best matches.
+    asked = {name: SIGNALS[name] for name in (*QUERY, *ITEM)} | {"near": f"near {town}"}
+    of_words = asked | {"looks": "looks right"}
+    of_listing = asked | {"meaning": "reads like this one", "looks": "looks like this one"}
+    by_words = engine.search(words, limit=FOUND)
+    yield Search(f"“{words}”", [], by_words, of_words)
+    filtered = engine.search(others, filters=within, limit=FOUND)
+    yield Search(f"“{others}” up to £{price:,.0f}{place}", [], filtered, of_words)
+    met = [hit.product_id for hit in by_words.hits[:3]]
+    if not met:
+        return
+    similar = engine.similar(met[0], limit=FOUND)
+    yield Search("Similar to this listing", met[:1], similar, of_listing)
+    history = pd.DataFrame({"product_id": met, "event": "view"})
+    history["timestamp"] = engine.listings["created"].max()
+    personal = engine.recommend(history, limit=FOUND)
+    yield Search("For whoever looked at these", met, personal, SIGNALS)
+
+
+def reasons(why: dict[str, float], words: dict[str, str]) -> list[tuple[str, float]]:
+    """The REASONS largest of the signals that have `words`, and their shares of all that speaks
+    for a listing."""
+    known = {name: part for name, part in why.items() if name in words and part > 0}
+    largest = sorted(known.items(), key=lambda of: (-of[1], of[0]))[:REASONS]
+    return [(words[name], part / sum(known.values())) for name, part in largest]
+
+
+def search_cards(engine: Engine, photos: PhotoStore) -> list[dict[str, Any]]:
+    """What `searches` found, as the template shows it: title, total, asked and found listings."""
+
+    def card(product_id: str) -> dict[str, Any]:
+        of = engine.listing(product_id)
+        photo = base64.b64encode(photos[of["photos"][0]]).decode() if of["photos"] else ""
+        return {"title": of["name"], "price": of["price"], "photo": photo, "reasons": []}
+
+    return [
+        {
+            "title": of.title,
+            "total": of.answer.total,
+            "asked": [card(product_id) for product_id in of.asked],
+            "found": [
+                {
+                    **card(hit.product_id),
+                    "away": hit.distance_km,
+                    "reasons": reasons(hit.why, of.words),
+                }
+                for hit in of.answer.hits
+            ],
+        }
+        for of in progress(searches(engine), total=SEARCHES, desc="search", unit="search")
+    ]
 
 
 def curve_charts(photo: pd.DataFrame, text: pd.DataFrame) -> dict[str, dict[str, Any]]:
@@ -299,18 +359,12 @@ def render(content: dict[str, Any]) -> str:
     return template.render(sections=SECTIONS, sheet_photos=SHEET_PHOTOS, **content).lstrip()
 
 
-def read_metrics(folder: Path) -> dict[str, dict[str, Any]]:
-    """Metrics by stage, from one file each."""
-    paths = [folder / f"{name}.json" for name in STAGES]
-    require(*paths)
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
-
-
 @stage
 def main() -> str:
     curves = (PHOTO_CURVES, TEXT_CURVES)
-    require(LISTINGS, PHOTOS, ANSWERS, ERRORS, CALIBRATION, *curves, PRICES)
-    metrics = read_metrics(METRICS)
+    require(LISTINGS, PHOTOS, ANSWERS, ERRORS, CALIBRATION, *curves, PRICES, INDEX, RANK)
+    metrics = read_metrics(METRICS, STAGES)
+    set_up_torch(0)
     columns = ["product_id", "name", "category", "photo_index", "price", "price_is_placeholder"]
     listings = pd.read_parquet(LISTINGS, columns=columns)
     photos = PhotoStore(PHOTOS)
@@ -330,6 +384,7 @@ def main() -> str:
         "mistakes": with_pictures(mistakes, listings, photos),
         "errors": with_pictures(errors.rename(columns={"p_suggested": "sure"}), listings, photos),
         "price_charts": price_charts(pd.read_csv(PRICES)),
+        "searches": search_cards(Engine.load(INDEX, RANK), photos),
         "results": compare(metrics, read_metrics(COMMITTED)),
     }
     with replace_when_done(OUT) as temporary:

@@ -1,16 +1,15 @@
-"""Print the metrics of the last run as a table: each score beside its baseline, count and seed.
+"""Print the numbers that count of the last run, each beside simpler ways, and its n.
 
 In:  metrics/*.json; with --readme FOLDER those that --save put there, and in FOLDER/splits/<seed>/
      those of other splits of the same data.
 Out: the table on standard output; with --save FOLDER also FOLDER/*.json (a copy of metrics/); with
-     --readme FOLDER the table of FOLDER goes into README.md, between its two markers, and with
-     --card FILE into a model card in FILE.
+     --readme FOLDER the table of FOLDER goes into README.md, between its two markers, and every
+     metric there is into FOLDER/README.md; with --card FILE a model card goes into FILE.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,135 +17,89 @@ import click
 from tabulate import tabulate
 
 from shared.atomic import replace_when_done, write_json
+from shared.headlines import HEADLINES, Metrics, measured, number_at, read_metrics
 from shared.spread import spread
 from shared.stage import stage
 
 METRICS = Path("metrics")
 README = Path("README.md")
 MARKERS = ("<!-- results: begin -->", "<!-- results: end -->")
-
-# What each of the category model's answers is from.
-INPUTS = {
-    "text_svm": "text, by the SVM alone",
-    "text_encoder": "text, by the fine-tuned encoder alone",
-    "text": "text",
-    "photo": "photo",
-    "fused": "text and photos",
-}
-HEADERS = ["on test products", "measure", "model", "baseline", "trivial", "n", "seed"]
+SYNTHETIC = " (synthetic data: these scores say nothing of a real marketplace)"
 
 
-def rows(metrics: dict[str, dict[str, Any]]) -> list[list[Any]]:
-    """The table's rows (HEADERS) from the metrics by stage; a stage that has none is left out."""
-    table: list[list[Any]] = []
-    if cnn := metrics.get("train_cnn"):
-        forest = metrics.get("classify_rf", {})
-        for name, trivial in (("accuracy", cnn["majority_accuracy"]), ("macro_f1", None)):
-            scores = cnn["test"]
-            row = ["category, per photo", name, scores[name], forest.get(name), trivial]
-            table.append([*row, scores["n"], cnn["seed"]])
-        for name, of in cnn.get("new_layer", {}).items():
-            leaks = ", split by photo: leaks" if name.endswith("by_photo") else ""
-            title = f"category, per photo, new layer alone, {of['seeds']} seeds{leaks}"
-            for measure in ("mean", "std"):
-                row = [title, f"accuracy, {measure}", of[measure], None, None]
-                table.append([*row, cnn["test"]["n"], cnn["seed"]])
-    if category := metrics.get("classify"):
-        for of, inputs in INPUTS.items():
-            title = f"category, per product, {inputs}"
-            scores, majority = category[of], category["majority_accuracy"]
-            for name, trivial in (("accuracy", majority), ("macro_f1", None), ("ece", None)):
-                row = [title, name, scores[name], None, trivial]
-                table.append([*row, scores["n"], category["seed"]])
-    if price := metrics.get("regress"):
-        titled = {"price": price, "price, placeholders left out": price["without_placeholders"]}
-        for title, scores in titled.items():
-            for name in ("rmsle", "median_ae", "mae", "rmse", "within_25pct"):
-                columns = [scores[who][name] for who in ("model", "baseline", "constant")]
-                table.append([title, name, *columns, scores["model"]["n"], price["seed"]])
-        for name, of in price["over_seeds"].items():
-            for measure in ("mean", "std"):
-                row = [f"price, each of {of['seeds']} seeds", f"{name}, {measure}", of[measure]]
-                table.append([*row, None, None, price["n"], price["seed"]])
-        interval = price["interval"]
-        row = [f"price, {interval['asked']:.0%} interval", "coverage", interval["coverage"]]
-        table.append([*row, None, None, interval["n"], price["seed"]])
-    if rank := metrics.get("rank"):
-        for title, scores, baseline in searches(rank):
-            for name in ("ndcg@10", "recall@1", "recall@10"):
-                columns = [scores[who][name] for who in ("model", baseline, "random")]
-                table.append([title, name, *columns, scores["model"]["n"], rank["seed"]])
-    return table
+def over_splits(splits: list[Metrics], path: str) -> str | None:
+    """Mean and standard deviation of the number at a path; None if not every split has one."""
+    found = [number_at(of, path) for of in splits]
+    numbers = [float(of) for of in found if of is not None]
+    if len(numbers) < len(splits):
+        return None
+    scores = spread(numbers)
+    return f"{scores['mean']:,.3f} ± {scores['std']:,.3f}"
 
 
-# What is averaged over splits: a title, the stage, and where in its metrics the number stands.
-OVER_SPLITS = [
-    ("category, per photo", "train_cnn", ("test", "accuracy")),
-    *(
-        (f"category, per product, {INPUTS[of]}", "classify", (of, name))
-        for of in ("text", "photo", "fused")
-        for name in ("accuracy", "ece")
-    ),
-    ("price", "regress", ("model", "rmsle")),
-    ("price", "regress", ("model", "median_ae")),
-    ("price, interval", "regress", ("interval", "coverage")),
-]
+def headline_table(splits: list[Metrics], style: str) -> str:
+    """HEADLINES of the first split, and their spread if there are others, in a style of tabulate.
 
-
-def spread_rows(splits: list[dict[str, dict[str, Any]]]) -> list[list[Any]]:
-    """Rows (HEADERS) of mean and standard deviation over `splits`, metrics by stage of each.
-
-    Only of what every split has. `n` is the fewest test products, or photos, of any split.
+    Under a line that says of which data they are. What a dataset has nothing to judge by is left
+    out.
     """
-    seeds = ", ".join(str(seed) for seed in sorted(of["merge"]["seed"] for of in splits))
+    metrics = splits[0]
+    headers = ["on test products", "measure", "model", "simpler", "trivial", "n"]
     table: list[list[Any]] = []
-    for title, stage_name, (part, name) in OVER_SPLITS:
-        if any(stage_name not in of for of in splits):
+    for headline in HEADLINES:
+        score, *others = measured(metrics, headline)
+        if score is None:
             continue
-        found = [of[stage_name][part] for of in splits]
-        scores = spread([of[name] for of in found])
-        for measure in ("mean", "std"):
-            row = [f"{title}, {len(splits)} splits", f"{name}, {measure}", scores[measure]]
-            table.append([*row, None, None, min(of["n"] for of in found), seeds])
-    return table
+        title = "" if table and table[-1][0] == headline.title else headline.title
+        table.append([headline.title, title, headline.measure, score])
+        table[-1] += [over_splits(splits, headline.model)] * (len(splits) > 1)
+        table[-1] += others
+    seeds = [of["merge"]["seed"] for of in splits if "merge" in of]
+    says = f"dataset: {metrics['clean']['dataset']}"
+    says += SYNTHETIC if metrics["clean"]["dataset"] == "sample" else ""
+    says += f"; split seed {seeds[0]}" if seeds else ""
+    if len(splits) > 1:
+        headers.insert(3, f"{len(splits)} splits")
+        says += f"; mean ± deviation over the splits {', '.join(map(str, sorted(seeds)))}"
+    rows = [row[1:] for row in table]
+    rendered = tabulate(rows, headers, tablefmt=style, floatfmt=",.3f", missingval="–")
+    return f"{says}\n\n{rendered}"
 
 
-def searches(rank: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
-    """What rank.json judges: a title, the scores by way to answer, and the way to compare with.
+def flatten(metrics: dict[str, Any], path: str = "") -> Iterator[str]:
+    """The path of every number in nested metrics."""
+    for key, of in metrics.items():
+        if isinstance(of, dict):
+            yield from flatten(of, f"{path}{key}.")
+        elif isinstance(of, int | float):
+            yield f"{path}{key}"
 
-    What a small dataset has nothing to judge by is left out.
-    """
-    found = [
-        ("search, category names", rank["search"]["category_names"], "bm25"),
-        ("search, known items", rank["search"]["known_items"], "bm25"),
-        ("photo to photo", rank["photo_to_photo"], "random"),
+
+def full_table(splits: list[Metrics]) -> str:
+    """Every number of the first split by its path, in Markdown, beside that of the others."""
+    rows = [
+        [f"`{path}`", *(_written(number_at(of, path)) for of in splits), over_splits(splits, path)]
+        for path in flatten(splits[0])
     ]
-    of_people = rank["personalised"]
-    if "log" in of_people:
-        found.append(("recommendation, next product of the log", of_people["log"], "popular"))
-    for name, scores in sorted(of_people.get("simulated", {}).items(), key=lambda of: len(of[0])):
-        events = name.removeprefix("after_")
-        title = f"recommendation, simulated shoppers, {events} events"
-        found.append((title, scores, "popular"))
-    return [row for row in found if "model" in row[1]]
+    headers = ["metric", *(f"split {of['merge']['seed']}" for of in splits), "mean ± deviation"]
+    align = ["left", *["right"] * (len(headers) - 1)]
+    return tabulate(
+        rows, headers, tablefmt="github", missingval="–", colalign=align, disable_numparse=True
+    )
 
 
-def render(
-    metrics: dict[str, dict[str, Any]], style: str, others: Iterable[dict[str, Any]] = ()
-) -> str:
-    """The table as text, under a line that names the dataset, and says so if it is synthetic.
+def _written(number: float | None) -> str | None:
+    if number is None:
+        return None
+    return f"{number:,.4f}" if isinstance(number, float) else f"{number:,}"
 
-    `others`: the metrics by stage of other splits.
-    """
-    dataset = metrics["clean"]["dataset"]
-    kind = " (synthetic data: these scores say nothing of a real marketplace)"
-    title = f"dataset: {dataset}{kind if dataset == 'sample' else ''}"
-    found = rows(metrics)
-    if splits := list(others):
-        found += spread_rows([metrics, *splits])
-    table = tabulate(found, HEADERS, tablefmt=style, floatfmt=",.3f", missingval="–")
-    return f"{title}\n\n{table}"
 
+ALL = """# Every metric of the last run
+
+Written by `python stages/summarize.py --readme {folder}` from the JSON files beside it.
+
+{table}
+"""
 
 CARD = """# Model card
 
@@ -193,7 +146,7 @@ either to refuse, rank or fine sellers, or to lend, insure or tax.
 """
 
 
-def render_card(metrics: dict[str, dict[str, Any]], folder: Path, file: Path, table: str) -> str:
+def render_card(metrics: Metrics, folder: Path, file: Path, table: str) -> str:
     """The model card of `metrics`, whose rendered table is `table`."""
     clean, merge, price = metrics["clean"], metrics["merge"], metrics["regress"]
     return CARD.format(
@@ -228,15 +181,6 @@ def insert(document: str, table: str) -> str:
     return f"{before}{begin}\n{table}\n{end}{after}"
 
 
-def read_metrics(folder: Path) -> dict[str, dict[str, Any]]:
-    """The metrics in a folder by the stage that wrote them; those of `clean` must be there."""
-    paths = sorted(folder.glob("*.json"))
-    metrics = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
-    if "clean" not in metrics:
-        raise click.ClickException(f"{folder}/ has no metrics: run `dvc repro` first")
-    return metrics
-
-
 @stage
 @click.option("--save", type=click.Path(path_type=Path), help="Folder for a copy of the metrics.")
 @click.option("--readme", type=click.Path(path_type=Path), help="Folder whose table README shows.")
@@ -245,21 +189,22 @@ def main(save: Path | None, readme: Path | None, card: Path | None) -> str:
     if card is not None and readme is None:
         raise click.ClickException("--card needs --readme FOLDER, whose metrics it shows")
     metrics = read_metrics(METRICS)
-    click.echo(render(metrics, "simple"))
+    click.echo(headline_table([metrics], "simple"))
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
         for name, of in metrics.items():
             write_json(save / f"{name}.json", of)
     if readme is not None:
-        shown = read_metrics(readme)
-        others = [read_metrics(path) for path in sorted(readme.glob("splits/*/"))]
-        table = render(shown, "github", others)
-        document = insert(README.read_text(encoding="utf-8"), table)
-        with replace_when_done(README) as temporary:
-            temporary.write_text(document, encoding="utf-8")
+        splits = [read_metrics(path) for path in (readme, *sorted(readme.glob("splits/*/")))]
+        table = headline_table(splits, "github")
+        documents = {
+            README: insert(README.read_text(encoding="utf-8"), table),
+            readme / "README.md": ALL.format(folder=readme, table=full_table(splits)),
+        }
         if card is not None:
-            text = render_card(shown, readme, card, table)
-            with replace_when_done(card) as temporary:
+            documents[card] = render_card(splits[0], readme, card, table)
+        for path, text in documents.items():
+            with replace_when_done(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")
     return f"{len(metrics)} stages with metrics in {METRICS}/"
 

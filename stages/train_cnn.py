@@ -7,7 +7,8 @@ In:  data/merged/listings.parquet, data/clean/photos, data/embeddings.
 Out: models/cnn/ (model.safetensors, model.json), metrics/train_cnn.json, plots/train_cnn.csv (loss
      and accuracy of every epoch), plots/train_cnn_confusion.csv, data/cnn/probabilities.parquet (of
      each validation and test photo; without fine-tuning also of each train photo, out of fold);
-     TensorBoard in runs/.
+     TensorBoard in runs/: those curves, the network's graph, a projector of what it sees in the
+     validation photos, and its surest mistakes among them.
 
 The train loss is of the finer labels, smoothed and mixed, the validation loss of the categories:
 each is for following its own way down, not for comparing with the other.
@@ -26,7 +27,9 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import shutil
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -39,7 +42,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.distributed as dist
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GroupKFold
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -53,6 +56,7 @@ from shared.inputs import require
 from shared.params import load_params
 from shared.photo_dataset import PhotoDataset
 from shared.photo_store import PhotoStore, open_photo
+from shared.scores import loss_and_accuracy, macro_f1, majority_accuracy, score
 from shared.spread import spread
 from shared.stage import progress as progress_bar
 from shared.stage import stage
@@ -72,6 +76,9 @@ WARM_UP = 0.1  # share of a phase's steps in which the learning rate rises
 MIN_PHOTOS = 8  # of a subcategory that gets an output of its own
 FOLDS = 5  # of the new layer's answers to train photos
 SEEDS = 3  # of the comparison with a split by photo
+PROJECTED = 400  # validation photos, at most, in TensorBoard's projector, and their side there
+THUMBNAIL = 56
+MISTAKES = 16  # shown in TensorBoard
 
 
 @dataclass
@@ -340,15 +347,6 @@ def predict_labels(module: nn.Module, dataset: Dataset, batch_size: int) -> np.n
     return whole
 
 
-def score_photos(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Cross-entropy (without label smoothing) and accuracy of (n, classes) probabilities."""
-    right = probabilities[np.arange(len(labels)), labels].astype(float)
-    return {
-        "loss": float(-np.log(right.clip(min=1e-12)).mean()),
-        "accuracy": accuracy_score(labels, probabilities.argmax(1)),
-    }
-
-
 def summarise(
     labels: np.ndarray, probabilities: np.ndarray, product_ids: pd.Series
 ) -> dict[str, Any]:
@@ -356,19 +354,9 @@ def summarise(
     owner = product_ids.to_numpy()
     by_product = pd.DataFrame(probabilities).groupby(owner).mean()
     product_labels = pd.Series(labels).groupby(owner).first()
-    product_predicted = by_product.to_numpy().argmax(1)
-    return {
-        **score_photos(probabilities, labels),
-        "macro_f1": f1_score(labels, probabilities.argmax(1), average="macro", zero_division=0),
-        "n": len(labels),
-        "per_product": {
-            "accuracy": accuracy_score(product_labels, product_predicted),
-            "macro_f1": f1_score(
-                product_labels, product_predicted, average="macro", zero_division=0
-            ),
-            "n": len(product_labels),
-        },
-    }
+    of_products = score(by_product.to_numpy(), product_labels.to_numpy())
+    del of_products["loss"]
+    return {**score(probabilities, labels), "per_product": of_products}
 
 
 def split_by_photo(train: np.ndarray, test: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -389,6 +377,45 @@ def run_key(*contents: Any) -> str:
                 digest.update(str(path).encode())
                 digest.update(hashlib.file_digest(path.open("rb"), "sha256").digest())
     return digest.hexdigest()[:16]
+
+
+def show_network(
+    board: SummaryWriter,
+    model: Classifier,
+    photos: PhotoStore,
+    features: np.ndarray,
+    index: np.ndarray,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    classes: list[str],
+) -> None:
+    """Put into TensorBoard what curves cannot show: the graph, a projector, the surest mistakes.
+
+    `index` (n,) are places in `photos` and in `features` (photos, width), with `probabilities` (n,
+    classes) and `labels` (n,).
+    """
+    device = next(model.parameters()).device
+    photo = torch.from_numpy(open_photo(photos[index[0]]).copy()).permute(2, 0, 1)
+    with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of torch, to itself
+        board.add_graph(model.for_inference(), photo[None].to(device))
+    predicted = probabilities.argmax(1)
+    chosen = np.random.default_rng(0).permutation(len(index))[:PROJECTED]
+    thumbnails = np.array([open_photo(photos[of], side=THUMBNAIL) for of in index[chosen]])
+    # Another run's, of the same name, would be warned of.
+    shutil.rmtree(Path(board.log_dir) / "00000", ignore_errors=True)
+    board.add_embedding(
+        features[index[chosen]].round(3),  # it is written as text
+        metadata=[[classes[labels[row]], classes[predicted[row]]] for row in chosen],
+        metadata_header=["seller", "model"],
+        label_img=torch.from_numpy(thumbnails).permute(0, 3, 1, 2) / 255,
+        tag="photos",
+    )
+    confidence = np.where(predicted == labels, 0.0, probabilities.max(1))
+    for place, row in enumerate(np.argsort(-confidence, kind="stable")[:MISTAKES], start=1):
+        if confidence[row]:
+            says = f"seller {classes[labels[row]]}, model {classes[predicted[row]]}"
+            title = f"mistakes/{place:02d} {says} {confidence[row]:.0%}"
+            board.add_image(title, open_photo(photos[index[row]]), dataformats="HWC")
 
 
 @stage
@@ -476,7 +503,7 @@ def train(params: dict, photo_size: int, device: torch.device, rank: int) -> str
         return sum_by_category(found, labels.parents, len(classes))
 
     def evaluate(module: nn.Module) -> dict[str, float]:
-        return score_photos(by_category(module, "val"), categories[rows["val"]])
+        return loss_and_accuracy(by_category(module, "val"), categories[rows["val"]])
 
     # Random weights have no edges and colours yet that could stay as they are.
     frozen = params["finetune_frozen"] if params["weights"] == "pretrained" else 0.0
@@ -557,6 +584,16 @@ def train(params: dict, photo_size: int, device: torch.device, rank: int) -> str
     found = {split: by_category(final, split) for split in ("val", "test")}
     if board is None:
         return f"process {rank} trained along; process 0 writes"
+    show_network(
+        board,
+        model,
+        photos,
+        features,
+        photo_index[rows["val"]],
+        found["val"],
+        categories[rows["val"]],
+        classes,
+    )
     board.close()
     product_ids = listings["product_id"]
     metrics: dict[str, Any] = {
@@ -568,7 +605,7 @@ def train(params: dict, photo_size: int, device: torch.device, rank: int) -> str
     metrics["train"] = {
         "loss": progress.history[-1]["train_loss"],
         "accuracy": progress.history[-1]["train_accuracy"],
-        "macro_f1": f1_score(progress.labels, progress.predicted, average="macro", zero_division=0),
+        "macro_f1": macro_f1(np.array(progress.labels), np.array(progress.predicted)),
         "n": len(rows["train"]),
     }
 
@@ -617,9 +654,8 @@ def train(params: dict, photo_size: int, device: torch.device, rank: int) -> str
                 ]
             ),
         }
-    train_counts = np.bincount(categories[rows["train"]], minlength=len(classes))
     metrics |= {
-        "majority_accuracy": float(np.mean(categories[rows["test"]] == train_counts.argmax())),
+        "majority_accuracy": majority_accuracy(categories[rows["train"]], categories[rows["test"]]),
         "epochs": params["epochs"],
         "finetune_epochs": params["finetune_epochs"],
         "backbone": params["backbone"],

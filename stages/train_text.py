@@ -21,12 +21,12 @@ import click
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.metrics import accuracy_score, f1_score
 from torch import nn
 
 from shared.atomic import replace_when_done, write_json
 from shared.inputs import require
 from shared.params import load_params
+from shared.scores import loss_and_accuracy, majority_accuracy, score
 from shared.stage import progress, stage
 from shared.subcategories import finer_labels, sum_by_category
 from shared.text_classifier import TextClassifier, join_text
@@ -117,18 +117,6 @@ def train(
     return history
 
 
-def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Cross-entropy, accuracy and macro F1 of (n, classes) probabilities."""
-    right = probabilities[np.arange(len(labels)), labels].astype(float)
-    predicted = probabilities.argmax(1)
-    return {
-        "loss": float(-np.log(right.clip(min=1e-12)).mean()),
-        "accuracy": float(accuracy_score(labels, predicted)),
-        "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
-        "n": len(labels),
-    }
-
-
 @stage
 def main() -> str:
     params = load_params("train_text")
@@ -156,8 +144,7 @@ def main() -> str:
 
     def evaluate() -> dict[str, float]:
         of = of_split["val"]
-        scores = score(by_category(of), of["label"].to_numpy())
-        return {name: scores[name] for name in ("loss", "accuracy")}
+        return loss_and_accuracy(by_category(of), of["label"].to_numpy())
 
     history = train(
         model,
@@ -171,14 +158,15 @@ def main() -> str:
         **params,
     )
     found = pd.DataFrame(by_category(judged), judged.index, classes)
-    counts = np.bincount(of_split["train"]["label"], minlength=len(classes))
     metrics: dict[str, Any] = {
         name: score(found.loc[of.index].to_numpy(), of["label"].to_numpy())
         for name, of in of_split.items()
         if name != "train"
     }
     metrics |= {
-        "majority_accuracy": float(np.mean(of_split["test"]["label"] == counts.argmax())),
+        "majority_accuracy": majority_accuracy(
+            of_split["train"]["label"], of_split["test"]["label"]
+        ),
         "labels": len(labels.names),
         "epochs": params["epochs"],
         "seed": params["seed"],

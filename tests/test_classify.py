@@ -138,13 +138,11 @@ def test_the_answers_to_test_products_are_written(ran: Path, products: pd.DataFr
     assert answers["confidence"].between(1 / 13, 1).all()
 
 
-def test_scores_by_hand() -> None:
+def test_the_calibration_error_by_hand() -> None:
     probabilities = np.array([[0.95, 0.05], [0.95, 0.05], [0.35, 0.65], [0.65, 0.35]])
-    found = classify.score(probabilities, np.array([0, 1, 1, 0]))
-    assert found["accuracy"] == 0.75
     # 0.95 is right half of the time, 0.65 always: two each.
-    assert found["ece"] == pytest.approx((0.45 + 0.35) / 2)
-    assert found["n"] == 4
+    found = classify.calibration_error(probabilities, np.array([0, 1, 1, 0]))
+    assert found == pytest.approx((0.45 + 0.35) / 2)
 
 
 def test_the_plots_are_those_of_the_metrics(ran: Path) -> None:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 REPO = Path(__file__).parent.parent
+DOCUMENTS = [*REPO.glob("*.md"), *REPO.glob("docs/*.md"), *REPO.glob("results/**/*.md")]
 
 
 # --- docs/data.md ---------------------------------------------------------------------------------
@@ -107,3 +108,13 @@ def test_what_is_called_a_probability_adds_up_to_one(
     answered = pd.read_parquet(ran / path)[sorted(categories)].dropna()
     assert len(answered) > 0
     assert answered.sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
+
+
+# --- Every document -------------------------------------------------------------------------------
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)|src=\"([^\"]+)\"", text)
+    for link in (one or other for one, other in links):
+        if "://" not in link:
+            assert (document.parent / link).exists(), link

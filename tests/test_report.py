@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 import report
+from shared.engine import Engine
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -71,6 +73,7 @@ def test_a_listings_text_never_becomes_html() -> None:
     row = {"title": evil, "photo": "", "category": evil, "suggested": "b", "sure": 0.9}
     scores = {"accuracy": 0.5, "ece": 0.1}
     calibration = pd.DataFrame({"confidence": [0.9], "accuracy": [0.5], "n": [1]})
+    found = {"title": evil, "price": 1, "photo": "", "away": None, "reasons": [(evil, 0.5)]}
     page = report.render(
         {
             "dataset": "mine",
@@ -89,10 +92,11 @@ def test_a_listings_text_never_becomes_html() -> None:
             "mistakes": [row],
             "errors": [row],
             "price_charts": {},
-            "results": [(evil, 0.5, None)],
+            "searches": [{"title": evil, "total": 1, "asked": [found], "found": [found]}],
+            "results": [{"title": evil, "runs": [[0.5, None, None, 1], [None] * 4]}],
         }
     )
-    assert "<script" not in page and page.count("&lt;script&gt;alert(1)") >= 10
+    assert "<script" not in page and page.count("&lt;script&gt;alert(1)") >= 14
     assert "synthetic" not in page
     assert page.startswith("<!doctype html>")
 
@@ -124,17 +128,53 @@ def test_ticks_are_round_and_within_the_data() -> None:
 def test_a_score_that_a_run_has_not_is_left_open() -> None:
     ours: dict[str, dict[str, Any]] = {
         "rank": {"photo_to_photo": {}},
-        "regress": {"model": {"rmsle": 1.5}},
+        "regress": {"model": {"rmsle": 1.5, "n": 3}},
     }
-    found = {title: (mine, other) for title, mine, other in report.compare(ours, {})}
-    assert found["price, RMSLE"] == (1.5, None)
-    assert found["photo to photo, NDCG@10"] == (None, None)
+    found = {row["title"]: row["runs"] for row in report.compare(ours, {})}
+    assert found["price, RMSLE"] == [[1.5, None, None, 3], [None] * 4]
+    assert found["a product's other photo by one, recall@1"] == [[None] * 4] * 2
 
 
-def test_the_committed_results_hold_every_headline() -> None:
-    committed = report.read_metrics(Path(__file__).parent.parent / report.COMMITTED)
-    absent = [title for title, _, theirs in report.compare({}, committed) if theirs is None]
-    assert not absent
+def test_reasons_are_the_strongest_that_have_words() -> None:
+    why = {"fresh": 0.5, "words": 3.0, "next": 9.0, "meaning": 1.5, "fair": -1.0, "looks": 1.0}
+    words = {name: name.upper() for name in ("words", "meaning", "looks", "fresh", "fair")}
+    assert report.reasons(why, words) == [
+        ("WORDS", 3 / 6), ("MEANING", 1.5 / 6), ("LOOKS", 1 / 6)
+    ]  # fmt: skip
+    assert report.reasons({"next": 1.0}, words) == []
+
+
+def test_searches_find_within_what_was_asked(engine: Engine) -> None:
+    found_by = list(report.searches(engine))
+    assert len(found_by) == report.SEARCHES
+    by_words, filtered, similar, personal = found_by
+    listings = engine.listings.set_index("product_id")
+    subcategory = listings["category_levels"].str[1]
+    assert by_words.title.strip("“”") in set(subcategory)
+    match = re.fullmatch(r"“(.+)” up to £([\d,]+) within 100 km of (.+)", filtered.title)
+    assert match and match[3] in set(listings["location"][subcategory == match[1]])
+    assert filtered.answer.hits
+    for hit in filtered.answer.hits:
+        assert listings["price"][hit.product_id] <= float(match[2].replace(",", "")) + 0.5
+        assert hit.distance_km is not None and hit.distance_km <= 100
+    (asked,) = similar.asked
+    found = {hit.product_id for hit in similar.answer.hits}
+    assert found and not set(listings.index[listings["group"] == listings["group"][asked]]) & found
+    assert len(personal.asked) == 3
+    assert not {hit.product_id for hit in personal.answer.hits} & set(personal.asked)
+    for of in (by_words, filtered, similar, personal):
+        assert all(report.reasons(hit.why, of.words) for hit in of.answer.hits)
+
+
+def test_the_page_shows_each_search_with_its_reasons(engine: Engine, page: str) -> None:
+    section = page[page.index('<h2 id="search">') : page.index('<h2 id="results">')]
+    text = html.unescape(section)
+    for of in report.searches(engine):
+        assert f"<h3>{of.title}</h3>" in text
+        for hit in of.answer.hits:
+            assert engine.listing(hit.product_id)["name"] in text
+            for words, share in report.reasons(hit.why, of.words):
+                assert re.search(rf"{words}\s+<small>{100 * share:.0f} %", text)
 
 
 @pytest.mark.xdist_group("page")

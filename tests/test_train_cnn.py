@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from PIL import Image
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
@@ -27,6 +29,7 @@ from torch.utils.data import BatchSampler, Dataset, TensorDataset
 import train_cnn
 from shared.backbone import Classifier
 from shared.photo_dataset import PhotoDataset
+from shared.scores import loss_and_accuracy
 from train_cnn import Checkpoint, Phase, Progress, deal, load_batches, run_phase
 
 CPU = torch.device("cpu")
@@ -62,7 +65,7 @@ def train_linear(
         name="head",
         module=model,
         dataset=lambda epoch: data,
-        evaluate=lambda module: train_cnn.score_photos(
+        evaluate=lambda module: loss_and_accuracy(
             train_cnn.predict_labels(module, data, 50), data.tensors[1].numpy()
         ),
         epochs=epochs,
@@ -283,11 +286,16 @@ def test_a_run_is_named_after_all_that_determines_it(tmp_path: Path) -> None:
 
 
 # --- The sample, as a script ----------------------------------------------------------------------
-def scalars(project: Path) -> dict[str, list[tuple[int, float]]]:
-    """What TensorBoard shows of the only run."""
+def board(project: Path) -> EventAccumulator:
+    """What TensorBoard reads of the only run."""
     (folder,) = (project / "runs/train_cnn").iterdir()
     events = EventAccumulator(str(folder))
     events.Reload()
+    return events
+
+
+def scalars(project: Path) -> dict[str, list[tuple[int, float]]]:
+    events = board(project)
     return {
         tag: [(event.step, event.value) for event in events.Scalars(tag)]
         for tag in events.Tags()["scalars"]
@@ -323,6 +331,36 @@ def test_every_epoch_has_a_row_in_the_plot_and_in_tensorboard(ran: Path) -> None
         what, of = tag.split("/")
         assert [step for step, _ in values] == [1, 2, 3, 4]
         assert [value for _, value in values] == pytest.approx(plot[f"{of}_{what}"], abs=1e-5)
+
+
+def test_tensorboard_has_the_graph_the_photos_and_the_mistakes(ran: Path) -> None:
+    events = board(ran)
+    assert len(events.Graph().node) > 100
+    found = pd.read_parquet(ran / "data/cnn/probabilities.parquet")
+    found = found[found["split"] == "val"]
+    products = pd.read_parquet(ran / "data/clean/products.parquet").set_index("product_id")
+    seller = products["category"].loc[found["product_id"]].to_numpy()
+    answers = found.drop(columns=["product_id", "photo_index", "split"])
+    wrong = answers[seller != answers.idxmax(axis=1).to_numpy()].max(axis=1).sort_values()[::-1]
+    titles = sorted(events.Tags()["images"])
+    assert len(titles) == min(len(wrong), train_cnn.MISTAKES) > 0
+    for title, confidence in zip(titles, wrong, strict=False):
+        assert title.startswith("mistakes/") and title.endswith(f"{confidence:.0%}")
+    (folder,) = (ran / "runs/train_cnn").iterdir()
+    config = (folder / "projector_config.pbtxt").read_text(encoding="utf-8")
+    shown = folder / re.findall(r'tensor_path: "(.+)/tensors.tsv"', config)[0]
+    vectors = np.loadtxt(shown / "tensors.tsv")
+    assert vectors.shape == (len(found), 1280)
+    table = pd.read_csv(shown / "metadata.tsv", sep="\t")
+    features = np.load(ran / "data/embeddings/photo.npy")[found["photo_index"]]
+    # Whose photo each is: a vector and its labels belong together, whatever their order.
+    for vector, of in zip(vectors, table.itertuples(index=False), strict=True):
+        place = np.abs(features - vector).max(axis=1).argmin()
+        np.testing.assert_allclose(vector, features[place], atol=1e-3)
+        assert tuple(of) == (seller[place], answers.columns[answers.to_numpy()[place].argmax()])
+    with Image.open(shown / "sprite.png") as sprite:
+        across = sprite.width // train_cnn.THUMBNAIL
+    assert across**2 >= len(found) > (across - 1) ** 2
 
 
 def test_the_confusion_plot_is_that_of_the_metrics(ran: Path) -> None:

@@ -112,12 +112,6 @@ def test_every_text_is_in_one_batch_among_its_like() -> None:
     assert [*map(list, again)] != [*map(list, batches)]
 
 
-def test_scores_by_hand() -> None:
-    found = train_text.score(np.array([[0.75, 0.25], [0.5, 0.5]]), np.array([0, 1]))
-    assert found["loss"] == pytest.approx(-np.log(0.75 * 0.5) / 2)
-    assert found["accuracy"] == 0.5 and found["n"] == 2
-
-
 # --- The classifier -------------------------------------------------------------------------------
 def test_an_answer_does_not_depend_on_the_company(usual: tuple) -> None:
     model, _ = usual
