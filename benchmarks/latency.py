@@ -52,6 +52,7 @@ WORDS, NAME_WORDS = 30, 5  # of a listing
 CENTRES = 300
 TEXT_WIDTH, PHOTO_WIDTH = 384, 576
 FLAT_UP_TO = 200_000  # listings; above, the index is a partition, as params.yaml advises
+ALIKE = 10  # listings that are called most like each, as the stage index does
 DEPTH = 200  # nearest asked of each part, as the engine does
 PARTS = ["encoder", "bm25", "faiss_text"]  # of a search in words; photos are another query
 NO_PHOTOS: Any = SimpleNamespace(batches=list)
@@ -137,6 +138,7 @@ def make_subject(count: int, rng: np.random.Generator) -> Subject:
         text_index,
         photo_index,
         pd.DataFrame({"owner": np.arange(count), "number": np.arange(count)}),
+        rng.integers(count, size=(count, ALIKE), dtype=np.int32),  # as slow to read as true ones
         Ranker.prior(),
         None,
         read_text,

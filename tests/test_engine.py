@@ -19,11 +19,12 @@ from PIL import Image
 from sklearn.preprocessing import normalize
 
 import shared.engine
+from index import find_alike
 from shared.collaborative import COLLABORATIVE, CollaborativeModel
 from shared.engine import Answer, Engine, Filters, Query
 from shared.lexical import LexicalIndex
 from shared.photo_store import PhotoStore
-from shared.ranker import SIGNALS, Ranker
+from shared.ranker import QUERY, SIGNALS, Ranker
 from shared.vectors import VectorIndex
 
 KINDS = {
@@ -132,13 +133,15 @@ class Handmade:
         words = LexicalIndex.build(
             listings["name"].tolist(), listings["description"].tolist(), ["reds", "guitars", "wise"]
         )
+        texts = VectorIndex.build(vectors_of(numbers, 1), "Flat", 1)
         return Engine(
             listings,
             PLACES,
             words,
-            VectorIndex.build(vectors_of(numbers, 1), "Flat", 1),
+            texts,
             VectorIndex.build(self.looks[shown.index], "Flat", 1),
             shown.assign(owner=place[shown["owner"]].to_numpy()),
+            find_alike(texts, texts.vectors(np.arange(len(texts)))),
             Ranker.prior(),
             crowd,
             read_text,
@@ -339,12 +342,12 @@ def test_a_photo_finds_its_own_listing(handmade: Handmade, shop: Engine) -> None
             assert f"p{number:02d}" in found and {int(id_[1:]) for id_ in found[:1]} <= same
 
 
-@pytest.mark.parametrize("heavy", ["words", "meaning", "looks"])
+@pytest.mark.parametrize("heavy", QUERY)
 def test_a_photo_counts_however_texts_are_weighed(
     handmade: Handmade, heavy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = handmade.engine()
-    weights = {"words": 0.0, "meaning": 0.0, "looks": 0.0, heavy: 18.0}
+    weights = dict.fromkeys(QUERY, 0.0) | {heavy: 18.0}
     monkeypatch.setattr(engine, "ranker", engine.ranker.with_weights(weights))
     history = past(45, 46, 47, event="buy")
     row = int(np.flatnonzero(handmade.shown["owner"] == 27)[0])
@@ -528,7 +531,8 @@ def test_listings_without_any_photo_can_be_searched(
             listings, PLACES, LexicalIndex.build(listings["name"], listings["description"], []),
             VectorIndex.build(vectors_of(np.full(copies, NO_PHOTO), 1), "Flat", 1),
             VectorIndex.build(np.empty((0, 16), np.float32), "Flat", 1),
-            pd.DataFrame({"owner": [], "number": []}), Ranker.prior(), None, read_text,
+            pd.DataFrame({"owner": [], "number": []}), np.empty((copies, 0), np.int32),
+            Ranker.prior(), None, read_text,
             lambda photo: np.ones(16, np.float32) / 4,
         )  # fmt: skip
         assert bare.search("bicycle").total == copies
