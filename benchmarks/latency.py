@@ -7,7 +7,8 @@ each; the query's words go through the real sentence encoder. A *search* is whol
 meaning, looks by feedback, filters on price and distance, a shopper with ten events, the ranker
 and its reasons. Its parts, measured in turns with it on the same kind of query: encoding it, BM25
 and the best of its scores, FAISS for text. The ratio is of medians, in one run. FAISS for photos,
-which a search in words does without, is timed as well.
+which a search in words does without, is timed as well, and so is a recommendation to that shopper.
+Which listings are alike is drawn, not found: it makes no difference to the time.
 """
 
 from __future__ import annotations
@@ -156,7 +157,8 @@ def timed(call: Callable[[], object]) -> float:
 
 
 def measure(subject: Subject, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Return milliseconds (count,) of a whole search and of each bare part, taken in turns."""
+    """Return milliseconds (count,) of a whole search, of a recommendation, and of each bare part,
+    taken in turns."""
     rows = rng.integers(len(subject.engine.listings), size=10)
     history = pd.DataFrame(
         {
@@ -177,6 +179,7 @@ def measure(subject: Subject, count: int, rng: np.random.Generator) -> dict[str,
         meaning = subject.read_text(other + " again")[None]
         calls: dict[str, Callable[[], object]] = {
             "search": partial(subject.engine.search, text, history=history, filters=FILTERS),
+            "recommend": partial(subject.engine.recommend, history, filters=FILTERS),
             "encoder": partial(subject.read_text, other),
             "bm25": partial(bm25, other),
             "faiss_text": partial(subject.texts.search, meaning, DEPTH),
