@@ -21,7 +21,7 @@ from sklearn.preprocessing import normalize
 import shared.engine
 from index import find_alike
 from shared.collaborative import COLLABORATIVE, CollaborativeModel
-from shared.engine import Answer, Engine, Filters, Query
+from shared.engine import Answer, Engine, Filters, Query, TextReader
 from shared.lexical import LexicalIndex
 from shared.photo_store import PhotoStore
 from shared.ranker import QUERY, SIGNALS, Ranker
@@ -484,6 +484,38 @@ def test_reasons_add_up_to_the_score_the_largest_first(shop: Engine, ask: Callab
         parts = list(hit.why.values())
         assert np.isfinite(hit.score) and sum(parts) == pytest.approx(hit.score)
         assert all(parts) and [abs(p) for p in parts] == sorted(map(abs, parts), reverse=True)
+
+
+def test_listings_that_are_alike_speak_for_one_another(handmade: Handmade) -> None:
+    engine = handmade.engine()
+    silent = NO_TEXT // EACH  # the kind of the listing that has no words
+    asked = engine.ask(list(KINDS)[silent])
+    candidates, signals = engine.candidates(asked, engine.allowed(Filters()))
+    signals = signals.set_index(candidates)
+    own = signals.loc[NO_TEXT]
+    assert own["words"] == 0 and own["meaning.alike"] > 0.5
+    others = signals.loc[signals.index // EACH != silent, "meaning.alike"]
+    assert others.empty or others.max() < own["meaning.alike"]
+    photo = engine.candidates(Query(looks=handmade.looks[0]), engine.allowed(Filters()))[1]
+    assert "meaning.alike" not in photo, "no words were asked for"
+
+
+def test_queries_are_read_once_and_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[list[str]] = []
+
+    def encode(reader: TextReader, texts: list[str]) -> np.ndarray:
+        read.append(texts)
+        return np.array([[len(text)] for text in texts])
+
+    monkeypatch.setattr(TextReader, "_encode", encode)
+    monkeypatch.setattr(shared.engine, "REMEMBERED", 3)
+    reader = TextReader("cpu")
+    reader.read_ahead(["a", " bb", "a"])
+    reader.read_ahead([])
+    assert [reader(text)[0] for text in ("a", "bb ", "ccc", "a")] == [1, 2, 3, 1]
+    assert reader("dddd")[0] == 4, "which forgets the one that was asked for longest ago"
+    assert reader("a")[0] == 1 and reader("bb")[0] == 2
+    assert [texts for texts in read if texts] == [["a", "bb"], ["ccc"], ["dddd"], ["bb"]]
 
 
 def test_found_by_words_best_first(shop: Engine) -> None:
