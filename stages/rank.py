@@ -229,9 +229,10 @@ def simulate_log(listings: pd.DataFrame, shoppers: int, events: int, seed: int) 
     user_id, product_id, event, timestamp, as an interaction log; no listing twice by one shopper.
     """
     rng = np.random.default_rng(seed)
-    leaves = listings["category_levels"].map(lambda path: path[-1])
-    groups = listings["category_levels"].map(lambda path: path[0]).to_numpy()
-    names, of_leaf = np.unique(leaves.to_numpy().astype(str), return_inverse=True)
+    of_leaf, of_group = (
+        np.unique([path[level] for path in listings["category_levels"]], return_inverse=True)[1]
+        for level in (-1, 0)
+    )
     sizes = np.bincount(of_leaf)
     price = np.log1p(listings["price"].to_numpy(float))
     places = listings[["latitude", "longitude"]].to_numpy(float)
@@ -239,14 +240,14 @@ def simulate_log(listings: pd.DataFrame, shoppers: int, events: int, seed: int) 
     rows = []
     for shopper in progress(range(shoppers), desc="simulate shoppers", unit="shopper"):
         # Leaves as often as listings: who likes mirrors is as rare as mirrors are.
-        favourites = rng.choice(len(names), size=rng.integers(1, 4), p=sizes / sizes.sum())
-        liked = np.isin(of_leaf, favourites)
+        favourites = rng.choice(len(sizes), size=rng.integers(1, 4), p=sizes / sizes.sum())
+        liked = np.isin(np.arange(len(sizes)), favourites)[of_leaf]
         level = rng.choice(price[liked])
         home = places[rng.choice(np.flatnonzero(liked))]
         away = np.hypot(*((places - home) * [111, 65]).T)
         taste = (
             4.0 * liked
-            + 1.0 * np.isin(groups, groups[liked])
+            + 1.0 * (np.bincount(of_group[liked], minlength=of_group.max() + 1) > 0)[of_group]
             - 1.0 * np.abs(price - level)
             - 0.5 * np.nan_to_num(np.minimum(away / 50, 4), nan=4.0)
         )
