@@ -452,9 +452,10 @@ def main() -> str:
         scores = judge_search(engine, queries, seed)
         searches["category_names"].append(scores)
         kept = [place for place, name in enumerate(queries) if not name.startswith("Other")]
-        searches["without_other"].append(
-            {way: [each[place] for place in kept] for way, each in scores.items()}
-        )
+        if kept:
+            searches["without_other"].append(
+                {way: [each[place] for place in kept] for way, each in scores.items()}
+            )
     engine.ranker = ranker.with_weights(of_half[0])
     searches["known_items"].append(judge_search(engine, items["test"], seed))
     engine.ranker = ranker
