@@ -7,7 +7,8 @@ each; the query's words go through the real sentence encoder. A *search* is whol
 meaning, looks by feedback, filters on price and distance, a shopper with ten events, the ranker
 and its reasons. Its parts, measured in turns with it on the same kind of query: encoding it, BM25
 and the best of its scores, FAISS for text. The ratio is of medians, in one run. FAISS for photos,
-which a search in words does without, is timed as well.
+which a search in words does without, is timed as well, and so is a recommendation to that shopper.
+Which listings are alike is drawn, not found: it makes no difference to the time.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ WORDS, NAME_WORDS = 30, 5  # of a listing
 CENTRES = 300
 TEXT_WIDTH, PHOTO_WIDTH = 384, 576
 FLAT_UP_TO = 200_000  # listings; above, the index is a partition, as params.yaml advises
+ALIKE = 10  # listings that are called most like each, as the stage index does
 DEPTH = 200  # nearest asked of each part, as the engine does
 PARTS = ["encoder", "bm25", "faiss_text"]  # of a search in words; photos are another query
 NO_PHOTOS: Any = SimpleNamespace(batches=list)
@@ -137,6 +139,7 @@ def make_subject(count: int, rng: np.random.Generator) -> Subject:
         text_index,
         photo_index,
         pd.DataFrame({"owner": np.arange(count), "number": np.arange(count)}),
+        rng.integers(count, size=(count, ALIKE), dtype=np.int32),  # as slow to read as true ones
         Ranker.prior(),
         None,
         read_text,
@@ -154,7 +157,8 @@ def timed(call: Callable[[], object]) -> float:
 
 
 def measure(subject: Subject, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Return milliseconds (count,) of a whole search and of each bare part, taken in turns."""
+    """Return milliseconds (count,) of a whole search, of a recommendation, and of each bare part,
+    taken in turns."""
     rows = rng.integers(len(subject.engine.listings), size=10)
     history = pd.DataFrame(
         {
@@ -175,6 +179,7 @@ def measure(subject: Subject, count: int, rng: np.random.Generator) -> dict[str,
         meaning = subject.read_text(other + " again")[None]
         calls: dict[str, Callable[[], object]] = {
             "search": partial(subject.engine.search, text, history=history, filters=FILTERS),
+            "recommend": partial(subject.engine.recommend, history, filters=FILTERS),
             "encoder": partial(subject.read_text, other),
             "bm25": partial(bm25, other),
             "faiss_text": partial(subject.texts.search, meaning, DEPTH),

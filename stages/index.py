@@ -2,12 +2,15 @@
 
 In:  data/merged/listings.parquet, data/clean/photos (packed), data/embeddings/,
      data/price/expected.parquet.
-Out: models/index/: words/ (BM25), text.faiss, photo.faiss, photo_space.npz, listings.parquet (what
-     is filtered and shown, a row per product), shown.parquet (which photo is whose), places.parquet
-     (what "near Leeds" means), unplaced.csv (locations that no place is known for), index.json;
+Out: models/index/: words/ (BM25), text.faiss, photo.faiss, photo_space.npz, alike.npy (for each
+     listing the others that read and look most like it), listings.parquet (what is filtered and
+     shown, a row per product), shown.parquet (which photo is whose), places.parquet (what "near
+     Leeds" means), unplaced.csv (locations that no place is known for), index.json;
      metrics/index.json.
 
-A category is never among the words or vectors: it is what a seller chose, and a filter.
+A category is never among the words or vectors: it is what a seller chose, and a filter. A listing's
+vector of meaning is moved towards those of the listings most like it: a short text says less than
+several.
 """
 
 from __future__ import annotations
@@ -39,6 +42,8 @@ EXPECTED = Path("data/price/expected.parquet")
 OUT = Path("models/index")
 JUDGED = 256  # listings whose neighbours the recall of an approximate index is measured by
 BATCH = 128
+ALIKE = 10  # listings whose texts say more of one: 5 to 20 were as good
+LOOKS = 0.5  # weight of the photos beside the texts in what is alike
 SHOWN = ["product_id", "name", "description", "location", "category_levels", "price", "group"]
 
 
@@ -71,6 +76,44 @@ def tabulate(rows: pd.DataFrame, expected: pd.DataFrame) -> tuple[pd.DataFrame, 
     position = pd.Series(listings.index, ids)
     shown = {"owner": position.loc[photos["product_id"]], "number": photos["photo_index"]}
     return listings, pd.DataFrame({name: of.to_numpy(np.int64) for name, of in shown.items()})
+
+
+def read_and_seen(texts: np.ndarray, looks: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Return unit vectors (n, width of both): each listing's text beside the mean of its photos.
+
+    `looks` has a row for each photo, `owner` whose it is.
+    """
+    total = np.zeros((len(texts), looks.shape[1]), np.float32)
+    np.add.at(total, owner, looks)
+    return normalize(np.hstack([texts, LOOKS * normalize(total)]))
+
+
+def find_alike(index: VectorIndex, vectors: np.ndarray) -> np.ndarray:
+    """Return (n, ALIKE) int32, or as many as there are others: the nearest to each vector.
+
+    `index` is of the same (n, width) vectors. Where it finds fewer, a listing is its own neighbour.
+    """
+    count = min(ALIKE, max(len(vectors) - 1, 0))
+    found = np.empty((len(vectors), count), np.int32)
+    starts = range(0, len(vectors), BATCH)
+    for start in progress(starts, desc="alike", unit="batch"):
+        rows = np.arange(start, min(start + BATCH, len(vectors)))[:, None]
+        near = index.search(vectors[rows[:, 0]], count + 1)[1]
+        # Others first, in order: itself is the nearest, but for its copies.
+        order = np.argsort(near == rows, axis=1, kind="stable")[:, :count]
+        near = np.take_along_axis(near, order, axis=1)
+        found[rows[:, 0]] = np.where(near < 0, rows, near)
+    return found
+
+
+def expand(vectors: np.ndarray, alike: np.ndarray) -> np.ndarray:
+    """Return unit vectors (n, width): each halfway to the mean of those `alike`, (n, k)."""
+    if not alike.size:
+        return vectors
+    means = np.zeros_like(vectors)
+    for others in alike.T:
+        means += vectors[others] / alike.shape[1]
+    return normalize(vectors + means)
 
 
 def name_places(listings: pd.DataFrame, gazetteer: pd.DataFrame) -> pd.DataFrame:
@@ -127,6 +170,9 @@ def main() -> str:
         seed=params["seed"],
     )  # fmt: skip
     looks = space.transform(features, colours)[shown["number"]]
+    both = read_and_seen(vectors, looks, shown["owner"].to_numpy())
+    alike = find_alike(VectorIndex.build(both, params["factory"], params["breadth"]), both)
+    vectors = expand(vectors, alike)
 
     metrics: dict[str, Any] = {
         "listings": len(listings),
@@ -137,6 +183,7 @@ def main() -> str:
     with replace_when_done(OUT) as folder:
         folder.mkdir()
         words.save(folder / "words")
+        np.save(folder / "alike.npy", alike)
         for name, of in {"text": vectors, "photo": looks}.items():
             index = VectorIndex.build(of, params["factory"], params["breadth"])
             index.save(folder / f"{name}.faiss")

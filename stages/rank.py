@@ -10,21 +10,25 @@ search. Category names as queries ("Mirrors, Clocks & Ornaments"): right are the
 leaf, among all. No category is indexed. Known items: 2 to 4 words of a listing's name, that listing
 is right. The weights of words, meaning and looks are chosen on category names and on names of train
 products; each half of the category names is judged with weights chosen on the other half, known
-items by names of test products with weights chosen on the first half.
+items by names of test products with weights chosen on the first half. `without_other` is a look at
+the category names that do not begin with "Other", as no listing is like "Other Goods" in words.
 
 photo_to_photo. The second photo of a test product must find its first among all photos, byte-wise
 copies of the second left out. Nothing is fitted on who owns a photo.
 
 personalised. Of each shopper of the log the last listing that is new to them is held out, and to be
 recommended from what came before. Without a log, shoppers are simulated: one to three favourite
-leaves, a price level, a home town, and a softmax over them; called simulated. A ranker is learned
-from a log only, from events before the held-out ones. Beside it: random; popular, the listings of
-most events; unpersonalised, the same ranker without a history.
+leaves, a price level, a home town, and a softmax over them; called simulated. Each of the TAKEN
+listings next to come is to be found by itself, from the last 0, 1, 3 or 10 before them, and `gain`
+is what a longer history gained over the one before it, paired by shopper. A ranker is learned from
+a log only, from events before the held-out ones. Beside it: random; popular, the listings of most
+events; unpersonalised, the same ranker without a history.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +37,7 @@ import pandas as pd
 
 from shared.atomic import replace_when_done, write_json
 from shared.collaborative import CollaborativeModel
-from shared.engine import Engine, Filters, Query
+from shared.engine import Engine, Filters, Query, TextReader
 from shared.inputs import require
 from shared.interactions import leave_last_out, new_products
 from shared.params import load_params
@@ -50,9 +54,14 @@ OUT = Path("models/rank")
 DEPTH = 50  # places of an answer that are looked at
 LEAST_CASES = 30  # of a shopper's next step that a ranker can be learned from
 LEAST_LISTINGS = 5  # of a leaf whose name is a query
+BATCH = 64  # queries that are read at once
 RESAMPLED = 1000  # times, for a bootstrap interval
-HISTORIES = (0, 1, 3, 10)  # events of a simulated shopper before the judged one
-STEPS = np.linspace(0, 1, 11)  # of the weights tried
+HISTORIES = (0, 1, 3, 10)  # events of a simulated shopper before the judged ones
+TAKEN = 10  # next listings that a simulated shopper is judged by: fewer are mostly luck
+TENTHS = 10
+GRID = np.array(  # of the weights tried: all tenths of QUERY that add up to 1
+    [of for of in product(range(TENTHS + 1), repeat=len(QUERY)) if sum(of) == TENTHS]
+) / TENTHS  # fmt: skip
 ANYTHING = Filters(flagged=True)
 
 
@@ -122,33 +131,29 @@ def reciprocal_ranks(features: pd.DataFrame) -> np.ndarray:
     return (1 / (60 + features.rank(ascending=False, method="first"))).sum(axis=1).to_numpy()
 
 
-def tune(sets: list[list[tuple[set[str], list[str], pd.DataFrame]]]) -> dict[str, float]:
-    """Weights of words, meaning and looks, as heavy in all as by PRIOR, with the best NDCG@10.
+def ndcg_by_weights(wanted: set[str], ids: list[str], features: pd.DataFrame) -> np.ndarray:
+    """NDCG@10 (len(GRID),) of a query's candidates in the order that each row of GRID gives."""
+    right = np.array([id_ in wanted for id_ in ids], bool)
+    if not len(ids):
+        return np.zeros(len(GRID))
+    scores = GRID @ features[list(QUERY)].to_numpy().T
+    count = min(10, len(ids))
+    best = np.argpartition(-scores, count - 1, axis=1)[:, :count]
+    order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
+    gains = 1 / np.log2(np.arange(2, count + 2))
+    ideal = (1 / np.log2(np.arange(2, 12)))[: len(wanted)].sum()
+    return right[np.take_along_axis(best, order, axis=1)] @ gains / ideal
 
-    A query is the right ids, the candidates' ids and their signals. The mean over the sets of
-    queries, each set counting alike, is what is best; of equally good weights the most even.
+
+def tune(sets: list[list[np.ndarray]]) -> dict[str, float]:
+    """Weights of the query's signals, as heavy in all as by PRIOR, with the best NDCG@10.
+
+    A query is what ndcg_by_weights says of it. The mean over the sets of queries, each set counting
+    alike, is what is best; of equally good weights the most even.
     """
-    queries = [[(wanted, ids, of.to_numpy()) for wanted, ids, of in part] for part in sets if part]
-
-    def value(weights: np.ndarray) -> float:
-        means = [
-            np.mean(
-                [
-                    score_ranking(best_first(ids, signals @ weights), wanted)["ndcg@10"]
-                    for wanted, ids, signals in part
-                ]
-            )
-            for part in queries
-        ]
-        return round(float(np.mean(means)), 6) if means else 0.0
-
-    grid = [
-        np.array([words, meaning, 1 - words - meaning])
-        for words in STEPS
-        for meaning in STEPS
-        if words + meaning <= 1 + 1e-9
-    ]
-    best = max(grid, key=lambda weights: (value(weights), -np.ptp(weights)))
+    means = [np.mean(queries, axis=0) for queries in sets if queries]
+    value = np.round(np.mean(means, axis=0), 6) if means else np.zeros(len(GRID))
+    best = GRID[np.lexsort((np.ptp(GRID, axis=1), -value))[0]]
     heavy = sum(PRIOR[name] for name in QUERY)
     return {name: float(heavy * share) for name, share in zip(QUERY, best, strict=True)}
 
@@ -224,24 +229,25 @@ def simulate_log(listings: pd.DataFrame, shoppers: int, events: int, seed: int) 
     user_id, product_id, event, timestamp, as an interaction log; no listing twice by one shopper.
     """
     rng = np.random.default_rng(seed)
-    leaves = listings["category_levels"].map(lambda path: path[-1])
-    groups = listings["category_levels"].map(lambda path: path[0]).to_numpy()
-    names, of_leaf = np.unique(leaves.to_numpy().astype(str), return_inverse=True)
+    of_leaf, of_group = (
+        np.unique([path[level] for path in listings["category_levels"]], return_inverse=True)[1]
+        for level in (-1, 0)
+    )
     sizes = np.bincount(of_leaf)
     price = np.log1p(listings["price"].to_numpy(float))
     places = listings[["latitude", "longitude"]].to_numpy(float)
     start = pd.Timestamp("2022-03-01")
     rows = []
-    for shopper in range(shoppers):
+    for shopper in progress(range(shoppers), desc="simulate shoppers", unit="shopper"):
         # Leaves as often as listings: who likes mirrors is as rare as mirrors are.
-        favourites = rng.choice(len(names), size=rng.integers(1, 4), p=sizes / sizes.sum())
-        liked = np.isin(of_leaf, favourites)
+        favourites = rng.choice(len(sizes), size=rng.integers(1, 4), p=sizes / sizes.sum())
+        liked = np.isin(np.arange(len(sizes)), favourites)[of_leaf]
         level = rng.choice(price[liked])
         home = places[rng.choice(np.flatnonzero(liked))]
         away = np.hypot(*((places - home) * [111, 65]).T)
         taste = (
             4.0 * liked
-            + 1.0 * np.isin(groups, groups[liked])
+            + 1.0 * (np.bincount(of_group[liked], minlength=of_group.max() + 1) > 0)[of_group]
             - 1.0 * np.abs(price - level)
             - 0.5 * np.nan_to_num(np.minimum(away / 50, 4), nan=4.0)
         )
@@ -279,7 +285,8 @@ def learn(engine: Engine, cases: list[tuple[pd.DataFrame, str]], seed: int) -> R
     """
     everything = engine.allowed(ANYTHING)
     tables, relevance, groups = [], [], []
-    for number, (history, taken) in enumerate(cases):
+    steps = progress(cases, desc="learn from shoppers", unit="shopper")
+    for number, (history, taken) in enumerate(steps):
         candidates, features = engine.candidates(
             Query(), everything & ~engine.met(history), history
         )
@@ -313,15 +320,16 @@ def learn_from_log(engine: Engine, log: pd.DataFrame, *, shoppers: int, seed: in
     return ranker
 
 
-def judge_recommendations(
+def score_recommendations(
     engine: Engine,
-    cases: list[tuple[pd.DataFrame, str]],
-    popularity: pd.Series,
+    cases: list[tuple[pd.DataFrame, list[str]]],
+    popularity: pd.Index,
     seed: int,
-) -> dict[str, Any]:
-    """Score what is recommended after each history by the product that was taken next.
+) -> Scores:
+    """Score what is recommended after each history by the products that were taken next.
 
-    `popularity`: product ids, the most popular first.
+    Each of these is to be found by itself: a shopper's score is the mean over them. `popularity`:
+    product ids, the most popular first.
     """
     rng = np.random.default_rng(seed)
     ids = engine.listings["product_id"].to_numpy()
@@ -339,32 +347,45 @@ def judge_recommendations(
             name: [id_ for id_ in answer[:longest] if id_ not in met]
             for name, answer in impersonal.items()
         }
-        hits = engine.recommend(history, filters=ANYTHING, limit=DEPTH).hits
-        found["model"] = [hit.product_id for hit in hits]
+        found["model"] = found["unpersonalised"]
+        if met:
+            hits = engine.recommend(history, filters=ANYTHING, limit=DEPTH).hits
+            found["model"] = [hit.product_id for hit in hits]
         for name, answer in found.items():
-            scores.setdefault(name, []).append(score_ranking(answer, {taken}))
-    return summarise([scores], seed)
+            each = [score_ranking(answer, {one}) for one in taken]
+            mean = {measure: float(np.mean([of[measure] for of in each])) for measure in each[0]}
+            scores.setdefault(name, []).append(mean)
+    return scores
 
 
 def judge_simulated(engine: Engine, shoppers: int, seed: int) -> dict[str, Any]:
     """Score recommendations to simulated shoppers by the number of events they have behind them.
 
-    The same shopper and the same next listing at every length of history.
+    The same shoppers and the same next listings at every length of history; `gain` is what NDCG@10
+    gained since the length before, of each shopper.
     """
     longest = max(HISTORIES)
-    log = simulate_log(engine.listings, shoppers, longest + 1, seed)
-    others = simulate_log(engine.listings, shoppers, longest + 1, seed + 1)
+    log = simulate_log(engine.listings, shoppers, longest + TAKEN, seed)
+    others = simulate_log(engine.listings, shoppers, longest + TAKEN, seed + 1)
     popularity = others["product_id"].value_counts().index
     events = [of for _, of in log.groupby("user_id", sort=False)]
-    return {
-        f"after_{length}": judge_recommendations(
-            engine,
-            [(of.iloc[longest - length : longest], of["product_id"].iat[-1]) for of in events],
-            popularity,
-            seed,
-        )
-        for length in HISTORIES
-    }
+    found: dict[str, Any] = {}
+    before: list[dict[str, float]] = []
+    for length in HISTORIES:
+        cases = [
+            (of.iloc[longest - length : longest], of["product_id"].iloc[longest:].tolist())
+            for of in events
+        ]
+        scores = score_recommendations(engine, cases, popularity, seed)
+        found[f"after_{length}"] = summarise([scores], seed)
+        if before:
+            gain = [
+                {"ndcg@10": now["ndcg@10"] - then["ndcg@10"]}
+                for now, then in zip(scores["model"], before, strict=True)
+            ]
+            found[f"after_{length}"]["gain"] = average(gain, seed)
+        before = scores["model"]
+    return found
 
 
 def said(scores: dict[str, dict[str, float]], name: str) -> str:
@@ -382,7 +403,8 @@ def main() -> str:
     columns = ["product_id", "image_id", "photo_index", "pixel_hash", "split"]
     rows = pd.read_parquet(LISTINGS, columns=columns)
     split_of = rows.drop_duplicates("product_id").set_index("product_id")["split"]
-    engine = Engine.load(rank=None)
+    reader = TextReader("cpu")
+    engine = Engine.load(rank=None, read_text=reader)
     listings = engine.listings
     split = split_of.loc[listings["product_id"]].to_numpy()
     rng = np.random.default_rng(seed)
@@ -394,12 +416,18 @@ def main() -> str:
         of: known_item_queries(listings[split == of], params["known_items"], rng)
         for of in ("train", "test")
     }
-    signals = [
-        [(wanted, *query_signals(engine, text)) for text, wanted in queries.items()]
+    texts = [*names, *items["train"], *items["test"]]
+    for start in progress(range(0, len(texts), BATCH), desc="read queries", unit="batch"):
+        reader.read_ahead(texts[start : start + BATCH])
+    values = [
+        [
+            ndcg_by_weights(wanted, *query_signals(engine, text))
+            for text, wanted in progress(queries.items(), desc="weigh queries", unit="query")
+        ]
         for queries in (*by_half, items["train"])
     ]
-    of_half = [tune([half, signals[2]]) for half in signals[:2]]
-    weights = tune([signals[0] + signals[1], signals[2]])
+    of_half = [tune([half, values[2]]) for half in values[:2]]
+    weights = tune([values[0] + values[1], values[2]])
 
     log = pd.read_parquet(LOG)
     log = log[log["product_id"].isin(listings["product_id"])]
@@ -410,14 +438,24 @@ def main() -> str:
     personalised: dict[str, Any] = {}
     if judged:
         popularity = log.loc[leave_last_out(log) < 2, "product_id"].value_counts().index
-        personalised["log"] = judge_recommendations(engine, judged, popularity, seed)
+        cases = [(history, [taken]) for history, taken in judged]
+        scores = score_recommendations(engine, cases, popularity, seed)
+        personalised["log"] = summarise([scores], seed)
     else:
         personalised["simulated"] = judge_simulated(engine, shoppers, seed)
     ranker = engine.ranker
-    searches: dict[str, list[Scores]] = {"category_names": [], "known_items": []}
+    searches: dict[str, list[Scores]] = {
+        "category_names": [], "without_other": [], "known_items": [],
+    }  # fmt: skip
     for queries, of_other in zip(by_half, reversed(of_half), strict=True):
         engine.ranker = ranker.with_weights(of_other)
-        searches["category_names"].append(judge_search(engine, queries, seed))
+        scores = judge_search(engine, queries, seed)
+        searches["category_names"].append(scores)
+        kept = [place for place, name in enumerate(queries) if not name.startswith("Other")]
+        if kept:
+            searches["without_other"].append(
+                {way: [each[place] for place in kept] for way, each in scores.items()}
+            )
     engine.ranker = ranker.with_weights(of_half[0])
     searches["known_items"].append(judge_search(engine, items["test"], seed))
     engine.ranker = ranker

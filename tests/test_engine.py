@@ -19,11 +19,12 @@ from PIL import Image
 from sklearn.preprocessing import normalize
 
 import shared.engine
+from index import find_alike
 from shared.collaborative import COLLABORATIVE, CollaborativeModel
-from shared.engine import Answer, Engine, Filters, Query
+from shared.engine import Answer, Engine, Filters, Query, TextReader
 from shared.lexical import LexicalIndex
 from shared.photo_store import PhotoStore
-from shared.ranker import SIGNALS, Ranker
+from shared.ranker import QUERY, SIGNALS, Ranker
 from shared.vectors import VectorIndex
 
 KINDS = {
@@ -132,13 +133,15 @@ class Handmade:
         words = LexicalIndex.build(
             listings["name"].tolist(), listings["description"].tolist(), ["reds", "guitars", "wise"]
         )
+        texts = VectorIndex.build(vectors_of(numbers, 1), "Flat", 1)
         return Engine(
             listings,
             PLACES,
             words,
-            VectorIndex.build(vectors_of(numbers, 1), "Flat", 1),
+            texts,
             VectorIndex.build(self.looks[shown.index], "Flat", 1),
             shown.assign(owner=place[shown["owner"]].to_numpy()),
+            find_alike(texts, texts.vectors(np.arange(len(texts)))),
             Ranker.prior(),
             crowd,
             read_text,
@@ -339,12 +342,12 @@ def test_a_photo_finds_its_own_listing(handmade: Handmade, shop: Engine) -> None
             assert f"p{number:02d}" in found and {int(id_[1:]) for id_ in found[:1]} <= same
 
 
-@pytest.mark.parametrize("heavy", ["words", "meaning", "looks"])
+@pytest.mark.parametrize("heavy", QUERY)
 def test_a_photo_counts_however_texts_are_weighed(
     handmade: Handmade, heavy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = handmade.engine()
-    weights = {"words": 0.0, "meaning": 0.0, "looks": 0.0, heavy: 18.0}
+    weights = dict.fromkeys(QUERY, 0.0) | {heavy: 18.0}
     monkeypatch.setattr(engine, "ranker", engine.ranker.with_weights(weights))
     history = past(45, 46, 47, event="buy")
     row = int(np.flatnonzero(handmade.shown["owner"] == 27)[0])
@@ -483,6 +486,38 @@ def test_reasons_add_up_to_the_score_the_largest_first(shop: Engine, ask: Callab
         assert all(parts) and [abs(p) for p in parts] == sorted(map(abs, parts), reverse=True)
 
 
+def test_listings_that_are_alike_speak_for_one_another(handmade: Handmade) -> None:
+    engine = handmade.engine()
+    silent = NO_TEXT // EACH  # the kind of the listing that has no words
+    asked = engine.ask(list(KINDS)[silent])
+    candidates, signals = engine.candidates(asked, engine.allowed(Filters()))
+    signals = signals.set_index(candidates)
+    own = signals.loc[NO_TEXT]
+    assert own["words"] == 0 and own["meaning.alike"] > 0.5
+    others = signals.loc[signals.index // EACH != silent, "meaning.alike"]
+    assert others.empty or others.max() < own["meaning.alike"]
+    photo = engine.candidates(Query(looks=handmade.looks[0]), engine.allowed(Filters()))[1]
+    assert "meaning.alike" not in photo, "no words were asked for"
+
+
+def test_queries_are_read_once_and_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[list[str]] = []
+
+    def encode(reader: TextReader, texts: list[str]) -> np.ndarray:
+        read.append(texts)
+        return np.array([[len(text)] for text in texts])
+
+    monkeypatch.setattr(TextReader, "_encode", encode)
+    monkeypatch.setattr(shared.engine, "REMEMBERED", 3)
+    reader = TextReader("cpu")
+    reader.read_ahead(["a", " bb", "a"])
+    reader.read_ahead([])
+    assert [reader(text)[0] for text in ("a", "bb ", "ccc", "a")] == [1, 2, 3, 1]
+    assert reader("dddd")[0] == 4, "which forgets the one that was asked for longest ago"
+    assert reader("a")[0] == 1 and reader("bb")[0] == 2
+    assert [texts for texts in read if texts] == [["a", "bb"], ["ccc"], ["dddd"], ["bb"]]
+
+
 def test_found_by_words_best_first(shop: Engine) -> None:
     scores = [hit.score for hit in shop.search("red guitar", limit=100).hits]
     assert scores == sorted(scores, reverse=True)
@@ -528,7 +563,8 @@ def test_listings_without_any_photo_can_be_searched(
             listings, PLACES, LexicalIndex.build(listings["name"], listings["description"], []),
             VectorIndex.build(vectors_of(np.full(copies, NO_PHOTO), 1), "Flat", 1),
             VectorIndex.build(np.empty((0, 16), np.float32), "Flat", 1),
-            pd.DataFrame({"owner": [], "number": []}), Ranker.prior(), None, read_text,
+            pd.DataFrame({"owner": [], "number": []}), np.empty((copies, 0), np.int32),
+            Ranker.prior(), None, read_text,
             lambda photo: np.ones(16, np.float32) / 4,
         )  # fmt: skip
         assert bare.search("bicycle").total == copies

@@ -68,6 +68,31 @@ def test_a_listing_is_as_old_as_its_first_photo_and_keeps_its_fields(
         assert listings[name].tolist() == prices[name].tolist(), name
 
 
+def test_what_is_alike_is_the_nearest_others() -> None:
+    angles = np.array([0.0, 0.1, 0.3, 1.5, 1.5])  # the last two are copies
+    points = np.column_stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
+    flat = VectorIndex.build(points, "Flat", 1)
+    found = index.find_alike(flat, points)
+    assert found.shape == (5, 4) and found.dtype == np.int32
+    assert found[:3, 0].tolist() == [1, 0, 1] and found[3:, 0].tolist() == [4, 3]
+    assert all(row not in others for row, others in enumerate(found)), "never itself"
+    assert index.find_alike(VectorIndex.build(points[:1], "Flat", 1), points[:1]).shape == (1, 0)
+    moved = index.expand(points, found[:, :1])
+    middle = np.column_stack([np.cos([0.05, 0.05, 0.2]), np.sin([0.05, 0.05, 0.2])])
+    np.testing.assert_allclose(moved[:3], middle, atol=1e-6)
+    np.testing.assert_array_equal(index.expand(points, found[:, :0]), points)
+
+
+def test_alike_is_by_texts_and_photos() -> None:
+    texts = normalize(np.array([[1, 0], [1, 0.1], [1, 0.1]], np.float32))
+    looks = np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)
+    both = index.read_and_seen(texts, looks, np.array([0, 1, 1]))
+    np.testing.assert_allclose(np.linalg.norm(both, axis=1), 1, atol=1e-6)
+    assert not both[2, 2:].any(), "no photo says nothing"
+    near = both @ both.T
+    assert near[1, 2] > near[0, 1]
+
+
 def test_only_what_a_listing_says_is_searchable(ran: Path, listings: pd.DataFrame) -> None:
     folder = ran / "models/index"
     saved = LexicalIndex.load(folder / "words")
@@ -79,11 +104,13 @@ def test_only_what_a_listing_says_is_searchable(ran: Path, listings: pd.DataFram
     silent = [name for name in names if not own.scores(name).any()]
     assert silent, "some names of categories are in no text"
     encoder = load_text_encoder("cpu")
-    some = listings[::7]
-    blank = pd.Series("", some.index)
-    texts = [encode_texts(encoder, some["name"], of, 1) for of in (blank, some["description"])]
+    blank = pd.Series("", listings.index)
+    texts = [
+        encode_texts(encoder, listings["name"], of, 32) for of in (blank, listings["description"])
+    ]
     vectors = VectorIndex.load(folder / "text.faiss", 1).vectors(np.arange(len(listings)))
-    np.testing.assert_allclose(vectors[::7], normalize(sum(texts)), atol=1e-4)
+    wanted = index.expand(normalize(sum(texts)), np.load(folder / "alike.npy"))
+    np.testing.assert_allclose(vectors, wanted, atol=1e-4)
 
 
 def test_each_photo_has_its_own_vector(ran: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +82,32 @@ def test_a_summary_is_over_all_parts_and_of_nothing_empty() -> None:
 
 
 # --- Queries and weights --------------------------------------------------------------------------
-def toy_queries(right: str, count: int = 12) -> list[tuple[set[str], list[str], pd.DataFrame]]:
+def toy_queries(right: str, count: int = 12) -> list[np.ndarray]:
     """Queries whose right listing has the most of the signal `right`, and noise in the others."""
     rng = np.random.default_rng(0)
     queries = []
     for _ in range(count):
-        signals = pd.DataFrame(rng.random((30, 3)), columns=list(QUERY))
+        signals = pd.DataFrame(rng.random((30, len(QUERY))), columns=list(QUERY))
         ids = [str(number) for number in range(30)]
-        queries.append(({str(signals[right].idxmax())}, ids, signals))
+        queries.append(rank.ndcg_by_weights({str(signals[right].idxmax())}, ids, signals))
     return queries
+
+
+def test_values_of_weights_are_the_scores_of_their_orders() -> None:
+    rng = np.random.default_rng(1)
+    for count, wanted in (
+        (30, set("24")),
+        (30, {str(n) for n in range(15)}),
+        (4, set("9")),
+        (0, {"1"}),
+    ):
+        signals = pd.DataFrame(rng.random((count, len(QUERY))), columns=list(QUERY))
+        ids = [str(number) for number in range(count)]
+        values = rank.ndcg_by_weights(wanted, ids, signals)
+        assert values.shape == (len(rank.GRID),)
+        for weights, value in list(zip(rank.GRID, values, strict=True))[::20]:
+            order = rank.best_first(ids, signals.to_numpy() @ weights)
+            assert value == pytest.approx(rank.score_ranking(order, wanted)["ndcg@10"])
 
 
 @pytest.mark.parametrize("right", QUERY)
@@ -106,7 +124,7 @@ def test_each_set_of_queries_counts_alike() -> None:
     assert one["looks"] == 0 < alike["looks"] and ten["looks"] < alike["looks"]
 
 
-@pytest.mark.parametrize("sets", [[], [[], []], [[({"a"}, ["a"], pd.DataFrame([[1, 1, 1]]))]]])
+@pytest.mark.parametrize("sets", [[], [[], []], [[np.ones(len(rank.GRID))]]])
 def test_without_anything_to_choose_by_weights_are_even(sets: list) -> None:
     weights = rank.tune(sets)
     assert max(weights.values()) - min(weights.values()) < 0.11 * sum(weights.values())
@@ -253,9 +271,14 @@ def test_simulated_shoppers_of_unplaced_listings_are_no_fault(engine: Engine) ->
 def test_simulated_recommendations_are_judged_by_length_of_history(fresh: Engine) -> None:
     found = rank.judge_simulated(fresh, 6, 1)
     assert list(found) == ["after_0", "after_1", "after_3", "after_10"]
-    for scores in found.values():
-        assert set(scores) == {"model", "unpersonalised", "popular", "random"}
+    ways = {"model", "unpersonalised", "popular", "random"}
+    for length, scores in found.items():
+        assert set(scores) == ways | ({"gain"} if length != "after_0" else set())
         assert all(of["n"] == 6 for of in scores.values())
+    for before, now in pairwise(found.values()):
+        gained = now["model"]["ndcg@10"] - before["model"]["ndcg@10"]
+        assert now["gain"]["ndcg@10"] == pytest.approx(gained)
+        assert now["gain"]["ndcg@10_low"] <= gained <= now["gain"]["ndcg@10_high"]
     assert found["after_0"]["model"] == found["after_0"]["unpersonalised"]
     assert found == rank.judge_simulated(fresh, 6, 1)
 
@@ -264,13 +287,15 @@ def test_recommendations_are_judged_by_what_was_taken(fresh: Engine) -> None:
     history = make_log({"u": "a"}).iloc[:0]
     order = [hit.product_id for hit in fresh.recommend(None, filters=rank.ANYTHING, limit=9).hits]
     popularity = pd.Index(order[::-1])
-    found = rank.judge_recommendations(fresh, [(history, order[2])], popularity, 0)
+    scores = rank.score_recommendations(fresh, [(history, [order[2]])], popularity, 0)
+    found = rank.summarise([scores], 0)
     assert found["model"]["mrr"] == pytest.approx(1 / 3)
     assert found["popular"]["mrr"] == pytest.approx(1 / 7)
     met = make_log({"u": "a"}).assign(product_id=order[8])
-    assert rank.judge_recommendations(fresh, [(met, order[0])], popularity, 0)["popular"][
-        "mrr"
-    ] == pytest.approx(1 / 8), "what was met is not counted"
+    scores = rank.score_recommendations(fresh, [(met, [order[0]])], popularity, 0)
+    assert scores["popular"][0]["mrr"] == pytest.approx(1 / 8), "what was met is not counted"
+    both = rank.score_recommendations(fresh, [(history, [order[2], order[5]])], popularity, 0)
+    assert both["model"][0]["mrr"] == pytest.approx((1 / 3 + 1 / 6) / 2), "each by itself"
 
 
 # --- Photos ---------------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ def test_the_shortlist_comes_first_and_the_rest_in_the_order_of_the_sum(correcte
 
 def test_every_signal_has_words_and_a_prior_weight() -> None:
     assert {name.split(".")[0] for name in PRIOR} == set(SIGNALS)
-    assert set(module.QUERY + module.ITEM) <= set(SIGNALS)
+    assert {name.split(".")[0] for name in module.QUERY + module.ITEM} <= set(SIGNALS)
 
 
 @every

@@ -56,11 +56,13 @@ def test_a_price_counts_by_its_distance_in_logarithms() -> None:
 
 
 @pytest.mark.parametrize("name", ["text", "photo"])
-def test_style_and_look_are_the_nearest_of_the_history(name: str) -> None:
+def test_style_and_look_are_like_most_of_the_history(name: str) -> None:
     liked = [[1, 0], [0, 1], [0, 0]]
     found = of(name, liked, [4, 1, 9], [[1, 0], [0, 1], [0.6, 0.8], [-1, 0], [0, 0]])
-    # The second counts a quarter, so half after the root; the third has no vector.
-    assert found == pytest.approx([1, 0.5, 0.6, 0, np.nan], nan_ok=True, abs=1e-6)
+    # The second counts a fifth; the third has no vector.
+    squares = [0.8, 0.2, 0.8 * 0.36 + 0.2 * 0.64, 0, np.nan]
+    assert found == pytest.approx(np.sqrt(squares).tolist(), nan_ok=True, abs=1e-6)
+    assert of(name, [[1, 0]] * 3, [1, 2, 3], [[0.6, 0.8]]) == pytest.approx([0.6])
 
 
 def test_near_is_near_the_middle_of_what_was_looked_at() -> None:

@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -119,18 +119,20 @@ class Engine:
         texts: VectorIndex,
         photos: VectorIndex,
         shown: pd.DataFrame,
+        alike: np.ndarray,
         ranker: Ranker,
         collaborative: CollaborativeModel | None,
         read_text: Callable[[str], np.ndarray],
         read_photo: Callable[[Image.Image], np.ndarray],
     ) -> None:
-        """`listings`, `places` and `shown` (owner, a position among the listings, in order; number,
-        of the packed photo) as stage index writes them. `read_text` and `read_photo` return a unit
-        vector (width,) of the index."""
+        """`listings`, `places`, `shown` (owner, a position among the listings, in order; number, of
+        the packed photo) and `alike` (n, k) as stage index writes them. `read_text` and
+        `read_photo` return a unit vector (width,) of the index."""
         self.ranker = ranker
         self.listings = listings
         self.collaborative = collaborative
         self._lexical, self._texts, self._photos = lexical, texts, photos
+        self._alike = alike
         self._read_text, self._read_photo = read_text, read_photo
         self._places = places.drop_duplicates("name").set_index("name")[["latitude", "longitude"]]
         self._ids = listings["product_id"].tolist()
@@ -163,10 +165,12 @@ class Engine:
         embed: Path = Path("models/embed"),
         *,
         device: str = "cpu",
+        read_text: Callable[[str], np.ndarray] | None = None,
     ) -> Engine:
         """Open what the stages index, rank and embed wrote; the networks load when first needed.
 
-        Without `rank` nothing was learned: the ranker is Ranker.prior().
+        Without `rank` nothing was learned: the ranker is Ranker.prior(). Without `read_text` it is
+        a TextReader.
         """
         about = json.loads((index / "index.json").read_text(encoding="utf-8"))
         space = PhotoSpace.load(index / "photo_space.npz")
@@ -178,9 +182,10 @@ class Engine:
             VectorIndex.load(index / "text.faiss", about["breadth"]),
             VectorIndex.load(index / "photo.faiss", about["breadth"]),
             pd.read_parquet(index / "shown.parquet"),
+            np.load(index / "alike.npy"),
             Ranker.load(rank) if rank else Ranker.prior(),
             CollaborativeModel.load(crowd) if crowd and crowd.exists() else None,
-            TextReader(device),
+            read_text or TextReader(device),
             PhotoReader(embed, space, about["array_size"], device),
         )
 
@@ -372,8 +377,10 @@ class Engine:
     ) -> pd.DataFrame:
         """words, meaning and looks of what is asked for, the latter two over their largest.
 
-        After words, the best FEEDBACK candidates say what was meant: the query's meaning moves
-        towards theirs, and what looks like them comes first (pseudo-relevance feedback).
+        After words, two things more. What the listings most alike have of words and meaning speaks
+        for a candidate too (`meaning.alike`). And the best FEEDBACK candidates say what was meant:
+        the query's meaning moves towards theirs, and what looks like them comes first
+        (pseudo-relevance feedback).
         """
         signals = {}
         texts = attributes.text
@@ -385,12 +392,26 @@ class Engine:
         if query.looks is not None:
             signals["looks"] = _share_of_largest(self._nearest_photo(query.looks, candidates))
         if query.words is not None and query.meaning is not None and len(candidates):
+            others, place = np.unique(self._alike[candidates], return_inverse=True)
+            place = place.reshape(len(candidates), -1)
+            worded = np.square(query.words[others])
+            others_texts = self._texts.vectors(others)
+
+            def read(meaning: np.ndarray) -> None:
+                """Set the signals of a meaning."""
+                own = np.clip(texts @ meaning, 0, None)
+                largest = max(float(own.max()), 1e-9)
+                signals["meaning"] = own / largest
+                if len(others):
+                    theirs = np.clip(others_texts @ meaning / largest, 0, 1)
+                    signals["meaning.alike"] = ((worded + theirs) / 2)[place].mean(axis=1)
+
+            read(query.meaning)
             scores, _ = self._ranker_for(query).score(pd.DataFrame(signals))
             best = np.argsort(-scores, kind="stable")[:FEEDBACK]
             trust = np.clip(scores[best], 0, None)
             trust = trust / trust.sum() if trust.any() else np.full(len(best), 1 / len(best))
-            meaning = query.meaning + FEEDBACK_WEIGHT * (trust @ texts[best])
-            signals["meaning"] = _share_of_largest(texts @ meaning)
+            read(query.meaning + FEEDBACK_WEIGHT * (trust @ texts[best]))
             if query.looks is None:
                 covers = attributes.photo
                 seen = _share_of_largest(covers @ (trust @ covers[best]))
@@ -411,15 +432,10 @@ class Engine:
             given = {"meaning": query.meaning, "looks": query.looks}
             asked = [name for name, vector in given.items() if vector is not None]
             return self.ranker.with_weights({name: total / len(asked) for name in asked})
-        of_text = weights["words"] + weights["meaning"]
+        of_text = total - weights["looks"]
         share = total / 2 / of_text if of_text else 0.0
-        return self.ranker.with_weights(
-            {
-                "words": weights["words"] * share,
-                "meaning": weights["meaning"] * share,
-                "looks": total / 2,
-            }
-        )
+        shares = {name: weight * share for name, weight in weights.items()}
+        return self.ranker.with_weights(shares | {"looks": total / 2})
 
     def _person_signals(
         self,
@@ -601,18 +617,29 @@ class TextReader:
     def __init__(self, device: str) -> None:
         self._device = device
         self._lock = Lock()
-        self._read = lru_cache(maxsize=REMEMBERED)(self._encode)
+        self._read: dict[str, np.ndarray] = {}  # the one that was asked for last comes last
 
     def __call__(self, text: str) -> np.ndarray:
+        text = " ".join(text.split())
         with self._lock:
-            return self._read(" ".join(text.split()))
+            vector = self._read.pop(text, None)
+            self._read[text] = self._encode([text])[0] if vector is None else vector
+            if len(self._read) > REMEMBERED:
+                del self._read[next(iter(self._read))]
+            return self._read[text]
+
+    def read_ahead(self, texts: Iterable[str]) -> None:
+        """Read queries together, which is faster than one by one, and remember them."""
+        new = list(dict.fromkeys(" ".join(text.split()) for text in texts))[:REMEMBERED]
+        with self._lock:
+            self._read |= zip(new, self._encode(new), strict=True)
 
     @cached_property
     def _encoder(self) -> Any:
         return load_text_encoder(self._device)
 
-    def _encode(self, text: str) -> np.ndarray:
-        return self._encoder.encode(text, normalize_embeddings=True, show_progress_bar=False)
+    def _encode(self, texts: list[str]) -> np.ndarray:
+        return self._encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False)
 
 
 class PhotoReader:

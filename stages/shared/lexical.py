@@ -15,7 +15,9 @@ from bm25s.stopwords import STOPWORDS_EN
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-NAME_WEIGHT = 3  # times that a word of the name counts as one of the description
+NAME_WEIGHT = 5  # times that a word of the name counts as one of the description
+SATURATION, LENGTH = 1.0, 0.5  # k1 and b of BM25: how soon a word more, and how much a long text,
+# says less (docs/decisions.md)
 LONGEST_WORD = 40  # letters; what is longer is no word, and comparing it takes its time
 MENDED = 64  # words of a query that are looked at; each is compared with all there are
 LEAST_COUNT = 2  # listings that a word must be in for a query to be mended to it
@@ -76,7 +78,7 @@ class LexicalIndex:
         vocabulary = {root: position for position, root in enumerate(sorted({*stems.values()}))}
         # An empty text is a list without words, which the index takes.
         ids = [[vocabulary[stems[word]] for word in text] for text in texts]
-        ranker = bm25s.BM25()
+        ranker = bm25s.BM25(k1=SATURATION, b=LENGTH)
         ranker.index((ids, vocabulary or {"": 0}), show_progress=False)
         return cls(ranker, words)
 

@@ -39,13 +39,14 @@ SIGNALS = {
     "fresh": "newly listed",
     "fair": "a fair price",
 }
-QUERY = ("words", "meaning", "looks")
+QUERY = ("words", "meaning", "meaning.alike", "looks")
 ITEM = ("popular", "trending", "fresh", "fair")  # of a product for everybody: the trees may turn
 # them as they like; more of any other signal never lowers a score
 
 PRIOR = {
     "words": 6.0,  # what was asked for outweighs taste: a half of it all that follows a history
-    "meaning": 6.0,
+    "meaning": 4.0,
+    "meaning.alike": 2.0,  # the words and the meaning of the listings that are most like it
     "looks": 6.0,
     "together": 1.5,  # the four of the crowd: what the log of MovieLens 100k gave them, rounded
     "together.lately": 2.0,

@@ -44,7 +44,7 @@ def person_signals(liked: Attributes, weights: np.ndarray, candidates: Attribute
     """Return how well each candidate suits a taste: the columns TASTES.
 
     `liked` are the listings of the history, at least one, `weights` (m,) what each event counts.
-    All are in 0 … 1 (style and look in -1 … 1), higher is better, NaN where one side is unknown.
+    All are in 0 … 1, higher is better, NaN where one side is unknown.
     """
     shares = weights / weights.sum()
     return pd.DataFrame(
@@ -83,14 +83,17 @@ def _price_level(liked: np.ndarray, shares: np.ndarray, candidates: np.ndarray) 
 
 
 def _alike(liked: np.ndarray, shares: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """The cosine of each candidate to the nearest of the history's, lately liked ones first."""
+    """The quadratic mean of each candidate's cosines to the history's, those below 0 as 0.
+
+    Between the mean, in which a taste for bicycles and for sofas is one for neither, and the
+    largest, in which what was looked at once counts like what was looked at every time.
+    """
     shown = np.abs(liked).any(1)
     if not shown.any():
         return np.full(len(candidates), np.nan)
-    # A taste is several: the mean of a bicycle and a sofa is neither.
-    trust = np.sqrt(shares[shown] / shares[shown].max())
-    best = (candidates @ liked[shown].T * trust).max(1)
-    return np.where(np.abs(candidates).any(1), best, np.nan)
+    cosines = np.clip(candidates @ liked[shown].T, 0, None)
+    mean = np.sqrt(np.square(cosines) @ (shares[shown] / shares[shown].sum()))
+    return np.where(np.abs(candidates).any(1), mean, np.nan)
 
 
 def _near(liked: np.ndarray, shares: np.ndarray, candidates: np.ndarray) -> np.ndarray:
