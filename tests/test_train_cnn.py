@@ -205,13 +205,18 @@ def test_loading_draws_nothing_from_the_trainings_generator() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("size", [1, 3, 4, 9])
-def test_every_process_gets_a_part_of_each_batch(size: int) -> None:
+@pytest.mark.parametrize("size", [1, 5, 6, 8, 9, 17])
+def test_every_process_gets_parts_of_each_batch(size: int) -> None:
     batch = list(range(size))
-    parts = [deal(batch, rank, 4) for rank in range(4)]
-    assert all(parts)
-    counted = [position for part in parts[:size] for position in part]
+    dealt = [deal(batch, 2, rank, 4) for rank in range(4)]
+    assert all(dealt)
+    working = min(4, -(-size // 2))
+    counted = [position for part in dealt[:working] for position in part]
     assert sorted(counted) == batch, "none twice among those that count"
+    whole = [tuple(batch[start : start + 2]) for start in range(0, size, 2)]
+    for rank, mine in enumerate(dealt[:working]):
+        parts = [tuple(part.tolist()) for part in torch.tensor(mine).split(2)]
+        assert parts == whole[rank::4], "the same parts, whoever has them"
 
 
 def decode(encoded: bytes) -> np.ndarray:
@@ -436,22 +441,52 @@ def torchrun(script: Path, folder: Path) -> None:
     )  # fmt: skip
 
 
+def train_network(shared: bool) -> tuple[torch.Tensor, list[dict[str, Any]]]:
+    """Fine-tune a network on small squares of three colours, with all that is drawn at random;
+    return weights of its middle and the history."""
+    labels = torch.arange(44) % 3
+    noise = torch.randint(0, 60, (44, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    data = TensorDataset((noise + 150 * torch.eye(3)[labels][:, :, None, None]).byte(), labels)
+    torch.manual_seed(0)
+    model = Classifier("efficientnet_lite0", "pretrained", 3)
+    progress = Progress()
+    phase = Phase(
+        "finetune",
+        model,
+        lambda epoch: data,
+        lambda module: train_cnn.score_photos(
+            train_cnn.predict_labels(module, data, 50), labels.numpy()
+        ),
+        epochs=2,
+        groups=train_cnn.groups_by_depth(model, 0.01, frozen=0.25),
+        weight_decay=1e-4,
+        micro_batch=6,
+        mixup=0.4,
+        average=0.5,
+        shared=shared,
+    )
+    run_phase(
+        phase, progress, None, Checkpoint(Path("none.pt"), math.inf), lambda row: None,
+        parents=np.arange(3), batch_size=20, momentum=0.9, label_smoothing=0.1, seed=0,
+    )  # fmt: skip
+    return model.blocks()[9][0].detach(), progress.history
+
+
 def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(
         "import json, sys\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from test_train_cnn import CPU, train_cnn, train_linear\n"
+        "from test_train_cnn import CPU, train_cnn, train_network\n"
         "with train_cnn.process_group(CPU) as rank:\n"
-        "    model, history = train_linear(shared=True, micro_batch=3)\n"
+        "    weights, history = train_network(shared=True)\n"
         "    if rank == 0:\n"
-        "        weights = model[1].weight.tolist()\n"
-        "        json.dump([weights, history], open('result.json', 'w'))\n"
+        "        json.dump([weights.tolist(), history], open('result.json', 'w'))\n"
     )
     torchrun(script, tmp_path)
     weights, history = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
-    model, expected = train_linear()
-    np.testing.assert_allclose(weights, model[1].weight.tolist(), rtol=1e-4, atol=1e-6)
+    expected_weights, expected = train_network(shared=False)
+    np.testing.assert_allclose(weights, expected_weights.numpy(), rtol=1e-3, atol=1e-5)
     pd.testing.assert_frame_equal(pd.DataFrame(history), pd.DataFrame(expected), rtol=1e-4)
 
 
