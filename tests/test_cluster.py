@@ -97,7 +97,7 @@ def _kill(process: subprocess.Popen) -> None:
 
 
 def content(project: Path, stage: str) -> dict[str, bytes]:
-    found = {}
+    found: dict[str, bytes] = {}
     for out in OUTS[stage]:
         path = project / out
         files = [path] if path.is_file() else sorted(of for of in path.rglob("*") if of.is_file())

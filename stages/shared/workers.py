@@ -22,7 +22,10 @@ from click import ClickException
 DECISIVE = ("numpy", "pillow", "scikit-learn", "sentence-transformers", "torch")
 CONNECT_SECONDS = 30
 GONE = "the scheduler is gone, and with it what was computed: start one and run it again"
-START_HINT = "start each in the project's shared folder: PYTHONPATH=stages dask worker ADDRESS"
+START_HINT = (
+    "start each in the project's shared folder, with the same TORCH_THREADS as the stage: "
+    "PYTHONPATH=stages dask worker ADDRESS"
+)
 
 Built = TypeVar("Built")
 _kept: dict[str, tuple[Hashable, Any]] = {}
@@ -183,6 +186,8 @@ def environment(shared_file: str) -> dict[str, str]:
         "view of this folder": "shared" if Path(shared_file).exists() else "of another one",
         "code": code.hexdigest()[:16],
         "Python": platform.python_version(),
+        # Sums come out otherwise with another number of threads.
+        "number of torch's threads": os.environ.get("TORCH_THREADS", str(joblib.cpu_count())),
         **{name: version(name) for name in DECISIVE},
     }
 
