@@ -86,14 +86,14 @@ class Cluster:
             os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
 
     def close(self) -> None:
-        for process in (self.scheduler, *self.workers):
-            _kill(process)
+        _kill(self.scheduler, *self.workers)
 
 
-def _kill(process: subprocess.Popen) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _kill(*processes: subprocess.Popen) -> None:
+    for process in processes:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def content(project: Path, stage: str) -> dict[str, bytes]:
@@ -130,7 +130,6 @@ def run(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Re
 
 def after_first_task(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
     """Have `act` called in the middle of clean: one task's photos are there, others are not."""
-    monkeypatch.setattr(clean, "PHOTOS_PER_TASK", 4)
     whole = clean.square_photos
 
     def interrupted(*args: Any) -> Iterator[Any]:
@@ -139,6 +138,12 @@ def after_first_task(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -
         act()
         yield from squares
 
+    def slow(paths: list[Path], params: dict) -> list:
+        time.sleep(0.1)
+        return [clean.square_photo(path, params) for path in paths]
+
+    monkeypatch.setattr(clean, "PHOTOS_PER_TASK", 4)
+    monkeypatch.setattr(clean, "_square_task", slow)
     monkeypatch.setattr(clean, "square_photos", interrupted)
 
 
@@ -173,13 +178,11 @@ def test_a_worker_killed_in_the_middle_loses_nothing(
 def test_a_cluster_that_is_gone_ends_the_stage_in_a_line(
     cluster: Cluster, run: Callable[[Any], Result], monkeypatch: pytest.MonkeyPatch, gone: str
 ) -> None:
-    cluster.fill(1)
+    cluster.fill()
     before = content(cluster.project, "clean")
     monkeypatch.setattr(workers, "CONNECT_SECONDS", 3)
-    after_first_task(
-        monkeypatch,
-        (lambda: _kill(cluster.scheduler)) if gone == "the scheduler" else cluster.kill_one,
-    )
+    processes = [cluster.scheduler] if gone == "the scheduler" else cluster.workers
+    after_first_task(monkeypatch, lambda: _kill(*processes))
     result = run(clean.main)
     assert result.exit_code == 1
     (line,) = result.output.splitlines()
@@ -224,6 +227,23 @@ def finish(project: Path, stage: str, running: Cluster, act: Callable[[], None] 
         act()
     said, _ = process.communicate(timeout=300)
     return f"{process.returncode} {said}"
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("late", [False, True])
+def test_a_worker_that_would_compute_otherwise_is_named(many_photos: Path, late: bool) -> None:
+    running = Cluster(many_photos)
+    try:
+        if late:
+            running.fill()
+            said = finish(many_photos, "clean", running, lambda: running.fill(3, TORCH_THREADS="7"))
+        else:
+            running.fill(1, TORCH_THREADS="7")
+            said = finish(many_photos, "clean", running, None)
+        assert said.startswith("1 Error: ") and said.count("\n") == 1, said
+        assert "number of torch's threads is 7, here it is 1: start each in" in said
+    finally:
+        running.close()
 
 
 @pytest.mark.campaign
@@ -277,26 +297,26 @@ def test_workers_killed_at_random_moments(request: pytest.FixtureRequest, stage:
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("stage", OUTS)
+@pytest.mark.parametrize("stage", ["clean", "embed", "predict"])
 @pytest.mark.parametrize("gone", ["last worker", "scheduler"])
-def test_all_of_a_cluster_killed(fresh: Path, stage: str, gone: str) -> None:
+def test_all_of_a_cluster_killed(request: pytest.FixtureRequest, stage: str, gone: str) -> None:
+    project = request.getfixturevalue("many_photos" if stage == "clean" else "fresh")
     if stage == "predict":
-        subprocess.run(command(stage), cwd=fresh, check=True)
-    expected = content(fresh, stage)
-    running = Cluster(fresh)
+        subprocess.run(command(stage), cwd=project, check=True)
+    expected = content(project, stage)
+    running = Cluster(project)
 
     def act() -> None:
-        for process in [running.scheduler] if gone == "scheduler" else running.workers:
-            _kill(process)
+        _kill(*([running.scheduler] if gone == "scheduler" else running.workers))
 
     try:
         running.fill()
         start = time.monotonic()
-        said = finish(fresh, stage, running, act)
+        said = finish(project, stage, running, act)
         print(f"{stage}, {gone}: after {time.monotonic() - start:.0f} s {said}")
         assert said.startswith("1 ") and f"{gone} is gone" in said
         assert "Traceback" not in said
-        assert content(fresh, stage) == expected
-        assert not list(fresh.rglob("*.partial"))
+        assert content(project, stage) == expected
+        assert not list(project.rglob("*.partial"))
     finally:
         running.close()

@@ -20,7 +20,7 @@ from click import ClickException
 
 # What another version of would give other bytes.
 DECISIVE = ("numpy", "pillow", "scikit-learn", "sentence-transformers", "torch")
-CONNECT_SECONDS = 30
+CONNECT_SECONDS = 60
 GONE = "the scheduler is gone, and with it what was computed: start one and run it again"
 START_HINT = (
     "start each in the project's shared folder, with the same TORCH_THREADS as the stage: "
@@ -33,7 +33,10 @@ _building = Lock()
 
 
 def worker_count() -> int:
-    """WORKERS, an environment variable; by default every core that this process may use."""
+    """WORKERS, an environment variable; by default every core that this process may use.
+
+    With SCHEDULER it is how many of the cluster's workers to wait for, and by default one.
+    """
     return int(os.environ.get("WORKERS", joblib.cpu_count()))
 
 
@@ -94,13 +97,15 @@ class _Watch(Thread):
 
     def start(self) -> None:
         """Ask the workers that there are; then go on in the background."""
-        try:
-            self.client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-        except TimeoutError:
+        wanted = int(os.environ.get("WORKERS", 1))
+        with suppress(TimeoutError):
+            self.client.wait_for_workers(wanted, timeout=CONNECT_SECONDS)
+        workers = set(self.client.nthreads())
+        if len(workers) < wanted:
             raise ClusterFault(
-                f"it has no workers after {CONNECT_SECONDS} s: {START_HINT}"
-            ) from None
-        self.ask(set(self.client.nthreads()))
+                f"it has {len(workers)} of {wanted} workers after {CONNECT_SECONDS} s: {START_HINT}"
+            )
+        self.ask(workers)
         super().start()
 
     def run(self) -> None:
@@ -140,6 +145,8 @@ class _Watch(Thread):
 
     def ask(self, workers: set[str]) -> None:
         """Raises ClusterFault if one of these workers is not as this process."""
+        from distributed.comm import CommClosedError
+
         if not workers:
             return
         with tempfile.NamedTemporaryFile(dir=".", prefix=".cluster-") as shared:
@@ -147,7 +154,7 @@ class _Watch(Thread):
             here = environment(name)
             found = self.client.run(environment, name, workers=list(workers), on_error="return")
         for worker, there in sorted(found.items()):
-            if isinstance(there, OSError):
+            if isinstance(there, CommClosedError | ConnectionError | TimeoutError):
                 continue  # it died while it was asked
             if isinstance(there, Exception):
                 raise ClusterFault(
@@ -173,6 +180,10 @@ def _backend(client: Any) -> Any:
                     f"data that a task needs died with a worker: run it again ({out})"
                 )
             return super().retrieve_result_callback(out)
+
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            # One would make joblib compute here, with the only worker so far looking on.
+            return max(2, super().effective_n_jobs(n_jobs))
 
     return Backend(client=client)
 
