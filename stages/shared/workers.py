@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import platform
 import tempfile
@@ -67,6 +68,8 @@ def cluster() -> Iterator[None]:
             f"SCHEDULER={address}: no Dask scheduler answers there ({type(error).__name__}): "
             "start one with `dask scheduler`, or unset SCHEDULER"
         ) from None
+    # It logs tracebacks of what is said in one line here.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     with client:
         watch = _Watch(client)
         try:
