@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner, Result
@@ -129,21 +130,28 @@ def run(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Re
 
 
 def after_first_task(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
-    """Have `act` called in the middle of clean: one task's photos are there, others are not."""
+    """Have `act` called in the middle of clean: one task's photos are there, and the others wait
+    until it has been."""
     whole = clean.square_photos
+    acted = Path(f"acted-{uuid4().hex}")  # in the project's folder, where all of them run
 
-    def interrupted(*args: Any) -> Iterator[Any]:
-        squares = whole(*args)
+    def interrupted(paths: list[Path], params: dict) -> Iterator[Any]:
+        first = paths[0]
+
+        def task(paths: list[Path], params: dict) -> list:
+            deadline = time.monotonic() + 120
+            while paths[0] != first and not acted.exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            return [clean.square_photo(path, params) for path in paths]
+
+        monkeypatch.setattr(clean, "_square_task", task)
+        squares = whole(paths, params)
         yield next(squares)
         act()
+        acted.touch()
         yield from squares
 
-    def slow(paths: list[Path], params: dict) -> list:
-        time.sleep(0.1)
-        return [clean.square_photo(path, params) for path in paths]
-
     monkeypatch.setattr(clean, "PHOTOS_PER_TASK", 4)
-    monkeypatch.setattr(clean, "_square_task", slow)
     monkeypatch.setattr(clean, "square_photos", interrupted)
 
 
