@@ -108,16 +108,20 @@ def text_out_of_fold(
 ) -> np.ndarray:
     """Return (n, labels) probabilities, each row from a model fitted without its group."""
 
-    def answer(fitted: np.ndarray, left_out: np.ndarray) -> np.ndarray:
+    folds = GroupKFold(FOLDS, shuffle=True, random_state=settings["seed"])
+    parts = list(folds.split(products, groups=products["group"]))
+
+    # The rows come with the function: arrays as arguments would be kept by one worker of a cluster,
+    # and when that dies the task cannot run again.
+    def answer(fold: int) -> np.ndarray:
+        fitted, left_out = parts[fold]
         model = fit_text(text_model(**settings), products.iloc[fitted], labels.codes[fitted])
         return text_probabilities(model, products.iloc[left_out], len(labels.names), **curve)
 
-    folds = GroupKFold(FOLDS, shuffle=True, random_state=settings["seed"])
-    parts = list(folds.split(products, groups=products["group"]))
     probabilities = np.empty((len(products), len(labels.names)))
     with cluster():
         answers = Parallel(worker_count(), return_as="generator")(
-            delayed(answer)(*part) for part in parts
+            delayed(answer)(fold) for fold in range(FOLDS)
         )
         answered = progress(answers, total=FOLDS, desc="cross-validate", unit="fold")
         for (_, left_out), found in zip(parts, answered, strict=True):

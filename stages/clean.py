@@ -203,7 +203,7 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
 @stage
 def main() -> str:
     dataset, params = load_params("dataset", "clean")
-    with cluster(), replace_when_done(OUT) as out:
+    with replace_when_done(OUT) as out, cluster():
         out.mkdir()
         metrics = clean(Path("data") / dataset / "raw", out, params=params)
     write_json(Path("metrics/clean.json"), {"dataset": dataset, **metrics})

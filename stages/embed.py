@@ -77,10 +77,12 @@ def photo_task(start: int, stop: int, network: tuple[str, str, int], sizes: dict
     return embed_photos(model, photos, np.arange(start, stop), **sizes)
 
 
-def text_task(names: pd.Series, descriptions: pd.Series, seed: int, batch_size: int) -> np.ndarray:
+def text_task(names: list[str], descriptions: list[str], seed: int, batch_size: int) -> np.ndarray:
     """The vectors of some listings' texts, float32 (n, TEXT_WIDTH)."""
+    # Lists, which travel with the task: joblib gives a Series to one worker to keep, and when that
+    # dies the task cannot run again.
     encoder = keep("embed texts", seed, lambda: load_text_encoder(str(set_up_torch(seed))))
-    return encode_texts(encoder, names, descriptions, batch_size)
+    return encode_texts(encoder, pd.Series(names), pd.Series(descriptions), batch_size)
 
 
 def load_network(backbone: str, weights: str, seed: int) -> Classifier:
@@ -129,7 +131,7 @@ def write_texts(path: Path, products: pd.DataFrame, seed: int, batch_size: int) 
     """Write text.parquet part by part: product_id and the columns EMBEDDING."""
     parts = in_parts(len(products), TEXTS_PER_TASK)
     calls = (
-        (products["name"].iloc[of], products["description"].iloc[of], seed, batch_size)
+        (*(products[name].iloc[of].tolist() for name in ("name", "description")), seed, batch_size)
         for of in (slice(*part) for part in parts)
     )
     ids = products[["product_id"]]
@@ -154,7 +156,7 @@ def main() -> str:
     model = load_network(*network)
     count = len(PhotoStore(PHOTOS))
     products = pd.read_parquet(PRODUCTS, columns=["product_id", "name", "description"])
-    with cluster(), replace_when_done(OUT) as folder:
+    with replace_when_done(OUT) as folder, cluster():
         folder.mkdir()
         write_photos(folder / "photo.npy", (count, model.width), network, params)
         write_texts(folder / "text.parquet", products, seed, params["batch_size"])

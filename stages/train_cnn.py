@@ -17,9 +17,10 @@ An interrupted run goes on from runs/checkpoints/ when started again with the sa
 params, and ends with the same bytes. CHECKPOINT_SECONDS (60), LOADER_WORKERS (1) and AMP (1 on a
 GPU, else 0) are environment variables.
 
-`torchrun --nproc-per-node 4 stages/train_cnn.py` fine-tunes on several devices: each batch is dealt
-out among them, so that a step is the same, up to rounding, whatever their number. The new layer,
-seconds of work, is trained by each process for itself.
+`torchrun --nproc-per-node 4 stages/train_cnn.py` fine-tunes on several devices: the parts of each
+batch are dealt out among them, and what a part draws at random depends on its place alone, so that
+a step is the same, up to rounding, whatever their number. The new layer, seconds of work, is
+trained by each process for itself.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ class Checkpoint:
     def save(self, progress: Progress, **state: Any) -> None:
         if time.monotonic() - self.saved_at < self.seconds:
             return
-        content = {"progress": asdict(progress), "rng": torch.get_rng_state(), **state}
+        content = {"progress": asdict(progress), **state}
         with replace_when_done(self.path) as temporary:
             torch.save(content, temporary)
         self.saved_at = time.monotonic()
@@ -131,10 +132,10 @@ class Phase:
     epochs: int
     groups: list[dict[str, Any]]  # of `params`, each with its `lr`
     weight_decay: float
-    micro_batch: int  # a batch's gradient is summed up from parts of this many
+    micro_batch: int  # a batch's gradient is summed up from parts of this many, mixed by themselves
     mixup: float = 0.0  # alpha of the Beta distribution that two photos are mixed by; 0: not
     average: float = 0.0  # decay of the moving average of the weights, which is the result; 0: none
-    shared: bool = False  # whether each batch is dealt out among torchrun's processes
+    shared: bool = False  # whether a batch's parts are dealt out among torchrun's processes
     amp: bool = False  # whether to compute in bfloat16 where that is safe
 
 
@@ -181,7 +182,6 @@ def run_phase(
             averaged.load_state_dict(resumed["averaged"])
         optimizer.load_state_dict(resumed["optimizer"])
         schedule.load_state_dict(resumed["schedule"])
-        torch.set_rng_state(resumed["rng"])
     learner: Any = DistributedDataParallel(phase.module) if ranks > 1 else phase.module
     loss_of = nn.CrossEntropyLoss(label_smoothing=label_smoothing, reduction="sum")
     mix = mixup(phase.mixup, len(parents)) if phase.mixup else None
@@ -190,35 +190,35 @@ def run_phase(
     for epoch in range(progress.epoch, phase.epochs):
         if epoch != progress.epoch or resumed is None:
             progress.start_epoch(epoch)
-            torch.manual_seed(_seed(seed, phase.name, epoch))
         learner.train()
         order = np.random.default_rng(_seed(seed, phase.name, epoch, "order")).permutation(examples)
         batches = list(
             BatchSampler(order[progress.step * batch_size :].tolist(), batch_size, False)
         )
-        mine = [deal(batch, rank, ranks) for batch in batches]
+        mine = [deal(batch, phase.micro_batch, rank, ranks) for batch in batches]
         loaded = load_batches(phase.dataset(epoch), mine, device)
         for batch, (inputs, labels) in zip(batches, loaded, strict=True):
             known = parents[labels.numpy()].tolist()
-            targets = labels
-            if mix is not None:
-                inputs, targets = mix(inputs.float(), labels)
-            inputs = inputs.to(device, non_blocking=True)
-            targets = targets.to(device, non_blocking=True)
-            # Of a last batch smaller than the processes are many, some have a stand-in only.
-            counted = 1.0 if rank < len(batch) else 0.0
+            inputs = inputs.to(device, non_blocking=True).split(phase.micro_batch)
+            targets = labels.to(device, non_blocking=True).split(phase.micro_batch)
+            working = -(-len(batch) // phase.micro_batch)  # processes with a part, if so many run
+            # Of a last batch with fewer parts, some have a stand-in only.
+            counted = 1.0 if rank < working else 0.0
             optimizer.zero_grad(set_to_none=True)
-            parts = list(
-                zip(inputs.split(phase.micro_batch), targets.split(phase.micro_batch), strict=True)
-            )
             loss_here, predicted = 0.0, []
-            for part, (some, some_targets) in enumerate(parts, start=1):
+            for part, (some, of_some) in enumerate(zip(inputs, targets, strict=True)):
+                # What is drawn (mixed photos, dropped blocks) depends on the part's place alone:
+                # not on who learns from it, nor on where an interrupted run began again.
+                place = part * ranks + rank
+                torch.manual_seed(_seed(seed, phase.name, epoch, progress.step, place))
+                if mix is not None:
+                    some, of_some = mix(some.float(), of_some)
                 # Processes add up their gradients once for each batch, not for each part of it.
-                alone = ranks > 1 and part < len(parts)
+                alone = ranks > 1 and part < len(inputs) - 1
                 with learner.no_sync() if alone else nullcontext():
                     with torch.autocast(device.type, torch.bfloat16, enabled=phase.amp):
                         logits = learner(some)
-                    loss = loss_of(logits.float(), some_targets) * counted
+                    loss = loss_of(logits.float(), of_some) * counted
                     # `ranks`: DDP takes the mean over the processes, and this is to be their sum.
                     (loss * ranks / len(batch)).backward()
                 loss_here += loss.item()
@@ -226,7 +226,7 @@ def run_phase(
             if phase.shared:
                 answers: list[Any] = [None] * ranks
                 dist.all_gather_object(answers, (loss_here, predicted, known))
-                answers = answers[: len(batch)]
+                answers = answers[:working]
             else:
                 answers = [(loss_here, predicted, known)]
             for of_loss, of_predicted, of_known in answers:
@@ -283,15 +283,15 @@ def _seed(*parts: int | str) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
 
 
-def deal(batch: list[int], rank: int, ranks: int) -> list[int]:
-    """The part of a batch that process `rank` of `ranks` learns from; never none."""
-    return batch[rank::ranks] or batch[:1]
+def deal(batch: list[int], size: int, rank: int, ranks: int) -> list[int]:
+    """What process `rank` of `ranks` learns from: every so many-th part of `size`; never none."""
+    parts = [batch[start : start + size] for start in range(0, len(batch), size)]
+    return [position for part in parts[rank::ranks] or parts[:1] for position in part]
 
 
 def load_batches(dataset: Dataset, batches: list[list[int]], device: torch.device) -> Iterator:
     """These batches of positions in a dataset, for a network on `device`."""
-    # Of its own, or the loader would draw from the generator that training uses, and a resumed
-    # training would go on differently.
+    # Of its own, as the loader is to draw nothing from the generator that training uses.
     options: dict[str, Any] = {
         "generator": torch.Generator(),
         "pin_memory": device.type == "cuda",  # so that copying to the device overlaps computing
@@ -424,6 +424,12 @@ def main() -> str:
     require(LISTINGS, PHOTOS, FEATURES)
     device = set_up_torch(params["seed"])
     with process_group(device) as rank:
+        parts = -(-params["batch_size"] // PHOTOS_AT_ONCE)
+        if dist.is_initialized() and params["finetune_epochs"] and dist.get_world_size() > parts:
+            raise click.ClickException(
+                f"train.batch_size, {params['batch_size']}, has work for {parts} processes, "
+                f"{PHOTOS_AT_ONCE} photos each: start no more, or make it larger"
+            )
         return train(params, photo_size, device, rank)
 
 

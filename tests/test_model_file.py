@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,16 @@ def digests(folder: Path) -> list[str]:
         save_model(model, folder / "model.skops")
         found.append(hashlib.sha256((folder / "model.skops").read_bytes()).hexdigest())
     return found
+
+
+def test_trees_from_other_processes_are_the_same_bytes(tmp_path: Path) -> None:
+    here, elsewhere = forest(), forest()
+    # What a cluster's workers send back: equal, but what trees shared are copies now.
+    grown = elsewhere[-1].estimators_
+    elsewhere[-1].estimators_ = [pickle.loads(pickle.dumps(tree)) for tree in grown]
+    for name, model in (("here", here), ("elsewhere", elsewhere)):
+        save_model(model, tmp_path / name)
+    assert (tmp_path / "here").read_bytes() == (tmp_path / "elsewhere").read_bytes()
 
 
 def test_equal_models_are_equal_bytes_in_any_process(tmp_path: Path) -> None:

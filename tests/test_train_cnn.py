@@ -208,13 +208,18 @@ def test_loading_draws_nothing_from_the_trainings_generator() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("size", [1, 3, 4, 9])
-def test_every_process_gets_a_part_of_each_batch(size: int) -> None:
+@pytest.mark.parametrize("size", [1, 5, 6, 8, 9, 17])
+def test_every_process_gets_parts_of_each_batch(size: int) -> None:
     batch = list(range(size))
-    parts = [deal(batch, rank, 4) for rank in range(4)]
-    assert all(parts)
-    counted = [position for part in parts[:size] for position in part]
+    dealt = [deal(batch, 2, rank, 4) for rank in range(4)]
+    assert all(dealt)
+    working = min(4, -(-size // 2))
+    counted = [position for part in dealt[:working] for position in part]
     assert sorted(counted) == batch, "none twice among those that count"
+    whole = [tuple(batch[start : start + 2]) for start in range(0, size, 2)]
+    for rank, mine in enumerate(dealt[:working]):
+        parts = [tuple(part.tolist()) for part in torch.tensor(mine).split(2)]
+        assert parts == whole[rank::4], "the same parts, whoever has them"
 
 
 def decode(encoded: bytes) -> np.ndarray:
@@ -465,13 +470,44 @@ def test_a_training_with_other_params_starts_afresh(killed: Path, run_stage: Cal
 
 
 # --- Several processes ----------------------------------------------------------------------------
-def torchrun(script: Path, folder: Path) -> None:
+def torchrun(script: Path, folder: Path, processes: int = 2) -> None:
     subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-         str(script)],
+        [sys.executable, "-m", "torch.distributed.run", "--standalone",
+         "--nproc-per-node", str(processes), str(script)],
         cwd=folder, check=True, capture_output=True, timeout=300,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
+
+
+def train_network(**of_phase: Any) -> tuple[torch.Tensor, list[dict[str, Any]]]:
+    """Fine-tune a network on small squares of three colours, with all that is drawn at random;
+    return weights of its middle and the history."""
+    labels = torch.arange(44) % 3
+    noise = torch.randint(0, 60, (44, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    data = TensorDataset((noise + 150 * torch.eye(3)[labels][:, :, None, None]).byte(), labels)
+    torch.manual_seed(0)
+    model = Classifier("efficientnet_lite0", "pretrained", 3)
+    progress = Progress()
+    phase = Phase(
+        "finetune",
+        model,
+        lambda epoch: data,
+        lambda module: train_cnn.score_photos(
+            train_cnn.predict_labels(module, data, 50), labels.numpy()
+        ),
+        epochs=2,
+        groups=train_cnn.groups_by_depth(model, 0.01, frozen=0.25),
+        weight_decay=1e-4,
+        micro_batch=6,
+        mixup=0.4,
+        average=0.5,
+        **of_phase,
+    )
+    run_phase(
+        phase, progress, None, Checkpoint(Path("none.pt"), math.inf), lambda row: None,
+        parents=np.arange(3), batch_size=20, momentum=0.9, label_smoothing=0.1, seed=0,
+    )  # fmt: skip
+    return model.blocks()[9][0].detach(), progress.history
 
 
 def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
@@ -479,35 +515,53 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
     script.write_text(
         "import json, sys\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from test_train_cnn import CPU, train_cnn, train_linear\n"
+        "from test_train_cnn import CPU, train_cnn, train_network\n"
         "with train_cnn.process_group(CPU) as rank:\n"
-        "    model, history = train_linear(shared=True, micro_batch=3)\n"
+        "    weights, history = train_network(shared=True)\n"
         "    if rank == 0:\n"
-        "        weights = model[1].weight.tolist()\n"
-        "        json.dump([weights, history], open('result.json', 'w'))\n"
+        "        json.dump([weights.tolist(), history], open('result.json', 'w'))\n"
     )
     torchrun(script, tmp_path)
     weights, history = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
-    model, expected = train_linear()
-    np.testing.assert_allclose(weights, model[1].weight.tolist(), rtol=1e-4, atol=1e-6)
+    expected_weights, expected = train_network()
+    np.testing.assert_allclose(weights, expected_weights.numpy(), rtol=1e-5, atol=1e-6)
     pd.testing.assert_frame_equal(pd.DataFrame(history), pd.DataFrame(expected), rtol=1e-4)
 
 
-@pytest.mark.campaign
-def test_the_stage_runs_in_two_processes(ran: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def two_parts(ran: Path, tmp_path: Path) -> Path:
+    """A project whose batches have work for two processes."""
     project = tmp_path / "project"
     shutil.copytree(ran, project, ignore=shutil.ignore_patterns("raw", "models", "plots", "runs"))
-    torchrun(project / "stages/train_cnn.py", project)
-    one, two = (pd.read_csv(folder / "plots/train_cnn.csv") for folder in (ran, project))
-    head = one["phase"].eq("head")
-    pd.testing.assert_frame_equal(one[head], two[head])
-    # Mixup and dropped blocks are drawn for each process's photos: other noise than one's.
-    assert two["phase"].tolist() == one["phase"].tolist() and np.isfinite(two["train_loss"]).all()
-    metrics = json.loads((project / "metrics/train_cnn.json").read_text(encoding="utf-8"))
-    expected = json.loads((ran / "metrics/train_cnn.json").read_text(encoding="utf-8"))
+    params = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+    params["train"] |= {"batch_size": 64, "finetune_epochs": 4}
+    (project / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    return project
+
+
+@pytest.mark.campaign
+def test_the_stage_learns_the_same_in_two_processes(two_parts: Path, run_stage: Callable) -> None:
+    run_stage(two_parts, "train_cnn")
+    one = pd.read_csv(two_parts / "plots/train_cnn.csv")
+    expected = json.loads((two_parts / "metrics/train_cnn.json").read_text(encoding="utf-8"))
+    shutil.rmtree(two_parts / "runs")
+    torchrun(two_parts / "stages/train_cnn.py", two_parts)
+    two = pd.read_csv(two_parts / "plots/train_cnn.csv")
+    print(two[two["phase"] == "finetune"].compare(one[one["phase"] == "finetune"]))
+    pd.testing.assert_frame_equal(two, one, rtol=1e-4)
+    metrics = json.loads((two_parts / "metrics/train_cnn.json").read_text(encoding="utf-8"))
     for split in ("train", "val", "test"):
-        assert metrics[split]["n"] == expected[split]["n"]
-    assert len(scalars(project)) == 4 and not list((project / "runs").rglob("*.pt"))
+        assert metrics[split]["loss"] == pytest.approx(expected[split]["loss"], rel=1e-4)
+        assert metrics[split]["accuracy"] == expected[split]["accuracy"]
+    assert len(scalars(two_parts)) == 4 and not list((two_parts / "runs").rglob("*.pt"))
+
+
+@pytest.mark.campaign
+def test_more_processes_than_parts_are_refused(two_parts: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        torchrun(two_parts / "stages/train_cnn.py", two_parts, processes=3)
+    assert "train.batch_size, 64, has work for 2 processes" in refused.value.stderr.decode()
+    assert not (two_parts / "models").exists()
 
 
 def test_bfloat16_learns_the_same_within_its_rounding() -> None:

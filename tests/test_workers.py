@@ -1,10 +1,12 @@
-"""How many processes: as many as asked, else one for each core."""
+"""How many processes: as many as asked, else one for each core; and a cluster that is not there."""
 
 from __future__ import annotations
 
 import joblib
 import pytest
+from click import ClickException
 
+from shared import workers
 from shared.workers import worker_count
 
 
@@ -13,3 +15,13 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert worker_count() == 3
     monkeypatch.delenv("WORKERS")
     assert worker_count() == joblib.cpu_count()
+
+
+def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCHEDULER", "tcp://127.0.0.1:1")
+    monkeypatch.setattr(workers, "CONNECT_SECONDS", 1)
+    with (
+        pytest.raises(ClickException, match=r"tcp://127\.0\.0\.1:1: no Dask scheduler answers"),
+        workers.cluster(),
+    ):
+        pytest.fail("entered")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -23,42 +24,53 @@ ALLOWED_TYPES = {
 # TfidfVectorizer keeps the address of its stop words to warn once; without it, it warns again.
 _ADDRESSES = {"_stop_words_id"}
 
-_MEMBER = re.compile(r"(\d+)(\.\w+)")
+_MEMBER = re.compile(r"\d+(\.\w+)")
 
 
 def save_model(model: Any, path: Path) -> None:
     """Write a fitted estimator to `path` (.skops).
 
     skops names a file's members, and the objects in its schema, after their addresses in memory,
-    and dates them: both differ from run to run. Here they are numbered in order of appearance.
+    and dates them: both differ from run to run. Here both are numbered by what they hold, in order
+    of appearance, and what is there twice is written once. So it makes no difference whether equal
+    parts were one object, as the trees' settings are in one process, or came from several.
     """
     source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model)))
-    schema = json.loads(source.read("schema.json"))
-    numbers: dict[str, str] = {}
+    members: dict[str, bytes] = {}
+    numbers: dict[str, int] = {}
+
+    def number(content: bytes) -> int:
+        return numbers.setdefault(hashlib.sha256(content).hexdigest(), len(numbers))
+
+    def brief(node: Any) -> Any:
+        """The node with numbers in place of what has one."""
+        if isinstance(node, list):
+            return [brief(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        return node["__id__"] if "__id__" in node else {of: brief(node[of]) for of in node}
 
     def renumber(node: Any) -> Any:
         if isinstance(node, list):
             return [renumber(item) for item in node]
         if not isinstance(node, dict):
             return node
-        node = {key: renumber(value) for key, value in node.items() if key not in _ADDRESSES}
-        if "__id__" in node:
-            node["__id__"] = int(numbers.setdefault(str(node["__id__"]), str(len(numbers))))
+        node = {key: renumber(node[key]) for key in sorted(node) if key not in _ADDRESSES}
         if isinstance(member := node.get("file"), str):
-            node["file"] = rename(member)
+            match = _MEMBER.fullmatch(member)
+            if match is None:
+                raise ValueError(f"skops named a member {member!r}: teach model_file.py its form")
+            content = source.read(member)
+            node["file"] = f"{number(content)}{match[1]}"
+            members[node["file"]] = content
+        if node.pop("__id__", None) is not None:
+            node["__id__"] = number(json.dumps({of: brief(node[of]) for of in node}).encode())
         return node
 
-    def rename(member: str) -> str:
-        match = _MEMBER.fullmatch(member)
-        if match is None:
-            raise ValueError(f"skops named a member {member!r}: teach model_file.py its form")
-        return numbers.setdefault(match[1], str(len(numbers))) + match[2]
-
-    schema = renumber(schema)
+    schema = renumber(json.loads(source.read("schema.json")))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        members = {rename(name): name for name in source.namelist() if name != "schema.json"}
         for member in sorted(members):
-            archive.writestr(_dated(member), source.read(members[member]))
+            archive.writestr(_dated(member), members[member])
         archive.writestr(_dated("schema.json"), json.dumps(schema, sort_keys=True))
 
 

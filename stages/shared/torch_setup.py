@@ -6,6 +6,7 @@ import ctypes
 import os
 import sys
 
+import joblib
 import torch
 
 
@@ -17,7 +18,7 @@ def set_up_torch(seed: int) -> torch.device:
     that torchrun starts on one machine share its cores, and have a GPU each.
     """
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    threads = max(1, (os.cpu_count() or 1) // processes)
+    threads = max(1, joblib.cpu_count() // processes)  # those of a batch system's job, no more
     torch.set_num_threads(int(os.environ.get("TORCH_THREADS", threads)))
     torch.manual_seed(seed)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what determinism asks of CUDA
