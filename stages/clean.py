@@ -21,7 +21,7 @@ import pandas as pd
 from click import ClickException
 
 from shared.atomic import replace_when_done, write_json
-from shared.interactions import COLUMNS, read_interactions
+from shared.interactions import COLUMNS, check_interactions
 from shared.listings import clean_products
 from shared.params import load_params
 from shared.photo_store import pack_photos
@@ -100,7 +100,10 @@ def _square_task(paths: list[Path], params: dict) -> list[Square | str]:
 def read_log(path: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the log of interactions with known products, and rejects; without rows if no file."""
     if path.exists():
-        return read_interactions(path, product_ids)
+        table = read_table(path)
+        log, rejects = check_interactions(table, path, product_ids)
+        check_nothing_lost(path, len(table), len(log), len(rejects))
+        return log, rejects
     nothing = pd.DataFrame({name: pd.Series(dtype="str") for name in COLUMNS})
     return nothing.astype({"timestamp": "datetime64[us]"}), reject_files([], [])
 
