@@ -85,7 +85,8 @@ def test_bad_rows_are_listed_not_dropped(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "user_id,product_id,event,timestamp\n"
-        "1,2,view,3\n,2,view,4\n1, ,view,5\n1,2,,6\n1,2,view,\n1,2,view,soon\n1,2,view,inf\n,,,x\n,,,\n",
+        "1,2,view,3\n,2,view,4\n1, ,view,5\n1,2,,6\n1,2,view,\n1,2,view,soon\n1,2,view,inf\n"
+        ",,,x\n,,,\n",
     )
     log, rejects = read_interactions(path)
     assert len(log) == 1
