@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,12 @@ def save_model(model: Any, path: Path) -> None:
 
     skops names a file's members, and the objects in its schema, after their addresses in memory,
     and dates them: both differ from run to run. Here they are numbered in order of appearance.
+    Raises ClickException if the clock shows a date before 1980, which a zip file cannot hold.
     """
+    if (year := time.localtime().tm_year) < 1980:
+        raise ClickException(
+            f"{path}: the clock of this machine says {year}: set it, and run again"
+        )
     source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model)))
     schema = json.loads(source.read("schema.json"))
     numbers: dict[str, str] = {}
