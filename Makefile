@@ -39,6 +39,7 @@ tensorboard: .venv/.installed
 # DVC trusts an object that it has made read-only, and a hash while size and time stay the same.
 verify: .venv/.installed         ## DVC reads every byte anew; damaged objects leave its cache
 	find "$$(dvc cache dir)/files/md5" -type f -exec chmod u+w {} + -exec touch {} +
+	mkdir -p data models plots report
 	find data models plots report -type f -exec touch {} +
 	dvc status
 

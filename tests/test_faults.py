@@ -149,8 +149,6 @@ def test_what_the_disk_damaged_is_found_and_comes_back(tmp_path: Path) -> None:
     for name in "abc":
         (repo / f"data/{name}").mkdir(parents=True)
         (repo / f"data/{name}/photo.jpg").write_bytes(f"photo {name}".encode() * 100)
-    for folder in ("models", "plots", "report"):
-        (repo / folder).mkdir()
     dvc(repo, "add", "data/a", "data/b", "data/c")
     dvc(repo, "push")
     expected, cache = content(repo / "data"), repo / ".dvc/cache/files/md5"
