@@ -167,15 +167,8 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
     in_folder = rejects["source"].str.startswith("images/").sum()
     no_file = rejects["reason"].eq("no file in images/").sum()
     found, clashing = find_photos(raw / "images")
-    ids = set(images["id"]) | set(rejects["id"].dropna())
-    accounted = sum(name in ids for name in found)
-    for source, read, kept_of_it, rejected in (
-        (raw / "Products.csv", len(table), len(products), len(rejected_products)),
-        (raw / "images", len(images), packed, len(unusable)),
-        # Every file's id is somewhere: a photo's, or a reject's, the file's own or its row's.
-        (raw / "images", len(found), accounted, 0),
-    ):
-        check_nothing_lost(source, read, kept_of_it, rejected)
+    check_nothing_lost(raw / "Products.csv", len(table), len(products), len(rejected_products))
+    check_nothing_lost(raw / "images", len(images), packed, len(unusable))
     reasons = Counter(reason.partition(" (")[0] for reason in rejects["reason"])
     return {
         "products": {

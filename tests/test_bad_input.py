@@ -34,7 +34,7 @@ from hypothesis import strategies as st
 import clean
 import predict
 from shared.photos import UnusablePhoto, decode_photo
-from shared.raw import check_nothing_lost, readable
+from shared.raw import check_nothing_lost, read_table, readable
 
 REPO = Path(__file__).parent.parent
 SEED = 20220226
@@ -273,6 +273,23 @@ def test_pipes_links_and_devices_are_never_read(tmp_path: Path) -> None:
     cached.write_bytes(corpus.sound_photos()["png"])
     (images / "cached.jpg").symlink_to(cached)
     assert reason("cached.jpg") == "kept"
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "/dev/zero", "nothing", "loop.csv", "terabyte"])
+def test_what_is_no_table_is_one_line(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "loop.csv"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "terabyte":
+        path.touch()
+        os.truncate(path, 1 << 40)
+    else:
+        path.symlink_to(kind)
+    with pytest.raises(ClickException, match=r"loop\.csv (is|does|cannot)") as error:
+        read_table(path)
+    assert "\n" not in error.value.message
 
 
 def test_what_is_lost_is_said_and_nothing_is_written() -> None:
