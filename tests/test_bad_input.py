@@ -40,6 +40,7 @@ REPO = Path(__file__).parent.parent
 SEED = 20220226
 MEGABYTES = 3000  # that a run may map beyond what its imports did
 SECONDS = 20
+PARTS = 12  # of the corpus of tables: each a minute at most
 
 
 class Outcome(NamedTuple):
@@ -350,9 +351,12 @@ def test_tables_of_the_corpus_through_predict(predicting: Callable, tmp_path: Pa
 
 
 @pytest.mark.campaign
-def test_every_table_of_the_corpus_through_predict(predicting: Callable, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_table_of_the_corpus_through_predict(
+    predicting: Callable, tmp_path: Path, part: int
+) -> None:
     project = make_project(tmp_path / "project")
-    cases = [case for case in corpus.tables(SEED) if case.name != "interactions.csv"]
+    cases = [case for case in corpus.tables(SEED)[part::PARTS] if case.name != "interactions.csv"]
     faults = try_tables(project, cases, partial(predicting, project))
     assert not faults, "\n".join(faults)
 
@@ -368,9 +372,10 @@ def test_every_photo_of_the_corpus_through_predict(predicting: Callable, tmp_pat
 
 
 @pytest.mark.campaign
-def test_every_table_of_the_corpus(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_table_of_the_corpus(tmp_path: Path, part: int) -> None:
     project = make_project(tmp_path / "project")
-    faults = try_tables(project, corpus.tables(SEED), cleaning(project))
+    faults = try_tables(project, corpus.tables(SEED)[part::PARTS], cleaning(project))
     assert not faults, "\n".join(faults)
 
 
