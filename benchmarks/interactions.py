@@ -40,8 +40,9 @@ from threadpoolctl import threadpool_limits
 sys.path.insert(0, str(Path(__file__).parent.parent / "stages"))
 
 from shared.collaborative import CollaborativeModel, event_weights
-from shared.interactions import leave_last_out, new_products, read_interactions
+from shared.interactions import check_interactions, leave_last_out, new_products
 from shared.ranker import Ranker
+from shared.raw import read_table
 
 METRICS = ["ndcg@10", "recall@10", "mrr"]
 OURS = "ours"
@@ -335,7 +336,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--max-users", default=20_000, show_default=True, help="Judged, drawn at random.")
 def main(path: Path, out: Path | None, seed: int, max_users: int) -> None:
-    log, rejects = read_interactions(path)
+    log, rejects = check_interactions(read_table(path), path)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
     if len(rejects):

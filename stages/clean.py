@@ -21,7 +21,7 @@ import pandas as pd
 from click import ClickException
 
 from shared.atomic import replace_when_done, write_json
-from shared.interactions import COLUMNS, read_interactions
+from shared.interactions import COLUMNS, check_interactions
 from shared.listings import clean_products
 from shared.params import load_params
 from shared.photo_store import pack_photos
@@ -100,7 +100,10 @@ def _square_task(paths: list[Path], params: dict) -> list[Square | str]:
 def read_log(path: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the log of interactions with known products, and rejects; without rows if no file."""
     if path.exists():
-        return read_interactions(path, product_ids)
+        table = read_table(path)
+        log, rejects = check_interactions(table, path, product_ids)
+        check_nothing_lost(path, len(table), len(log), len(rejects))
+        return log, rejects
     nothing = pd.DataFrame({name: pd.Series(dtype="str") for name in COLUMNS})
     return nothing.astype({"timestamp": "datetime64[us]"}), reject_files([], [])
 
@@ -164,15 +167,8 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
     in_folder = rejects["source"].str.startswith("images/").sum()
     no_file = rejects["reason"].eq("no file in images/").sum()
     found, clashing = find_photos(raw / "images")
-    ids = set(images["id"]) | set(rejects["id"].dropna())
-    accounted = sum(name in ids for name in found)
-    for source, read, kept_of_it, rejected in (
-        (raw / "Products.csv", len(table), len(products), len(rejected_products)),
-        (raw / "images", len(images), packed, len(unusable)),
-        # Every file's id is somewhere: a photo's, or a reject's, the file's own or its row's.
-        (raw / "images", len(found), accounted, 0),
-    ):
-        check_nothing_lost(source, read, kept_of_it, rejected)
+    check_nothing_lost(raw / "Products.csv", len(table), len(products), len(rejected_products))
+    check_nothing_lost(raw / "images", len(images), packed, len(unusable))
     reasons = Counter(reason.partition(" (")[0] for reason in rejects["reason"])
     return {
         "products": {

@@ -6,61 +6,74 @@ The corpus of corpus.py goes through stage clean whole as a campaign, in part in
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
+import shutil
 import signal
 import sys
-import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import click
 import corpus
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from click import ClickException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clean
+import predict
 from shared.photos import UnusablePhoto, decode_photo
-from shared.raw import check_nothing_lost
+from shared.raw import check_nothing_lost, read_table, readable
 
 REPO = Path(__file__).parent.parent
 SEED = 20220226
 MEGABYTES = 3000  # that a run may map beyond what its imports did
 SECONDS = 20
+PARTS = 12  # of the corpus of tables: each a minute at most
 
 
 class Outcome(NamedTuple):
     code: int
     said: str  # on standard error
-    seconds: float
+    seconds: float  # of the processor
 
 
-def run_clean(project: Path, seconds: int = SECONDS, user: int = 0) -> Outcome:
-    """Run stage clean's command in a forked process of bounded memory and time."""
-    started, errors = time.monotonic(), project / "stderr.txt"
+def run(
+    command: click.Command,
+    project: Path,
+    *args: str,
+    cwd: Path | None = None,
+    seconds: int = SECONDS,
+) -> Outcome:
+    """Run a stage's command in a forked process of bounded memory and time, in the project."""
+    errors = project / "stderr.txt"
     child = os.fork()
     if child == 0:  # pragma: no cover
         code = 70
         try:
-            signal.alarm(seconds)  # ends the process
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+            signal.alarm(10 * seconds)  # of waiting: the machine may be busy
             mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (mapped + MEGABYTES * 2**20,) * 2)
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            os.chdir(project)
+            os.chdir(cwd or project)
             log = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(log, 2)
             os.dup2(log, 1)
             sys.stderr = os.fdopen(2, "w")
             sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
-            if user:
-                os.setuid(user)
             try:
-                clean.main(args=[], prog_name="clean")
+                command.main(args=list(args), prog_name="stage")
             except SystemExit as stop:
                 code = int(stop.code or 0)
             except BaseException:
@@ -71,9 +84,9 @@ def run_clean(project: Path, seconds: int = SECONDS, user: int = 0) -> Outcome:
             sys.stderr.flush()
         finally:
             os._exit(code)
-    _, status = os.waitpid(child, 0)
+    _, status, used = os.wait4(child, 0)
     said = errors.read_text(encoding="utf-8", errors="replace")
-    return Outcome(os.waitstatus_to_exitcode(status), said, time.monotonic() - started)
+    return Outcome(os.waitstatus_to_exitcode(status), said, used.ru_utime + used.ru_stime)
 
 
 def make_project(folder: Path) -> Path:
@@ -90,20 +103,28 @@ def make_project(folder: Path) -> Path:
     return folder
 
 
-def fault(project: Path, case: corpus.Table | None, outcome: Outcome) -> str:
-    """What is wrong with how a run ended; "" if nothing is."""
-    out = project / "data/clean"
+def badly(outcome: Outcome, left: Path) -> str | None:
+    """What is wrong with how a run ended, "" if it ended in a clear line; None if it succeeded.
+
+    `left` is what an error must not leave, under its own or its temporary name.
+    """
     lines = outcome.said.splitlines()
     if outcome.code == 1 and "Traceback" not in outcome.said:
         if len(lines) != 1 or not lines[0].startswith("Error: ") or len(lines[0]) > 1000:
             return f"not one clear line: {outcome.said[:300]!r} … {len(outcome.said)}"
-        if out.exists() or list(project.glob("data/.*")):
+        if left.exists() or list(left.parent.glob(".*")):
             return "an error that left something"
         return ""
     if outcome.code != 0:
         return f"exit {outcome.code} after {outcome.seconds:.1f} s: {' | '.join(lines[-2:])[-300:]}"
-    if outcome.said:
-        return f"says {outcome.said[:200]!r}"
+    return f"says {outcome.said[:200]!r}" if outcome.said else None
+
+
+def fault(project: Path, case: corpus.Table | None, outcome: Outcome) -> str:
+    """What is wrong with how a run of clean ended; "" if nothing is."""
+    out = project / "data/clean"
+    if (found := badly(outcome, out)) is not None:
+        return found
     rejects = pd.read_csv(out / "rejects.csv", dtype=str, lineterminator="\n")
     if case is not None and case.records is not None:
         kept = pd.read_parquet(
@@ -124,22 +145,37 @@ def fault(project: Path, case: corpus.Table | None, outcome: Outcome) -> str:
     return ""
 
 
-def try_tables(tmp_path: Path, cases: list[corpus.Table]) -> tuple[list[str], float]:
-    """Run each table in an else sound project; return the faults and the longest time."""
-    project = make_project(tmp_path / "project")
-    faults, longest = [], 0.0
+def try_tables(
+    project: Path, cases: list[corpus.Table], attempt: Callable[[corpus.Table], tuple[Outcome, str]]
+) -> list[str]:
+    """`attempt` each table in an else sound project; return the faults."""
+    faults: list[str] = []
+    ended: Counter[str] = Counter()
+    outcome = longest = Outcome(0, "", 0)
     for case in cases:
         path = project / "data/mine/raw" / case.name
         sound = path.read_bytes()
         path.write_bytes(case.content)
-        outcome = run_clean(project)
-        longest = max(longest, outcome.seconds)
-        if found := fault(project, case, outcome):
+        outcome, found = attempt(case)
+        longest = max(longest, outcome, key=lambda one: one.seconds)
+        ended["a fault" if found else "one line" if outcome.code else "all accounted for"] += 1
+        if found:
             faults.append(f"{case.name}, {case.kind}: {found}")
             print(faults[-1], flush=True)
         path.write_bytes(sound)
-        os.system(f"rm -rf {project}/data/clean {project}/data/.clean*")
-    return faults, longest
+    of = dict(Counter(case.name for case in cases))
+    print(f"\n{len(cases)} tables {of}: {dict(ended)}; longest {longest.seconds:.1f} s", flush=True)
+    return faults
+
+
+def cleaning(project: Path) -> Callable[[corpus.Table], tuple[Outcome, str]]:
+    def attempt(case: corpus.Table) -> tuple[Outcome, str]:
+        outcome = run(clean.main, project)
+        found = fault(project, case, outcome)
+        shutil.rmtree(project / "data/clean", ignore_errors=True)
+        return outcome, found
+
+    return attempt
 
 
 def unaccounted(project: Path, ids: list[str]) -> dict[str, list[str]]:
@@ -166,7 +202,7 @@ def write_photos(project: Path, photos: corpus.Photos, outside: Path) -> list[st
 @settings(max_examples=10, deadline=None, derandomize=True, database=None)
 @given(st.data())
 def test_a_sound_table_with_odd_bytes_is_accounted_for_or_refused(data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from(["Products.csv", "Images.csv"]))
+    name = data.draw(st.sampled_from(sorted(corpus.SOUND)))
     content = bytearray(corpus.to_csv(corpus.SOUND[name]).encode())
     odd = st.sampled_from([b'"', b"\0", b"\r", b"\n", b",", b"\xff", b'""', b"\xef\xbb\xbf", b" "])
     for _ in range(data.draw(st.integers(1, 6))):
@@ -183,9 +219,11 @@ def test_a_sound_table_with_odd_bytes_is_accounted_for_or_refused(data: st.DataO
             assert "\n" not in error.message and "\r" not in error.message
             assert ".csv" in error.message
         else:
-            counts = metrics["products"]
-            assert counts["read"] == counts["kept"] + counts["rejected"]
             rejects = pd.read_csv(out / "rejects.csv", dtype=str, keep_default_na=False)
+            for file in ("products", "interactions"):
+                counts = metrics[file]
+                assert counts["read"] == counts["kept"] + counts["rejected"]
+                assert counts["kept"] == len(pd.read_parquet(out / f"{file}.parquet"))
             rows = metrics["photos"]["rows"]
             assert rows == metrics["photos"]["kept"] + rejects["source"].eq("Images.csv").sum()
 
@@ -238,6 +276,23 @@ def test_pipes_links_and_devices_are_never_read(tmp_path: Path) -> None:
     assert reason("cached.jpg") == "kept"
 
 
+@pytest.mark.parametrize("kind", ["fifo", "folder", "/dev/zero", "nothing", "loop.csv", "terabyte"])
+def test_what_is_no_table_is_one_line(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "loop.csv"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "terabyte":
+        path.touch()
+        os.truncate(path, 1 << 40)
+    else:
+        path.symlink_to(kind)
+    with pytest.raises(ClickException, match=r"loop\.csv (is|does|cannot)") as error:
+        read_table(path)
+    assert "\n" not in error.value.message
+
+
 def test_what_is_lost_is_said_and_nothing_is_written() -> None:
     check_nothing_lost("Products.csv", 3, 2, 1)
     for kept in (1, 3):
@@ -245,12 +300,82 @@ def test_what_is_lost_is_said_and_nothing_is_written() -> None:
             check_nothing_lost("Products.csv", 3, kept, 1)
 
 
+@pytest.fixture
+def predicting(
+    ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[Outcome, str]]:
+    """Return predicting(project, case): predict for its raw folder, by models loaded once."""
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")  # threads do not survive a fork
+    with contextlib.chdir(ran):
+        predictor = predict.Predictor(torch.device("cpu"))
+    monkeypatch.setattr(predict, "Predictor", lambda device: predictor)
+
+    def attempt(
+        project: Path, case: corpus.Table | None = None, seconds: int = SECONDS
+    ) -> tuple[Outcome, str]:
+        raw, out = project / "data/mine/raw", tmp_path / "predicted/out.csv"
+        options = ["--raw", str(raw), "--out", str(out)]
+        outcome = run(predict.main, project, *options, cwd=ran, seconds=seconds)
+        if (found := badly(outcome, out)) is None:
+            found = unlike_predictions(raw, out, case)
+        shutil.rmtree(out.parent, ignore_errors=True)
+        return outcome, found
+
+    return attempt
+
+
+def unlike_predictions(raw: Path, out: Path, case: corpus.Table | None) -> str:
+    """What is wrong with what predict wrote; "" if nothing is."""
+    table = pd.read_csv(out, dtype={"product_id": str}, keep_default_na=False)
+    rejects = pd.read_csv(out.with_suffix(".rejects.csv"), dtype=str, keep_default_na=False)
+    if case is None or case.name != "Products.csv":
+        if table["product_id"].tolist() != [row[0] for row in corpus.PRODUCTS[1:]]:
+            return f"other products: {table['product_id'].tolist()}"
+    elif case.records is not None and len(table) != case.records:
+        return f"{case.records} products in, {len(table)} rows out"
+    p = table.filter(regex="^p_").to_numpy(float)
+    prices = table[["price_low", "price", "price_high"]].to_numpy(float)
+    if not (np.isfinite(p).all() and np.allclose(p.sum(axis=1), 1, atol=1e-4)):
+        return "probabilities that are none"
+    if not (np.isfinite(prices).all() and (prices >= 0).all() and (np.diff(prices) >= 0).all()):
+        return f"prices {prices.tolist()}"
+    names = {path.name for path in (raw / "images").iterdir()}
+    unknown = set(rejects["source"]) - {f"images/{readable(name)}" for name in names}
+    return f"rejects of {unknown}" if unknown - {"Images.csv"} else ""
+
+
+def test_tables_of_the_corpus_through_predict(predicting: Callable, tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    cases = [case for case in corpus.tables(SEED) if case.name != "interactions.csv"][::40]
+    assert not try_tables(project, cases, partial(predicting, project))
+
+
 @pytest.mark.campaign
-def test_every_table_of_the_corpus(tmp_path: Path) -> None:
-    cases = corpus.tables(SEED)
-    faults, longest = try_tables(tmp_path, cases)
-    by_name = Counter(case.name for case in cases)
-    print(f"\n{len(cases)} tables {dict(by_name)}, longest {longest:.1f} s, {len(faults)} faults")
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_table_of_the_corpus_through_predict(
+    predicting: Callable, tmp_path: Path, part: int
+) -> None:
+    project = make_project(tmp_path / "project")
+    cases = [case for case in corpus.tables(SEED)[part::PARTS] if case.name != "interactions.csv"]
+    faults = try_tables(project, cases, partial(predicting, project))
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.campaign
+def test_every_photo_of_the_corpus_through_predict(predicting: Callable, tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    photos = [*corpus.mutated_photos(SEED), *corpus.bombs().items()]
+    ids = write_photos(project, photos, tmp_path / "outside")
+    outcome, found = predicting(project, seconds=300)
+    print(f"\n{len(photos)} photos, {len(ids)} ids, {outcome.seconds:.1f} s")
+    assert outcome.code == 0 and not found, found or outcome.said
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_table_of_the_corpus(tmp_path: Path, part: int) -> None:
+    project = make_project(tmp_path / "project")
+    faults = try_tables(project, corpus.tables(SEED)[part::PARTS], cleaning(project))
     assert not faults, "\n".join(faults)
 
 
@@ -259,7 +384,7 @@ def test_every_photo_of_the_corpus(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     photos = [*corpus.mutated_photos(SEED), *corpus.bombs().items()]
     ids = write_photos(project, photos, tmp_path / "outside")
-    outcome = run_clean(project, seconds=300)
+    outcome = run(clean.main, project, seconds=300)
     found = fault(project, None, outcome)
     print(f"\n{len(photos)} photos, {len(ids)} ids, {outcome.seconds:.1f} s")
     assert not found, found

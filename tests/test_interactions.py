@@ -11,10 +11,14 @@ from click import ClickException
 from shared import raw
 from shared.interactions import (
     REJECT_COLUMNS,
+    check_interactions,
     leave_last_out,
     new_products,
-    read_interactions,
 )
+
+
+def read_interactions(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return check_interactions(raw.read_table(path), path)
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -71,17 +75,24 @@ def test_a_log_may_have_both_a_rating_and_an_event_or_neither(tmp_path: Path) ->
     neither = "user_id,product_id,timestamp\n1,2,3\n"
     assert read_interactions(write(tmp_path, neither))[0]["event"].tolist() == ["view"]
 
+    twice = "user_id,product_id,item_id,movieId,timestamp\n1,2,5,6,3\n"
+    assert read_interactions(write(tmp_path, twice))[0]["product_id"].tolist() == ["2"]
+    aliases = "user_id,item_id,movieId,timestamp\n1,5,6,3\n"
+    assert read_interactions(write(tmp_path, aliases))[0]["product_id"].tolist() == ["5"]
+
 
 def test_bad_rows_are_listed_not_dropped(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "user_id,product_id,event,timestamp\n"
-        "1,2,view,3\n,2,view,4\n1, ,view,5\n1,2,,6\n1,2,view,\n1,2,view,soon\n1,2,view,inf\n,,,\n",
+        "1,2,view,3\n,2,view,4\n1, ,view,5\n1,2,,6\n1,2,view,\n1,2,view,soon\n1,2,view,inf\n"
+        ",,,x\n,,,\n",
     )
     log, rejects = read_interactions(path)
     assert len(log) == 1
     assert rejects.columns.tolist() == REJECT_COLUMNS == raw.REJECT_COLUMNS
     assert rejects["record"].tolist() == [2, 3, 4, 5, 6, 7, 8]
+    # The last is no row: nothing is in it.
     unread = "timestamp is neither ISO 8601 nor unix seconds"
     assert rejects["reason"].tolist() == [
         "user_id is missing", "product_id is missing", "event is missing", "timestamp is missing",

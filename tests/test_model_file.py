@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +140,12 @@ def test_no_more_types_are_allowed_than_are_used(tmp_path: Path) -> None:
         save_model(model, tmp_path / "model.skops")
         used |= set(skops.io.get_untrusted_types(file=tmp_path / "model.skops"))
     assert used == model_file.ALLOWED_TYPES
+
+
+def test_a_clock_before_zip_files_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_file.time, "localtime", lambda: time.gmtime(0))
+    with pytest.raises(ClickException, match="the clock of this machine says 1970"):
+        save_model(text_model(), tmp_path / "model.skops")
+    assert not list(tmp_path.iterdir())

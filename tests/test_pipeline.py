@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from repository import commit, contents, forget_everything, init, ran_stages, run
 
 REPO = Path(__file__).parent.parent
 SCRIPTS = sorted((REPO / "stages").glob("*.py"))
@@ -183,56 +182,6 @@ def test_a_fault_is_one_line_and_leaves_nothing(
 
 
 # --- What DVC does --------------------------------------------------------------------------------
-def run(folder: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, "DVC_SITE_CACHE_DIR": str(folder.parent / "site-cache")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-    )
-    assert not check or result.returncode == 0, result.stdout
-    return result
-
-
-def ran_stages(output: str) -> list[str]:
-    return [
-        line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")
-    ]
-
-
-def init(repo: Path) -> None:
-    """Make `repo` a git and DVC repository with this one's settings; its remote lies beside it."""
-    repo.mkdir(parents=True, exist_ok=True)
-    for name in (".gitignore", ".dvcignore"):
-        shutil.copy(REPO / name, repo)
-    run(repo, "git", "init", "-q")
-    for key, value in {"user.name": "A", "user.email": "a@example.com"}.items():
-        run(repo, "git", "config", key, value)
-    run(repo, "dvc", "init", "-q")
-    shutil.copy(REPO / ".dvc/config", repo / ".dvc/config")
-
-
-def commit(repo: Path) -> None:
-    run(repo, "git", "add", ".")
-    run(repo, "git", "commit", "-qm", "state")
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
-
-
-def forget_everything(repo: Path) -> None:
-    """Remove the cache and all that is not in git."""
-    shutil.rmtree(repo / ".dvc/cache")
-    for folder in ("data", "models", "plots"):
-        shutil.rmtree(repo / folder, ignore_errors=True)
-    run(repo, "git", "checkout", "-q", ".")
-
-
 @pytest.fixture(scope="session")
 def reproduced(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
     """A folder with a repository in repo/ that `dvc repro` has run in. Only to be copied."""

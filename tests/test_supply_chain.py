@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
+import pickle
 import re
+import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 from click import ClickException
 
+import predict
 from shared import backbone, text_encoder
+from shared.engine import Engine
+from shared.photo_store import PhotoStore
 
 REPO = Path(__file__).parent.parent
 SOURCES = [
@@ -80,6 +92,96 @@ def test_nothing_that_is_loaded_can_run_code() -> None:
 )
 def test_the_search_for_unsafe_calls_finds_them(line: str) -> None:
     assert unsafe(line)
+
+
+UNPICKLED: list[str] | None = None  # what was, while somebody looks
+
+
+def _listen(event: str, args: tuple) -> None:
+    if UNPICKLED is not None and event == "pickle.find_class":
+        UNPICKLED.append(".".join(map(str, args)))
+
+
+sys.addaudithook(_listen)
+
+
+@contextlib.contextmanager
+def unpickled() -> Iterator[list[str]]:
+    """The names that any pickle asks for meanwhile, whichever library reads it."""
+    global UNPICKLED
+    found: list[str] = []
+    UNPICKLED = found
+    try:
+        yield found
+    finally:
+        UNPICKLED = None
+
+
+def load_models(project: Path, folder: str) -> None:
+    """Load a folder of models/ as those who use it do."""
+    with contextlib.chdir(project):
+        if folder == "rf":
+            predict.load_model(Path("models/rf/model.skops"))
+        elif folder in ("index", "rank"):
+            Engine.load(*(Path("models") / name for name in ("index", "rank", "embed")))
+        else:
+            predict.Predictor(torch.device("cpu"))
+
+
+def load_data(path: Path) -> None:
+    if path.suffix == ".parquet":
+        pd.read_parquet(path)
+    elif path.suffix == ".npy":
+        np.load(path)
+    elif path.suffix == ".arrow":
+        PhotoStore(path.parent)
+
+
+def files_of(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and "raw" not in path.parts)
+
+
+def test_no_pickle_is_loaded(ran: Path) -> None:
+    with unpickled() as found:
+        pickle.loads(pickle.dumps(Path("x")))
+    assert found, "the hook hears pickles"
+    with unpickled() as found:
+        for folder in ("rf", "index", "category"):  # the last loads all that predict needs
+            load_models(ran, folder)
+        for path in files_of(ran / "data"):
+            load_data(path)
+    assert not found
+
+
+@pytest.mark.campaign
+def test_a_pickle_in_place_of_any_output_is_not_run(ran: Path, tmp_path: Path) -> None:
+    project, marker = tmp_path / "project", tmp_path / "it-ran"
+    shutil.copytree(ran, project)
+
+    class Payload:
+        def __reduce__(self) -> tuple:
+            return Path.touch, (marker,)
+
+    pickle.loads(pickle.dumps(Payload()))
+    marker.unlink()
+    array, archive = io.BytesIO(), io.BytesIO()
+    np.save(array, np.array([Payload()], dtype=object), allow_pickle=True)
+    torch.save(Payload(), archive)
+    files = [*files_of(project / "models"), *files_of(project / "data")]
+    refused = 0
+    for file in files:
+        part, folder = file.relative_to(project).parts[:2]
+        sound = file.read_bytes()
+        for bad in (pickle.dumps(Payload()), array.getvalue(), archive.getvalue()):
+            file.write_bytes(bad)
+            with unpickled() as found:
+                try:
+                    load_models(project, folder) if part == "models" else load_data(file)
+                except Exception:
+                    refused += 1
+            assert not found and not marker.exists(), file
+        file.write_bytes(sound)
+    print(f"{len(files)} files, 3 pickles in place of each: {refused} refused, none run")
 
 
 def test_weights_of_another_are_refused(tmp_path: Path) -> None:

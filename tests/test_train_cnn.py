@@ -492,7 +492,7 @@ def train_network(**of_phase: Any) -> tuple[torch.Tensor, list[dict[str, Any]]]:
         "finetune",
         model,
         lambda epoch: data,
-        lambda module: train_cnn.score_photos(
+        lambda module: loss_and_accuracy(
             train_cnn.predict_labels(module, data, 50), labels.numpy()
         ),
         epochs=2,

@@ -1,4 +1,4 @@
-"""A log of interactions: read and checked, and split for judging by each person's last product."""
+"""A log of interactions: checked and typed, and split for judging by each person's last product."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ MOST_SAID = 300  # characters of a file that an error repeats
 SECONDS_END = 1e11  # the year 5138: a greater number counts milliseconds
 
 
-def read_interactions(
-    path: Path, products: pd.Series | None = None
+def check_interactions(
+    table: pd.DataFrame, path: Path, products: pd.Series | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the log (COLUMNS, in order of time, ties as in the file) and a table of rejects.
 
+    `table` holds the rows of `path` as raw.read_table returns them; each is in one of the two.
     Ids and events are strings, timestamps datetime64 in UTC, from ISO 8601 or unix seconds. A log
     without event and rating is one of views. Rejects (REJECT_COLUMNS) are rows that lack an id, an
     event or a time that can be read, or whose product is not one of `products`, where these are
     given; `record` counts rows from 1, `id` is the user's. Raises ClickException, one line, if a
-    column is absent, or the file, or no row is left.
+    column is absent, or no row is left.
     """
-    table = _read_strings(path)
-    names = {name: ALIASES.get(name, name) for name in table.columns}
-    if "event" in table:  # a log with both: the rating is no event
-        names["rating"] = "rating"
+    names: dict[str, str] = {}
+    for name in table.columns:
+        meant = ALIASES.get(name, name)  # of a log with both, event and rating, the event counts
+        names[name] = name if meant in table or meant in names.values() else meant
     table = table.rename(columns=names)
     if "event" not in table:
         table["event"] = "view"
@@ -44,8 +45,7 @@ def read_interactions(
             f"{path}: no column {', '.join(map(repr, absent))} "
             f"(it has {', '.join(map(repr, names))[:MOST_SAID]}): rename or add it"
         )
-    table = table[COLUMNS].apply(lambda column: column.str.strip())
-    table = table.where(table.ne(""))
+    table = table[COLUMNS]
     times = _times(table["timestamp"])
     reason = pd.Series("", index=table.index)
     if products is not None:
@@ -68,27 +68,6 @@ def read_interactions(
         why = f": {rejects['reason'].iloc[0]} in row 1" if len(rejects) else ""
         raise ClickException(f"{path} holds no interaction that can be read{why}")
     return log.sort_values("timestamp", kind="stable", ignore_index=True), rejects
-
-
-def _read_strings(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(
-            path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig"
-        )
-    except FileNotFoundError:
-        raise ClickException(f"{path} does not exist") from None
-    except OSError as error:
-        raise ClickException(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, pd.errors.ParserError) as error:  # UnicodeDecodeError is a ValueError
-        reason = " ".join(str(error).split())[:MOST_SAID]
-        raise ClickException(f"{path} is not a UTF-8 CSV table: {reason}") from None
-    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for labels
-        raise ClickException(f"{path}: its rows have more fields than its header")
-    table.columns = table.columns.str.strip()
-    twice = table.columns[table.columns.duplicated()]
-    if len(twice):
-        raise ClickException(f"{path}: column {twice[0]!r} is there twice: rename or remove one")
-    return table.astype(str).where(table.notna())
 
 
 def _times(text: pd.Series) -> pd.Series:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import re
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,12 @@ def save_model(model: Any, path: Path) -> None:
     and dates them: both differ from run to run. Here both are numbered by what they hold, in order
     of appearance, and what is there twice is written once. So it makes no difference whether equal
     parts were one object, as the trees' settings are in one process, or came from several.
+    Raises ClickException if the clock shows a date before 1980, which a zip file cannot hold.
     """
+    if (year := time.localtime().tm_year) < 1980:
+        raise ClickException(
+            f"{path}: the clock of this machine says {year}: set it, and run again"
+        )
     source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model)))
     members: dict[str, bytes] = {}
     numbers: dict[str, int] = {}

@@ -86,6 +86,8 @@ def read_table(path: Path) -> pd.DataFrame:
     Every record of the file is a row, but for those without any content; what pandas would read as
     fewer, or of which it would not read a column, raises ClickException, as does any other fault.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for, a device read for ever
+        raise ClickException(f"{path} is no file")
     try:
         records = _count_records(path)
         table = pd.read_csv(
@@ -103,6 +105,8 @@ def read_table(path: Path) -> pd.DataFrame:
         ) from None
     except OSError as error:
         raise ClickException(f"{path} cannot be read: {error.strerror}") from None
+    except MemoryError:
+        raise ClickException(f"{path} is too large for the memory of this machine") from None
     except (ValueError, pd.errors.ParserError) as error:  # UnicodeDecodeError is a ValueError
         reason = " ".join(str(error).split())[:MOST_SAID]
         raise ClickException(f"{path} is not a UTF-8 CSV table: {reason}") from None
@@ -279,6 +283,8 @@ def read_images(raw: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.Dat
     check_nothing_lost(
         raw / "Images.csv", len(table), len(images), int(rejects["source"].eq("Images.csv").sum())
     )
+    ids = set(images["id"]) | set(rejects["id"].dropna())
+    check_nothing_lost(raw / "images", len(files), sum(name in ids for name in files), 0)
     images = images.assign(path=images["id"].map(files))
     return images.sort_values("id", ignore_index=True), rejects
 
