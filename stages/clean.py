@@ -120,7 +120,7 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
     products = clean_products(rows, placeholder_above=params["placeholder_above"])
 
     images, rejected_images = read_images(raw, products["product_id"])
-    paths = images["path"].tolist()
+    paths, ids = images["path"].tolist(), images["id"].tolist()
     kept: list[tuple] = []
     unusable: dict[int, str] = {}
 
@@ -130,7 +130,7 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
                 unusable[row] = square
             else:
                 kept.append((row, *square[2:]))
-                yield images.at[row, "id"], square.encoded, square.array
+                yield ids[row], square.encoded, square.array
 
     packed = pack_photos(usable(), out / "photos", array_size=params["array_size"])
 
@@ -164,8 +164,8 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
     in_folder = rejects["source"].str.startswith("images/").sum()
     no_file = rejects["reason"].eq("no file in images/").sum()
     found, clashing = find_photos(raw / "images")
-    ids = set(images["id"]) | set(rejects["id"].dropna())
-    accounted = sum(name in ids for name in found)
+    known = set(ids) | set(rejects["id"].dropna())
+    accounted = sum(name in known for name in found)
     for source, read, kept_of_it, rejected in (
         (raw / "Products.csv", len(table), len(products), len(rejected_products)),
         (raw / "images", len(images), packed, len(unusable)),
