@@ -174,7 +174,7 @@ def main(
     chosen = tuple(link for link in (links or LINKS) if link != "none")
     results = {}
     # Beside the project: /tmp may be memory, and another file system.
-    with tempfile.TemporaryDirectory(prefix=".dvc-cost-", dir=REPO) as folder:
+    with tempfile.TemporaryDirectory(prefix=".dvc-cost-", suffix=".partial", dir=REPO) as folder:
         for count in sizes or SIZES:
             for form in forms or FORMS:
                 name = f"{count:,} photos, {form}"

@@ -25,7 +25,7 @@ from shared.stage import progress, stage
 from shared.workers import cluster, worker_count
 
 LISTINGS = Path("data/merged/listings.parquet")
-TREES = 10  # grown between two steps of the bar; the same forest as at once
+TREES = 50  # grown between two steps of the bar, at whose end all cores wait for the last tree
 
 
 def forest(
