@@ -523,6 +523,10 @@ def prepare(project: Path, raw: Path, sizes: Sizes, *, whole: bool) -> None:
     for stage in ("clean", "merge"):
         run_measured([sys.executable, str(STAGES / f"{stage}.py")], cwd=project)
     plain_clean(project, raw, project / "plain")
+    # The same photos on both sides: the loop keeps trackers of one pixel and the like.
+    images = pd.read_pickle(project / "plain/images.pkl")
+    kept = pd.read_parquet(project / "data/clean/images.parquet", columns=["image_id"])
+    images[images["image_id"].isin(kept["image_id"])].to_pickle(project / "plain/images.pkl")
     table = pq.read_table(project / "data/merged/listings.parquet")
     listings = table.drop_columns(["image_array"]).to_pandas()
     arrays = table["image_array"].combine_chunks()
