@@ -52,7 +52,9 @@ def cells(table: str) -> list[list[str]]:
 
 # --- Scripts --------------------------------------------------------------------------------------
 def test_clean_is_compared_with_the_plain_way(raw: Path) -> None:
-    head, row = cells(run("stages", "--raw", raw, "--case", "clean", "--pairs", "1", "--large", 1))
+    head, row = cells(
+        run("stages", "--raw", raw, "--case", "clean", "--pairs", "1", "--large", "1")
+    )
     assert head[1:4] == ["plain", "ours", "plain / ours"]
     assert row[0].startswith("clean") and float(row[3]) > 0
 
