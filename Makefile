@@ -37,7 +37,11 @@ results: .venv/.installed        ## the real marketplace; `dvc exp run -S datase
 serve: .venv/.installed          ## search at http://127.0.0.1:8000, over what `make run` made
 	python -m uvicorn --app-dir stages search.app:create_app --factory
 
-bench: .venv/.installed          ## how fast a search is, and how good recommendations are
+bench: .venv/.installed          ## speed, growth, DVC's own cost; searches; recommendations
+	dvc pull data/marketplace/raw
+	python benchmarks/stages.py --write
+	python benchmarks/growth.py --write
+	python benchmarks/dvc_cost.py --write
 	python benchmarks/latency.py --listings 6000 --listings 100000 --listings 1000000
 	python benchmarks/interactions.py --log data/sample/raw/interactions.csv
 

@@ -123,7 +123,7 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
     products = clean_products(rows, placeholder_above=params["placeholder_above"])
 
     images, rejected_images = read_images(raw, products["product_id"])
-    paths = images["path"].tolist()
+    paths, ids = images["path"].tolist(), images["id"].tolist()
     kept: list[tuple] = []
     unusable: dict[int, str] = {}
 
@@ -133,7 +133,7 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
                 unusable[row] = square
             else:
                 kept.append((row, *square[2:]))
-                yield images.at[row, "id"], square.encoded, square.array
+                yield ids[row], square.encoded, square.array
 
     packed = pack_photos(usable(), out / "photos", array_size=params["array_size"])
 

@@ -65,6 +65,30 @@ def group_products(listings: pd.DataFrame) -> pd.Series:
     return pd.Series(pd.factorize(component[: len(products)])[0], index=products, name="group")
 
 
+class Folding(StratifiedGroupKFold):
+    """StratifiedGroupKFold, the same folds in a tenth of the time.
+
+    The library tries each group in one fold after the other; here it is in all of them at once.
+    """
+
+    def _find_best_fold(
+        self, y_counts_per_fold: np.ndarray, y_cnt: np.ndarray, group_y_counts: np.ndarray
+    ) -> int:
+        """The fold (folds, classes) in which a group leaves the classes' shares most even.
+
+        Of folds that are equal, as np.isclose has it, the one of fewest samples.
+        """
+        with_group = y_counts_per_fold + np.eye(self.n_splits)[:, :, None] * group_y_counts
+        uneven = (with_group / y_cnt).std(axis=1).mean(axis=1).tolist()
+        samples = y_counts_per_fold.sum(axis=1).tolist()
+        best = 0
+        for fold in range(1, self.n_splits):
+            close = abs(uneven[fold] - uneven[best]) <= 1e-8 + 1e-5 * uneven[best]
+            if uneven[fold] < uneven[best] or (close and samples[fold] < samples[best]):
+                best = fold
+        return best
+
+
 def split_products(
     category: pd.Series, group: pd.Series, *, folds: int, val_folds: int, test_folds: int, seed: int
 ) -> pd.Series:
@@ -80,7 +104,7 @@ def split_products(
             "params.yaml, or add products"
         )
     split = pd.Series("train", index=category.index, name="split")
-    folding = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    folding = Folding(folds, shuffle=True, random_state=seed)
     for fold, (_, held_out) in enumerate(folding.split(category, category, group)):
         if fold < test_folds + val_folds:
             split.iloc[held_out] = "test" if fold < test_folds else "val"
@@ -122,12 +146,12 @@ def write_listings(listings: pd.DataFrame, photos: PhotoStore, path: Path) -> No
     with pq.ParquetWriter(path, schema, **options) as writer:
         first_photo = first_row = 0
         batches = -(-len(photos) // ROWS_PER_BATCH)
-        for batch in progress(photos.batches(), total=batches, desc="arrays", unit="batch"):
-            last_row = int(np.searchsorted(with_photo, first_photo + len(batch)))
+        for arrays in progress(photos.arrays(), total=batches, desc="arrays", unit="batch"):
+            last_row = int(np.searchsorted(with_photo, first_photo + len(arrays)))
             picked = pa.array(with_photo[first_row:last_row] - first_photo)
             rows = table.slice(first_row, last_row - first_row)
-            writer.write_table(rows.append_column("image_array", batch["image_array"].take(picked)))
-            first_photo, first_row = first_photo + len(batch), last_row
+            writer.write_table(rows.append_column("image_array", arrays.take(picked)))
+            first_photo, first_row = first_photo + len(arrays), last_row
         rest = table.slice(first_row)
         writer.write_table(rest.append_column("image_array", pa.nulls(len(rest), tensor)))
 

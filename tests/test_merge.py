@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click import ClickException
+from sklearn.model_selection import StratifiedGroupKFold
 
 import merge
 from shared import photo_store
@@ -176,6 +177,17 @@ def test_only_the_seed_moves_the_split(labelled: pd.DataFrame) -> None:
 
     pd.testing.assert_series_equal(split(), split())
     assert (split() != split(seed=43)).mean() > 0.2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_folds_are_those_of_the_library(labelled: pd.DataFrame, seed: int) -> None:
+    assert hasattr(StratifiedGroupKFold, "_find_best_fold"), "or ours would not be called"
+    options = {"n_splits": 7, "shuffle": True, "random_state": seed}
+    wanted = StratifiedGroupKFold(**options)
+    found = merge.Folding(**options)
+    arguments = (labelled, labelled["category"], labelled["group"])
+    for ours, theirs in zip(found.split(*arguments), wanted.split(*arguments), strict=True):
+        np.testing.assert_array_equal(ours[1], theirs[1])
 
 
 def test_more_folds_than_groups_are_refused(labelled: pd.DataFrame) -> None:

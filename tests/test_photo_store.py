@@ -65,6 +65,8 @@ def test_batches_hold_every_column(pack: Callable[..., PhotoStore], n: int) -> N
     arrays = [array for batch in batches for array in batch["image_array"].to_numpy_ndarray()]
     for array, (*_, expected) in zip(arrays, content, strict=True):
         np.testing.assert_array_equal(array, expected)
+    read = [array for part in store.arrays() for array in part.to_numpy_ndarray()]
+    np.testing.assert_array_equal(read, arrays)
     assert store.array_type == pa.fixed_shape_tensor(pa.uint8(), (3, 4, 4))
 
 

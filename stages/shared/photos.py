@@ -49,7 +49,8 @@ def decode_photo(source: Path | bytes, *, size: int, min_side: int, max_megapixe
             format_name = photo.format or ""
             # JPEG only, and a no-op below twice the size: libjpeg decodes at 1/2, 1/4 or 1/8.
             photo.draft("RGB", (2 * size, 2 * size))
-            picture = _to_rgb(ImageOps.exif_transpose(photo))
+            ImageOps.exif_transpose(photo, in_place=True)
+            picture = _to_rgb(photo)
     except UnusablePhoto:
         raise
     except Image.DecompressionBombError:
@@ -66,12 +67,16 @@ def decode_photo(source: Path | bytes, *, size: int, min_side: int, max_megapixe
 def _read(path: Path, most: int) -> bytes:
     """The file's bytes; a link may lead to a file beside it, or into DVC's cache."""
     try:
-        actual = path.resolve(strict=True)
-        about = actual.stat()
+        actual, about = path, path.lstat()
+        if stat.S_ISLNK(about.st_mode):
+            actual = path.resolve(strict=True)
+            about = actual.stat()
         if not stat.S_ISREG(about.st_mode):
             # Reading a pipe or a device might never end.
             raise UnusablePhoto("unreadable (not a file)")
-        if actual.parent != path.parent.resolve() and not IN_CACHE.search(actual.as_posix()):
+        if actual != path and (
+            actual.parent != path.parent.resolve() and not IN_CACHE.search(actual.as_posix())
+        ):
             raise UnusablePhoto("a link out of its folder")
         if about.st_size > most:
             raise UnusablePhoto(f"over {most / 1e6:.0f} MB")
