@@ -147,7 +147,7 @@ class Person:
     """Tells events and looks after the service's health, until stopped."""
 
     def __init__(self, site: str, product: str) -> None:
-        self.took: dict[tuple[str, int], list[float]] = {}
+        self.took: dict[tuple[str, str], list[float]] = {}
         self._site, self._product = site, product
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._live)
@@ -162,7 +162,10 @@ class Person:
                     ("health", lambda: client.get("/healthz")),
                 ):
                     started = time.perf_counter()
-                    status = ask().status_code
+                    try:
+                        status = str(ask().status_code)
+                    except httpx.TransportError as fault:
+                        status = type(fault).__name__
                     took = time.perf_counter() - started
                     self.took.setdefault((name, status), []).append(took)
 
@@ -171,7 +174,7 @@ class Person:
         self._thread.join()
 
     def told(self, name: str) -> str:
-        """How soon, by status."""
+        """How soon, by status, or by how the connection failed."""
         return ", ".join(
             f"{status}: {times(np.array(took))}"
             for (asked, status), took in sorted(self.took.items())
