@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,24 +85,16 @@ def make_app(
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     counters = Counters(registry)
-    shared: dict[str, Any] = {
-        "events": events,
-        "settings": settings,
-        "counters": counters,
-        "queues": queues(settings, counters.refused),
-    }
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        def swap(loaded: Service) -> None:
-            former: Service = app.state.service
-            loaded.former = {former.version: former.photos}
-            app.state.service = loaded
+        def swap(renewed: Service) -> None:
+            app.state.service = renewed
 
         if load is None:
             yield
         else:
-            reloader = Reloader(lambda: serving(*load(), shared), swap, counters.reloads)
+            reloader = Reloader(lambda: renew(app.state.service, *load()), swap, counters.reloads)
             with reloader.on_hangup():
                 yield
         events.close()
@@ -115,7 +108,17 @@ def make_app(
         openapi_tags=TAGS,
         lifespan=lifespan,
     )
-    app.state.service = serving(engine, photos, shared)
+    app.state.service = Service(
+        engine=engine,
+        photos=photos,
+        version=version_of(photos),
+        former={},
+        **photo_bounds(),
+        events=events,
+        settings=settings,
+        counters=counters,
+        queues=queues(settings, counters.refused),
+    )
     keyed: dict[str, Any] = {}
     if settings.api_key is not None:
         app.add_middleware(ApiKey, key=settings.api_key)
@@ -141,18 +144,26 @@ def make_app(
     return app
 
 
-def serving(engine: Engine, photos: PhotoStore, shared: dict[str, Any]) -> Service:
-    """What requests are answered from: these, and what all reloads share."""
-    limits = load_params("clean")
-    return Service(
+def renew(service: Service, engine: Engine, photos: PhotoStore) -> Service:
+    """The service over another index and its photos; the events and the rest stay."""
+    return replace(
+        service,
         engine=engine,
         photos=photos,
         version=version_of(photos),
-        former={},
-        photo_size=limits["photo_size"],
-        photo_limits={name: limits[name] for name in ("min_side", "max_megapixels")},
-        **shared,
+        former={service.version: service.photos},
+        **photo_bounds(),
+        predictor=None,
     )
+
+
+def photo_bounds() -> dict[str, Any]:
+    """What stage clean holds photos to."""
+    limits = load_params("clean")
+    return {
+        "photo_size": limits["photo_size"],
+        "photo_limits": {name: limits[name] for name in ("min_side", "max_megapixels")},
+    }
 
 
 def version_of(photos: PhotoStore) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 LONGEST_ID = 100  # characters of a user's or a product's id
+WAIT = 10  # seconds for a database that is busy, locked or gone: whoever asked is not kept longer
 
 _METADATA = sa.MetaData()
 _EVENTS = sa.Table(
@@ -26,6 +27,17 @@ _EVENTS = sa.Table(
     sa.Column("timestamp", sa.DateTime(), nullable=False),  # UTC
     sa.Index("events_of_user", "user_id", "id"),
 )
+# What EVENTS_URL says of waiting where it does not say so itself, by driver. Without, a server that
+# is lost without a word (a cable, a firewall) is waited for for minutes, and a lock for ever.
+_WAITS = {
+    "pysqlite": {"timeout": str(WAIT)},
+    "psycopg": {
+        "connect_timeout": str(WAIT),
+        "keepalives_idle": str(WAIT),
+        "tcp_user_timeout": str(1000 * WAIT),
+        "options": f"-c statement_timeout={1000 * WAIT}",
+    },
+}
 
 
 class EventStore:
@@ -43,12 +55,12 @@ class EventStore:
                 if not parsed.database or parsed.database == ":memory:":
                     raise ClickException(f"EVENTS_URL={url}: name a file, sqlite:///data/….sqlite")
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            waits = _WAITS.get(parsed.get_driver_name(), {})
             # A database that was restarted has closed its connections: look before using one.
-            # A writer of SQLite waits for its turn, for `timeout` seconds at most.
             self._engine = sa.create_engine(
-                parsed,
+                parsed.set(query={**waits, **parsed.query}),
                 pool_pre_ping=not of_sqlite,
-                connect_args={"timeout": 30} if of_sqlite else {},
+                pool_timeout=WAIT,
             )
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OSError) as error:
             raise ClickException(f"EVENTS_URL cannot be used: {_one_line(error)}") from None
@@ -68,10 +80,16 @@ class EventStore:
                 ) from None
 
     def _create(self) -> None:
+        """Make what is not there. Looking first: PostgreSQL's CREATE INDEX waits for every open
+        transaction that wrote to the table, and keeps all writers waiting behind it, even where
+        the index is there."""
         with self._engine.begin() as connection:
-            connection.execute(CreateTable(_EVENTS, if_not_exists=True))
+            there = sa.inspect(connection)
+            if not there.has_table(_EVENTS.name):
+                connection.execute(CreateTable(_EVENTS, if_not_exists=True))
             for index in _EVENTS.indexes:
-                connection.execute(CreateIndex(index, if_not_exists=True))
+                if not there.has_index(_EVENTS.name, str(index.name)):
+                    connection.execute(CreateIndex(index, if_not_exists=True))
 
     def add(
         self, user_id: str, product_id: str, event: str, timestamp: datetime | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import threading
@@ -48,6 +49,9 @@ class Reloader:
                 log.error("Reload failed, the former index goes on to serve: %s", said)
             else:
                 self._swap(loaded)
+                # Some of the former waits in cycles for Python's next whole collection, which in a
+                # process of this size may be many reloads away.
+                await asyncio.to_thread(gc.collect)
                 self._outcomes.labels("done").inc()
                 log.info("Reload done, after %.1f s.", time.monotonic() - started)
 

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
+from cluster import INITDB, Cluster, cluster
 from filelock import FileLock
 
 import sample
@@ -23,7 +23,6 @@ from shared.engine import Engine
 
 REPO = Path(__file__).parent.parent
 PRODUCTS, SEED = 60, 1
-POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 # Tests run side by side: one thread each is faster than threads that wait for one another.
 os.environ |= {
@@ -195,25 +194,9 @@ def engine(ran: Path) -> Engine:
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """The URL of a throw-away PostgreSQL, which listens on a socket in its own folder only."""
-    if not POSTGRES:
+def postgres() -> Iterator[Cluster]:
+    """A throw-away PostgreSQL."""
+    if not INITDB:
         pytest.skip("no PostgreSQL in /usr/lib/postgresql: install Debian's package postgresql")
-    programs = POSTGRES[-1].parent
-    # Not in pytest's folders: those are for their owner alone, and PostgreSQL refuses to be root.
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    user = "nobody" if os.getuid() == 0 else None
-    if user:
-        shutil.chown(folder, user)
-
-    def run(program: str, *args: str) -> None:
-        command = [str(programs / program), "-D", str(folder / "data"), *args]
-        subprocess.run(command, user=user, check=True, stdout=subprocess.DEVNULL, cwd=folder)
-
-    run("initdb", "--auth=trust", "--username=test", "--no-sync")
-    run("pg_ctl", "start", "--wait", "-o", f"-k {folder} -h ''", "-l", f"{folder}/log")
-    try:
-        yield f"postgresql+psycopg://test@/postgres?host={folder}"
-    finally:
-        run("pg_ctl", "stop", "--mode=immediate")
-        shutil.rmtree(folder)
+    with cluster() as running:
+        yield running

@@ -9,7 +9,6 @@ import resource
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from PIL import Image
 import index
 import predict
 from predict import Predictor
-from search.app import PHOTOS, make_app, version_of
+from search.app import PHOTOS, make_app, renew, version_of
 from search.events import EventStore
 from search.reasons import OF_LISTING, OF_WORDS, explain
 from search.settings import Settings
@@ -365,9 +364,7 @@ def test_what_a_page_showed_before_a_reload_it_still_shows(
     app: Any = client.app
     service = app.state.service
     new = PhotoStore(tmp_path / "photos")
-    app.state.service = replace(
-        service, photos=new, version=version_of(new), former={service.version: service.photos}
-    )
+    app.state.service = renew(service, service.engine, new)
     assert client.get(some["photo"]).content == before
     assert client.get("/api/photos/0").content == photos[0][1]
     assert client.get(f"/api/photos/2?v={version_of(new)}").content == photos[2][1]

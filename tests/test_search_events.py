@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 from click import ClickException
+from cluster import Cluster
 
 from search.events import EventStore
 
@@ -26,7 +27,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database without tables."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/new/events.sqlite"
-    url: str = request.getfixturevalue("postgres")
+    url: str = request.getfixturevalue("postgres").url
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         connection.execute(sa.text("DROP TABLE IF EXISTS events"))
@@ -138,6 +139,55 @@ def test_what_was_answered_survives_a_kill(url: str) -> None:
     assert kept - len(answered) in (0, 1)
     assert store.add("anna", "p", "view") > max(answered)
     store.close()
+
+
+# --- PostgreSQL's own -----------------------------------------------------------------------------
+def test_what_was_answered_survives_a_killed_database(postgres: Cluster) -> None:
+    """And the store needs no restart with it."""
+    store = EventStore(postgres.url)
+    answered = [store.add("carol", f"p{number}", "view") for number in range(20)]
+    postgres.kill()
+    for _ in range(2):
+        with pytest.raises(sa.exc.DBAPIError):
+            store.add("carol", "p", "view")
+    postgres.start()
+    answered.append(store.add("carol", "p20", "view"))
+    assert store.history("carol", 100)["product_id"].tolist() == [f"p{n}" for n in range(21)]
+    assert answered == sorted(set(answered))
+    store.close()
+
+
+def test_a_store_starts_beside_somebody_who_writes(postgres: Cluster) -> None:
+    """An import that takes its time keeps neither a service from its start nor others waiting."""
+    store = EventStore(postgres.url)
+    importer = sa.create_engine(postgres.url)
+    with importer.connect() as connection:
+        connection.execute(sa.text(
+            "INSERT INTO events (user_id, product_id, event, timestamp) "
+            "VALUES ('dave', 'p', 'view', now())"
+        ))  # fmt: skip
+        other = EventStore(f"{postgres.url}&options=-c statement_timeout=5000")
+        other.add("dave", "p", "view")
+        store.add("dave", "p", "view")
+    for one in (store, other):
+        one.close()
+    importer.dispose()
+
+
+def test_nobody_waits_for_a_lock_for_ever(postgres: Cluster) -> None:
+    store = EventStore(postgres.url)
+    with store._engine.connect() as connection:
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "10s"
+    hasty = EventStore(f"{postgres.url}&options=-c statement_timeout=200")
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(sa.exc.OperationalError, match="statement timeout"):
+            hasty.add("erin", "p", "view")
+        with pytest.raises(sa.exc.OperationalError, match="statement timeout"):
+            hasty.history("erin", 10)
+    assert hasty.add("erin", "p", "view")
+    for one in (store, hasty):
+        one.close()
 
 
 def test_sqlite_is_set_up_to_be_durable(tmp_path: Path) -> None:

@@ -34,6 +34,16 @@ function later(wait, action) {
 
 const say = (text) => ($("status").textContent = text);
 
+/** What a person is told of an error; those of the page itself go to the console. */
+function inWords(error) {
+  if (error instanceof Refused) return error.message;
+  console.error(error);
+  return "Something went wrong on this page.";
+}
+
+const wantsNewTab = (event) => event.ctrlKey || event.metaKey || event.shiftKey || event.button;
+const firstCard = () => document.querySelector("#for-you:not([hidden]) a.open, #cards a.open");
+
 // --- What is asked: the form and the URL ---------------------------------------------------------
 function filters() {
   const given = {};
@@ -59,14 +69,19 @@ function fillForm(params) {
     const field = form[name];
     const value = params.get(name) ?? "";
     if (field.type === "checkbox") field.checked = value === "true";
+    else if (name === "category") chooseCategory(value);
     else if (name === "radius_km" && !params.has("near")) field.value = "25";
     else field.value = value;
-    if (name === "category" && value && field.value !== value) {
-      field.append(element("option", { value }, value)); // before the categories have come
-      field.value = value;
-    }
   }
   afterFilters();
+}
+
+/** Choose it in the list, adding it where the list has not come yet, or does not have it. */
+function chooseCategory(value) {
+  form.category.value = value;
+  if (form.category.value === value) return;
+  form.category.append(element("option", { value }, value));
+  form.category.value = value;
 }
 
 /** Is what stands in the filters askable? Says what is wrong where it is not. */
@@ -198,8 +213,7 @@ function nothing(asked, results) {
 
 function fault(error, again) {
   if (error instanceof Locked) askForKey(error.message);
-  const text = error instanceof Refused ? error.message : "Something went wrong on this page.";
-  if (!(error instanceof Refused)) console.error(error);
+  const text = inWords(error);
   const box = $("fault");
   box.firstElementChild.textContent = text[0].toUpperCase() + text.slice(1);
   box.lastElementChild.onclick = again;
@@ -276,7 +290,7 @@ async function showProduct() {
     if (dialog.open) {
       dialog.close(); // and the focus goes back to the card, unless the row has changed
       if (document.activeElement === document.body) {
-        document.querySelector("#for-you:not([hidden]) a.open, #cards a.open")?.focus();
+        firstCard()?.focus();
       }
     }
     const q = $("q").value.trim();
@@ -304,10 +318,9 @@ async function showProduct() {
     $("similar").hidden = !similar.hits.length;
   } catch (error) {
     if (signal.aborted) return;
-    if (!(error instanceof Refused)) console.error(error);
-    const text = error instanceof Refused ? error.message : "Something went wrong on this page.";
     $("product-body").replaceChildren(
-      element("p", { className: "wait", id: "product-name", role: "alert" }, `Sorry: ${text}`));
+      element("p", { className: "wait", id: "product-name", role: "alert" },
+        `Sorry: ${inWords(error)}`));
   }
 }
 
@@ -352,7 +365,7 @@ function actions(id) {
 }
 
 function onCategory(event, path) {
-  if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a new tab
+  if (wantsNewTab(event)) return;
   event.preventDefault();
   fillForm(new URLSearchParams({ category: path }));
   dropPhoto();
@@ -445,7 +458,7 @@ $("toggle-filters").addEventListener("click", () => {
 });
 $("more").addEventListener("click", more);
 $("home").addEventListener("click", (event) => {
-  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (wantsNewTab(event)) return;
   event.preventDefault();
   fillForm(new URLSearchParams());
   dropPhoto();
@@ -463,7 +476,7 @@ $("product").addEventListener("click", (event) => {
 });
 addEventListener("click", (event) => {
   const link = event.target.closest("a.open");
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  if (!link || wantsNewTab(event)) return;
   event.preventDefault();
   openProduct(link.dataset.product);
 });
@@ -498,7 +511,7 @@ addEventListener("keydown", (event) => {
     $("q").select();
   } else if (here === $("q") && event.key === "ArrowDown") {
     event.preventDefault();
-    document.querySelector("#for-you:not([hidden]) a.open, #cards a.open")?.focus();
+    firstCard()?.focus();
   } else if (here === $("q") && event.key === "Escape") {
     event.preventDefault();
     $("q").value = "";
@@ -540,11 +553,7 @@ async function fillLists() {
     return element("option", { value: path }, text);
   });
   form.category.replaceChildren(form.category.options[0], ...options);
-  form.category.value = chosen;
-  if (chosen && form.category.value !== chosen) {
-    form.category.append(element("option", { value: chosen }, chosen));
-    form.category.value = chosen;
-  }
+  chooseCategory(chosen);
   $("places").replaceChildren(...places.map((value) => element("option", { value })));
 }
 

@@ -14,7 +14,7 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
-export function icon(name) {
+function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("class", "icon");
   svg.setAttribute("aria-hidden", "true");
@@ -24,7 +24,7 @@ export function icon(name) {
   return svg;
 }
 
-export function pounds(amount) {
+function pounds(amount) {
   if (amount == null) return "No price";
   if (amount === 0) return "Free";
   const whole = Number.isInteger(amount) || amount >= 1000;
@@ -36,12 +36,12 @@ export function pounds(amount) {
 }
 
 /** "about £40": no more digits than a guess has. */
-export function roughly(amount) {
+function roughly(amount) {
   const step = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(amount, 1))) - 1);
   return pounds(Math.round(amount / step) * step);
 }
 
-export function kilometres(distance) {
+function kilometres(distance) {
   return distance < 1 ? "under 1 km" : `${Math.round(distance).toLocaleString("en-GB")} km`;
 }
 
@@ -55,12 +55,12 @@ const FLAGS = {
   "far below": "Far below usual",
 };
 
-export function badge(flag) {
+function badge(flag) {
   return flag && element("span", { className: "badge" }, FLAGS[flag] ?? flag);
 }
 
 /** The photo, or a quiet square that says there is none. */
-export function picture(url, description, eager = false) {
+function picture(url, description, eager = false) {
   const none = () => element("span", { className: "picture none" }, icon("photo"), "No photo");
   if (!url) return none();
   const image = element("img", {
