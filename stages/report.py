@@ -264,7 +264,8 @@ def searches(engine: Engine) -> Iterator[Search]:
     place = f" within {RADIUS_KM:.0f} km of {town}" if town else ""
     # Of somebody unknown nothing can be said; and where no photo was given, looks are those of the
     # best matches.
-    asked = {name: SIGNALS[name] for name in (*QUERY, *ITEM)} | {"near": f"near {town}"}
+    asked = {name: said for name, said in SIGNALS.items() if name in (*QUERY, *ITEM)}
+    asked["near"] = f"near {town}"
     of_words = asked | {"looks": "looks right"}
     of_listing = asked | {"meaning": "reads like this one", "looks": "looks like this one"}
     by_words = engine.search(words, limit=FOUND)
