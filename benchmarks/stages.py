@@ -626,9 +626,7 @@ def draw_plot(results: dict[str, dict[str, Any]], path: Path) -> None:
 
 
 @click.command(help=(__doc__ or "").partition("\n")[0])
-@click.option(
-    "--raw", type=click.Path(exists=True, path_type=Path), default=REPO / "data/marketplace/raw"
-)
+@click.option("--raw", type=click.Path(path_type=Path), default=REPO / "data/marketplace/raw")
 @click.option(
     "--case", "chosen", multiple=True, type=click.Choice(list(CASES)), help="Default: all."
 )
@@ -647,6 +645,8 @@ def main(
     if side:
         run_side(Path(side[0]), side[1], side[2])
         return
+    if not raw.is_dir():
+        raise click.ClickException(f"{raw} does not exist: `dvc pull data/marketplace/raw`")
     about = machine()
     results = {}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:

@@ -8,7 +8,6 @@ Out: data/clean/ products.parquet, images.parquet, interactions.parquet (without
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -25,7 +24,7 @@ from shared.interactions import COLUMNS, check_interactions
 from shared.listings import clean_products
 from shared.params import load_params
 from shared.photo_store import pack_photos
-from shared.photos import UnusablePhoto, decode_photo, to_array
+from shared.photos import UnusablePhoto, decode_photo, to_array, to_jpeg
 from shared.raw import (
     check_nothing_lost,
     check_rows,
@@ -64,11 +63,8 @@ def square_photo(path: Path, params: dict) -> Square | str:
         )
     except UnusablePhoto as reason:
         return str(reason)
-    encoded = io.BytesIO()
-    # 4:4:4: a second chroma subsampling of an already subsampled photo costs colour detail.
-    picture.save(encoded, "JPEG", quality=params["jpeg_quality"], subsampling=0)
     return Square(
-        encoded.getvalue(),
+        to_jpeg(picture, params["jpeg_quality"]),
         to_array(picture, params["array_size"]),
         hashlib.sha256(picture.tobytes()).hexdigest()[:32],
         width,

@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 import torch
 from joblib import Parallel, delayed
-from PIL import Image
 
 from shared.atomic import replace_when_done
 from shared.backbone import Classifier
@@ -29,7 +28,8 @@ from shared.inputs import require
 from shared.listings import clean_products
 from shared.model_file import load_model
 from shared.params import load_params
-from shared.photos import UnusablePhoto, decode_photo
+from shared.photo_store import open_photo
+from shared.photos import UnusablePhoto, decode_photo, to_jpeg
 from shared.pooling import average_photos, pool, text_probabilities
 from shared.price_model import PriceModel, flag_prices, price_table
 from shared.raw import (
@@ -103,7 +103,9 @@ def kept_reader(stamp: tuple) -> PhotoReader:
     return keep("predict photos", stamp, lambda: PhotoReader(set_up_torch(seed=0)))
 
 
-def read_some(reader: PhotoReader, sources: Sequence[Path | bytes], limits: dict) -> list:
+def read_some(
+    reader: PhotoReader, sources: Sequence[Path | bytes], limits: dict, quality: int
+) -> list:
     """For each photo what `reader` makes of it, or the reason why it cannot be used."""
     squares: list[np.ndarray] = []
     answers: list[np.ndarray | str | None] = []
@@ -113,25 +115,27 @@ def read_some(reader: PhotoReader, sources: Sequence[Path | bytes], limits: dict
         except UnusablePhoto as reason:
             answers.append(str(reason))
         else:
-            # In two steps, as the photos that were learned from: packed first, then enlarged.
-            side = (reader.photo_size, reader.photo_size)
-            square = picture.resize(side, Image.Resampling.BICUBIC)
-            squares.append(np.asarray(square).transpose(2, 0, 1))
+            # As the photos that were learned from: packed first, then enlarged.
+            square = open_photo(to_jpeg(picture, quality), side=reader.photo_size)
+            squares.append(square.transpose(2, 0, 1))
             answers.append(None)
     computed = iter(reader(np.stack(squares))) if squares else iter(())
     return [next(computed) if answer is None else answer for answer in answers]
 
 
 def read_photos(
-    reader: PhotoReader, sources: Sequence[Path | bytes], limits: dict
+    reader: PhotoReader, sources: Sequence[Path | bytes], limits: dict, quality: int
 ) -> Iterator[np.ndarray | str]:
     """As `read_some`, a batch at a time: on the cluster, else here, where torch has all cores.
 
-    `limits` are those of `decode_photo`: size, min_side and max_megapixels.
+    `limits` are those of `decode_photo`: size, min_side and max_megapixels; `quality` is that of
+    the packed photos.
     """
     batches = [sources[start : start + BATCH] for start in range(0, len(sources), BATCH)]
     parallel = Parallel(n_jobs=1, return_as="generator")
-    for answers in parallel(delayed(read_some)(reader, batch, limits) for batch in batches):
+    for answers in parallel(
+        delayed(read_some)(reader, batch, limits, quality) for batch in batches
+    ):
         yield from answers
 
 
@@ -153,6 +157,7 @@ class Predictor:
         self.placeholder_above = limits["placeholder_above"]
         self.photo_limits = {name: limits[name] for name in ("min_side", "max_megapixels")}
         self.photo_limits["size"] = limits["photo_size"]
+        self.jpeg_quality = limits["jpeg_quality"]
         self.encoder = load_text_encoder(str(device))
 
     def __call__(
@@ -164,7 +169,7 @@ class Predictor:
         photo's product, `sources` (m,) its file or bytes.
         """
         products = clean_products(rows, placeholder_above=self.placeholder_above)
-        answers = list(read_photos(self.reader, sources, self.photo_limits))
+        answers = list(read_photos(self.reader, sources, self.photo_limits, self.jpeg_quality))
         usable = np.array([not isinstance(answer, str) for answer in answers], dtype=bool)
         width, labels = self.reader.embedder.width, len(self.reader.about["labels"])
         seen = np.array([a for a in answers if not isinstance(a, str)], dtype=np.float32)

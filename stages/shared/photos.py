@@ -97,6 +97,14 @@ def _to_rgb(photo: Image.Image) -> Image.Image:
     return photo.convert("RGB")
 
 
+def to_jpeg(picture: Image.Image, quality: int) -> bytes:
+    """Return the picture as it is packed: JPEG, 4:4:4."""
+    encoded = io.BytesIO()
+    # A second chroma subsampling of an already subsampled photo costs colour detail.
+    picture.save(encoded, "JPEG", quality=quality, subsampling=0)
+    return encoded.getvalue()
+
+
 def to_array(picture: Image.Image, size: int) -> np.ndarray:
     """Return the picture as (3, size, size) uint8."""
     small = picture.resize((size, size), Image.Resampling.BOX)
