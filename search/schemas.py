@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from search.events import LONGEST_ID
 
-# Letters, digits and a few signs: what names of accounts and UUIDs are made of.
+# Letters, digits and a few signs: what names of accounts and UUIDs are made of. Not \w, which means
+# every alphabet's letters here, and ASCII's in JSON Schema.
 USER_ID = Field(
     min_length=1,
     max_length=LONGEST_ID,
-    pattern=r"^[\w.:@-]+$",
+    pattern=r"^[A-Za-z0-9_.:@-]+$",
     description="Who asks: any name the caller chooses, e.g. a random UUID.",
     examples=["anna"],
 )

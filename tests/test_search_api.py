@@ -474,6 +474,7 @@ def test_predict_without_models_says_so(
         ({"near": "Reading", "radius_km": 0}, "radius_km"),
         ({"q": "a" * 301}, "q: String should have at most 300 characters"),
         ({"user": "a b"}, "user"),
+        ({"user": "annä"}, "user"),
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
     ],
 )
