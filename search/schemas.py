@@ -22,6 +22,7 @@ USER_ID = Field(
 PRODUCT_ID = Field(min_length=1, max_length=LONGEST_ID, description="A listing's id.")
 UserId = Annotated[str, USER_ID]
 ProductId = Annotated[str, PRODUCT_ID]
+LISTS = {"photos"}  # the fields that may be given more than once
 CLOCK_SKEW = timedelta(minutes=5)
 
 
