@@ -35,6 +35,18 @@ def _without_null(schema: dict[str, Any]) -> None:
             field |= kinds[0]
 
 
+def _of_a_form(schema: dict[str, Any]) -> None:
+    """Describe that in a form what may be left out may also be empty, as browsers send it."""
+    _without_null(schema)
+    about = {"title", "description", "default", "examples"}
+    for name, field in schema["properties"].items():
+        is_free = field.get("type") == "string" and "minLength" not in field
+        if name in schema.get("required", []) or field.get("type") == "array" or is_free:
+            continue
+        kind = {key: field.pop(key) for key in [*field] if key not in about}
+        field["anyOf"] = [kind, {"type": "string", "maxLength": 0}]
+
+
 class Fault(BaseModel):
     """Every error: one line that says what is wrong."""
 
@@ -83,6 +95,8 @@ class Query(Page):
 
 
 class PhotoQuery(Query):
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_of_a_form)
+
     photo: UploadFile = Field(description="JPEG, PNG, WebP, GIF or BMP.")
 
 
@@ -170,7 +184,7 @@ class NewEvent(BaseModel):
 class NewListing(BaseModel):
     """A listing that is not for sale yet; each of its fields may be left out."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_null)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_of_a_form)
 
     name: str = Field("", max_length=500, examples=["Oak bedside table"])
     description: str = Field("", max_length=20_000)

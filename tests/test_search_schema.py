@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from PIL import Image
 from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from search.app import PHOTOS, make_app
 from search.events import EventStore
@@ -75,6 +75,9 @@ def ask_all(described: Any, engine: Engine, examples: int, drawn_from: int) -> C
         said = answer.json()["error"] if answer.status_code == 422 else ""
         beyond = any(words in said for words in BEYOND_WORDS)
         excluded = [positive_data_acceptance] if beyond else []
+        # On the wire a wrong item of `photos` is a file like any other, and the answer names it.
+        if answer.status_code == 200 and "/predict" in case.path and answer.json()["unusable"]:
+            excluded.append(negative_data_rejection)
         case.validate_response(answer, excluded_checks=excluded)
 
     for found in described.get_all_operations():
