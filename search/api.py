@@ -7,6 +7,7 @@ must not keep other requests waiting.
 from __future__ import annotations
 
 import math
+from collections import Counter as Counts
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from threading import BoundedSemaphore, Lock
@@ -97,6 +98,16 @@ def queues(settings: Settings, refused: Counter) -> dict[str, Admission]:
     }
 
 
+async def _once(request: Request) -> None:
+    """Refuse what is given more than once: one of its values would be ignored in silence."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    if request.method == "POST":  # it was read before, where it is a form
+        names += [name for name, _ in (await request.form()).multi_items()]
+    counts = Counts(name for name in names if name not in schemas.LISTS)
+    if repeated := [name for name, count in counts.items() if count > 1]:
+        raise HTTPException(422, f"{repeated[0]}: given more than once")
+
+
 Serving = Annotated[Service, Depends(_service)]
 SEARCHING, TELLING, FORETELLING = (_admit(name) for name in ("search", "events", "predict"))
 BUSY: dict[str, Any] = {
@@ -105,7 +116,7 @@ BUSY: dict[str, Any] = {
     "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
 }
 UPLOAD: dict[int | str, dict[str, Any]] = {400: FAULT, 408: FAULT, 413: FAULT}
-router = APIRouter(prefix="/api", responses={422: FAULT})
+router = APIRouter(prefix="/api", dependencies=[Depends(_once)], responses={422: FAULT})
 finding = APIRouter(tags=["find"], dependencies=[SEARCHING], responses={503: BUSY})
 health_router = APIRouter()  # for whom no key is needed
 

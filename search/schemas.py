@@ -10,17 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from search.events import LONGEST_ID
 
-# Letters, digits and a few signs: what names of accounts and UUIDs are made of.
+# Letters, digits and a few signs: what names of accounts and UUIDs are made of. Not \w, which means
+# every alphabet's letters here, and ASCII's in JSON Schema.
 USER_ID = Field(
     min_length=1,
     max_length=LONGEST_ID,
-    pattern=r"^[\w.:@-]+$",
+    pattern=r"^[A-Za-z0-9_.:@-]+$",
     description="Who asks: any name the caller chooses, e.g. a random UUID.",
     examples=["anna"],
 )
 PRODUCT_ID = Field(min_length=1, max_length=LONGEST_ID, description="A listing's id.")
 UserId = Annotated[str, USER_ID]
 ProductId = Annotated[str, PRODUCT_ID]
+LISTS = {"photos"}  # the fields that may be given more than once
 CLOCK_SKEW = timedelta(minutes=5)
 
 
@@ -31,6 +33,18 @@ def _without_null(schema: dict[str, Any]) -> None:
         if len(kinds) == 1:
             del field["anyOf"]
             field |= kinds[0]
+
+
+def _of_a_form(schema: dict[str, Any]) -> None:
+    """Describe that in a form what may be left out may also be empty, as browsers send it."""
+    _without_null(schema)
+    about = {"title", "description", "default", "examples"}
+    for name, field in schema["properties"].items():
+        is_free = field.get("type") == "string" and "minLength" not in field
+        if name in schema.get("required", []) or field.get("type") == "array" or is_free:
+            continue
+        kind = {key: field.pop(key) for key in [*field] if key not in about}
+        field["anyOf"] = [kind, {"type": "string", "maxLength": 0}]
 
 
 class Fault(BaseModel):
@@ -81,6 +95,8 @@ class Query(Page):
 
 
 class PhotoQuery(Query):
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_of_a_form)
+
     photo: UploadFile = Field(description="JPEG, PNG, WebP, GIF or BMP.")
 
 
@@ -168,7 +184,7 @@ class NewEvent(BaseModel):
 class NewListing(BaseModel):
     """A listing that is not for sale yet; each of its fields may be left out."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_null)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_of_a_form)
 
     name: str = Field("", max_length=500, examples=["Oak bedside table"])
     description: str = Field("", max_length=20_000)

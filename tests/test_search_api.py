@@ -446,7 +446,9 @@ def test_predict_takes_what_there_is(client: TestClient) -> None:
     assert nothing.status_code == 200 and nothing.json()["price_flag"] is None
     named = client.post("/api/predict", data={"name": "Gaming laptop"}).json()
     assert named["probabilities"] != nothing.json()["probabilities"]
-    for wrong in ({"price": "-1"}, {"name": "a" * 501}, {"colour": "red"}):
+    for wrong in (
+        {"price": "-1"}, {"name": "a" * 501}, {"colour": "red"}, {"price": ["cheap", ""]},
+    ):  # fmt: skip
         answer = client.post("/api/predict", data=wrong)
         assert answer.status_code == 422 and list(answer.json()) == ["error"]
 
@@ -474,7 +476,9 @@ def test_predict_without_models_says_so(
         ({"near": "Reading", "radius_km": 0}, "radius_km"),
         ({"q": "a" * 301}, "q: String should have at most 300 characters"),
         ({"user": "a b"}, "user"),
+        ({"user": "annä"}, "user"),
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
+        ({"limit": ["many", "5"]}, "limit: given more than once"),
     ],
 )
 def test_wrong_parameters_are_one_line(client: TestClient, params: Any, said: str) -> None:
