@@ -40,7 +40,7 @@ from shared.raw import (
     read_table,
     reject_files,
 )
-from shared.stage import stage
+from shared.stage import progress, stage
 from shared.subcategories import sum_by_category
 from shared.text_classifier import TextClassifier
 from shared.text_encoder import encode_texts, load_text_encoder, with_embedding
@@ -133,9 +133,8 @@ def read_photos(
     """
     batches = [sources[start : start + BATCH] for start in range(0, len(sources), BATCH)]
     parallel = Parallel(n_jobs=1, return_as="generator")
-    for answers in parallel(
-        delayed(read_some)(reader, batch, limits, quality) for batch in batches
-    ):
+    found = parallel(delayed(read_some)(reader, batch, limits, quality) for batch in batches)
+    for answers in progress(found, total=len(batches), desc="photos", unit=f"{BATCH} photos"):
         yield from answers
 
 
