@@ -164,7 +164,9 @@ def test_commands_name_what_there_is() -> None:
 
 def test_the_plain_commands_are_those_of_make() -> None:
     def recipe(target: str) -> str:
-        return run(REPO, "make", "-n", "--assume-old=.venv/.installed", target).stdout
+        return run(
+            REPO, "make", "--no-print-directory", "-n", "--assume-old=.venv/.installed", target
+        ).stdout
 
     assert recipe("test").strip() in COMMANDS
     (both,) = (command for command in COMMANDS if command.startswith("dvc repro && "))
