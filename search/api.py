@@ -22,11 +22,12 @@ from prometheus_client import CollectorRegistry, Counter
 from search import schemas
 from search.admission import Admission
 from search.events import EventStore
-from search.reasons import OF_LISTING, OF_WORDS, explain
+from search.reasons import explain
 from search.settings import Settings
 from shared.engine import Answer, Engine, Filters
 from shared.photo_store import PhotoStore
 from shared.photos import UnusablePhoto, decode_photo
+from shared.ranker import OF_LISTING, OF_WORDS
 from shared.torch_setup import set_up_torch
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ class Service:
     photos: PhotoStore
     version: str  # of the photos: a URL that names it always means the same photo
     former: dict[str, PhotoStore]  # by version: for pages that were open before a reload
-    photo_size: int  # side of the square that a photo is searched by
-    photo_limits: dict[str, Any]  # min_side, max_megapixels
+    photo_limits: dict[str, Any]  # of decode_photo, as stage clean has them
     events: EventStore
     settings: Settings
     counters: Counters
@@ -216,7 +216,7 @@ def search_photo(
 def _decode(service: Service, data: bytes) -> Image.Image:
     with DECODING:
         try:
-            picture, _, _ = decode_photo(data, size=service.photo_size, **service.photo_limits)
+            picture, _, _ = decode_photo(data, **service.photo_limits)
         except UnusablePhoto as reason:
             raise HTTPException(422, f"photo: {reason}") from None
     return picture

@@ -37,6 +37,7 @@ from shared.engine import Engine
 from shared.inputs import require
 from shared.params import load_params
 from shared.photo_store import PhotoStore
+from shared.photos import limits_of
 from shared.torch_setup import set_up_torch
 
 INDEX, RANK, EMBED = (Path(f"models/{name}") for name in ("index", "rank", "embed"))
@@ -113,7 +114,7 @@ def make_app(
         photos=photos,
         version=version_of(photos),
         former={},
-        **photo_bounds(),
+        photo_limits=limits_of(load_params("clean")),
         events=events,
         settings=settings,
         counters=counters,
@@ -152,18 +153,9 @@ def renew(service: Service, engine: Engine, photos: PhotoStore) -> Service:
         photos=photos,
         version=version_of(photos),
         former={service.version: service.photos},
-        **photo_bounds(),
+        photo_limits=limits_of(load_params("clean")),
         predictor=None,
     )
-
-
-def photo_bounds() -> dict[str, Any]:
-    """What stage clean holds photos to."""
-    limits = load_params("clean")
-    return {
-        "photo_size": limits["photo_size"],
-        "photo_limits": {name: limits[name] for name in ("min_side", "max_megapixels")},
-    }
 
 
 def version_of(photos: PhotoStore) -> str:

@@ -7,9 +7,6 @@ import math
 from search.schemas import Reason
 from shared.ranker import ITEM, QUERY, SIGNALS
 
-# What a signal means where it is not what SIGNALS says.
-OF_WORDS = {"looks": "looks right"}  # like the best matches: there is no photo
-OF_LISTING = {"meaning": "reads like this one", "looks": "looks like this one"}
 # Signals of the person. Of somebody new they are all unknown, which a learned ranker weighs too:
 # to call that "goes with what you looked at" would be untrue.
 PERSON = SIGNALS.keys() - {*QUERY, *ITEM}

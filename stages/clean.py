@@ -24,11 +24,10 @@ from shared.interactions import COLUMNS, check_interactions
 from shared.listings import clean_products
 from shared.params import load_params
 from shared.photo_store import pack_photos
-from shared.photos import UnusablePhoto, decode_photo, to_array, to_jpeg
+from shared.photos import UnusablePhoto, decode_photo, limits_of, to_array, to_jpeg
 from shared.raw import (
     check_nothing_lost,
     check_rows,
-    find_photos,
     products_schema,
     read_images,
     read_table,
@@ -38,7 +37,7 @@ from shared.stage import progress, stage
 from shared.workers import cluster, worker_count
 
 OUT = Path("data/clean")
-PHOTOS_PER_TASK = 64
+PHOTOS_PER_TASK = 16  # few: at the end all cores wait for the last task, seconds of large photos
 
 
 class Square(NamedTuple):
@@ -55,12 +54,7 @@ class Square(NamedTuple):
 def square_photo(path: Path, params: dict) -> Square | str:
     """Decode one photo into its square forms; the reason as a string if it cannot be used."""
     try:
-        picture, (width, height), format_name = decode_photo(
-            path,
-            size=params["photo_size"],
-            min_side=params["min_side"],
-            max_megapixels=params["max_megapixels"],
-        )
+        picture, (width, height), format_name = decode_photo(path, **limits_of(params))
     except UnusablePhoto as reason:
         return str(reason)
     return Square(
@@ -118,7 +112,7 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
     )
     products = clean_products(rows, placeholder_above=params["placeholder_above"])
 
-    images, rejected_images = read_images(raw, products["product_id"])
+    images, rejected_images, files = read_images(raw, products["product_id"])
     paths, ids = images["path"].tolist(), images["id"].tolist()
     kept: list[tuple] = []
     unusable: dict[int, str] = {}
@@ -162,7 +156,6 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
     in_images_csv = rejects["source"].eq("Images.csv").sum()
     in_folder = rejects["source"].str.startswith("images/").sum()
     no_file = rejects["reason"].eq("no file in images/").sum()
-    found, clashing = find_photos(raw / "images")
     check_nothing_lost(raw / "Products.csv", len(table), len(products), len(rejected_products))
     check_nothing_lost(raw / "images", len(images), packed, len(unusable))
     reasons = Counter(reason.partition(" (")[0] for reason in rejects["reason"])
@@ -176,7 +169,7 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
             "without_photo": int((~products["product_id"].isin(usable_images["product_id"])).sum()),
         },
         "photos": {
-            "files": len(found) + len(clashing),
+            "files": files,
             "rows": len(images) + int(in_images_csv),
             "kept": packed,
             "rejected_files": int(in_folder),

@@ -51,10 +51,9 @@ def colours_of(photos: PhotoStore) -> np.ndarray:
     """Return the colour histogram (n, COLOURS) of every packed photo, in order."""
     found = []
     with progress(total=len(photos), desc="colours", unit="photo") as bar:
-        for batch in photos.batches():
-            pixels = batch.column("image_array").to_numpy_ndarray()
-            found += [colour_histogram(photo) for photo in pixels]
-            bar.update(len(batch))
+        for arrays in photos.arrays():
+            found += [colour_histogram(photo) for photo in arrays.to_numpy_ndarray()]
+            bar.update(len(arrays))
     return np.array(found, np.float32).reshape(-1, COLOURS)
 
 

@@ -29,7 +29,7 @@ from shared.listings import clean_products
 from shared.model_file import load_model
 from shared.params import load_params
 from shared.photo_store import open_photo
-from shared.photos import UnusablePhoto, decode_photo, to_jpeg
+from shared.photos import UnusablePhoto, decode_photo, limits_of, to_jpeg
 from shared.pooling import average_photos, pool, text_probabilities
 from shared.price_model import PriceModel, flag_prices, price_table
 from shared.raw import (
@@ -154,8 +154,7 @@ class Predictor:
         self.classes = self.fusion["classes"]
         limits = load_params("clean")
         self.placeholder_above = limits["placeholder_above"]
-        self.photo_limits = {name: limits[name] for name in ("min_side", "max_megapixels")}
-        self.photo_limits["size"] = limits["photo_size"]
+        self.photo_limits = limits_of(limits)
         self.jpeg_quality = limits["jpeg_quality"]
         self.encoder = load_text_encoder(str(device))
 
@@ -237,7 +236,7 @@ def main(raw: Path, out: Path) -> str:
     if rows.empty:
         raise click.ClickException(f"{path} has no rows")
     if (raw / "Images.csv").exists() and (raw / "images").is_dir():
-        photos, rejects = read_images(raw, rows["id"])
+        photos, rejects, _ = read_images(raw, rows["id"])
     else:
         photos, rejects = pd.DataFrame({"product_id": [], "path": []}), reject_files([], [])
     with cluster():

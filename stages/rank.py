@@ -63,6 +63,7 @@ GRID = np.array(  # of the weights tried: all tenths of QUERY that add up to 1
     [of for of in product(range(TENTHS + 1), repeat=len(QUERY)) if sum(of) == TENTHS]
 ) / TENTHS  # fmt: skip
 ANYTHING = Filters(flagged=True)
+GAINS = 1 / np.log2(np.arange(2, 12))  # of right answers among the first ten, in NDCG@10
 
 
 # --- Scores ---------------------------------------------------------------------------------------
@@ -70,10 +71,9 @@ def score_ranking(found: Iterable[str], wanted: set[str]) -> dict[str, float]:
     """Score an answer, best first, of at most DEPTH listings by the set of right ones."""
     hits = np.array([id_ in wanted for id_ in found][:DEPTH], bool)
     hits = np.pad(hits, (0, DEPTH - len(hits)))
-    gains = 1 / np.log2(np.arange(2, 12))
-    ideal = gains[: min(len(wanted), 10)].sum()
+    ideal = GAINS[: len(wanted)].sum()
     return {
-        "ndcg@10": float(hits[:10] @ gains / ideal),
+        "ndcg@10": float(hits[:10] @ GAINS / ideal),
         "mrr": float(1 / (hits.argmax() + 1)) if hits.any() else 0.0,
         **{f"recall@{k}": float(hits[:k].sum() / len(wanted)) for k in (1, 10, 50)},
     }
@@ -140,9 +140,8 @@ def ndcg_by_weights(wanted: set[str], ids: list[str], features: pd.DataFrame) ->
     count = min(10, len(ids))
     best = np.argpartition(-scores, count - 1, axis=1)[:, :count]
     order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
-    gains = 1 / np.log2(np.arange(2, count + 2))
-    ideal = (1 / np.log2(np.arange(2, 12)))[: len(wanted)].sum()
-    return right[np.take_along_axis(best, order, axis=1)] @ gains / ideal
+    ideal = GAINS[: len(wanted)].sum()
+    return right[np.take_along_axis(best, order, axis=1)] @ GAINS[:count] / ideal
 
 
 def tune(sets: list[list[np.ndarray]]) -> dict[str, float]:
@@ -213,9 +212,9 @@ def judge_photos(engine: Engine, rows: pd.DataFrame, seed: int) -> dict[str, Any
             continue  # its first photo is a copy of it
         others = np.flatnonzero(hashes != hashes[query])
         wanted = {ids[query - 1]}
-        likeness = vectors[others] @ vectors[query]
-        nearest = others[np.argpartition(-likeness, min(DEPTH, len(others) - 1))[:DEPTH]]
-        nearest = nearest[np.argsort(-(vectors[nearest] @ vectors[query]), kind="stable")]
+        likeness = (vectors @ vectors[query])[others]
+        nearest = np.argpartition(-likeness, min(DEPTH, len(others) - 1))[:DEPTH]
+        nearest = others[nearest[np.argsort(-likeness[nearest], kind="stable")]]
         scores.setdefault("model", []).append(score_ranking(ids[nearest], wanted))
         drawn = rng.choice(others, min(DEPTH, len(others)), replace=False)
         scores.setdefault("random", []).append(score_ranking(ids[drawn], wanted))

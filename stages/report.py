@@ -25,7 +25,7 @@ from shared.engine import Answer, Engine, Filters
 from shared.headlines import HEADLINES, Metrics, measured, read_metrics
 from shared.inputs import require
 from shared.photo_store import PhotoStore
-from shared.ranker import ITEM, QUERY, SIGNALS
+from shared.ranker import ITEM, OF_LISTING, OF_WORDS, QUERY, SIGNALS
 from shared.stage import progress, stage
 from shared.torch_setup import set_up_torch
 
@@ -266,8 +266,7 @@ def searches(engine: Engine) -> Iterator[Search]:
     # best matches.
     asked = {name: said for name, said in SIGNALS.items() if name in (*QUERY, *ITEM)}
     asked["near"] = f"near {town}"
-    of_words = asked | {"looks": "looks right"}
-    of_listing = asked | {"meaning": "reads like this one", "looks": "looks like this one"}
+    of_words, of_listing = asked | OF_WORDS, asked | OF_LISTING
     by_words = engine.search(words, limit=FOUND)
     yield Search(f"“{words}”", [], by_words, of_words)
     filtered = engine.search(others, filters=within, limit=FOUND)

@@ -214,22 +214,6 @@ def test_repro_runs_every_stage_once(reproduced: Path, repo: Path) -> None:
     assert "Data and pipelines are up to date." in again
 
 
-def test_another_epoch_runs_the_training_alone(repo: Path) -> None:
-    commit(repo)
-    output = run(repo, "dvc", "exp", "run", "-S", "train.epochs=4").stdout
-    assert ran_stages(output) == ["train_cnn", "classify", "report"], "what follows"
-    assert pd.read_csv(repo / "plots/train_cnn.csv")["phase"].tolist() == ["head"] * 4 + [
-        "finetune"
-    ]
-    changed = run(repo, "git", "status", "--short").stdout.split("\n")
-    assert [line.split()[-1] for line in changed if line] == [
-        "dvc.lock",
-        "metrics/classify.json",
-        "metrics/train_cnn.json",
-        "params.yaml",
-    ]
-
-
 def test_stages_run_again_elsewhere_give_the_same_bytes(
     reproduced: Path, ran: Path, tmp_path: Path
 ) -> None:

@@ -25,11 +25,12 @@ import predict
 from predict import Predictor
 from search.app import PHOTOS, make_app, renew, version_of
 from search.events import EventStore
-from search.reasons import OF_LISTING, OF_WORDS, explain
+from search.reasons import explain
 from search.settings import Settings
 from shared.engine import Engine
 from shared.params import load_params
 from shared.photo_store import PhotoStore, pack_photos
+from shared.ranker import OF_LISTING, OF_WORDS
 from shared.torch_setup import set_up_torch
 
 pytestmark = pytest.mark.xdist_group("search_api")  # one engine and one predictor for all of them

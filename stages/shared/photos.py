@@ -7,6 +7,7 @@ import re
 import stat
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -20,6 +21,15 @@ IN_CACHE = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
 
 class UnusablePhoto(Exception):
     """The photo cannot be used; the message is the reason, for the rejects file."""
+
+
+def limits_of(clean: dict[str, Any]) -> dict[str, Any]:
+    """What the params of stage clean hold a photo to, as arguments of `decode_photo`."""
+    return {
+        "size": clean["photo_size"],
+        "min_side": clean["min_side"],
+        "max_megapixels": clean["max_megapixels"],
+    }
 
 
 def decode_photo(source: Path | bytes, *, size: int, min_side: int, max_megapixels: float):

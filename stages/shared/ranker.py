@@ -39,6 +39,9 @@ SIGNALS = {
     "fresh": "newly listed",
     "fair": "a fair price",
 }
+# What a signal means where that is not what SIGNALS says: asked in words, or by a listing.
+OF_WORDS = {"looks": "looks right"}  # like the best matches: there is no photo
+OF_LISTING = {"meaning": "reads like this one", "looks": "looks like this one"}
 QUERY = ("words", "meaning", "meaning.alike", "looks")
 ITEM = ("popular", "trending", "fresh", "fair")  # of a product for everybody: the trees may turn
 # them as they like; more of any other signal never lowers a score

@@ -268,8 +268,9 @@ def match_images(
     )
 
 
-def read_images(raw: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the usable rows of Images.csv with the `path` of their photo, and rejects.
+def read_images(raw: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+    """Return the usable rows of Images.csv with the `path` of their photo, rejects, and how many
+    files of photos there are.
 
     Sorted by id, so that the order of the raw rows does not change what is made of them. Every row
     is in one of the two tables, and so is every file, by itself or through its row.
@@ -286,7 +287,7 @@ def read_images(raw: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.Dat
     ids = set(images["id"]) | set(rejects["id"].dropna())
     check_nothing_lost(raw / "images", len(files), sum(name in ids for name in files), 0)
     images = images.assign(path=images["id"].map(files))
-    return images.sort_values("id", ignore_index=True), rejects
+    return images.sort_values("id", ignore_index=True), rejects, len(files) + len(clashing)
 
 
 def readable(name: str) -> str:
