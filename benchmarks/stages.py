@@ -634,7 +634,7 @@ def draw_plot(results: dict[str, dict[str, Any]], path: Path) -> None:
 @click.option("--large", default=96, help="12-megapixel photos.")
 @click.option("--texts", default=2000, help="Listings for TF-IDF.")
 @click.option("--photos", default=1024, help="Photos for the new layer.")
-@click.option("--batches", default=5, help="Batches of fine-tuning.")
+@click.option("--batches", default=20, help="Batches of fine-tuning.")
 @click.option("--trees", default=200)
 @click.option("--write", is_flag=True, help="Write results/speed/, docs/speed.* and README.md.")
 @click.option("--side", hidden=True, nargs=3, type=str, help="Internal: PROJECT CASE SIDE.")
