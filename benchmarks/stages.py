@@ -317,11 +317,11 @@ def our_layer(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     from torch import nn
 
     import embed
-    import train_cnn
     from shared.backbone import Classifier
     from shared.params import load_params
     from shared.photo_store import PhotoStore
     from shared.torch_setup import set_up_torch
+    from shared.training import Phase, Progress, run_phase
 
     train, sizes = load_params("train", "embed")
     device = set_up_torch(SEED)
@@ -331,35 +331,31 @@ def our_layer(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     features = torch.from_numpy(embed.embed_photos(network, photos, chosen, **sizes))
     dataset = torch.utils.data.TensorDataset(features, torch.arange(len(features)) % 13)
     head = nn.Linear(network.width, 13)
-    train_phase(
-        train_cnn.Phase(
-            "head",
-            head,
-            lambda epoch: dataset,
-            lambda module: {},
-            EPOCHS,
-            [{"params": list(head.parameters()), "lr": train["lr"]}],
-            train["weight_decay"],
-            micro_batch=train["batch_size"],
-        ),
-        train,
+    phase = Phase(
+        name="head",
+        module=head,
+        dataset=lambda epoch: dataset,
+        parents=np.arange(13),
+        evaluate=lambda module: {},
+        epochs=EPOCHS,
+        batch_size=train["batch_size"],
+        micro_batch=train["batch_size"],
+        groups=[{"params": list(head.parameters()), "lr": train["lr"]}],
+        momentum=train["momentum"],
+        weight_decay=train["weight_decay"],
+        label_smoothing=train["label_smoothing"],
+        seed=SEED,
     )
+    run_phase(phase, Progress(phase.name), checkpoint=never_due())
     return {"times": 1}
 
 
-def train_phase(phase: Any, train: dict[str, Any]) -> None:
-    import train_cnn
+def never_due() -> Any:
+    """A checkpoint that costs each step what the stage's does, and is never written."""
+    from shared.atomic import replace_when_done
+    from shared.training import Checkpoint
 
-    train_cnn.run_phase(
-        phase,
-        train_cnn.Progress(phase.name),
-        None,
-        train_cnn.Checkpoint(Path("never"), float("inf")),
-        lambda row: None,
-        parents=np.arange(13),
-        seed=SEED,
-        **{name: train[name] for name in ("batch_size", "momentum", "label_smoothing")},
-    )
+    return Checkpoint(Path("never"), float("inf"), replace_when_done)
 
 
 def our_finetune(project: Path, raw: Path, out: Path) -> dict[str, Any]:
@@ -369,6 +365,7 @@ def our_finetune(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     from shared.photo_dataset import PhotoDataset
     from shared.photo_store import PhotoStore, open_photo
     from shared.torch_setup import set_up_torch
+    from shared.training import Phase, Progress, augment, run_phase
 
     train = load_params("train")
     device = set_up_torch(SEED)
@@ -377,29 +374,32 @@ def our_finetune(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     count = sizes_of().batches * train["batch_size"]
     chosen, labels = np.arange(count) % len(photos), np.arange(count) % 13
     start = time.perf_counter()
-    train_phase(
-        train_cnn.Phase(
-            "finetune",
-            network,
-            lambda epoch: PhotoDataset(
-                photos,
-                open_photo,
-                chosen,
-                labels,
-                transform=train_cnn.augment(train["finetune_size"]),
-                seed=SEED,
-                epoch=epoch,
-            ),
-            lambda module: {},
-            1,
-            train_cnn.groups_by_depth(network, train["finetune_lr"], train["finetune_frozen"]),
-            train["finetune_weight_decay"],
-            micro_batch=train_cnn.PHOTOS_AT_ONCE,
-            mixup=train["finetune_mixup"],
-            average=train["finetune_average"],
+    phase = Phase(
+        name="finetune",
+        module=network,
+        dataset=lambda epoch: PhotoDataset(
+            photos,
+            open_photo,
+            chosen,
+            labels,
+            transform=augment(train["finetune_size"]),
+            seed=SEED,
+            epoch=epoch,
         ),
-        train,
+        parents=np.arange(13),
+        evaluate=lambda module: {},
+        epochs=1,
+        batch_size=train["batch_size"],
+        micro_batch=train_cnn.PHOTOS_AT_ONCE,
+        groups=train_cnn.groups_by_depth(network, train["finetune_lr"], train["finetune_frozen"]),
+        momentum=train["momentum"],
+        weight_decay=train["finetune_weight_decay"],
+        label_smoothing=train["label_smoothing"],
+        mixup=train["finetune_mixup"],
+        average=train["finetune_average"],
+        seed=SEED,
     )
+    run_phase(phase, Progress(phase.name), checkpoint=never_due())
     return {"photos_per_second": count / (time.perf_counter() - start)}
 
 

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 import embed
-import train_cnn
+from shared import training
 from shared.backbone import Classifier
 from shared.photo_dataset import PhotoDataset
 from shared.torch_setup import set_up_torch
@@ -82,13 +82,13 @@ def options_of_loader(monkeypatch: pytest.MonkeyPatch, module: Any) -> list[dict
 def test_photos_for_a_gpu_come_from_pinned_memory(
     monkeypatch: pytest.MonkeyPatch, device: torch.device
 ) -> None:
-    seen = options_of_loader(monkeypatch, train_cnn)
+    seen = options_of_loader(monkeypatch, training)
     data = TensorDataset(torch.arange(6), torch.arange(6))
-    batches = list(train_cnn.load_batches(data, [[0, 3], [5]], device))
+    batches = list(training.load_batches(data, [[0, 3], [5]], device))
     assert [labels.tolist() for _, labels in batches] == [[0, 3], [5]]
     photos = PhotoDataset([bytes(3)] * 4, lambda of: np.zeros((1, 1, 3), np.uint8), np.arange(4))
     monkeypatch.setenv("LOADER_WORKERS", "2")
-    assert len(list(train_cnn.load_batches(photos, [[0, 1], [2]], device))) == 2
+    assert len(list(training.load_batches(photos, [[0, 1], [2]], device))) == 2
     assert [options["pin_memory"] for options in seen] == [device.type == "cuda"] * 2
     assert seen[1]["num_workers"] == 2
 

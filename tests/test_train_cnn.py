@@ -1,9 +1,8 @@
-"""Training: it learns, it draws the same whatever the workers, and it survives being killed."""
+"""The network of photos: what it leaves behind, alone or in processes, also when it was killed."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import shutil
@@ -19,20 +18,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torch.distributed as dist
 import yaml
 from PIL import Image
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from torch import nn
-from torch.utils.data import BatchSampler, Dataset, TensorDataset
+from torch.utils.data import TensorDataset
 
 import train_cnn
 from shared.backbone import Classifier
-from shared.photo_dataset import PhotoDataset
 from shared.scores import loss_and_accuracy
-from train_cnn import Checkpoint, Phase, Progress, deal, load_batches, run_phase
+from shared.training import Phase, Progress, predict_labels, run_phase
 
-CPU = torch.device("cpu")
 OUTS = [
     "metrics/train_cnn.json",
     "models/cnn/model.json",
@@ -42,85 +39,7 @@ OUTS = [
 ]
 
 
-# --- One phase ------------------------------------------------------------------------------------
-def separable(n: int = 240) -> TensorDataset:
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(n) % 3
-    noise = torch.randn(n, 8, generator=generator)
-    signal = 4 * nn.functional.one_hot(labels, 8) + noise
-    return TensorDataset(signal[:, :, None, None], labels)  # a photo of one pixel, in 8 colours
-
-
-def train_linear(
-    checkpoint: Checkpoint | None = None,
-    epochs: int = 5,
-    seed: int = 0,
-    micro_batch: int = 16,
-    **of_phase: Any,
-):
-    """Train a layer, from the checkpoint if it holds one; return (layer, history)."""
-    torch.manual_seed(0)
-    model, data = nn.Sequential(nn.Flatten(), nn.Linear(8, 3)), separable()
-    phase = Phase(
-        name="head",
-        module=model,
-        dataset=lambda epoch: data,
-        evaluate=lambda module: loss_and_accuracy(
-            train_cnn.predict_labels(module, data, 50), data.tensors[1].numpy()
-        ),
-        epochs=epochs,
-        groups=[{"params": list(model.parameters()), "lr": 0.1}],
-        weight_decay=1e-4,
-        micro_batch=micro_batch,
-        **of_phase,
-    )
-    checkpoint = checkpoint or Checkpoint(Path("none.pt"), math.inf)
-    resumed = checkpoint.load()
-    progress = Progress(**resumed["progress"]) if resumed else Progress()
-    reported = list(progress.history)
-    run_phase(
-        phase,
-        progress,
-        resumed,
-        checkpoint,
-        reported.append,
-        parents=np.arange(3),
-        batch_size=16,
-        momentum=0.9,
-        label_smoothing=0.0,
-        seed=seed,
-    )
-    assert reported == progress.history
-    return model, progress.history
-
-
-def accuracy_of(model: nn.Module) -> float:
-    inputs, labels = separable().tensors
-    return (model(inputs).argmax(1) == labels).float().mean().item()
-
-
-def test_a_phase_learns_what_is_separable() -> None:
-    model, history = train_linear()
-    assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5]
-    assert history[-1]["val_accuracy"] > 0.95 and history[-1]["train_accuracy"] > 0.95
-    assert history[-1]["train_loss"] < history[0]["train_loss"]
-    assert history[-1]["val_accuracy"] == pytest.approx(accuracy_of(model))
-
-
-def test_the_moving_average_is_the_result() -> None:
-    plain, _ = train_linear()
-    averaged, history = train_linear(average=0.9)
-    assert averaged[1].weight.norm() < plain[1].weight.norm(), "it lags behind weights that grow"
-    assert history[-1]["val_accuracy"] == pytest.approx(accuracy_of(averaged))
-
-
-def test_mixed_photos_are_harder_to_learn() -> None:
-    _, plain = train_linear()
-    _, mixed = train_linear(mixup=1.0)
-    assert mixed[-1]["train_loss"] > 2 * plain[-1]["train_loss"]
-    assert mixed[-1]["val_accuracy"] > 0.9
-
-
+# --- Phases and scores ----------------------------------------------------------------------------
 @pytest.mark.parametrize("backbone", ["efficientnet_lite0", "efficientnet_lite2", "resnet50"])
 def test_deeper_blocks_learn_faster_and_the_first_ones_not_at_all(backbone: str) -> None:
     model = Classifier(backbone, "none", 13)
@@ -136,133 +55,6 @@ def test_deeper_blocks_learn_faster_and_the_first_ones_not_at_all(backbone: str)
     assert len(learned) + len(still) == len(list(model.parameters()))
 
 
-def test_the_seed_fixes_every_weight() -> None:
-    weights = [train_linear(epochs=2, seed=seed)[0].state_dict()["1.weight"] for seed in (0, 0, 1)]
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
-
-
-@pytest.mark.parametrize("micro_batch", [5, 1, 100])
-def test_the_parts_of_a_batch_add_up(micro_batch: int) -> None:
-    whole, expected = train_linear()
-    parts, history = train_linear(micro_batch=micro_batch)
-    torch.testing.assert_close(parts.state_dict(), whole.state_dict(), rtol=1e-4, atol=1e-5)
-    for figure in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
-        assert [row[figure] for row in history] == pytest.approx([row[figure] for row in expected])
-
-
-class Mortal(Checkpoint):
-    """Saves after every step and dies after `steps` of them."""
-
-    def __init__(self, path: Path, steps: float) -> None:
-        super().__init__(path, 0)
-        self.steps = steps
-
-    def save(self, progress: Progress, **state: object) -> None:
-        super().save(progress, **state)
-        self.steps -= 1
-        if self.steps == 0:
-            raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize("steps", [1, 14, 15, 16, 44, 75])
-def test_a_phase_cut_short_anywhere_ends_the_same(tmp_path: Path, steps: int) -> None:
-    how: dict[str, Any] = {"mixup": 0.2, "average": 0.9}
-    with pytest.raises(KeyboardInterrupt):
-        train_linear(Mortal(tmp_path / "checkpoint.pt", steps), **how)
-    model, history = train_linear(Mortal(tmp_path / "checkpoint.pt", math.inf), **how)
-    whole, expected = train_linear(**how)
-    assert history == expected
-    assert torch.equal(model.state_dict()["1.weight"], whole.state_dict()["1.weight"])
-
-
-# --- Batches --------------------------------------------------------------------------------------
-class Items(Dataset):
-    """A dataset read item by item."""
-
-    def __init__(self, data: TensorDataset) -> None:
-        self.data = data
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
-        return self.data[index]
-
-
-def test_batches_are_the_same_for_tensors_and_items() -> None:
-    data = separable(50)
-    order = np.random.default_rng(0).permutation(50)[:43].tolist()
-    whole = list(load_batches(data, list(BatchSampler(order, 8, False)), CPU))
-    single = list(load_batches(Items(data), list(BatchSampler(order, 8, False)), CPU))
-    assert [len(labels) for _, labels in whole] == [8, 8, 8, 8, 8, 3]
-    assert torch.equal(torch.cat([inputs for inputs, _ in whole]), data.tensors[0][order])
-    for (inputs, labels), (other_inputs, other_labels) in zip(whole, single, strict=True):
-        assert torch.equal(inputs, other_inputs) and torch.equal(labels, other_labels)
-
-
-def test_loading_draws_nothing_from_the_trainings_generator() -> None:
-    torch.manual_seed(0)
-    before = torch.get_rng_state()
-    list(load_batches(Items(separable(8)), list(BatchSampler(list(range(8)), 4, False)), CPU))
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-@pytest.mark.parametrize("size", [1, 5, 6, 8, 9, 17])
-def test_every_process_gets_parts_of_each_batch(size: int) -> None:
-    batch = list(range(size))
-    dealt = [deal(batch, 2, rank, 4) for rank in range(4)]
-    assert all(dealt)
-    working = min(4, -(-size // 2))
-    counted = [position for part in dealt[:working] for position in part]
-    assert sorted(counted) == batch, "none twice among those that count"
-    whole = [tuple(batch[start : start + 2]) for start in range(0, size, 2)]
-    for rank, mine in enumerate(dealt[:working]):
-        parts = [tuple(part.tolist()) for part in torch.tensor(mine).split(2)]
-        assert parts == whole[rank::4], "the same parts, whoever has them"
-
-
-def decode(encoded: bytes) -> np.ndarray:
-    return np.frombuffer(encoded, np.uint8).reshape(24, 24, 3)
-
-
-def photo_dataset(seed: int = 0, epoch: int = 0) -> PhotoDataset:
-    rng = np.random.default_rng(0)
-    encoded = [rng.bytes(24 * 24 * 3) for _ in range(4)] * 3  # position 0, 4 and 8 are copies
-    labels = np.arange(12) % 4
-    return PhotoDataset(encoded, decode, np.arange(12), labels, train_cnn.augment(16), seed, epoch)
-
-
-def augmented(order: list[int], seed: int = 0, epoch: int = 0) -> dict[int, torch.Tensor]:
-    batches = list(
-        load_batches(photo_dataset(seed, epoch), list(BatchSampler(order, 5, False)), CPU)
-    )
-    photos = torch.cat([photos for photos, _ in batches])
-    assert torch.equal(torch.cat([labels for _, labels in batches]), torch.tensor(order) % 4)
-    return dict(zip(order, photos, strict=True))
-
-
-def test_what_a_photo_becomes_depends_on_no_worker_and_no_neighbour(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    alone = {position: photo_dataset()[position][0] for position in range(12)}
-    for workers, order in (("0", list(range(12))), ("1", [7, 3, 11]), ("2", [11, *range(11)])):
-        monkeypatch.setenv("LOADER_WORKERS", workers)
-        torch.manual_seed(int(workers))
-        for position, photo in augmented(order).items():
-            assert torch.equal(photo, alone[position])
-
-
-def test_each_seed_epoch_and_position_draws_anew() -> None:
-    usual = augmented([0, 4])
-    drawn = [usual[0], usual[4], augmented([0], epoch=1)[0], augmented([0], seed=1)[0]]
-    assert {photo.shape for photo in drawn} == {(3, 16, 16)}
-    assert {photo.dtype for photo in drawn} == {torch.uint8}
-    different = {photo.numpy().tobytes() for photo in drawn}
-    assert len(different) == 4
-
-
-# --- Scores ---------------------------------------------------------------------------------------
 def test_a_product_is_judged_by_the_mean_of_its_photos() -> None:
     # Product b: one photo is barely wrong, the other surely right.
     probabilities = np.array([[0.9, 0.1], [0.45, 0.55], [0.95, 0.05], [0.2, 0.8]])
@@ -274,20 +66,6 @@ def test_a_product_is_judged_by_the_mean_of_its_photos() -> None:
     assert scores["per_product"]["n"] == 3
     assert scores["loss"] == pytest.approx(-np.log(probabilities[:, 0]).mean(), rel=1e-5)
     assert scores["macro_f1"] == pytest.approx((2 / 3 + 0) / 2)
-
-
-def test_a_run_is_named_after_all_that_determines_it(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    (folder / "a").write_text("one")
-    key = train_cnn.run_key(folder, {"lr": 0.1})
-    assert train_cnn.run_key(folder, {"lr": 0.1}) == key
-    (folder / "__pycache__").mkdir()
-    (folder / "__pycache__/a.pyc").write_text("compiled")
-    assert train_cnn.run_key(folder, {"lr": 0.1}) == key
-    assert train_cnn.run_key(folder, {"lr": 0.2}) != key
-    (folder / "a").write_text("two")
-    assert train_cnn.run_key(folder, {"lr": 0.1}) != key
 
 
 # --- The sample, as a script ----------------------------------------------------------------------
@@ -487,36 +265,43 @@ def train_network(**of_phase: Any) -> tuple[torch.Tensor, list[dict[str, Any]]]:
     data = TensorDataset((noise + 150 * torch.eye(3)[labels][:, :, None, None]).byte(), labels)
     torch.manual_seed(0)
     model = Classifier("efficientnet_lite0", "pretrained", 3)
-    progress = Progress()
+
+    def evaluate(module: Any) -> dict[str, float]:
+        shared = dist.is_initialized()
+        found = predict_labels(module.for_inference(), data, 50, shared=shared)
+        return loss_and_accuracy(found, labels.numpy())
+
     phase = Phase(
-        "finetune",
-        model,
-        lambda epoch: data,
-        lambda module: loss_and_accuracy(
-            train_cnn.predict_labels(module, data, 50), labels.numpy()
-        ),
+        name="finetune",
+        module=model,
+        dataset=lambda epoch: data,
+        parents=np.arange(3),
+        evaluate=evaluate,
         epochs=2,
-        groups=train_cnn.groups_by_depth(model, 0.01, frozen=0.25),
-        weight_decay=1e-4,
+        batch_size=20,
         micro_batch=6,
+        groups=train_cnn.groups_by_depth(model, 0.01, frozen=0.25),
+        momentum=0.9,
+        weight_decay=1e-4,
+        label_smoothing=0.1,
         mixup=0.4,
         average=0.5,
+        seed=0,
         **of_phase,
     )
-    run_phase(
-        phase, progress, None, Checkpoint(Path("none.pt"), math.inf), lambda row: None,
-        parents=np.arange(3), batch_size=20, momentum=0.9, label_smoothing=0.1, seed=0,
-    )  # fmt: skip
+    progress = Progress(phase.name)
+    run_phase(phase, progress)
     return model.blocks()[9][0].detach(), progress.history
 
 
 def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(
-        "import json, sys\n"
+        "import json, sys, torch\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from test_train_cnn import CPU, train_cnn, train_network\n"
-        "with train_cnn.process_group(CPU) as rank:\n"
+        "from test_train_cnn import train_network\n"
+        "from shared.training import process_group\n"
+        "with process_group(torch.device('cpu')) as rank:\n"
         "    weights, history = train_network(shared=True)\n"
         "    if rank == 0:\n"
         "        json.dump([weights.tolist(), history], open('result.json', 'w'))\n"
@@ -562,11 +347,3 @@ def test_more_processes_than_parts_are_refused(two_parts: Path) -> None:
         torchrun(two_parts / "stages/train_cnn.py", two_parts, processes=3)
     assert "train.batch_size, 64, has work for 2 processes" in refused.value.stderr.decode()
     assert not (two_parts / "models").exists()
-
-
-def test_bfloat16_learns_the_same_within_its_rounding() -> None:
-    _, exact = train_linear()
-    _, rounded = train_linear(amp=True)
-    assert rounded != exact
-    assert rounded[-1]["val_accuracy"] > 0.95
-    assert rounded[-1]["train_loss"] == pytest.approx(exact[-1]["train_loss"], rel=0.1)
