@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import time
+from _thread import interrupt_main
+
 import joblib
 import pytest
 from click import ClickException
@@ -25,3 +29,14 @@ def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.Monkey
         workers.cluster(),
     ):
         pytest.fail("entered")
+
+
+def test_a_job_in_the_background_can_be_interrupted_too() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(KeyboardInterrupt), workers._interruptible():
+            interrupt_main()
+            time.sleep(5)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import platform
+import signal
 import tempfile
 import time
 from _thread import interrupt_main
@@ -70,7 +71,7 @@ def cluster() -> Iterator[None]:
         ) from None
     # It logs tracebacks of what is said in one line here.
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
-    with client:
+    with client, _interruptible():
         watch = _Watch(client)
         try:
             watch.start()
@@ -84,6 +85,20 @@ def cluster() -> Iterator[None]:
             raise ClickException(f"SCHEDULER={address}: {fault}") from None
         finally:
             watch.end()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Inside, the main thread can be interrupted. A job that a script starts with `&` ignores that,
+    as POSIX has it, and would wait for a cluster that is gone."""
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Watch(Thread):
