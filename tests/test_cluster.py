@@ -249,7 +249,13 @@ def test_a_worker_that_would_compute_otherwise_is_named(many_photos: Path, late:
     try:
         if late:
             running.fill()
-            said = finish(many_photos, "clean", running, lambda: running.fill(3, TORCH_THREADS="7"))
+
+            def act() -> None:
+                for worker in running.workers:  # or all would be done before another has started
+                    os.killpg(worker.pid, signal.SIGSTOP)
+                running.fill(3, TORCH_THREADS="7")
+
+            said = finish(many_photos, "clean", running, act)
         else:
             running.fill(1, TORCH_THREADS="7")
             said = finish(many_photos, "clean", running, None)
