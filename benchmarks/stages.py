@@ -321,7 +321,6 @@ def our_layer(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     from shared.params import load_params
     from shared.photo_store import PhotoStore
     from shared.torch_setup import set_up_torch
-    from shared.training import Phase, Progress, run_phase
 
     train, sizes = load_params("train", "embed")
     device = set_up_torch(SEED)
@@ -331,31 +330,38 @@ def our_layer(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     features = torch.from_numpy(embed.embed_photos(network, photos, chosen, **sizes))
     dataset = torch.utils.data.TensorDataset(features, torch.arange(len(features)) % 13)
     head = nn.Linear(network.width, 13)
-    phase = Phase(
+    train_phase(
+        train,
         name="head",
         module=head,
         dataset=lambda epoch: dataset,
-        parents=np.arange(13),
-        evaluate=lambda module: {},
         epochs=EPOCHS,
-        batch_size=train["batch_size"],
         micro_batch=train["batch_size"],
         groups=[{"params": list(head.parameters()), "lr": train["lr"]}],
-        momentum=train["momentum"],
         weight_decay=train["weight_decay"],
-        label_smoothing=train["label_smoothing"],
-        seed=SEED,
     )
-    run_phase(phase, Progress(phase.name), checkpoint=never_due())
     return {"times": 1}
 
 
-def never_due() -> Any:
-    """A checkpoint that costs each step what the stage's does, and is never written."""
-    from shared.atomic import replace_when_done
-    from shared.training import Checkpoint
+def train_phase(train: dict[str, Any], **of_phase: Any) -> None:
+    """Train by the stage's loop, with its settings, on labels drawn from 13.
 
-    return Checkpoint(Path("never"), float("inf"), replace_when_done)
+    The checkpoint costs each step what the stage's does, and is never written.
+    """
+    from shared.atomic import replace_when_done
+    from shared.training import Checkpoint, Phase, Progress, run_phase
+
+    phase = Phase(
+        parents=np.arange(13),
+        evaluate=lambda module: {},
+        batch_size=train["batch_size"],
+        momentum=train["momentum"],
+        label_smoothing=train["label_smoothing"],
+        seed=SEED,
+        **of_phase,
+    )
+    never = Checkpoint(Path("never"), float("inf"), replace_when_done)
+    run_phase(phase, Progress(phase.name), checkpoint=never)
 
 
 def our_finetune(project: Path, raw: Path, out: Path) -> dict[str, Any]:
@@ -365,7 +371,7 @@ def our_finetune(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     from shared.photo_dataset import PhotoDataset
     from shared.photo_store import PhotoStore, open_photo
     from shared.torch_setup import set_up_torch
-    from shared.training import Phase, Progress, augment, run_phase
+    from shared.training import augment
 
     train = load_params("train")
     device = set_up_torch(SEED)
@@ -374,7 +380,8 @@ def our_finetune(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     count = sizes_of().batches * train["batch_size"]
     chosen, labels = np.arange(count) % len(photos), np.arange(count) % 13
     start = time.perf_counter()
-    phase = Phase(
+    train_phase(
+        train,
         name="finetune",
         module=network,
         dataset=lambda epoch: PhotoDataset(
@@ -386,20 +393,13 @@ def our_finetune(project: Path, raw: Path, out: Path) -> dict[str, Any]:
             seed=SEED,
             epoch=epoch,
         ),
-        parents=np.arange(13),
-        evaluate=lambda module: {},
         epochs=1,
-        batch_size=train["batch_size"],
         micro_batch=train_cnn.PHOTOS_AT_ONCE,
         groups=train_cnn.groups_by_depth(network, train["finetune_lr"], train["finetune_frozen"]),
-        momentum=train["momentum"],
         weight_decay=train["finetune_weight_decay"],
-        label_smoothing=train["label_smoothing"],
         mixup=train["finetune_mixup"],
         average=train["finetune_average"],
-        seed=SEED,
     )
-    run_phase(phase, Progress(phase.name), checkpoint=never_due())
     return {"photos_per_second": count / (time.perf_counter() - start)}
 
 
