@@ -51,7 +51,8 @@ tensorboard: .venv/.installed
 # DVC trusts an object that it has made read-only, and a hash while size and time stay the same.
 verify: .venv/.installed         ## reads every byte anew; damaged objects leave DVC's cache
 	mkdir -p data models plots report
-	cache="$$(dvc cache dir)/files/md5" && mkdir -p "$$cache" && cd "$$cache" && find . -type f -exec md5sum {} + | awk '{ name = $$2; \
+	cache="$$(dvc cache dir)/files/md5" && mkdir -p "$$cache" && cd "$$cache" && \
+		find . -type f -exec md5sum {} + | awk '{ name = $$2; \
 		gsub(/[.\/]|dir$$/, "", name); \
 		if (length(name) == 32 && name !~ /[^0-9a-f]/ && name != $$1) print $$2 }' | xargs rm -fv
 	find data models plots report -type f -exec touch {} +
