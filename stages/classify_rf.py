@@ -26,7 +26,7 @@ from shared.stage import progress, stage
 from shared.workers import cluster, worker_count
 
 LISTINGS = Path("data/merged/listings.parquet")
-TREES = 50  # grown between two steps of the bar, at whose end all cores wait for the last tree
+TREES = 100  # grown between two steps of the bar, at whose end all cores wait for the last tree
 
 
 def forest(

@@ -74,16 +74,12 @@ def save_model(model: Any, path: Path) -> None:
         return node
 
     schema = renumber(json.loads(source.read("schema.json")))
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    members["schema.json"] = json.dumps(schema, sort_keys=True).encode()
+    with zipfile.ZipFile(path, "w") as archive:
         for member in sorted(members):
-            archive.writestr(_dated(member), members[member])
-        archive.writestr(_dated("schema.json"), json.dumps(schema, sort_keys=True))
-
-
-def _dated(member: str) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(member, date_time=(1980, 1, 1, 0, 0, 0))
-    info.compress_type = zipfile.ZIP_DEFLATED
-    return info
+            info = zipfile.ZipInfo(member, date_time=(1980, 1, 1, 0, 0, 0))
+            # An entry with a date of its own takes nothing from the archive's settings.
+            archive.writestr(info, members[member], zipfile.ZIP_DEFLATED, compresslevel=1)
 
 
 def load_model(path: Path) -> Any:
