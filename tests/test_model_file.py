@@ -8,6 +8,8 @@ import pickle
 import subprocess
 import sys
 import time
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +77,15 @@ def digests(folder: Path) -> list[str]:
         save_model(model, folder / "model.skops")
         found.append(hashlib.sha256((folder / "model.skops").read_bytes()).hexdigest())
     return found
+
+
+def test_entries_are_compressed_at_the_fast_level(tmp_path: Path) -> None:
+    save_model(text_model(), tmp_path / "model.skops")
+    with zipfile.ZipFile(tmp_path / "model.skops") as archive:
+        for entry in archive.infolist():
+            fast = zlib.compressobj(1, zlib.DEFLATED, -15)
+            size = len(fast.compress(archive.read(entry)) + fast.flush())
+            assert entry.compress_size == size, entry.filename
 
 
 def test_trees_from_other_processes_are_the_same_bytes(tmp_path: Path) -> None:
