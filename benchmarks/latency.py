@@ -45,6 +45,7 @@ from search.settings import Settings  # noqa: E402
 from shared.engine import Engine, Filters, TextReader  # noqa: E402
 from shared.lexical import LexicalIndex  # noqa: E402
 from shared.ranker import Ranker  # noqa: E402
+from shared.text_encoder import load_text_encoder  # noqa: E402
 from shared.torch_setup import set_up_torch  # noqa: E402
 from shared.vectors import VectorIndex  # noqa: E402
 
@@ -131,7 +132,7 @@ def make_subject(count: int, rng: np.random.Generator) -> Subject:
         VectorIndex.build(clustered(rng, count, width), factory, breadth)
         for width in (TEXT_WIDTH, PHOTO_WIDTH)
     )
-    read_text = TextReader("cpu")
+    read_text = TextReader(partial(load_text_encoder, "cpu"))
     engine = Engine(
         listings,
         pd.DataFrame({"name": ["middle"], "latitude": [53.0], "longitude": [-1.5]}),

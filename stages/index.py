@@ -30,7 +30,7 @@ from shared.params import load_params
 from shared.photo_space import COLOURS, PhotoSpace, colour_histogram
 from shared.photo_store import PhotoStore
 from shared.stage import progress, stage
-from shared.text_encoder import encode_texts, load_text_encoder
+from shared.text_encoder import SHIPPED, encode_texts, load_text_encoder, weights_digest
 from shared.torch_setup import set_up_torch
 from shared.vectors import VectorIndex
 
@@ -75,6 +75,25 @@ def tabulate(rows: pd.DataFrame, expected: pd.DataFrame) -> tuple[pd.DataFrame, 
     position = pd.Series(listings.index, ids)
     shown = {"owner": position.loc[photos["product_id"]], "number": photos["photo_index"]}
     return listings, pd.DataFrame({name: of.to_numpy(np.int64) for name, of in shown.items()})
+
+
+def read_twice(encoder: Any, listings: pd.DataFrame, whole: np.ndarray | None) -> np.ndarray:
+    """Return unit vectors (n, width): of each listing's name, and of name and description, halfway.
+
+    `whole` are the latter, if they are known already.
+    """
+
+    def read(description: pd.Series, what: str) -> np.ndarray:
+        return encode_texts(
+            encoder,
+            listings["name"],
+            description,
+            BATCH,
+            lambda batches: progress(batches, desc=what, unit="batch"),
+        )
+
+    named = read(pd.Series("", listings.index), "names")
+    return normalize(named + (read(listings["description"], "texts") if whole is None else whole))
 
 
 def read_and_seen(texts: np.ndarray, looks: np.ndarray, owner: np.ndarray) -> np.ndarray:
@@ -144,23 +163,23 @@ def main() -> str:
     listings, shown = tabulate(rows, pd.read_parquet(EXPECTED))
     gazetteer = read_gazetteer(params["country"])
     listings = listings.join(locate(listings, gazetteer))
-    encoder = load_text_encoder(str(device))
+    encoder_name = params["encoder"]
+    shipped = load_text_encoder(str(device))
+    embedded = encoder_name == SHIPPED  # the texts, by stage embed
+    encoder = shipped if embedded else load_text_encoder(str(device), encoder_name)
 
     words = LexicalIndex.build(
         listings["name"].tolist(),
         listings["description"].tolist(),
-        # The encoder's vocabulary: words that are right, if rare, and not to be mended.
-        [word for word in encoder.tokenizer.get_vocab() if word.isalpha()],
+        # An encoder's vocabulary: words that are right, if rare, and not to be mended. Always that
+        # of whole words, as others may have syllables.
+        [word for word in shipped.tokenizer.get_vocab() if word.isalpha()],
     )
-    named = encode_texts(
-        encoder,
-        listings["name"],
-        pd.Series("", listings.index),
-        BATCH,
-        lambda batches: progress(batches, desc="names", unit="batch"),
-    )
-    whole = pd.read_parquet(TEXT).set_index("product_id").loc[listings["product_id"]]
-    vectors = normalize(named + whole.to_numpy(np.float32))
+    whole = None
+    if embedded:
+        whole = pd.read_parquet(TEXT).set_index("product_id").loc[listings["product_id"]]
+        whole = whole.to_numpy(np.float32)
+    vectors = read_twice(encoder, listings, whole)
     features = np.load(PHOTO, mmap_mode="r")
     photos = PhotoStore(PHOTOS)
     colours = colours_of(photos)
@@ -199,7 +218,11 @@ def main() -> str:
             folder / "listings.parquet", index=False
         )
         shown.to_parquet(folder / "shown.parquet", index=False)
-        about = {"array_size": photos.array_type.shape[1], "breadth": params["breadth"]}
+        about = {
+            "array_size": photos.array_type.shape[1],
+            "breadth": params["breadth"],
+            "encoder": {"name": encoder_name, "sha256": weights_digest(encoder_name)},
+        }
         write_json(folder / "index.json", about)
     write_json(Path("metrics/index.json"), metrics)
     return (

@@ -402,7 +402,7 @@ def main() -> str:
     columns = ["product_id", "image_id", "photo_index", "pixel_hash", "split"]
     rows = pd.read_parquet(LISTINGS, columns=columns)
     split_of = rows.drop_duplicates("product_id").set_index("product_id")["split"]
-    reader = TextReader("cpu")
+    reader = TextReader.load(INDEX, "cpu")
     engine = Engine.load(rank=None, read_text=reader)
     listings = engine.listings
     split = split_of.loc[listings["product_id"]].to_numpy()

@@ -509,7 +509,7 @@ def test_queries_are_read_once_and_together(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(TextReader, "_encode", encode)
     monkeypatch.setattr(shared.engine, "REMEMBERED", 3)
-    reader = TextReader("cpu")
+    reader = TextReader(object)
     reader.read_ahead(["a", " bb", "a"])
     reader.read_ahead([])
     assert [reader(text)[0] for text in ("a", "bb ", "ccc", "a")] == [1, 2, 3, 1]

@@ -9,9 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+import yaml
+from click import ClickException
 from sklearn.preprocessing import normalize
 
 import index
+from shared.engine import Engine
 from shared.gazetteer import distance_km, on_sphere
 from shared.lexical import LexicalIndex
 from shared.photo_space import PhotoSpace, colour_histogram
@@ -155,6 +159,80 @@ def test_a_rerun_on_shuffled_rows_writes_the_same_bytes(
     assert again.keys() == once.keys()
     assert [name for name in once if again[name] != once[name]] == []
     assert (tmp_path / "metrics/index.json").read_text() == (ran / "metrics/index.json").read_text()
+
+
+def save_small_encoder(folder: Path) -> None:
+    """A sentence encoder of one layer and 32 numbers, with random weights."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+    from transformers import BertConfig, BertModel
+
+    tokenizer = load_text_encoder("cpu").tokenizer
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=64,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    BertModel(config).save_pretrained(folder / "bare")
+    tokenizer.save_pretrained(folder / "bare")
+    modules = [Transformer(str(folder / "bare"), max_seq_length=32), Pooling(32)]
+    prompts = {"query": "wanted: ", "document": ""}
+    SentenceTransformer(modules=modules, prompts=prompts).save_pretrained(str(folder))
+    shutil.rmtree(folder / "bare")
+
+
+def test_another_encoder_reads_listings_and_queries(
+    ran: Path, tmp_path: Path, listings: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("data", "models/embed"):
+        shutil.copytree(ran / part, tmp_path / part)
+    params = yaml.safe_load((ran / "params.yaml").read_text(encoding="utf-8"))
+    params["index"]["encoder"] = "small"
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ClickException, match="models/pretrained/small has no"):
+        index.main(args=[], standalone_mode=False)
+    assert not Path("models/index").exists()
+
+    own = Path("models/pretrained/small")
+    save_small_encoder(own)
+    index.main(args=[], standalone_mode=False)
+    encoder = load_text_encoder("cpu", "small")
+    blank = pd.Series("", listings.index)
+    texts = [
+        encode_texts(encoder, listings["name"], of, 32) for of in (blank, listings["description"])
+    ]
+    vectors = VectorIndex.load(Path("models/index/text.faiss"), 1).vectors(np.arange(len(listings)))
+    wanted = index.expand(normalize(sum(texts)), np.load("models/index/alike.npy"))
+    np.testing.assert_allclose(vectors, wanted, atol=1e-4)
+    # Words that are right are those of the language, whatever an encoder cuts them into.
+    words, same = (pd.read_parquet(at / "models/index/words/words.parquet") for at in (tmp_path, ran))
+    pd.testing.assert_frame_equal(words, same)
+
+    engine = Engine.load(rank=None)
+    asked = engine.ask("a red guitar").meaning
+    wanted = encoder.encode(["wanted: a red guitar"], normalize_embeddings=True)[0]
+    np.testing.assert_allclose(asked, wanted, atol=1e-6)
+    assert engine.search("a red guitar").hits
+
+    with next(own.glob("*.safetensors")).open("ab") as file:
+        file.write(b"other")
+    with pytest.raises(ClickException, match="run `dvc repro` again"):
+        Engine.load(rank=None).search("a red guitar")
+
+
+def test_what_is_no_encoder_is_said_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = Path("models/pretrained/own")
+    own.mkdir(parents=True)
+    (own / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(ClickException, match="models/pretrained/own holds no sentence encoder: "):
+        load_text_encoder("cpu", "own")
+    (own / "config.json").write_text("{}")
+    with pytest.raises(ClickException, match="models/pretrained/own holds no sentence encoder: "):
+        load_text_encoder("cpu", "own")
 
 
 def test_metrics_say_what_was_indexed(ran: Path, listings: pd.DataFrame) -> None:

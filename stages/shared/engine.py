@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -185,7 +185,7 @@ class Engine:
             np.load(index / "alike.npy"),
             Ranker.load(rank) if rank else Ranker.prior(),
             CollaborativeModel.load(crowd) if crowd and crowd.exists() else None,
-            read_text or TextReader(device),
+            read_text or TextReader.load(index, device),
             PhotoReader(embed, space, about["array_size"], device),
         )
 
@@ -614,10 +614,17 @@ class Engine:
 class TextReader:
     """Reads a query as a unit vector; one thread at a time, and the same query once."""
 
-    def __init__(self, device: str) -> None:
-        self._device = device
+    def __init__(self, encoder: Callable[[], Any]) -> None:
+        """`encoder` loads a SentenceTransformer, when the first query is read."""
+        self._open = encoder
         self._lock = Lock()
         self._read: dict[str, np.ndarray] = {}  # the one that was asked for last comes last
+
+    @classmethod
+    def load(cls, index: Path, device: str) -> TextReader:
+        """The reader whose vectors are those of this index: the same encoder, by its weights."""
+        about = json.loads((index / "index.json").read_text(encoding="utf-8"))["encoder"]
+        return cls(partial(load_text_encoder, device, about["name"], about["sha256"]))
 
     def __call__(self, text: str) -> np.ndarray:
         text = " ".join(text.split())
@@ -636,10 +643,10 @@ class TextReader:
 
     @cached_property
     def _encoder(self) -> Any:
-        return load_text_encoder(self._device)
+        return self._open()
 
     def _encode(self, texts: list[str]) -> np.ndarray:
-        return self._encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+        return self._encoder.encode_query(texts, normalize_embeddings=True, show_progress_bar=False)
 
 
 class PhotoReader:

@@ -161,6 +161,13 @@ class Classify(Section):
 
 class Index(Section):
     country: Annotated[str, Field(pattern="^[A-Z]{2}$", description="two capital letters")]
+    encoder: Annotated[
+        str,
+        Field(
+            pattern=r"^\w[\w.-]*$",
+            description="all-MiniLM-L6-v2, or the name of a folder in models/pretrained",
+        ),
+    ]
     factory: Annotated[str, Field(min_length=1, description="a description that FAISS knows")]
     breadth: Count
     components: Count
