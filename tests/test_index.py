@@ -206,7 +206,9 @@ def test_another_encoder_reads_listings_and_queries(
     wanted = index.expand(normalize(sum(texts)), np.load("models/index/alike.npy"))
     np.testing.assert_allclose(vectors, wanted, atol=1e-4)
     # Words that are right are those of the language, whatever an encoder cuts them into.
-    words, same = (pd.read_parquet(at / "models/index/words/words.parquet") for at in (tmp_path, ran))
+    words, same = (
+        pd.read_parquet(at / "models/index/words/words.parquet") for at in (tmp_path, ran)
+    )
     pd.testing.assert_frame_equal(words, same)
 
     engine = Engine.load(rank=None)
