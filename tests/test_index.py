@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -97,6 +98,17 @@ def test_alike_is_by_texts_and_photos() -> None:
     assert near[1, 2] > near[0, 1]
 
 
+def assert_read_by(encoder: Any, listings: pd.DataFrame, folder: Path) -> None:
+    """The index in `folder` holds what this encoder makes of names and of whole texts."""
+    blank = pd.Series("", listings.index)
+    texts = [
+        encode_texts(encoder, listings["name"], of, 32) for of in (blank, listings["description"])
+    ]
+    vectors = VectorIndex.load(folder / "text.faiss", 1).vectors(np.arange(len(listings)))
+    wanted = index.expand(normalize(sum(texts)), np.load(folder / "alike.npy"))
+    np.testing.assert_allclose(vectors, wanted, atol=1e-4)
+
+
 def test_only_what_a_listing_says_is_searchable(ran: Path, listings: pd.DataFrame) -> None:
     folder = ran / "models/index"
     saved = LexicalIndex.load(folder / "words")
@@ -107,14 +119,7 @@ def test_only_what_a_listing_says_is_searchable(ran: Path, listings: pd.DataFram
         np.testing.assert_allclose(saved.scores(name), own.scores(name), rtol=1e-6)
     silent = [name for name in names if not own.scores(name).any()]
     assert silent, "some names of categories are in no text"
-    encoder = load_text_encoder("cpu")
-    blank = pd.Series("", listings.index)
-    texts = [
-        encode_texts(encoder, listings["name"], of, 32) for of in (blank, listings["description"])
-    ]
-    vectors = VectorIndex.load(folder / "text.faiss", 1).vectors(np.arange(len(listings)))
-    wanted = index.expand(normalize(sum(texts)), np.load(folder / "alike.npy"))
-    np.testing.assert_allclose(vectors, wanted, atol=1e-4)
+    assert_read_by(load_text_encoder("cpu"), listings, folder)
 
 
 def test_each_photo_has_its_own_vector(ran: Path) -> None:
@@ -198,13 +203,7 @@ def test_another_encoder_reads_listings_and_queries(
     save_small_encoder(own)
     index.main(args=[], standalone_mode=False)
     encoder = load_text_encoder("cpu", "small")
-    blank = pd.Series("", listings.index)
-    texts = [
-        encode_texts(encoder, listings["name"], of, 32) for of in (blank, listings["description"])
-    ]
-    vectors = VectorIndex.load(Path("models/index/text.faiss"), 1).vectors(np.arange(len(listings)))
-    wanted = index.expand(normalize(sum(texts)), np.load("models/index/alike.npy"))
-    np.testing.assert_allclose(vectors, wanted, atol=1e-4)
+    assert_read_by(encoder, listings, Path("models/index"))
     # Words that are right are those of the language, whatever an encoder cuts them into.
     words, same = (
         pd.read_parquet(at / "models/index/words/words.parquet") for at in (tmp_path, ran)
