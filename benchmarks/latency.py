@@ -14,7 +14,6 @@ Which listings are alike is drawn, not found: it makes no difference to the time
 from __future__ import annotations
 
 import json
-import resource
 import socket
 import sys
 import tempfile
@@ -37,7 +36,9 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 REPO = Path(__file__).parent.parent
-sys.path += [str(REPO), str(REPO / "stages")]
+sys.path += [str(REPO), str(REPO / "stages"), str(REPO / "benchmarks")]
+
+from measuring import peak_memory  # noqa: E402
 
 from search.app import make_app  # noqa: E402
 from search.events import EventStore  # noqa: E402
@@ -247,7 +248,7 @@ def main(listings: tuple[int, ...], queries: int, seed: int, out: Path | None) -
             row = {"listings": count, "call": name, "p50 ms": p50, "p99 ms": p99}
             row["p50 / sum of parts' p50"] = p50 / parts
             rows.append({**row, "n": len(of), "seed": seed, "index": subject.factory})
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        peak = peak_memory() / 1e9
         click.echo(f"{count} listings: at most {peak:.1f} GB of memory so far, building included")
     click.echo(tabulate(rows, headers="keys", floatfmt=".2f", tablefmt="github"))
     if out is not None:

@@ -17,6 +17,7 @@ from statistics import median
 from typing import Any
 
 import click
+import joblib
 import psutil
 
 REPO = Path(__file__).parent.parent
@@ -77,16 +78,27 @@ def run_part(script: str, *arguments: str | Path, cwd: Path) -> dict[str, Any]:
     return {**json.loads(found["output"].splitlines()[-1]), "peak_mb": found["peak_mb"]}
 
 
+def peak_memory() -> int:
+    """Return the most bytes of memory that this process has held so far."""
+    memory = psutil.Process().memory_info()
+    if hasattr(memory, "peak_wset"):  # Windows, which has no module `resource`
+        return memory.peak_wset
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
 def machine() -> dict[str, Any]:
     """What was measured on, and how busy it was: the load is others' work as well as ours."""
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     names = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
     return {
         "processor": names[0] if names else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": joblib.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
         "python": platform.python_version(),
-        "load_before": round(os.getloadavg()[0], 2),
+        "load_before": round(psutil.getloadavg()[0], 2),
     }
 
 

@@ -59,12 +59,13 @@ class Reloader:
     def on_hangup(self) -> Iterator[None]:
         """While the block runs, SIGHUP asks for a reload. Only the main thread hears signals, and
         only where there are such (not on Windows)."""
-        hears = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGHUP")
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        hangup = getattr(signal, "SIGHUP", None) if in_main_thread else None
         loop = asyncio.get_running_loop()
-        if hears:
-            loop.add_signal_handler(signal.SIGHUP, self.ask)
+        if hangup is not None:
+            loop.add_signal_handler(hangup, self.ask)
         try:
             yield
         finally:
-            if hears:
-                loop.remove_signal_handler(signal.SIGHUP)
+            if hangup is not None:
+                loop.remove_signal_handler(hangup)

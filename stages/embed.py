@@ -115,16 +115,15 @@ def write_photos(
 ) -> None:
     """Write photo.npy, of this shape, part by part."""
     count, _ = shape
-    out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    with path.open("r+b") as file:
-        # Now, as an error: a mapped page that finds no room later ends the process.
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     parts = in_parts(count, PHOTOS_PER_TASK)
     calls = ((start, stop, network, sizes) for start, stop in parts)
-    found = in_order(photo_task, calls, count, "photo")
-    for (start, stop), features in zip(parts, found, strict=True):
-        out[start:stop] = features
-    out.flush()
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    # Written, not memory-mapped: a mapped page that finds no room on the disk ends the process
+    # without an error.
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for features in in_order(photo_task, calls, count, "photo"):
+            file.write(np.ascontiguousarray(features, "<f4"))
 
 
 def write_texts(path: Path, products: pd.DataFrame, seed: int, batch_size: int) -> None:
@@ -147,9 +146,10 @@ def write_texts(path: Path, products: pd.DataFrame, seed: int, batch_size: int) 
 
 @stage
 def main() -> str:
-    params, backbone, weights, seed = load_params(
-        "embed", "train.backbone", "train.weights", "train.seed"
+    params, backbone, weights, jpeg_quality = load_params(
+        "embed", "train.backbone", "train.weights", "clean.jpeg_quality"
     )
+    seed = params.pop("seed")
     require(PHOTOS, PRODUCTS)
     set_up_torch(seed)
     network = (backbone, weights, seed)
@@ -163,7 +163,11 @@ def main() -> str:
     with replace_when_done(MODEL) as folder:
         folder.mkdir()
         model.save(folder / "model.safetensors")
-        about = {"backbone": backbone, "photo_size": params["photo_size"]}
+        about = {
+            "backbone": backbone,
+            "jpeg_quality": jpeg_quality,  # of the photos read, and so of those to come
+            "photo_size": params["photo_size"],
+        }
         write_json(folder / "model.json", about)
     metrics = {
         "photos": count,

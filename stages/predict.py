@@ -28,6 +28,7 @@ from shared.inputs import require
 from shared.listings import clean_products
 from shared.model_file import load_model
 from shared.params import load_params
+from shared.photo_reader import PhotoReader
 from shared.photo_store import open_photo
 from shared.photos import UnusablePhoto, decode_photo, limits_of, to_jpeg
 from shared.pooling import average_photos, pool, text_probabilities
@@ -72,41 +73,43 @@ def load_text_classifier(device: torch.device) -> tuple[TextClassifier, dict]:
     return model.load(TEXT / "model.safetensors"), about
 
 
-class PhotoReader:
+class PhotoModels:
     """What the networks make of a photo: features for the price, probabilities of the labels."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.embedder, about = load_network(EMBED, device)
+        require(EMBED / "model.json", EMBED / "model.safetensors")
+        self.reader = PhotoReader.load(
+            EMBED, device, load_network=Classifier.load, encode=to_jpeg, decode=open_photo
+        )
+        self.width = self.reader.model.width
         self.classifier, self.about = load_network(CNN, device)
-        self.photo_size = about["photo_size"]
 
     # A cluster's worker reads the files itself, once, rather than receiving the networks.
     def __reduce__(self) -> tuple:
         files = [folder / "model.safetensors" for folder in (EMBED, CNN)]
         stamp = tuple((path.stat().st_size, path.stat().st_mtime_ns) for path in files)
-        return kept_reader, (stamp,)
+        return kept_models, (stamp,)
 
     def __call__(self, photos: np.ndarray) -> np.ndarray:
         """Return (n, width + labels) for (n, 3, side, side) uint8."""
         with torch.inference_mode():
-            batch = torch.from_numpy(photos).to(self.device)
-            features = self.embedder.features(batch)
+            features = self.reader.features(photos)
             # Where only the new layer was trained, both networks are one: one pass is enough.
-            finetuned = self.about["finetuned"]
-            logits = self.classifier(batch) if finetuned else self.classifier.head(features)
+            if self.about["finetuned"]:
+                logits = self.classifier(torch.from_numpy(photos).to(self.device))
+            else:
+                logits = self.classifier.head(features)
             return torch.cat([features, logits.softmax(1)], 1).cpu().numpy()
 
 
-def kept_reader(stamp: tuple) -> PhotoReader:
-    """The reader of models with this stamp, loaded once in each process."""
-    return keep("predict photos", stamp, lambda: PhotoReader(set_up_torch(seed=0)))
+def kept_models(stamp: tuple) -> PhotoModels:
+    """The models with this stamp, loaded once in each process."""
+    return keep("predict photos", stamp, lambda: PhotoModels(set_up_torch(seed=0)))
 
 
-def read_some(
-    reader: PhotoReader, sources: Sequence[Path | bytes], limits: dict, quality: int
-) -> list:
-    """For each photo what `reader` makes of it, or the reason why it cannot be used."""
+def read_some(models: PhotoModels, sources: Sequence[Path | bytes], limits: dict) -> list:
+    """For each photo what `models` make of it, or the reason why it cannot be used."""
     squares: list[np.ndarray] = []
     answers: list[np.ndarray | str | None] = []
     for source in sources:
@@ -115,25 +118,22 @@ def read_some(
         except UnusablePhoto as reason:
             answers.append(str(reason))
         else:
-            # As the photos that were learned from: packed first, then enlarged.
-            square = open_photo(to_jpeg(picture, quality), side=reader.photo_size)
-            squares.append(square.transpose(2, 0, 1))
+            squares.append(models.reader.pixels(picture))
             answers.append(None)
-    computed = iter(reader(np.stack(squares))) if squares else iter(())
+    computed = iter(models(np.stack(squares))) if squares else iter(())
     return [next(computed) if answer is None else answer for answer in answers]
 
 
 def read_photos(
-    reader: PhotoReader, sources: Sequence[Path | bytes], limits: dict, quality: int
+    models: PhotoModels, sources: Sequence[Path | bytes], limits: dict
 ) -> Iterator[np.ndarray | str]:
     """As `read_some`, a batch at a time: on the cluster, else here, where torch has all cores.
 
-    `limits` are those of `decode_photo`: size, min_side and max_megapixels; `quality` is that of
-    the packed photos.
+    `limits` are those of `decode_photo`: size, min_side and max_megapixels.
     """
     batches = [sources[start : start + BATCH] for start in range(0, len(sources), BATCH)]
     parallel = Parallel(n_jobs=1, return_as="generator")
-    found = parallel(delayed(read_some)(reader, batch, limits, quality) for batch in batches)
+    found = parallel(delayed(read_some)(models, batch, limits) for batch in batches)
     for answers in progress(found, total=len(batches), desc="photos", unit=f"{BATCH} photos"):
         yield from answers
 
@@ -142,7 +142,7 @@ class Predictor:
     """The trained models, loaded once, and what they say of new listings."""
 
     def __init__(self, device: torch.device) -> None:
-        self.reader = PhotoReader(device)
+        self.photo_models = PhotoModels(device)
         self.text_model = load_model(CATEGORY / "text.skops")
         self.finetuned, self.about_finetuned = load_text_classifier(device)
         require(CATEGORY / "fusion.json", PRICE / "margins.json")
@@ -155,7 +155,6 @@ class Predictor:
         limits = load_params("clean")
         self.placeholder_above = limits["placeholder_above"]
         self.photo_limits = limits_of(limits)
-        self.jpeg_quality = limits["jpeg_quality"]
         self.encoder = load_text_encoder(str(device))
 
     def __call__(
@@ -167,9 +166,9 @@ class Predictor:
         photo's product, `sources` (m,) its file or bytes.
         """
         products = clean_products(rows, placeholder_above=self.placeholder_above)
-        answers = list(read_photos(self.reader, sources, self.photo_limits, self.jpeg_quality))
+        answers = list(read_photos(self.photo_models, sources, self.photo_limits))
         usable = np.array([not isinstance(answer, str) for answer in answers], dtype=bool)
-        width, labels = self.reader.embedder.width, len(self.reader.about["labels"])
+        width, labels = self.photo_models.width, len(self.photo_models.about["labels"])
         seen = np.array([a for a in answers if not isinstance(a, str)], dtype=np.float32)
         by_product = average_photos(
             seen.reshape(-1, width + labels),
@@ -186,7 +185,7 @@ class Predictor:
         labelled = {
             "svm": (by_label, self.fusion),
             "encoder": (self.finetuned.probabilities(products), self.about_finetuned),
-            "photo": (by_product[:, width:], self.reader.about),
+            "photo": (by_product[:, width:], self.photo_models.about),
         }
         models = {
             name: sum_by_category(of, np.array(about["parents"]), len(self.classes))

@@ -485,14 +485,20 @@ def write_plots(data: Data, history: list[dict[str, Any]], test: np.ndarray) -> 
         confusion.to_csv(path, index=False)
 
 
-def train(params: dict[str, Any], photo_size: int, device: torch.device, rank: int) -> str:
+def train(
+    params: dict[str, Any], photo_size: int, backbone_seed: int, device: torch.device, rank: int
+) -> str:
     """The stage; of several processes the first (`rank` 0) writes what all have trained.
 
     Returns what there is to say of it.
     """
     data = Data.load()
     labels = data.labels_of(data.rows["train"], params["levels"])
-    model = Classifier(params["backbone"], params["weights"], len(labels.names)).to(device)
+    torch.manual_seed(backbone_seed)  # random weights must be those that `embed` computed with
+    model = Classifier(params["backbone"], params["weights"], len(labels.names))
+    torch.manual_seed(params["seed"])
+    model.head.reset_parameters()
+    model.to(device)
     evaluator = Evaluator(data, labels.parents, photo_size, params["batch_size"])
     evaluate, seed = evaluator.validate, params["seed"]
     head = head_phase(data, params, model.head, data.rows["train"], labels, evaluate, seed)
@@ -531,7 +537,7 @@ def train(params: dict[str, Any], photo_size: int, device: torch.device, rank: i
 
 @stage
 def main() -> str:
-    params, photo_size = load_params("train", "embed.photo_size")
+    params, photo_size, backbone_seed = load_params("train", "embed.photo_size", "embed.seed")
     require(LISTINGS, PHOTOS, FEATURES)
     device = set_up_torch(params["seed"])
     with process_group(device) as rank:
@@ -541,7 +547,7 @@ def main() -> str:
                 f"train.batch_size, {params['batch_size']}, has work for {parts} processes, "
                 f"{PHOTOS_AT_ONCE} photos each: start no more, or make it larger"
             )
-        return train(params, photo_size, device, rank)
+        return train(params, photo_size, backbone_seed, device, rank)
 
 
 if __name__ == "__main__":

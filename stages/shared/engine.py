@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from PIL import Image
 from scipy import sparse
 from sklearn.preprocessing import normalize
@@ -27,8 +26,10 @@ from shared.backbone import Classifier
 from shared.collaborative import CollaborativeModel, event_weights
 from shared.gazetteer import distance_km, fold, on_sphere
 from shared.lexical import LexicalIndex, split_words
+from shared.photo_reader import PhotoReader
 from shared.photo_space import PhotoSpace, colour_histogram
-from shared.photos import to_array
+from shared.photo_store import open_photo
+from shared.photos import to_array, to_jpeg
 from shared.ranker import ITEM, QUERY, Ranker
 from shared.tastes import TASTES, Attributes, nearness, person_signals, recency
 from shared.text_encoder import load_text_encoder
@@ -186,7 +187,7 @@ class Engine:
             Ranker.load(rank) if rank else Ranker.prior(),
             CollaborativeModel.load(crowd) if crowd and crowd.exists() else None,
             read_text or TextReader.load(index, device),
-            PhotoReader(embed, space, about["array_size"], device),
+            PhotoEncoder(embed, space, about["array_size"], device),
         )
 
     # --- Asking ---------------------------------------------------------------------------------
@@ -649,7 +650,7 @@ class TextReader:
         return self._encoder.encode_query(texts, normalize_embeddings=True, show_progress_bar=False)
 
 
-class PhotoReader:
+class PhotoEncoder:
     """Reads a photo as a unit vector of the index; one thread at a time."""
 
     def __init__(self, embed: Path, space: PhotoSpace, array_size: int, device: str) -> None:
@@ -660,18 +661,19 @@ class PhotoReader:
     def __call__(self, photo: Image.Image) -> np.ndarray:
         photo = photo.convert("RGB")
         colours = colour_histogram(to_array(photo, self._array_size))
-        with self._lock, torch.inference_mode():
-            model, side = self._network
-            square = photo.resize((side, side), Image.Resampling.BICUBIC)
-            pixels = torch.from_numpy(np.asarray(square).transpose(2, 0, 1).copy())
-            features = model.features(pixels[None].to(self._device)).cpu().numpy()[0]
-        return self._space.transform(features[None], colours[None])[0]
+        with self._lock:
+            features = self._reader.features(self._reader.pixels(photo)[None]).cpu().numpy()
+        return self._space.transform(features, colours[None])[0]
 
     @cached_property
-    def _network(self) -> tuple[Any, int]:
-        about = json.loads((self._embed / "model.json").read_text(encoding="utf-8"))
-        model = Classifier.load(self._embed / "model.safetensors", about["backbone"])
-        return model.to(self._device).for_inference(), about["photo_size"]
+    def _reader(self) -> PhotoReader:
+        return PhotoReader.load(
+            self._embed,
+            self._device,
+            load_network=Classifier.load,
+            encode=to_jpeg,
+            decode=open_photo,
+        )
 
 
 def _known(number: float) -> float | None:

@@ -105,6 +105,7 @@ class ClassifyRf(Section):
 class Embed(Section):
     photo_size: Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
     batch_size: Count
+    seed: Seed
 
 
 class Train(Section):
