@@ -8,7 +8,8 @@ Out: models/cnn/ (model.safetensors, model.json), metrics/train_cnn.json, plots/
      and accuracy of every epoch), plots/train_cnn_confusion.csv, data/cnn/probabilities.parquet (of
      each validation and test photo; without fine-tuning also of each train photo, out of fold);
      TensorBoard in runs/: those curves, the network's graph, a projector of what it sees in the
-     validation photos, and its surest mistakes among them.
+     validation photos, and its surest mistakes among them, in runs/<dataset>/<experiment>/ (as
+     `dvc exp run` names it; "workspace" for `dvc repro`).
 
 The train loss is of the finer labels, smoothed and mixed, the validation loss of the categories:
 each is for following its own way down, not for comparing with the other.
@@ -49,7 +50,7 @@ from torch.utils.tensorboard import SummaryWriter
 from shared.atomic import replace_when_done, write_json
 from shared.backbone import Classifier
 from shared.inputs import require
-from shared.params import load_params
+from shared.params import dataset_name, load_params
 from shared.photo_dataset import PhotoDataset
 from shared.photo_store import PhotoStore, open_photo
 from shared.scores import loss_and_accuracy, macro_f1, majority_accuracy, score
@@ -263,6 +264,16 @@ def training_key(
     )
 
 
+def board_folder(training: str) -> Path:
+    """Return the folder of a training's TensorBoard: dataset, experiment, stage, training.
+
+    A queued experiment runs in a temporary copy of the project; its curves go to the project.
+    """
+    experiment = os.environ.get("DVC_EXP_NAME", "workspace").replace("/", "-")
+    root = Path(os.environ.get("DVC_ROOT", "."))
+    return root / RUNS / dataset_name() / experiment / "train_cnn" / training
+
+
 def run_phases(
     phases: list[Phase], checkpoint: Checkpoint, log: Path, rank: int
 ) -> tuple[Progress, SummaryWriter | None]:
@@ -276,7 +287,9 @@ def run_phases(
         click.echo(f"going on from {checkpoint.path}: {progress.phase}, epoch {progress.epoch + 1}")
     if dist.is_initialized():
         dist.barrier()  # nobody saves before everybody has loaded
-    board = SummaryWriter(str(log), purge_step=len(progress.history) + 1) if rank == 0 else None
+    board = SummaryWriter(str(log), purge_step=1) if rank == 0 else None
+    for row in progress.history:  # the interrupted run may have had another experiment's name
+        show_epoch(board, row)
     names = [phase.name for phase in phases]
     for phase in phases[names.index(progress.phase) :]:
         if phase.epochs == 0:
@@ -300,14 +313,19 @@ def run_with_bar(phase: Phase, progress: Progress, **going_on: Any) -> None:
     bar.close()
 
 
-def report_epoch(board: SummaryWriter | None, row: dict[str, Any]) -> None:
-    """Show an epoch's figures; print those of fine-tuning, whose epochs take minutes."""
+def show_epoch(board: SummaryWriter | None, row: dict[str, Any]) -> None:
+    """Add an epoch's figures to TensorBoard."""
     if board is None:
         return
     for name in ("loss", "accuracy"):
         for split in ("train", "val"):
             board.add_scalar(f"{name}/{split}", row[f"{split}_{name}"], row["epoch"])
-    if row["phase"] == "finetune":
+
+
+def report_epoch(board: SummaryWriter | None, row: dict[str, Any]) -> None:
+    """Show an epoch's figures; print those of fine-tuning, whose epochs take minutes."""
+    show_epoch(board, row)
+    if board is not None and row["phase"] == "finetune":
         click.echo(
             f"epoch {row['epoch']}: loss {row['train_loss']:.3f}, "
             f"validation accuracy {row['val_accuracy']:.3f}"
@@ -507,7 +525,7 @@ def train(
     key = training_key(params, photo_size, device, finetune)
     every = float(os.environ.get("CHECKPOINT_SECONDS", 60)) if rank == 0 else math.inf
     checkpoint = Checkpoint(RUNS / "checkpoints" / f"{key}.pt", every, replace_when_done)
-    log = RUNS / "train_cnn" / f"{params['backbone']}-{key}"
+    log = board_folder(f"{params['backbone']}-{key}")
     progress, board = run_phases([head, finetune], checkpoint, log, rank)
 
     finetuned = params["finetune_epochs"] > 0

@@ -71,7 +71,7 @@ def test_a_product_is_judged_by_the_mean_of_its_photos() -> None:
 # --- The sample, as a script ----------------------------------------------------------------------
 def board(project: Path) -> EventAccumulator:
     """What TensorBoard reads of the only run."""
-    (folder,) = (project / "runs/train_cnn").iterdir()
+    (folder,) = (project / "runs/sample/workspace/train_cnn").iterdir()
     events = EventAccumulator(str(folder))
     events.Reload()
     return events
@@ -129,7 +129,7 @@ def test_tensorboard_has_the_graph_the_photos_and_the_mistakes(ran: Path) -> Non
     assert len(titles) == min(len(wrong), train_cnn.MISTAKES) > 0
     for title, confidence in zip(titles, wrong, strict=False):
         assert title.startswith("mistakes/") and title.endswith(f"{confidence:.0%}")
-    (folder,) = (ran / "runs/train_cnn").iterdir()
+    (folder,) = (ran / "runs/sample/workspace/train_cnn").iterdir()
     config = (folder / "projector_config.pbtxt").read_text(encoding="utf-8")
     shown = folder / re.findall(r'tensor_path: "(.+)/tensors.tsv"', config)[0]
     vectors = np.loadtxt(shown / "tensors.tsv")
@@ -230,6 +230,26 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(
         assert (killed / out).read_bytes() == (ran / out).read_bytes(), out
     assert scalars(killed) == scalars(ran)
     assert not checkpoint.exists()
+
+
+def test_a_run_is_named_after_dataset_and_experiment(
+    ran: Path, killed: Path, run_stage: Callable, tmp_path: Path
+) -> None:
+    (killed / "params.yaml").write_text(
+        (killed / "params.yaml").read_text("utf-8").replace("dataset: sample", "dataset: mine"),
+        encoding="utf-8",
+    )
+    project = tmp_path / "project-of-the-queue"
+    environment = {"DVC_EXP_NAME": "bold-oaks", "DVC_ROOT": str(project)}
+    resumed = run_stage(killed, "train_cnn", **environment)
+    assert "going on from" in resumed.stdout, "neither name is among what determines a training"
+    (folder,) = (project / "runs/mine/bold-oaks/train_cnn").iterdir()
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    # The epochs before the interruption too, which had the name "workspace".
+    assert [event.step for event in events.Scalars("loss/val")] == [1, 2, 3, 4]
+    for out in OUTS:
+        assert (killed / out).read_bytes() == (ran / out).read_bytes(), out
 
 
 def test_a_training_with_other_params_starts_afresh(killed: Path, run_stage: Callable) -> None:

@@ -254,6 +254,15 @@ def load_params(*keys: str) -> Any:
     return values[0] if len(values) == 1 else values
 
 
+def dataset_name() -> str:
+    """Return the name of the dataset, to label a run with.
+
+    For labels only: DVC does not run a stage again when it changes. A stage whose outputs depend on
+    the name declares the param `dataset` and calls `load_params`.
+    """
+    return _read().dataset
+
+
 def _read() -> Params:
     try:
         tree = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
