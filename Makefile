@@ -10,10 +10,11 @@ run: .venv/.installed            ## the whole pipeline, then its metrics as a ta
 test: .venv/.installed           ## the whole suite, on two processes
 	python -m pytest -n 2 --dist loadgroup
 
-lint: .venv/.installed           ## style and types
+lint: .venv/.installed           ## style and types; win32: no name that only Linux has
 	ruff format --check .
 	ruff check .
 	mypy
+	mypy --platform win32 --cache-dir .mypy_cache/win32 stages search
 
 report: .venv/.installed          ## report/index.html: data, curves, mistakes with photos, prices, results
 	dvc repro report
