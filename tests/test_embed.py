@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
+from repository import REPO
 
 import embed
 from shared.backbone import Classifier
@@ -53,6 +55,22 @@ def test_a_smaller_side_is_another_feature(ran: Path, model: Classifier) -> None
     out = embed.embed_photos(model, photos, every, photo_size=32, batch_size=64)
     rows = np.load(ran / "data/embeddings/photo.npy")
     assert np.isfinite(out).all() and (np.abs(out - rows).mean(1) > 1e-2).all()
+
+
+def test_the_seed_of_training_does_not_embed_again() -> None:
+    stages = yaml.safe_load((REPO / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    assert not {"train", "train.seed"} & set(stages["embed"]["params"])
+
+
+@pytest.mark.parametrize("weights", ["none", "pretrained"])
+def test_the_seed_matters_for_random_weights_only(weights: str) -> None:
+    def features(seed: int) -> torch.Tensor:
+        network = embed.load_network("efficientnet_lite0", weights, seed).eval()
+        with torch.inference_mode():
+            return network.features(torch.full((1, 3, 32, 32), 99, dtype=torch.uint8))
+
+    assert torch.equal(features(1), features(1))
+    assert torch.equal(features(1), features(2)) == (weights == "pretrained")
 
 
 def test_metrics_say_what_was_computed(ran: Path) -> None:

@@ -185,6 +185,26 @@ def test_photos_are_dealt_out_whosever_they_are() -> None:
     assert set(new_test) != set(test)
 
 
+def test_random_weights_are_those_that_embed_computed_with(
+    ran: Path, run_stage: Callable, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(ran, project, ignore=shutil.ignore_patterns("raw", "models", "plots", "runs"))
+    params = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+    changes = {"weights": "none", "seed": 7, "epochs": 1, "finetune_epochs": 0}
+    params["train"] |= changes
+    params["embed"]["seed"] = 8
+    (project / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    weights = {}
+    for stage, folder in (("embed", "embed"), ("train_cnn", "cnn")):
+        run_stage(project, stage)
+        state = load_file(project / f"models/{folder}/model.safetensors")
+        weights[stage] = {name: of for name, of in state.items() if name.startswith("backbone.")}
+    assert len(weights["embed"]) > 100 and weights["embed"].keys() == weights["train_cnn"].keys()
+    for name, of in weights["embed"].items():
+        assert torch.equal(of, weights["train_cnn"][name]), name
+
+
 def test_nothing_is_left_to_go_on_from(ran: Path) -> None:
     assert not list((ran / "runs").rglob("*.pt"))
 

@@ -1,0 +1,60 @@
+"""One reader of new photos: indexed, predicted from and searched by, a photo has one vector."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import predict
+from shared.engine import Engine
+from shared.photo_space import PhotoSpace, colour_histogram
+from shared.photo_store import PhotoStore
+from shared.photos import decode_photo, limits_of, to_array
+
+EVERY = 7  # of the packed photos, the ones that are looked at
+
+
+@pytest.fixture(scope="module")
+def clean_params(ran: Path) -> dict:
+    return yaml.safe_load((ran / "params.yaml").read_text(encoding="utf-8"))["clean"]
+
+
+@pytest.fixture(scope="module")
+def raw_files(ran: Path) -> dict[int, Path]:
+    """The raw file of some packed photos, by their number."""
+    batches = PhotoStore(ran / "data/clean/photos").batches()
+    ids = [image_id for batch in batches for image_id in batch["image_id"].to_pylist()]
+    files = {path.stem: path for path in (ran / "data/sample/raw/images").iterdir()}
+    return {number: files[ids[number]] for number in range(0, len(ids), EVERY)}
+
+
+def test_a_raw_photo_has_the_vector_that_was_indexed(
+    engine: Engine, clean_params: dict, raw_files: dict[int, Path]
+) -> None:
+    assert len(raw_files) > 10
+    for number, path in raw_files.items():
+        picture, _, _ = decode_photo(path, **limits_of(clean_params))
+        vector = engine.ask(photo=picture).looks
+        (indexed,) = engine.photo_vectors(np.array([number]))
+        assert vector is not None
+        assert vector @ indexed == pytest.approx(1, abs=1e-5), path.name
+
+
+def test_predict_and_search_see_the_same_features(
+    ran: Path, engine: Engine, clean_params: dict, raw_files: dict[int, Path]
+) -> None:
+    limits = limits_of(clean_params)
+    space = PhotoSpace.load(ran / "models/index/photo_space.npz")
+    with contextlib.chdir(ran):
+        models = predict.PhotoModels(torch.device("cpu"))
+        for path in list(raw_files.values())[:5]:
+            (answer,) = predict.read_some(models, [path], limits)
+            picture, _, _ = decode_photo(path, **limits)
+            colours = colour_histogram(to_array(picture, clean_params["array_size"]))
+            (vector,) = space.transform(answer[None, : models.width], colours[None])
+            np.testing.assert_array_equal(vector, engine.ask(photo=picture).looks)
