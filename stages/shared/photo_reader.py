@@ -59,7 +59,7 @@ class PhotoReader:
 
     def pixels(self, picture: Image.Image) -> np.ndarray:
         """Return (3, side, side) uint8 for a picture as `decode_photo` returns it."""
-        return self._decode(self._encode(picture)).transpose(2, 0, 1)
+        return self._decode(self._encode(picture)).transpose(2, 0, 1).copy()  # writable, for torch
 
     def features(self, pixels: np.ndarray) -> torch.Tensor:
         """Return (n, width) float32, on the network's device, for (n, 3, side, side) uint8."""
