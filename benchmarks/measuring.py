@@ -80,10 +80,9 @@ def run_part(script: str, *arguments: str | Path, cwd: Path) -> dict[str, Any]:
 
 def peak_memory() -> int:
     """Return the most bytes of memory that this process has held so far."""
-    memory = psutil.Process().memory_info()
-    if hasattr(memory, "peak_wset"):  # Windows, which has no module `resource`
-        return memory.peak_wset
-    import resource
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    import resource  # absent on Windows
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

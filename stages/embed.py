@@ -123,7 +123,7 @@ def write_photos(
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         for features in in_order(photo_task, calls, count, "photo"):
-            file.write(np.ascontiguousarray(features, "<f4"))
+            file.write(features.astype("<f4", order="C", copy=False).data)
 
 
 def write_texts(path: Path, products: pd.DataFrame, seed: int, batch_size: int) -> None:
