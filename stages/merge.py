@@ -85,18 +85,17 @@ def find_near_copies(
     """Find the pairs of near-copies among the products.
 
     `listings` has a row per photo; `hashes` and `usable` are those of the packed photos. Returns
-    for "near text" and "near photo" the pairs `left`, `right`, positions among the products in the
-    order in which `listings` has them first.
+    the pairs `left`, `right`, positions among the products in the order in which `listings` has
+    them first: for "near text" with `similarity`, for "near photo" with `distance` in bits.
     """
     position = pd.Series(pd.factorize(listings["product_id"])[0], listings.index)
-    pairs = near_texts(text_of(listings.drop_duplicates("product_id")), min_similarity)
     index = listings["photo_index"].dropna().astype(np.int64)
     index = index[usable[index]]
     owner = position.loc[index.index].to_numpy()
     photos = near_photos(hashes[index], max_distance)
-    photos = pd.DataFrame({end: owner[photos[end]] for end in ("left", "right")})
+    photos = photos.assign(left=owner[photos["left"]], right=owner[photos["right"]])
     return {
-        "near text": pairs[["left", "right"]],
+        "near text": near_texts(text_of(listings.drop_duplicates("product_id")), min_similarity),
         "near photo": photos[photos["left"] != photos["right"]],
     }
 
@@ -373,13 +372,23 @@ def main() -> str:
     listings = join(products, images)
     once = listings.drop_duplicates("product_id")
     hashes, usable = hash_photos(photos)
-    near = find_near_copies(
+    # Once, as loosely as either setting wants them.
+    loose = find_near_copies(
         listings,
         hashes,
         usable,
-        min_similarity=params["copy_similarity"],
-        max_distance=params["copy_distance"],
+        min_similarity=min(params["copy_similarity"], params["report_similarity"]),
+        max_distance=max(params["copy_distance"], params["report_distance"]),
     )
+
+    def closer(min_similarity: float, max_distance: int) -> dict[str, pd.DataFrame]:
+        texts, photo_pairs = loose["near text"], loose["near photo"]
+        return {
+            "near text": texts[texts["similarity"] >= min_similarity],
+            "near photo": photo_pairs[photo_pairs["distance"] <= max_distance],
+        }
+
+    near = closer(params["copy_similarity"], params["copy_distance"])
     keys = collect_keys(listings, near)
     ignored = find_boilerplate(keys, once, params["max_sellers"])
     group = group_products(keys, ignored, once)
@@ -391,13 +400,7 @@ def main() -> str:
     shares = {name: count / folds["folds"] for name, count in held_out.items()}
     check_split(split, {"train": 1 - sum(shares.values()), **shares}, listings, keys, ignored)
 
-    looser = find_near_copies(
-        listings,
-        hashes,
-        usable,
-        min_similarity=params["report_similarity"],
-        max_distance=params["report_distance"],
-    )
+    looser = closer(params["report_similarity"], params["report_distance"])
     flagged = pd.Series(across_splits(looser, split), group.index, name="has_near_copy")
     listings = listings.join(group, on="product_id").join(split, on="product_id")
     listings = listings.join(flagged, on="product_id")

@@ -124,7 +124,7 @@ def test_arrays_stay_with_their_photos(
 
 
 # --- Grouping -------------------------------------------------------------------------------------
-THRESHOLDS = {"min_similarity": 0.8, "max_distance": 32}
+THRESHOLDS: dict[str, Any] = {"min_similarity": 0.8, "max_distance": 32}
 SHOP = (
     "Thank you for looking at our shop, all goods are second hand and checked, collect in person "
     "or ask for delivery, no returns please"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import faiss
 import numpy as np
 import pandas as pd
-from scipy.fft import dctn
+from scipy.fft import dct
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -77,7 +77,9 @@ def photo_hashes(arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         False for a photo too flat to tell from another flat one.
     """
     grey = np.tensordot(arrays, np.array([0.299, 0.587, 0.114], np.float32), (1, 0))
-    low = dctn(grey, axes=(1, 2))[:, :HASH_SIDE, :HASH_SIDE]
+    side = grey.shape[-1]
+    basis = dct(np.eye(side, dtype=np.float32), axis=0)[:HASH_SIDE]
+    low = basis @ grey @ basis.T  # the 2-D DCT, of which no more is needed
     low = low.reshape(len(grey), low.shape[1] * low.shape[2])
     bits = np.zeros((len(grey), HASH_SIDE**2), bool)
     bits[:, : low.shape[1]] = low > np.median(low, axis=1, keepdims=True)
@@ -103,14 +105,15 @@ def near_photos(hashes: np.ndarray, max_distance: int) -> pd.DataFrame:
         return _no_pairs("distance")
     unique, first, code = np.unique(hashes, axis=0, return_index=True, return_inverse=True)
     code = code.ravel()
-    index = faiss.IndexBinaryFlat(hashes.shape[1] * 8)
-    index.add(unique)
     parts = []
     for start in range(0, len(unique), QUERIES):
+        index = faiss.IndexBinaryFlat(hashes.shape[1] * 8)
+        index.add(unique[start:])  # what stands before has been a query already
         limits, distance, near = index.range_search(
             unique[start : start + QUERIES],
             max_distance + 1,  # it finds what is nearer than this
         )
+        near = near + start
         here = np.repeat(np.arange(start, start + len(limits) - 1), np.diff(limits.astype(int)))
         ahead = here < near
         ends = np.sort(np.column_stack([first[here[ahead]], first[near[ahead]]]), axis=1)
