@@ -73,6 +73,11 @@ class Merge(Section):
     folds: Annotated[int, Field(ge=3)]
     val_folds: Count
     test_folds: Count
+    copy_similarity: Annotated[float, Field(gt=0, le=1)]
+    copy_distance: Annotated[int, Field(ge=0, le=256)]
+    report_similarity: Annotated[float, Field(gt=0, le=1)]
+    report_distance: Annotated[int, Field(ge=0, le=256)]
+    max_sellers: Count
     seed: Seed
 
     @model_validator(mode="after")
