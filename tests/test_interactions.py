@@ -86,7 +86,8 @@ def test_bad_rows_are_listed_not_dropped(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "user_id,product_id,event,timestamp\n"
-        "1,2,view,1000000003\n,2,view,1000000004\n1, ,view,1000000005\n1,2,,1000000006\n1,2,view,\n1,2,view,soon\n1,2,view,inf\n"
+        "1,2,view,1000000003\n,2,view,1000000004\n1, ,view,1000000005\n1,2,,1000000006\n"
+        "1,2,view,\n1,2,view,soon\n1,2,view,inf\n"
         ",,,x\n,,,\n",
     )
     log, rejects = read_interactions(path)

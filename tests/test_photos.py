@@ -335,7 +335,8 @@ def in_srgb(colour: tuple[int, ...], primaries: tuple[tuple[float, ...], ...]) -
 def test_colours_are_those_of_the_profile(
     primaries: tuple[tuple[float, ...], ...], kind: str
 ) -> None:
-    options = {"JPEG": {"quality": 100}, "PNG": {}, "WEBP": {"lossless": True}}[kind]
+    lossless: dict[str, dict[str, Any]] = {"JPEG": {"quality": 100}, "WEBP": {"lossless": True}}
+    options = lossless.get(kind, {})
     colour = (180, 100, 60)
     photo = Image.new("RGB", (40, 40), colour)
     seen = middle(encode(photo, kind, icc_profile=rgb_profile(primaries), **options))

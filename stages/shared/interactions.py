@@ -35,10 +35,10 @@ UTC = re.compile(r"\s*(?:UTC|GMT)$")
 def read_times(text: pd.Series) -> tuple[pd.Series, pd.Series]:
     """Return the times of a column, datetime64[us] in UTC, and why one was not read.
 
-    Read are ISO 8601, with and without its signs ("2024-03-05T10:30+01:00", "20240305103000"; UTC
-    where no offset is written), and unix seconds, milli-, micro- or nanoseconds: whichever is a time
-    between EARLIEST and LATEST. A time that is not read is NaT, and its fault UNREAD or IMPLAUSIBLE;
-    of the others, missing ones among them, it is "".
+    ISO 8601 is read with and without its signs ("2024-03-05T10:30+01:00", "20240305103000"; in UTC
+    where no offset is written), and so are unix seconds, milli-, micro- and nanoseconds, whichever
+    of them is a time between EARLIEST and LATEST. A time that is not read is NaT, and its fault
+    UNREAD or IMPLAUSIBLE; the fault of the others, missing ones among them, is "".
     """
     text = text.astype("str").str.strip()
     times = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")

@@ -28,8 +28,9 @@ EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 POSTCODE = re.compile(r"(?<![A-Z])[A-Z]{1,2}\d[A-Z\d]?\s?\d[ABD-HJLNP-UW-Z]{2}(?![A-Z])")
 
-# An amount in pounds, and in nothing else: "123,45", "1.234,56", "12,34,567" and "1.234", which is a
-# thousand to some, are no amounts. ASCII digits only, and not so many that a float has no end.
+# An amount in pounds, and in nothing else: "123,45", "1.234,56" and "12,34,567" are no amounts, and
+# neither is "1.234", which some call a thousand. ASCII digits only, and not so many that a float
+# has no end.
 AMOUNT = re.compile(
     r"\s*£?\s*(-?(?:[0-9]{1,3}(?:,[0-9]{3}){1,3}|[0-9]{1,12})(?:\.[0-9]{1,12})?)\s*"
 )
