@@ -2,41 +2,57 @@
 
 In:  data/<dataset>/raw (Products.csv, Images.csv, images/ and, if there is one, interactions.csv).
 Out: data/clean/ products.parquet, images.parquet, interactions.parquet (without rows if there is no
-     log), photos/ (packed squares), rejects.csv; metrics/clean.json.
+     log), photos/ (packed squares), rejects.csv; metrics/clean.json. If it ends in an error, the
+     rejects known by then are in data/clean.rejects.csv, and the former data/clean stays.
 """
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import click
 import joblib
 import numpy as np
 import pandas as pd
 from click import ClickException
 
 from shared.atomic import replace_when_done, write_json
-from shared.interactions import COLUMNS, check_interactions
-from shared.listings import clean_products
+from shared.interactions import (
+    COLUMNS,
+    EVENTS,
+    columns_read,
+    read_times,
+    sort_interactions,
+    unknown_events,
+)
+from shared.listings import clean_products, listing_faults
 from shared.params import load_params
 from shared.photo_store import pack_photos
 from shared.photos import UnusablePhoto, decode_photo, limits_of, to_array, to_jpeg
 from shared.raw import (
+    IMAGES_SCHEMA,
     check_nothing_lost,
     check_rows,
+    check_share,
+    ignored_columns,
     products_schema,
     read_images,
     read_table,
     reject_files,
+    say_ignored,
 )
 from shared.stage import progress, stage
 from shared.workers import cluster, worker_count
 
 OUT = Path("data/clean")
+REJECTS_OF_ERROR = Path("data/clean.rejects.csv")  # not an output: only an error leaves it
+EVENTS_SHOWN = 10  # unknown ones, on the terminal: clean.json has all
 PHOTOS_PER_TASK = 16  # few: at the end all cores wait for the last task, seconds of large photos
 
 
@@ -87,32 +103,65 @@ def _square_task(paths: list[Path], params: dict) -> list[Square | str]:
     return [square_photo(path, params) for path in paths]
 
 
-def read_log(path: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the log of interactions with known products, and rejects; without rows if no file."""
+def read_log(
+    path: Path, product_ids: pd.Series, rejected_ids: list[str]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the log of interactions with known products, its rejects, and the table as read.
+
+    All three are without rows where there is no file.
+    """
     if path.exists():
         table = read_table(path)
-        log, rejects = check_interactions(table, path, product_ids)
+        log, rejects = sort_interactions(table, path, product_ids, pd.Series(rejected_ids))
         check_nothing_lost(path, len(table), len(log), len(rejects))
-        return log, rejects
+        return log, rejects, table
     nothing = pd.DataFrame({name: pd.Series(dtype="str") for name in COLUMNS})
-    return nothing.astype({"timestamp": "datetime64[us]"}), reject_files([], [])
+    return nothing.astype({"timestamp": "datetime64[us]"}), reject_files([], []), nothing
 
 
-def clean(raw: Path, out: Path, *, params: dict) -> dict:
+def read_created(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Return when each photo was put in, as `read_times` does; missing in a table without it."""
+    absent = pd.Series(pd.NA, index=images.index, dtype="str")
+    times, faults = read_times(images.get("create_time", absent))
+    return times.dt.as_unit("s"), faults
+
+
+def clean(
+    raw: Path, out: Path, *, params: dict, rejected: list[pd.DataFrame] | None = None
+) -> dict[str, Any]:
     """Clean the folder `raw` into the folder `out`; return the metrics.
 
     Every product, row and file of `raw` is in an output or in rejects.csv: products in = products
-    out + rejects, and likewise for rows of Images.csv and for files.
-    Raises ClickException for a fault that no single row can be blamed for.
+    out + rejects, and likewise for rows of Images.csv and for files. `rejected` gets the rejects as
+    they become known, so that they are known after an error too. Raises ClickException for a fault
+    that no single row can be blamed for, or if one reason refuses most of a table's rows.
     """
+    rejected = [] if rejected is None else rejected
+    allowed = params["max_rejected_share"]
     table = read_table(raw / "Products.csv")
     missing = table.isna().sum()
     rows, rejected_products = check_rows(
-        table, products_schema(labelled=True), raw / "Products.csv"
+        table, products_schema(labelled=True), raw / "Products.csv", listing_faults(table)
     )
+    rejected.append(rejected_products)
+    # In order: the photos and events of refused products are refused too, and would be blamed.
+    check_share(raw / "Products.csv", table, rejected_products, allowed=allowed, some=True)
     products = clean_products(rows, placeholder_above=params["placeholder_above"])
+    rejected_ids = rejected_products["id"].dropna().tolist()
 
-    images, rejected_images, files = read_images(raw, products["product_id"])
+    images, rejected_images, files, images_table = read_images(
+        raw, products["product_id"], rejected_ids
+    )
+    rejected.append(rejected_images)
+    of_rows = rejected_images[rejected_images["source"].eq("Images.csv")]
+    check_share(raw / "Images.csv", images_table, of_rows, allowed=allowed, some=False)
+
+    events = raw / "interactions.csv"
+    log, rejected_events, log_table = read_log(events, products["product_id"], rejected_ids)
+    rejected.append(rejected_events)
+    if events.exists():
+        check_share(events, log_table, rejected_events, allowed=allowed, some=True)
+
     paths, ids = images["path"].tolist(), images["id"].tolist()
     kept: list[tuple] = []
     unusable: dict[int, str] = {}
@@ -127,31 +176,45 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
 
     packed = pack_photos(usable(), out / "photos", array_size=params["array_size"])
 
+    rejected_photos = reject_files([paths[row] for row in unusable], list(unusable.values()))
+    rejected.append(rejected_photos)
+    check_share(raw / "Images.csv", images_table, rejected_photos, allowed=allowed, some=False)
+
     details = pd.DataFrame(kept, columns=["row", "pixel_hash", "width", "height", "format"])
     usable_images = images.loc[details["row"]].reset_index(drop=True)
-    created = usable_images.get("create_time", pd.Series(pd.NA, index=usable_images.index))
+    created, faults = read_created(usable_images)
     pd.DataFrame(
         {
             "image_id": usable_images["id"],
             "product_id": usable_images["product_id"],
-            "created": pd.to_datetime(created, errors="coerce", format="ISO8601").dt.as_unit("s"),
+            "created": created,
             **details.drop(columns="row"),
         }
     ).to_parquet(out / "images.parquet", index=False)
     products.to_parquet(out / "products.parquet", index=False)
-    log, rejected_events = read_log(raw / "interactions.csv", products["product_id"])
     log.to_parquet(out / "interactions.parquet", index=False)
-
-    rejects = pd.concat(
-        [
-            rejected_products,
-            rejected_images,
-            rejected_events,
-            reject_files([paths[row] for row in unusable], list(unusable.values())),
-        ],
-        ignore_index=True,
-    )
+    rejects = pd.concat(rejected, ignore_index=True)
     rejects.to_csv(out / "rejects.csv", index=False, lineterminator="\n")
+
+    tables = {
+        "Products.csv": (table, list(products_schema(labelled=True).columns)),
+        "Images.csv": (images_table, list(IMAGES_SCHEMA.columns)),
+        "interactions.csv": (log_table.rename(columns=columns_read(log_table.columns)), COLUMNS),
+    }
+    ignored = {name: ignored_columns(*part) for name, part in tables.items()}
+    unknown = unknown_events(log)
+    unread = _count(faults[faults.ne("")])
+    lines = [
+        line
+        for name, (columns, read) in tables.items()
+        for line in say_ignored(raw / name, ignored[name], read, columns)
+    ]
+    for fault, count in unread.items():
+        lines.append(f"{raw / 'Images.csv'}: create_time of {count} photos {fault}: left empty")
+    if "event" not in tables["interactions.csv"][0]:
+        lines.append(f"{events}: no column 'event': every row counts as a view")
+    for line in lines + say_unknown_events(events, unknown):
+        click.echo(line)
 
     in_images_csv = rejects["source"].eq("Images.csv").sum()
     in_folder = rejects["source"].str.startswith("images/").sum()
@@ -175,22 +238,62 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
             "rejected_files": int(in_folder),
             "rejected_rows": int(in_images_csv),
             "rows_without_file": int(no_file),
+            "missing_create_times": int((created.isna() & faults.eq("")).sum()),
+            "unread_create_times": unread,
         },
         "interactions": {
             "read": len(log) + len(rejected_events),
             "kept": len(log),
             "rejected": len(rejected_events),
+            "unknown_events": unknown,
         },
+        "ignored_columns": {name: columns for name, columns in ignored.items() if columns},
         "rejected": dict(reasons),
     }
+
+
+def _count(values: pd.Series) -> dict[str, int]:
+    return {str(value): int(count) for value, count in values.value_counts().items()}
+
+
+def say_unknown_events(path: Path, unknown: dict[str, int]) -> list[str]:
+    """Return a line for each of the commonest events without a weight, and one for the others."""
+    known = f"weighted are {', '.join(EVENTS)}"
+    lines = []
+    for event, count in list(unknown.items())[:EVENTS_SHOWN]:
+        near = difflib.get_close_matches(event.lower(), EVENTS, n=1)
+        meant = f": rename it if {near[0]!r} is meant" if near else f" ({known})"
+        lines.append(f"{path}: event {event!r:.60} ({count} rows) counts as a view{meant}")
+    if (more := len(unknown) - EVENTS_SHOWN) > 0:
+        lines.append(f"{path}: {more} other events count as views: metrics/clean.json has them")
+    return lines
+
+
+def keep_rejects(rejected: list[pd.DataFrame]) -> str:
+    """Write the rejects of a run that ended in an error; return a clause that names the file."""
+    rejects = pd.concat(rejected, ignore_index=True) if rejected else reject_files([], [])
+    if rejects.empty:
+        return ""
+    try:
+        with replace_when_done(REJECTS_OF_ERROR) as temporary:
+            rejects.to_csv(temporary, index=False, lineterminator="\n")
+    except (ClickException, OSError):  # as the disk that is full already ended the run
+        return ""
+    return f"; all rejects so far are in {REJECTS_OF_ERROR}"
 
 
 @stage
 def main() -> str:
     dataset, params = load_params("dataset", "clean")
-    with replace_when_done(OUT) as out, cluster():
-        out.mkdir()
-        metrics = clean(Path("data") / dataset / "raw", out, params=params)
+    raw = Path("data") / dataset / "raw"
+    rejected: list[pd.DataFrame] = []
+    REJECTS_OF_ERROR.unlink(missing_ok=True)  # a former run's
+    try:
+        with replace_when_done(OUT) as out, cluster():
+            out.mkdir()
+            metrics = clean(raw, out, params=params, rejected=rejected)
+    except ClickException as error:
+        raise ClickException(error.message + keep_rejects(rejected)) from None
     write_json(Path("metrics/clean.json"), {"dataset": dataset, **metrics})
     return (
         f"{metrics['products']['kept']} products and {metrics['photos']['kept']} photos in {OUT}, "

@@ -7,7 +7,8 @@ Out: a .csv or .parquet file with a row per row of Products.csv: product_id, cat
      pounds, price_low and price_high (the interval that holds 80 % of prices, or what params
      regress.coverage asked), price_flag ("placeholder", "far below" or "far above", of the price
      that the listing asks; else empty), and p_<class>, the probability of each class. Beside it,
-     <name>.rejects.csv lists the photos that cannot be used, and why.
+     <name>.rejects.csv lists the photos that cannot be used and the prices that cannot be read,
+     and why.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from joblib import Parallel, delayed
 from shared.atomic import replace_when_done
 from shared.backbone import Classifier
 from shared.inputs import require
-from shared.listings import clean_products
+from shared.listings import clean_products, price_faults
 from shared.model_file import load_model
 from shared.params import load_params
 from shared.photo_reader import PhotoReader
@@ -34,12 +35,16 @@ from shared.photos import UnusablePhoto, decode_photo, limits_of, to_jpeg
 from shared.pooling import average_photos, pool, text_probabilities
 from shared.price_model import PriceModel, flag_prices, price_table
 from shared.raw import (
+    IMAGES_SCHEMA,
     check_nothing_lost,
     check_rows,
+    ignored_columns,
     products_schema,
     read_images,
     read_table,
     reject_files,
+    say_absent,
+    say_ignored,
 )
 from shared.stage import progress, stage
 from shared.subcategories import sum_by_category
@@ -222,6 +227,24 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
             table.to_csv(temporary, index=False, lineterminator="\n")
 
 
+def say_not_read(raw: Path, tables: dict[str, tuple[pd.DataFrame, list[str]]]) -> list[str]:
+    """Return a line for each part of a raw folder that is absent, and each column not read.
+
+    `tables` has each table by its file's name, with the columns that are read.
+    """
+    lines = [
+        line
+        for name, (table, read) in tables.items()
+        for line in say_ignored(raw / name, ignored_columns(table, read), read, table)
+    ]
+    if not (raw / "Images.csv").exists():
+        lines.append(f"{say_absent(raw / 'Images.csv')}: no photo is read")
+    if not (raw / "images").is_dir():
+        fault = f"{raw / 'images'} is no folder" if (raw / "images").exists() else ""
+        lines.append(f"{fault or say_absent(raw / 'images')}: no photo is read")
+    return lines
+
+
 @stage
 @click.option("--raw", type=click.Path(path_type=Path), required=True, help="Folder of listings.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help=".csv or .parquet")
@@ -229,15 +252,20 @@ def main(raw: Path, out: Path) -> str:
     if out.suffix not in (".csv", ".parquet"):
         raise click.ClickException(f"--out {out}: its name must end in .csv or .parquet")
     predictor = Predictor(set_up_torch(seed=0))
-    path = raw / "Products.csv"
+    path, schema = raw / "Products.csv", products_schema(labelled=False)
     listings = read_table(path)
-    rows, _ = check_rows(listings, products_schema(labelled=False), path)
+    rows, _ = check_rows(listings, schema, path)
     if rows.empty:
         raise click.ClickException(f"{path} has no rows")
-    if (raw / "Images.csv").exists() and (raw / "images").is_dir():
-        photos, rejects, _ = read_images(raw, rows["id"])
-    else:
-        photos, rejects = pd.DataFrame({"product_id": [], "path": []}), reject_files([], [])
+    # A row with such a price has its answer all the same, but for the flag.
+    _, unread = check_rows(listings, schema, path, price_faults(listings))
+    photos, rejects, _, images = read_images(raw, rows["id"], partial=True)
+    tables = {
+        "Products.csv": (listings, list(schema.columns)),
+        "Images.csv": (images, list(IMAGES_SCHEMA.columns)),
+    }
+    for line in say_not_read(raw, tables):
+        click.echo(line)
     with cluster():
         table, reasons = predictor(rows, photos["product_id"], photos["path"].tolist())
     check_nothing_lost(path, len(listings), len(table), 0)
@@ -247,12 +275,12 @@ def main(raw: Path, out: Path) -> str:
     unusable = reject_files(
         photos.loc[~usable, "path"].tolist(), [reason for reason in reasons if reason is not None]
     )
-    rejects = pd.concat([rejects, unusable], ignore_index=True)
+    rejects = pd.concat([unread, rejects, unusable], ignore_index=True)
     write_table(rejects, out.with_suffix(".rejects.csv"))
     without = int((~table["product_id"].isin(photos.loc[usable, "product_id"])).sum())
     return (
-        f"{len(table)} products in {out}, {without} of them without a usable photo; "
-        f"{len(rejects)} rejects"
+        f"{len(table)} products in {out}, {without} of them without a usable photo, {len(unread)} "
+        f"with a price that was not read; {len(rejects)} rejects"
     )
 
 

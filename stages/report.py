@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -359,6 +359,15 @@ def render(content: dict[str, Any]) -> str:
     return template.render(sections=SECTIONS, sheet_photos=SHEET_PHOTOS, **content).lstrip()
 
 
+def read_output(path: Path, text: Sequence[str] = ()) -> pd.DataFrame:
+    """Return a CSV that a stage wrote, the columns `text` as text.
+
+    A product or a category may be called "NA", "null" or "-inf": only an empty field is missing.
+    """
+    types = dict.fromkeys(text, "str")
+    return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""])
+
+
 @stage
 def main() -> str:
     curves = (PHOTO_CURVES, TEXT_CURVES)
@@ -369,21 +378,21 @@ def main() -> str:
     listings = pd.read_parquet(LISTINGS, columns=columns)
     photos = PhotoStore(PHOTOS)
     answers = pd.read_parquet(ANSWERS)
-    errors = pd.read_csv(ERRORS, dtype={"product_id": str}).head(SHOWN)
+    errors = read_output(ERRORS, text=["product_id", "split", "category", "suggested"]).head(SHOWN)
     mistakes = most_confident_mistakes(answers, SHOWN)
-    calibration = pd.read_csv(CALIBRATION)
+    calibration = read_output(CALIBRATION)
     content = {
         "dataset": metrics["clean"]["dataset"],
         "scores": metrics["classify"],
         **audit(metrics["clean"], listings.drop_duplicates("product_id")),
         "classes": photo_sheets(listings, photos),
-        "curves": curve_charts(*(pd.read_csv(path) for path in curves)),
+        "curves": curve_charts(*(read_output(path) for path in curves)),
         **matrix(answers),
         "calibration": calibration.to_dict("records"),
         "calibration_chart": calibration_chart(calibration),
         "mistakes": with_pictures(mistakes, listings, photos),
         "errors": with_pictures(errors.rename(columns={"p_suggested": "sure"}), listings, photos),
-        "price_charts": price_charts(pd.read_csv(PRICES)),
+        "price_charts": price_charts(read_output(PRICES)),
         "searches": search_cards(Engine.load(INDEX, RANK), photos),
         "results": compare(metrics, read_metrics(COMMITTED)),
     }

@@ -27,6 +27,7 @@ PARAMS = {
     "min_side": 8,
     "max_megapixels": 50,
     "placeholder_above": 100_000,
+    "max_rejected_share": 0.5,
 }
 REASONS = {
     "one pixel": "a side under 8 pixels (1x1)",
@@ -215,7 +216,7 @@ def test_each_fault_has_its_reason(faulty: Path, tmp_path: Path) -> None:
         ["Images.csv", "8", "i7", "product_id is missing"],
         ["Images.csv", "5", "i4", "no file in images/"],
         ["Images.csv", "6", "i5", "its product is not in Products.csv"],
-        ["Images.csv", "7", "i6", "its product is not in Products.csv"],
+        ["Images.csv", "7", "i6", "its product was rejected"],
         ["images/i7.jpg", "", "i7", "no row in Images.csv"],
         ["images/other.jpg", "", "other", "no row in Images.csv"],
         ["images/i1.png", "", "i1", "another file has this id"],

@@ -50,7 +50,8 @@ def test_times_are_read(tmp_path: Path, written: str, meant: str) -> None:
 def test_rows_come_in_order_of_time_and_ties_as_in_the_file(tmp_path: Path) -> None:
     path = write(
         tmp_path,
-        "timestamp,event,user_id,product_id,more\n5,buy,b,007,x\n3,view,a,2,\n5,view,a,1,\n",
+        "timestamp,event,user_id,product_id,more\n1000000005,buy,b,007,x\n1000000003,view,a,2,\n"
+        "1000000005,view,a,1,\n",
     )
     log, _ = read_interactions(path)
     assert log.to_numpy()[:, :3].tolist() == [
@@ -70,14 +71,14 @@ def test_ratings_stand_for_events(tmp_path: Path, header: str) -> None:
 
 
 def test_a_log_may_have_both_a_rating_and_an_event_or_neither(tmp_path: Path) -> None:
-    both = "user_id,product_id,rating,event,timestamp\n1,2,5,buy,3\n"
+    both = "user_id,product_id,rating,event,timestamp\n1,2,5,buy,1000000003\n"
     assert read_interactions(write(tmp_path, both))[0]["event"].tolist() == ["buy"]
-    neither = "user_id,product_id,timestamp\n1,2,3\n"
+    neither = "user_id,product_id,timestamp\n1,2,1000000003\n"
     assert read_interactions(write(tmp_path, neither))[0]["event"].tolist() == ["view"]
 
-    twice = "user_id,product_id,item_id,movieId,timestamp\n1,2,5,6,3\n"
+    twice = "user_id,product_id,item_id,movieId,timestamp\n1,2,5,6,1000000003\n"
     assert read_interactions(write(tmp_path, twice))[0]["product_id"].tolist() == ["2"]
-    aliases = "user_id,item_id,movieId,timestamp\n1,5,6,3\n"
+    aliases = "user_id,item_id,movieId,timestamp\n1,5,6,1000000003\n"
     assert read_interactions(write(tmp_path, aliases))[0]["product_id"].tolist() == ["5"]
 
 
@@ -85,7 +86,8 @@ def test_bad_rows_are_listed_not_dropped(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "user_id,product_id,event,timestamp\n"
-        "1,2,view,3\n,2,view,4\n1, ,view,5\n1,2,,6\n1,2,view,\n1,2,view,soon\n1,2,view,inf\n"
+        "1,2,view,1000000003\n,2,view,1000000004\n1, ,view,1000000005\n1,2,,1000000006\n"
+        "1,2,view,\n1,2,view,soon\n1,2,view,inf\n"
         ",,,x\n,,,\n",
     )
     log, rejects = read_interactions(path)

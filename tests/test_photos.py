@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
-from shared.photos import UnusablePhoto, decode_photo, to_array
+from shared.photos import UnusablePhoto, decode_photo, to_array, to_jpeg
 
 RED, GREEN, BLUE, WHITE = (200, 30, 30), (30, 160, 30), (30, 30, 200), (255, 255, 255)
 
@@ -202,3 +202,194 @@ def test_an_array_is_the_picture_channels_first() -> None:
     array = to_array(picture, 16)
     assert (array.shape, array.dtype) == ((3, 16, 16), np.uint8)
     assert array[:, 0, 5].tolist() == [9, 9, 9] and array[:, -1, 5].tolist() == [1, 2, 3]
+
+
+# --- JPEGs without their end mark -----------------------------------------------------------------
+def noisy() -> Image.Image:
+    """Blocks of random colours: no two lines are alike, so that a missing one shows."""
+    colours = np.random.default_rng(0).integers(256, size=(10, 12, 3), dtype=np.uint8)
+    return Image.fromarray(np.kron(colours, np.ones((8, 8, 1), np.uint8)))
+
+
+JPEGS = {
+    "sequential": {},
+    "progressive": {"progressive": True},
+    "with restarts": {"restart_marker_blocks": 2},
+    "progressive with restarts": {"progressive": True, "restart_marker_rows": 1},
+    "4:4:4": {"subsampling": 0},
+}
+
+
+@pytest.mark.parametrize("options", JPEGS.values(), ids=JPEGS)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("end", [b"", b"\xff"], ids=["no mark", "half a mark"])
+def test_a_jpeg_that_lacks_only_its_end_mark_is_kept(
+    options: dict[str, Any], mode: str, end: bytes
+) -> None:
+    data = encode(noisy().convert(mode), "JPEG", **options)
+    assert data.endswith(b"\xff\xd9")
+    picture, size, kind = decode(data[:-2] + end)
+    assert (size, kind) == ((96, 80), "JPEG")
+    np.testing.assert_array_equal(np.asarray(picture), np.asarray(decode(data)[0]))
+
+
+@pytest.mark.parametrize("options", JPEGS.values(), ids=JPEGS)
+@pytest.mark.parametrize("photo", ["noisy", "plain", "smooth"])
+def test_a_jpeg_that_lacks_pixels_is_refused(options: dict[str, Any], photo: str) -> None:
+    """At each place that it may be cut: kept only with the very pixels of the whole."""
+    rows, columns = np.mgrid[:80, :96]
+    smooth = np.stack([columns * 2, rows * 3, rows + columns], axis=-1).astype(np.uint8)
+    source = {"noisy": noisy(), "plain": PLAIN, "smooth": Image.fromarray(smooth)}[photo]
+    data = encode(source, "JPEG", **options)
+    whole = np.asarray(decode(data)[0])
+    refused = 0
+    for length in range(len(data) - 3, 2, -1):
+        try:
+            picture, _, _ = decode(data[:length])
+        except UnusablePhoto as reason:
+            refused += 1
+            assert str(reason).startswith(("damaged", "not one of"))
+        else:
+            np.testing.assert_array_equal(np.asarray(picture), whole, f"cut to {length} bytes")
+    assert refused > 0.8 * len(data)
+
+
+def test_a_large_jpeg_without_its_end_mark_is_decoded_small() -> None:
+    data = encode(noisy().resize((1600, 1200)), "JPEG")
+    np.testing.assert_array_equal(np.asarray(decode(data[:-2])[0]), np.asarray(decode(data)[0]))
+
+
+# --- Colour profiles ------------------------------------------------------------------------------
+# Red, green and blue as XYZ under D50, of profiles that cameras and editors embed.
+SRGB = ((0.4360, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7139))
+DISPLAY_P3 = ((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841))
+ADOBE_RGB = ((0.6097, 0.3111, 0.0195), (0.2053, 0.6257, 0.0609), (0.1492, 0.0632, 0.7446))
+
+
+def fixed(*numbers: float) -> bytes:
+    return b"".join(struct.pack(">i", round(number * 65536)) for number in numbers)
+
+
+def make_profile(space: bytes, connection: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """An ICC profile, version 2.1, of those tags."""
+    tags = {
+        b"desc": b"desc" + bytes(4) + struct.pack(">I", 5) + b"Test\0" + bytes(78),
+        b"cprt": b"text" + bytes(4) + b"None\0",
+        b"wtpt": b"XYZ " + bytes(4) + fixed(0.9642, 1, 0.8249),
+        **tags,
+    }
+    table, content = struct.pack(">I", len(tags)), b""
+    start = 128 + 4 + 12 * len(tags)
+    for name, body in tags.items():
+        table += name + struct.pack(">II", start + len(content), len(body))
+        content += body + bytes(-len(body) % 4)
+    kind = b"prtr" if space == b"CMYK" else b"mntr"
+    # Preferred module, version, class, spaces; date; signature; device; illuminant: 128 bytes.
+    header = bytes(4) + struct.pack(">I", 0x02100000) + kind + space + connection + bytes(12)
+    header += b"acsp" + bytes(28) + fixed(0.9642, 1, 0.8249) + bytes(48)
+    size = struct.pack(">I", 4 + len(header) + len(table) + len(content))
+    return size + header + table + content
+
+
+def gamma(exponent: float) -> bytes:
+    return b"curv" + bytes(4) + struct.pack(">IH", 1, round(exponent * 256))
+
+
+def rgb_profile(colours: tuple[tuple[float, ...], ...], exponent: float = 2.2) -> bytes:
+    tags = {}
+    for name, colour in zip((b"r", b"g", b"b"), colours, strict=True):
+        tags[name + b"XYZ"] = b"XYZ " + bytes(4) + fixed(*colour)
+        tags[name + b"TRC"] = gamma(exponent)
+    return make_profile(b"RGB ", b"XYZ ", tags)
+
+
+def grey_profile(exponent: float) -> bytes:
+    return make_profile(b"GRAY", b"XYZ ", {b"kTRC": gamma(exponent)})
+
+
+def cmyk_profile() -> bytes:
+    """Of black ink alone a picture gets dark; no ink has a colour."""
+    ramp = bytes(range(256))
+    matrix = fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    head = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + matrix
+    return make_profile(
+        b"CMYK",
+        b"Lab ",
+        {b"A2B0": head + ramp * 4 + bytes([255, 128, 128, 0, 128, 128]) * 8 + ramp * 3},
+    )
+
+
+def middle(data: bytes) -> tuple[int, ...]:
+    return decode(data)[0].getpixel((16, 16))
+
+
+def in_srgb(colour: tuple[int, ...], primaries: tuple[tuple[float, ...], ...]) -> np.ndarray:
+    """What sRGB calls a colour of other primaries and gamma 2.2, by the standards' formulas."""
+    light = (np.array(colour) / 255) ** 2.2
+    light = np.linalg.solve(np.array(SRGB).T, np.array(primaries).T @ light).clip(0, 1)
+    return 255 * np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+@pytest.mark.parametrize("primaries", [DISPLAY_P3, ADOBE_RGB], ids=["Display P3", "Adobe RGB"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_colours_are_those_of_the_profile(
+    primaries: tuple[tuple[float, ...], ...], kind: str
+) -> None:
+    lossless: dict[str, dict[str, Any]] = {"JPEG": {"quality": 100}, "WEBP": {"lossless": True}}
+    options = lossless.get(kind, {})
+    colour = (180, 100, 60)
+    photo = Image.new("RGB", (40, 40), colour)
+    seen = middle(encode(photo, kind, icc_profile=rgb_profile(primaries), **options))
+    np.testing.assert_allclose(seen, in_srgb(colour, primaries), atol=3)
+    assert np.abs(np.subtract(seen, colour)).max() > 8, "the profile matters"
+
+
+def test_a_profile_that_is_srgb_changes_no_pixel() -> None:
+    official = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for profile in (official, rgb_profile(SRGB)):
+        with_profile, without = (
+            decode(encode(noisy(), "JPEG", **options))[0]
+            for options in ({"icc_profile": profile}, {})
+        )
+        if profile is official:
+            np.testing.assert_array_equal(np.asarray(with_profile), np.asarray(without))
+        else:  # its curve is but like sRGB's
+            assert np.abs(np.subtract(with_profile, without, dtype=int)).mean() < 3
+
+
+def test_grey_palette_alpha_and_cmyk_have_profiles_too() -> None:
+    grey = encode(Image.new("L", (40, 40), 128), "PNG", icc_profile=grey_profile(1.0))
+    np.testing.assert_allclose(middle(grey), (188,) * 3, atol=2)  # half of the light
+    p3 = rgb_profile(DISPLAY_P3)
+    plain = middle(encode(Image.new("RGB", (40, 40), (180, 100, 60)), "PNG", icc_profile=p3))
+    palette = Image.new("P", (40, 40), 0)
+    palette.putpalette([180, 100, 60])
+    assert middle(encode(palette, "PNG", icc_profile=p3)) == plain
+    for alpha, expected in ((255, plain), (0, WHITE)):
+        photo = Image.new("RGBA", (40, 40), (180, 100, 60, alpha))
+        assert middle(encode(photo, "PNG", icc_profile=p3)) == expected
+    inks = encode(
+        Image.new("CMYK", (40, 40), (200, 30, 30, 128)), "JPEG", icc_profile=cmyk_profile()
+    )
+    np.testing.assert_allclose(middle(inks), (118,) * 3, atol=4)  # a lightness of 50 %
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_profile_that_is_broken_or_of_another_mode_is_ignored(mode: str) -> None:
+    photo = Image.new(mode, (40, 40), 60)
+    expected = middle(encode(photo, "JPEG"))
+    sound = rgb_profile(DISPLAY_P3)
+    broken = [b"x", sound[:200], sound[:140], sound.replace(b"acsp", b"xxxx"), bytes(600)]
+    others = {"RGB": [grey_profile(1.0), cmyk_profile()], "L": [sound], "CMYK": [sound]}[mode]
+    for profile in (*broken, *others):
+        assert middle(encode(photo, "JPEG", icc_profile=profile)) == expected
+
+
+def test_a_turned_photo_keeps_its_profile_and_what_is_packed_has_none() -> None:
+    p3 = rgb_profile(DISPLAY_P3)
+    photo = Image.new("RGB", (40, 60), (180, 100, 60))
+    picture, _, _ = decode(encode(photo, "JPEG", quality=100, icc_profile=p3, exif=orientation(6)))
+    expected = in_srgb((180, 100, 60), DISPLAY_P3)
+    np.testing.assert_allclose(picture.getpixel((16, 16)), expected, atol=3)
+    with Image.open(io.BytesIO(to_jpeg(picture, 95))) as packed:
+        assert "icc_profile" not in packed.info

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from click import ClickException
 
+from shared.listings import listing_faults
 from shared.raw import (
     IMAGES_SCHEMA,
     REJECT_COLUMNS,
@@ -154,7 +155,8 @@ def test_an_absent_column_is_named(column: str) -> None:
 def test_only_labelled_products_need_a_sound_price(price: str | None, reason: str) -> None:
     table = products(price=["£1,250.50", price, "7"])
     path = Path("Products.csv")
-    good, rejects = check_rows(table, products_schema(labelled=True), path)
+    faults = listing_faults(table)
+    good, rejects = check_rows(table, products_schema(labelled=True), path, faults)
     assert good["id"].tolist() == ["p0", "p2"]
     assert rejects[["source", "record", "id"]].to_numpy().tolist() == [["Products.csv", 2, "p1"]]
     assert rejects["reason"].str.startswith(reason).all()
@@ -194,7 +196,8 @@ def test_each_row_is_kept_or_rejected_once() -> None:
         price=["£1", None, "x", None, "£-1", "£2"],
         category=["A", None, None, "B", None, "C"],
     )
-    good, rejects = check_rows(table, products_schema(labelled=True), Path("Products.csv"))
+    path, faults = Path("Products.csv"), listing_faults(table)
+    good, rejects = check_rows(table, products_schema(labelled=True), path, faults)
     assert good["id"].tolist() == ["a", "f"]
     assert rejects["record"].tolist() == [2, 3, 4, 5]
     assert list(rejects.columns) == REJECT_COLUMNS
@@ -279,7 +282,8 @@ def test_the_real_products_are_read_whole(real_table: Callable[[str], pd.DataFra
     table = real_table("Products.csv")
     missing, rows = int(table.isna().sum().sum()), len(table)
     assert (rows, missing) == (6437, 0)
-    _, rejects = check_rows(table, products_schema(labelled=True), Path("Products.csv"))
+    path, faults = Path("Products.csv"), listing_faults(table)
+    _, rejects = check_rows(table, products_schema(labelled=True), path, faults)
     assert len(rejects) == 0
 
 

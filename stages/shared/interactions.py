@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,28 +15,105 @@ ALIASES = {
     "userId": "user_id", "movieId": "product_id", "movie_id": "product_id",
     "itemId": "product_id", "item_id": "product_id", "rating": "event",
 }  # fmt: skip
+EVENTS = ("view", "save", "message", "buy")  # that have a weight of their own: others are views
 REJECT_COLUMNS = ["source", "record", "id", "reason"]  # as raw.py's
 
 MOST_SAID = 300  # characters of a file that an error repeats
-SECONDS_END = 1e11  # the year 5138: a greater number counts milliseconds
+
+# What a time can be. Nothing was sold online before 1990, and what is read as after 2100 was not
+# written as it is read. Fixed, and not "until now": the same log must always give the same table.
+EARLIEST, LATEST = pd.Timestamp("1990"), pd.Timestamp("2100")
+UNREAD = "is neither ISO 8601 nor unix seconds"
+IMPLAUSIBLE = f"is not between {EARLIEST.year} and {LATEST.year}"
+NUMBER = r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?"
+DATE = r"[0-9]{4}([-/]?)[0-9]{2}\1[0-9]{2}(?:[Tt ].*)?"  # the year first: 03/05 may be May or March
+COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # by the number of digits
+UNITS = (1, 10**3, 10**6, 10**9)  # of a unix time: in a second
+UTC = re.compile(r"\s*(?:UTC|GMT)$")
+
+
+def read_times(text: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Return the times of a column, datetime64[us] in UTC, and why one was not read.
+
+    ISO 8601 is read with and without its signs ("2024-03-05T10:30+01:00", "20240305103000"; in UTC
+    where no offset is written), and so are unix seconds, milli-, micro- and nanoseconds, whichever
+    of them is a time between EARLIEST and LATEST. A time that is not read is NaT, and its fault
+    UNREAD or IMPLAUSIBLE; the fault of the others, missing ones among them, is "".
+    """
+    text = text.astype("str").str.strip()
+    times = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
+    faults = pd.Series("", index=text.index)
+    number = pd.to_numeric(text.where(text.str.fullmatch(NUMBER)), errors="coerce").astype(float)
+    digits = text.where(text.str.fullmatch("[0-9]+")).str.len()
+    for count, form in COMPACT.items():
+        written = digits.eq(count)
+        times[written] = pd.to_datetime(text[written], format=form, errors="coerce")
+    for unit in UNITS:
+        seconds = number / unit
+        known = seconds.ge(EARLIEST.timestamp()) & seconds.lt(LATEST.timestamp())
+        known &= ~times.ge(EARLIEST) | ~times.lt(LATEST)
+        times[known] = pd.to_datetime(seconds[known], unit="s").astype("datetime64[us]")
+    written = number.isna() & text.str.fullmatch(DATE).eq(True)
+    dates = text[written].str.upper().str.replace(UTC, "Z", regex=True)
+    read = pd.to_datetime(dates, format="ISO8601", utc=True, errors="coerce")
+    times[written] = read.dt.tz_localize(None).astype("datetime64[us]")
+    faults[text.notna() & times.isna()] = UNREAD
+    year = text.where(written).str.slice(0, 4).astype(float)  # pandas reads none after 2262
+    strange = times.lt(EARLIEST) | times.ge(LATEST) | (number.abs().lt(np.inf) & times.isna())
+    faults[strange | year.lt(EARLIEST.year) | year.ge(LATEST.year)] = IMPLAUSIBLE
+    return times.where(faults.eq("")), faults
+
+
+def columns_read(columns: pd.Index) -> dict[str, str]:
+    """Return what each column of a log is called here; itself where it is not read.
+
+    Of two that mean the same the one that is called so counts, else the first.
+    """
+    names: dict[str, str] = {}
+    for name in columns:
+        meant = ALIASES.get(name, name)  # of a log with both, event and rating, the event counts
+        names[name] = name if meant in columns or meant in names.values() else meant
+    return names
+
+
+def unknown_events(log: pd.DataFrame) -> dict[str, int]:
+    """Return the events of a log that count as views for want of a weight, the commonest first.
+
+    With the number of rows of each. Ratings, which are numbers, are not among them.
+    """
+    counts = log["event"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    names = counts.index.astype("str")
+    known = names.isin(EVENTS) | pd.to_numeric(names, errors="coerce").notna()
+    return {str(name): int(count) for name, count in counts[~known].items()}
 
 
 def check_interactions(
     table: pd.DataFrame, path: Path, products: pd.Series | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the log and its rejects as `sort_interactions`; ClickException if no row is left."""
+    log, rejects = sort_interactions(table, path, products)
+    if log.empty:
+        why = f": {rejects['reason'].iloc[0]} in row 1" if len(rejects) else ""
+        raise ClickException(f"{path} holds no interaction that can be read{why}")
+    return log, rejects
+
+
+def sort_interactions(
+    table: pd.DataFrame,
+    path: Path,
+    products: pd.Series | None = None,
+    rejected: pd.Series | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the log (COLUMNS, in order of time, ties as in the file) and a table of rejects.
 
     `table` holds the rows of `path` as raw.read_table returns them; each is in one of the two.
-    Ids and events are strings, timestamps datetime64 in UTC, from ISO 8601 or unix seconds. A log
-    without event and rating is one of views. Rejects (REJECT_COLUMNS) are rows that lack an id, an
-    event or a time that can be read, or whose product is not one of `products`, where these are
-    given; `record` counts rows from 1, `id` is the user's. Raises ClickException, one line, if a
-    column is absent, or no row is left.
+    Ids and events are strings, timestamps as `read_times` reads them. A log without event and
+    rating is one of views. Rejects (REJECT_COLUMNS) are rows that lack an id, an event or a time
+    that can be read, or whose product is not one of `products`, where these are given; `rejected`
+    are products that were refused themselves. `record` counts rows from 1, `id` is the user's.
+    Raises ClickException, one line, if a column is absent.
     """
-    names: dict[str, str] = {}
-    for name in table.columns:
-        meant = ALIASES.get(name, name)  # of a log with both, event and rating, the event counts
-        names[name] = name if meant in table or meant in names.values() else meant
+    names = columns_read(table.columns)
     table = table.rename(columns=names)
     if "event" not in table:
         table["event"] = "view"
@@ -46,11 +124,14 @@ def check_interactions(
             f"(it has {', '.join(map(repr, names))[:MOST_SAID]}): rename or add it"
         )
     table = table[COLUMNS]
-    times = _times(table["timestamp"])
+    times, faults = read_times(table["timestamp"])
     reason = pd.Series("", index=table.index)
     if products is not None:
-        reason[~table["product_id"].isin(products)] = "its product is not in Products.csv"
-    reason[times.isna()] = "timestamp is neither ISO 8601 nor unix seconds"
+        unknown = ~table["product_id"].isin(products)
+        reason[unknown] = "its product is not in Products.csv"
+        if rejected is not None:
+            reason[unknown & table["product_id"].isin(rejected)] = "its product was rejected"
+    reason = reason.where(faults.eq(""), "timestamp " + faults)
     for name in reversed(COLUMNS):
         reason[table[name].isna()] = f"{name} is missing"
     bad = reason.ne("")
@@ -64,22 +145,7 @@ def check_interactions(
         columns=REJECT_COLUMNS,
     )
     log = table.assign(timestamp=times)[~bad]
-    if log.empty:
-        why = f": {rejects['reason'].iloc[0]} in row 1" if len(rejects) else ""
-        raise ClickException(f"{path} holds no interaction that can be read{why}")
     return log.sort_values("timestamp", kind="stable", ignore_index=True), rejects
-
-
-def _times(text: pd.Series) -> pd.Series:
-    """datetime64 in UTC, NaT where the text is no time."""
-    number = pd.to_numeric(text, errors="coerce").astype(float)
-    number = number.where(number.abs() < SECONDS_END, number / 1000)
-    number = number.where(number.abs() < SECONDS_END)  # NaN and infinity too
-    times = pd.to_datetime(number, unit="s", errors="coerce").astype("datetime64[us]")
-    written = number.isna() & text.notna()
-    read = pd.to_datetime(text[written], format="ISO8601", utc=True, errors="coerce")
-    times[written] = read.dt.tz_localize(None).astype("datetime64[us]")
-    return times
 
 
 def leave_last_out(log: pd.DataFrame) -> pd.Series:

@@ -28,6 +28,18 @@ EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 POSTCODE = re.compile(r"(?<![A-Z])[A-Z]{1,2}\d[A-Z\d]?\s?\d[ABD-HJLNP-UW-Z]{2}(?![A-Z])")
 
+# An amount in pounds, and in nothing else: "123,45", "1.234,56" and "12,34,567" are no amounts, and
+# neither is "1.234", which some call a thousand. ASCII digits only, and not so many that a float
+# has no end.
+AMOUNT = re.compile(
+    r"\s*£?\s*(-?(?:[0-9]{1,3}(?:,[0-9]{3}){1,3}|[0-9]{1,12})(?:\.[0-9]{1,12})?)\s*"
+)
+THOUSANDS_BY_DOT = re.compile(r"\D*[1-9][0-9]{0,2}\.[0-9]{3}\s*")
+
+# Levels of a category path are parted by a slash with a space at its side: "AC/DC" is one level.
+# A run of slashes parts no more than one, and one at the path's end parts nothing.
+BETWEEN_LEVELS = re.compile(r" /[/ ]*|/ [/ ]*|//[/ ]*|^/|/$")
+
 SEQUENCE = re.compile(r"1234|12345\d*|123{3,}|(\d)\1{4,}")  # 1234567, 12345, 1233333; 11111 and up
 
 
@@ -60,10 +72,42 @@ def _squeeze(text: pd.Series) -> pd.Series:
 
 
 def parse_price(price: pd.Series) -> pd.Series:
-    """Pounds as float; NaN where the text is missing or not an amount."""
-    digits = price.astype("str").str.replace(r"[£,\s]", "", regex=True)
-    pounds = pd.to_numeric(digits, errors="coerce").astype(float)
-    return pounds.where(pounds.abs().lt(float("inf")))
+    """Return pounds as float; NaN where the text is missing or not an amount in pounds."""
+    text = price.astype("str")
+    amount = text.str.fullmatch(AMOUNT) & ~text.str.fullmatch(THOUSANDS_BY_DOT)
+    digits = text.where(amount.fillna(False).astype(bool)).str.replace(r"[£,\s]", "", regex=True)
+    return pd.to_numeric(digits, errors="coerce").astype(float)
+
+
+def price_faults(rows: pd.DataFrame) -> pd.Series:
+    """Return why the price of each row of Products.csv cannot be used; "" where it can be.
+
+    A missing price is no fault here.
+    """
+    faults = pd.Series("", index=rows.index)
+    if "price" in rows:
+        pounds = parse_price(rows["price"])
+        faults[pounds.lt(0)] = "price is negative"
+        faults[pounds.isna() & rows["price"].notna()] = "price is not an amount in pounds"
+    return faults
+
+
+def listing_faults(rows: pd.DataFrame) -> pd.Series:
+    """Return why nothing can be learned from each row of Products.csv; "" where it can be.
+
+    Its price, or a category of slashes alone; a missing field is no fault here.
+    """
+    faults = price_faults(rows)
+    if "category" in rows:
+        written = rows["category"].dropna()
+        nothing = ~written.map(split_category).astype(bool)
+        faults[written.index[nothing]] = "category is missing"
+    return faults
+
+
+def split_category(path: str) -> list[str]:
+    """Return the levels of a category path, from the widest; letter case is kept."""
+    return [level for level in BETWEEN_LEVELS.split(" ".join(path.split())) if level]
 
 
 def is_placeholder(price: pd.Series, above: float) -> pd.Series:
@@ -77,13 +121,16 @@ def clean_products(rows: pd.DataFrame, *, placeholder_above: float) -> pd.DataFr
 
     product_id, name, description, location, town, county: str ("" where missing or absent);
     category: the first level, category_levels: list of all levels (both missing where unlabelled);
-    price: pounds, float; price_is_placeholder: bool.
+    price: pounds, float (missing where it is not read); price_is_placeholder: bool.
     """
 
     def column(name: str) -> pd.Series:
         return rows.get(name, pd.Series(pd.NA, index=rows.index, dtype="str"))
 
-    category, price = column("category"), parse_price(column("price"))
+    levels = column("category").map(split_category, na_action="ignore")
+    levels = levels.where(levels.astype(bool), pd.NA).astype(object)
+    price = parse_price(column("price"))
+    price = price.where(price.ge(0))
     location = column("location").fillna("")
     # "Wokingham, Berkshire" has both; "Swansea" is its own county.
     town = location.str.replace(r",.*", "", regex=True)
@@ -96,8 +143,8 @@ def clean_products(rows: pd.DataFrame, *, placeholder_above: float) -> pd.DataFr
             "location": location,
             "town": town.str.strip(),
             "county": county.str.strip(),
-            "category": category.str.replace(r"(?s)(?<!\s)\s+/\s.*", "", regex=True),
-            "category_levels": category.str.split(r"(?<!\s)\s+/\s+", regex=True),
+            "category": levels.str[0].astype("str"),
+            "category_levels": levels,
             "price": price,
             "price_is_placeholder": is_placeholder(price, placeholder_above),
         }

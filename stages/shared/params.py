@@ -67,6 +67,7 @@ class Clean(Section):
     min_side: Side
     max_megapixels: Positive
     placeholder_above: Positive
+    max_rejected_share: Annotated[float, Field(gt=0, le=1)]
 
 
 class Merge(Section):

@@ -5,18 +5,17 @@ Used by `clean` for training data and by `predict` for new listings.
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import pandera.pandas as pa
 from click import ClickException
 from pandera.errors import SchemaErrors
 
-# No digits but ASCII's, which is what parse_price reads; and not so many that a float has no end.
-AMOUNT = re.compile(
-    r"\s*£?\s*(-?(?:[0-9]{1,3}(?:,[0-9]{3}){1,3}|[0-9]{1,12})(?:\.[0-9]{1,12})?)\s*"
-)
 MOST_CHARACTERS = 100_000  # of a field: a listing's description has a few thousand
 MOST_SAID = 300  # characters of a file that an error repeats
 
@@ -27,7 +26,8 @@ RECORD = re.compile(rf"(?:{_FIELD},)*+{_FIELD}(?:\n|\Z)")
 FILLED = re.compile(r'[^\s,"]')
 
 REJECT_COLUMNS = ["source", "record", "id", "reason"]
-
+PRODUCT_REJECTED = "its product was rejected"  # a consequence, never a cause to report
+SHOWN = 60  # characters of a value that an error shows
 
 _SHORT = pa.Check.str_length(
     max_value=MOST_CHARACTERS, error=f"a field has over {MOST_CHARACTERS} characters"
@@ -42,13 +42,8 @@ def products_schema(labelled: bool) -> pa.DataFrameSchema:
     """What Products.csv must hold.
 
     `labelled`: for training, where every column must be there, and a category and a price in each
-    row. Otherwise the id alone is needed.
+    row. Otherwise the id alone is needed. What a price is, listings.price_faults says.
     """
-    amount = pa.Check(
-        lambda price: price.str.fullmatch(AMOUNT), error="price is not an amount in pounds"
-    )
-    not_negative = pa.Check(lambda price: ~price.str.contains("-"), error="price is negative")
-    price_checks = [amount, not_negative] if labelled else []
     # A listing to be scored is never refused: clean_products cuts its text.
     short = [_SHORT] if labelled else []
     return pa.DataFrameSchema(
@@ -57,7 +52,7 @@ def products_schema(labelled: bool) -> pa.DataFrameSchema:
             "product_name": _text(*short, required=labelled),
             "category": _text(*short, required=labelled, nullable=not labelled),
             "product_description": _text(*short, required=labelled),
-            "price": _text(*price_checks, required=labelled, nullable=not labelled),
+            "price": _text(required=labelled, nullable=not labelled),
             "location": _text(*short, required=labelled),
         }
     )
@@ -100,7 +95,7 @@ def read_table(path: Path) -> pd.DataFrame:
         )
     except FileNotFoundError:
         raise ClickException(
-            f"{path} does not exist: `dvc pull` it, or set `dataset` in params.yaml to a folder "
+            f"{say_absent(path)}: `dvc pull` it, or set `dataset` in params.yaml to a folder "
             "under data/ that has raw/Products.csv, raw/Images.csv and raw/images/"
         ) from None
     except OSError as error:
@@ -162,17 +157,38 @@ def _check_header(path: Path, header: str) -> None:
 
 
 def check_rows(
-    table: pd.DataFrame, schema: pa.DataFrameSchema, path: Path
+    table: pd.DataFrame,
+    schema: pa.DataFrameSchema,
+    path: Path,
+    faults: pd.Series | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows that satisfy `schema`, and a table of those that do not (REJECT_COLUMNS).
 
-    A fault of the whole table (a column is absent) raises ClickException with one line; `record`
-    counts a table's records from 1, which is not its line number where fields span lines.
+    `faults` (n,) says why a row that satisfies it is refused all the same; "" if it is not. A fault
+    of the whole table (a column is absent) raises ClickException with one line; `record` counts a
+    table's records from 1, which is not its line number where fields span lines.
     """
+    reasons = pd.Series("", index=table.index) if faults is None else faults.copy()
     try:
-        return schema.validate(table, lazy=True), pd.DataFrame(columns=REJECT_COLUMNS)
+        schema.validate(table, lazy=True)
     except SchemaErrors as error:
-        faults = error.failure_cases
+        of_schema = _schema_faults(error.failure_cases, table, path)
+        reasons[of_schema.index] = of_schema
+    bad = reasons.ne("")
+    rejects = pd.DataFrame(
+        {
+            "source": path.name,
+            "record": table.index[bad] + 1,
+            "id": table.loc[bad, "id"].to_numpy(),
+            "reason": reasons[bad].to_numpy(),
+        },
+        columns=REJECT_COLUMNS,
+    )
+    return table[~bad], rejects
+
+
+def _schema_faults(faults: pd.DataFrame, table: pd.DataFrame, path: Path) -> pd.Series:
+    """Return a reason for each row that pandera faults, by its label; the first column's."""
     absent = faults.loc[faults["check"] == "column_in_dataframe", "failure_case"]
     if len(absent):
         raise ClickException(
@@ -187,7 +203,7 @@ def check_rows(
     repeated = (faults["check"] == "field_uniqueness") & ~faults["index"].isin(
         table.index[table["id"].duplicated()]
     )
-    faults = faults[~repeated].drop_duplicates("index").sort_values("index")
+    faults = faults[~repeated].drop_duplicates("index")
     reasons = faults["check"].where(
         ~faults["check"].isin(["not_nullable", "field_uniqueness"]),
         faults["column"]
@@ -195,17 +211,74 @@ def check_rows(
             {"not_nullable": " is missing", "field_uniqueness": " repeats an earlier row's"}
         ),
     )
-    rows = faults["index"].astype(int)
-    rejects = pd.DataFrame(
-        {
-            "source": path.name,
-            "record": rows.to_numpy() + 1,
-            "id": table.loc[rows, "id"].to_numpy(),
-            "reason": reasons.to_numpy(),
-        },
-        columns=REJECT_COLUMNS,
+    return pd.Series(reasons.to_numpy(), index=faults["index"].astype(int))
+
+
+def check_share(
+    path: Path, table: pd.DataFrame, rejects: pd.DataFrame, *, allowed: float, some: bool
+) -> None:
+    """Raise ClickException if one reason refuses more of a table's rows than the share `allowed`.
+
+    Also, with `some`, if any row must be kept and none is. `table` (n rows) is what was read of
+    `path`, `rejects` are those of its rows, or of their photos. The line names the commonest cause
+    and its first row; that a product was rejected is no cause, but for want of another.
+    """
+    if table.empty:
+        if some:
+            raise ClickException(f"{path} has no rows: add some")
+        return
+    reasons = rejects["reason"].map(lambda reason: reason.partition(" (")[0]).astype("str")
+    causes = reasons[reasons.ne(PRODUCT_REJECTED)]
+    nothing_left = some and len(rejects) == len(table)
+    if causes.empty:
+        causes = reasons if nothing_left else causes
+    counts = causes.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    if counts.empty or (counts.iloc[0] <= allowed * len(table) and not nothing_left):
+        return
+    reason = str(counts.index[0])
+    first = rejects[reasons.eq(reason)].iloc[0]
+    remedy = "correct them"
+    if not nothing_left:
+        remedy += f", or raise clean.max_rejected_share ({allowed:g})"
+    raise ClickException(
+        f"{path}: {counts.iloc[0]} of {len(table)} rows are refused: {reason} "
+        f"({_example(first, table)}): {remedy}"
     )
-    return table.drop(index=rows), rejects
+
+
+def _example(reject: pd.Series, table: pd.DataFrame) -> str:
+    """Say which row or file a reject is, and the value that it is refused for."""
+    if pd.isna(reject["record"]):
+        return f"the first is {reject['source']}"
+    row = table.iloc[int(reject["record"]) - 1]
+    words = str(reject["reason"]).split()
+    named = next((word for word in words if word in table.columns and word != "id"), None)
+    if words[:2] == ["its", "product"] and "product_id" in table.columns:
+        named = "product_id"
+    value = "" if named is None or pd.isna(row[named]) else f", {named} {row[named]!r:.{SHOWN}}"
+    key = "" if pd.isna(reject["id"]) else f", {str(reject['id'])!r:.{SHOWN}}"
+    return f"the first is row {reject['record']}{key}{value}"
+
+
+def ignored_columns(table: pd.DataFrame, read: Iterable[str]) -> dict[str, int]:
+    """Return the columns of a table that are not `read`, each with how many of its fields are full.
+
+    A column without a field that is full is not missed, and not among them.
+    """
+    counts = table.drop(columns=list(read), errors="ignore").notna().sum()
+    return {str(name): int(count) for name, count in counts.items() if count}
+
+
+def say_ignored(path: Path, ignored: dict[str, int], read: Iterable[str], has: Iterable[str]):
+    """Return a line for each ignored column, with the name that may be meant: of those that are
+    `read` one that the table does not have."""
+    absent = sorted(set(read) - set(has))
+    lines = []
+    for name, count in ignored.items():
+        near = difflib.get_close_matches(name.lower().replace(" ", "_"), absent, n=1)
+        meant = f": rename it if {near[0]!r} is meant" if near else ""
+        lines.append(f"{path}: column {name!r:.{SHOWN}} ({count} values) is not read{meant}")
+    return lines
 
 
 def check_nothing_lost(source: Path | str, read: int, kept: int, rejected: int) -> None:
@@ -217,13 +290,21 @@ def check_nothing_lost(source: Path | str, read: int, kept: int, rejected: int) 
         )
 
 
+def say_absent(path: Path) -> str:
+    """Return that a part of the raw folder does not exist, and its name in other letters if any."""
+    others = path.parent.iterdir() if path.parent.is_dir() else []
+    near = [other.name for other in others if other.name.lower() == path.name.lower()]
+    return f"{path} does not exist" + (f" (but {near[0]!r} does: rename it)" if near else "")
+
+
 def find_photos(folder: Path) -> tuple[dict[str, Path], list[Path]]:
     """Return the photo files by image id (the name before the ending), and those that clash.
 
     Of several files with one id the first by name is taken. Hidden files are no photos.
     """
     if not folder.is_dir():
-        raise ClickException(f"{folder} does not exist: the photos belong there, <id>.jpg")
+        fault = f"{folder} is no folder" if folder.exists() else say_absent(folder)
+        raise ClickException(f"{fault}: the photos belong there, <id>.jpg")
     found: dict[str, Path] = {}
     clashing = []
     try:
@@ -241,17 +322,21 @@ def find_photos(folder: Path) -> tuple[dict[str, Path], list[Path]]:
 
 
 def match_images(
-    images: pd.DataFrame, photos: dict[str, Path], product_ids: pd.Series
+    images: pd.DataFrame,
+    photos: dict[str, Path],
+    product_ids: pd.Series,
+    rejected_ids: Iterable[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows of Images.csv with a known product and a file, and rejects for the others.
 
-    A file that no row names is rejected too.
+    A file that no row names is rejected too. `rejected_ids` are products that were refused.
     """
     unknown = ~images["product_id"].isin(product_ids)
     no_file = ~images["id"].isin(photos.keys())
     reason = pd.Series("its product is not in Products.csv", index=images.index).where(
         unknown, "no file in images/"
     )
+    reason[unknown & images["product_id"].isin(list(rejected_ids))] = PRODUCT_REJECTED
     bad = unknown | no_file
     rejected_rows = pd.DataFrame(
         {
@@ -268,17 +353,37 @@ def match_images(
     )
 
 
-def read_images(raw: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame, int]:
-    """Return the usable rows of Images.csv with the `path` of their photo, rejects, and how many
-    files of photos there are.
+class RawImages(NamedTuple):
+    """What `read_images` makes of Images.csv and images/: every row and file is in one of two."""
 
-    Sorted by id, so that the order of the raw rows does not change what is made of them. Every row
-    is in one of the two tables, and so is every file, by itself or through its row.
+    usable: pd.DataFrame  # rows of Images.csv, sorted by id, with the `path` of their photo
+    rejects: pd.DataFrame  # REJECT_COLUMNS, of rows and of files
+    files: int  # photos in images/
+    table: pd.DataFrame  # Images.csv as it was read
+
+
+def read_images(
+    raw: Path,
+    product_ids: pd.Series,
+    rejected_ids: Iterable[str] = (),
+    *,
+    partial: bool = False,
+) -> RawImages:
+    """Return the usable rows of Images.csv, and rejects for all other rows and files.
+
+    Sorted by id, so that the order of the raw rows does not change what is made of them. Photos of
+    `rejected_ids` are refused as their products were. Where Images.csv or images/ is absent it is a
+    ClickException; with `partial` it is one without rows or files.
     """
-    table = read_table(raw / "Images.csv")
+    table = pd.DataFrame({"id": [], "product_id": []}, dtype="str")
+    files: dict[str, Path] = {}
+    clashing: list[Path] = []
+    if not partial or (raw / "Images.csv").exists():
+        table = read_table(raw / "Images.csv")
     rows, malformed = check_rows(table, IMAGES_SCHEMA, raw / "Images.csv")
-    files, clashing = find_photos(raw / "images")
-    images, unmatched = match_images(rows, files, product_ids)
+    if not partial or (raw / "images").is_dir():
+        files, clashing = find_photos(raw / "images")
+    images, unmatched = match_images(rows, files, product_ids, rejected_ids)
     clashes = reject_files(clashing, ["another file has this id"] * len(clashing))
     rejects = pd.concat([malformed, unmatched, clashes], ignore_index=True)
     check_nothing_lost(
@@ -287,7 +392,8 @@ def read_images(raw: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.Dat
     ids = set(images["id"]) | set(rejects["id"].dropna())
     check_nothing_lost(raw / "images", len(files), sum(name in ids for name in files), 0)
     images = images.assign(path=images["id"].map(files))
-    return images.sort_values("id", ignore_index=True), rejects, len(files) + len(clashing)
+    images = images.sort_values("id", ignore_index=True)
+    return RawImages(images, rejects, len(files) + len(clashing), table)
 
 
 def readable(name: str) -> str:
