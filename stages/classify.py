@@ -189,13 +189,15 @@ def label_errors(
 ) -> pd.DataFrame:
     """The products whose category is likely wrong, the surest first: product_id, split, category,
     suggested, and the probability of either."""
-    found = find_label_issues(
-        labels,
-        probabilities,
-        return_indices_ranked_by="self_confidence",
-        filter_by="both",
-        n_jobs=1,
-    )
+    found = np.empty(0, int)
+    if len(labels):
+        found = find_label_issues(
+            labels,
+            probabilities,
+            return_indices_ranked_by="self_confidence",
+            filter_by="both",
+            n_jobs=1,
+        )
     suggested = probabilities[found].argmax(1)
     names = np.array(classes)
     return pd.DataFrame(
