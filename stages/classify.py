@@ -11,6 +11,9 @@ Out: models/category/ (text.skops, fusion.json), metrics/classify.json,
      test.parquet (what text and photos together say of each test product) and label_errors.csv
      (products whose category is near-certainly wrong: confident learning, Northcutt et al. 2021).
 
+The baseline of text is a linear SVM on TF-IDF of words and letters, without the encoder, fitted on
+categories. Every score is also given for the test products without a near-copy elsewhere.
+
 The SVM is fitted on the train and validation products. How much each model counts is fitted on the
 same products, but on answers by models that were fitted without them: the SVM's by
 cross-validation, the photos' as train_cnn gives them, the encoder's on the validation products
@@ -26,12 +29,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pandas as pd
 from cleanlab.filter import find_label_issues
 from joblib import Parallel, delayed
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
@@ -41,7 +47,7 @@ from shared.inputs import require
 from shared.model_file import save_model
 from shared.params import load_params
 from shared.pooling import average_photos, fit_weights, pool, text_probabilities
-from shared.scores import majority_accuracy, score
+from shared.scores import macro_f1, majority_accuracy, score
 from shared.stage import progress, stage
 from shared.subcategories import Labels, finer_labels, sum_by_category
 from shared.text_encoder import EMBEDDING, with_embedding
@@ -57,26 +63,52 @@ FOLDS = 5
 MIN_PRODUCTS = 8  # of a subcategory that the text model tells apart
 
 
-def text_model(*, c: float, min_df: int, embedding_weight: float, seed: int) -> Pipeline:
+def text_model(
+    *,
+    c: float,
+    min_df: int,
+    embedding_weight: float,
+    seed: int,
+    without: frozenset[str] = frozenset(),
+) -> Pipeline:
     """Words, pairs of words and letter groups by TF-IDF beside the sentence encoder's vector.
 
     Takes the columns name, description and EMBEDDING. A linear SVM: it was 1 to 2 points better
     than logistic regression, and a curve makes probabilities of its margins. Its labels are
-    subcategories, which was 0.7 points better than categories.
+    subcategories, which was 0.7 points better than categories. `without` names features to leave
+    out.
     """
     words: dict[str, Any] = {"ngram_range": (1, 2), "sublinear_tf": True, "min_df": min_df}
     letters: dict[str, Any] = {"analyzer": "char_wb", "sublinear_tf": True, "min_df": min_df}
-    features = ColumnTransformer(
-        [
-            ("name", TfidfVectorizer(**words), "name"),
-            ("description", TfidfVectorizer(**words), "description"),
-            ("name_letters", TfidfVectorizer(ngram_range=(2, 5), **letters), "name"),
-            ("letters", TfidfVectorizer(ngram_range=(3, 5), **letters), "description"),
-            ("embedding", "passthrough", EMBEDDING),
-        ],
-        transformer_weights={"name": 2, "name_letters": 2, "embedding": embedding_weight},
+    weights = {"name": 2, "name_letters": 2, "embedding": embedding_weight}
+    features = [
+        ("name", TfidfVectorizer(**words), "name"),
+        ("description", TfidfVectorizer(**words), "description"),
+        ("name_letters", TfidfVectorizer(ngram_range=(2, 5), **letters), "name"),
+        ("letters", TfidfVectorizer(ngram_range=(3, 5), **letters), "description"),
+        ("embedding", "passthrough", EMBEDDING),
+    ]
+    kept = [feature for feature in features if feature[0] not in without]
+    transformer = ColumnTransformer(
+        kept, transformer_weights={name: weights[name] for name, *_ in kept if name in weights}
     )
-    return make_pipeline(features, LinearSVC(C=c, random_state=seed))
+    return make_pipeline(transformer, LinearSVC(C=c, random_state=seed))
+
+
+def without_words(products: pd.DataFrame, settings: dict[str, Any]) -> frozenset[str]:
+    """Return the features of `text_model` that find no term in these products.
+
+    An empty column has none, names that are codes have none twice, and `min_df` may rule all out.
+    """
+    empty = set()
+    for name, vectorizer, column in text_model(**settings)[0].transformers:
+        if vectorizer == "passthrough":
+            continue
+        try:
+            clone(vectorizer).fit(products[column])
+        except ValueError:  # scikit-learn's only sign of an empty vocabulary
+            empty.add(name)
+    return frozenset(empty)
 
 
 def calibration(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
@@ -96,34 +128,57 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float((gap * bins["n"]).sum() / len(labels))
 
 
-def fit_text(model: Pipeline, products: pd.DataFrame, codes: np.ndarray) -> Pipeline:
-    """Fit; weights are then halved in size, to float32: there are 92 of each of 200,000 words."""
-    model.fit(products, codes)
+def fit_text(settings: dict[str, Any], products: pd.DataFrame, codes: np.ndarray) -> Pipeline:
+    """Fit `text_model`, or what of it finds a term in `products`.
+
+    Weights are then halved in size, to float32: there are 92 of each of 200,000 words.
+    """
+    try:
+        model = text_model(**settings).fit(products, codes)
+    except ValueError:
+        empty = without_words(products, settings)
+        if not empty:
+            raise
+        left_out = settings.get("without", frozenset()) | empty
+        model = text_model(**settings | {"without": left_out}).fit(products, codes)
     model[-1].coef_ = model[-1].coef_.astype(np.float32)
     return model
+
+
+def feature_names(model: Pipeline) -> set[str]:
+    return {name for name, *_ in model[0].transformers}
 
 
 def text_out_of_fold(
     products: pd.DataFrame, labels: Labels, settings: dict[str, Any], curve: dict[str, float]
 ) -> np.ndarray:
-    """Return (n, labels) probabilities, each row from a model fitted without its group."""
+    """Return (n, labels) probabilities, each row from a model fitted without its group.
 
-    folds = GroupKFold(FOLDS, shuffle=True, random_state=settings["seed"])
-    parts = list(folds.split(products, groups=products["group"]))
+    NaN where the products without its group are too few to fit one, or all of one label.
+    """
+    count = min(FOLDS, products["group"].nunique())
+    probabilities = np.full((len(products), len(labels.names)), np.nan)
+    if count < 2:
+        return probabilities
+    folds = GroupKFold(count, shuffle=True, random_state=settings["seed"])
+    parts = [
+        part
+        for part in folds.split(products, groups=products["group"])
+        if len(set(labels.codes[part[0]])) > 1
+    ]
 
     # The rows come with the function: arrays as arguments would be kept by one worker of a cluster,
     # and when that dies the task cannot run again.
     def answer(fold: int) -> np.ndarray:
         fitted, left_out = parts[fold]
-        model = fit_text(text_model(**settings), products.iloc[fitted], labels.codes[fitted])
+        model = fit_text(settings, products.iloc[fitted], labels.codes[fitted])
         return text_probabilities(model, products.iloc[left_out], len(labels.names), **curve)
 
-    probabilities = np.empty((len(products), len(labels.names)))
     with cluster():
         answers = Parallel(worker_count(), return_as="generator")(
-            delayed(answer)(fold) for fold in range(FOLDS)
+            delayed(answer)(fold) for fold in range(len(parts))
         )
-        answered = progress(answers, total=FOLDS, desc="cross-validate", unit="fold")
+        answered = progress(answers, total=len(parts), desc="cross-validate", unit="fold")
         for (_, left_out), found in zip(parts, answered, strict=True):
             probabilities[left_out] = found
     return probabilities
@@ -134,13 +189,15 @@ def label_errors(
 ) -> pd.DataFrame:
     """The products whose category is likely wrong, the surest first: product_id, split, category,
     suggested, and the probability of either."""
-    found = find_label_issues(
-        labels,
-        probabilities,
-        return_indices_ranked_by="self_confidence",
-        filter_by="both",
-        n_jobs=1,
-    )
+    found = np.empty(0, int)
+    if len(labels):
+        found = find_label_issues(
+            labels,
+            probabilities,
+            return_indices_ranked_by="self_confidence",
+            filter_by="both",
+            n_jobs=1,
+        )
     suggested = probabilities[found].argmax(1)
     names = np.array(classes)
     return pd.DataFrame(
@@ -162,7 +219,7 @@ def main() -> str:
     curve = {name: params.pop(name) for name in ("sharpness", "threshold")}
     require(LISTINGS, TEXT, ENCODER, PHOTO)
     columns = ["product_id", "name", "description", "category", "category_levels"]
-    products = pd.read_parquet(LISTINGS, columns=[*columns, "split", "group"])
+    products = pd.read_parquet(LISTINGS, columns=[*columns, "split", "group", "has_near_copy"])
     products = products.drop_duplicates("product_id")
     vectors = pd.read_parquet(TEXT).set_index("product_id").loc[products["product_id"]]
     products = with_embedding(products, vectors.to_numpy())
@@ -174,7 +231,10 @@ def main() -> str:
     finer = finer_labels(
         products["category_levels"][known], classes, depth=levels, min_rows=MIN_PRODUCTS
     )
-    model = fit_text(text_model(**params), products[known], finer.codes)
+    model = fit_text(params, products[known], finer.codes)
+    baseline = fit_text(
+        params | {"without": frozenset({"embedding"})}, products[known], labels[known]
+    )
     by_label = np.empty((len(products), len(finer.names)))
     by_label[known] = text_out_of_fold(products[known], finer, params, curve)
     by_label[test] = text_probabilities(model, products[test], len(finer.names), **curve)
@@ -208,7 +268,21 @@ def main() -> str:
         name: score(answer, labels[test]) | {"ece": calibration_error(answer, labels[test])}
         for name, answer in answers.items()
     }
+    alone = ~products.loc[test, "has_near_copy"].to_numpy()
+    if alone.any():
+        metrics |= {
+            f"{name}_without_near_copies": score(answers[name][alone], labels[test][alone])
+            for name in ("text", "photo", "fused")
+        }
+    by_baseline = baseline.predict(products[test])
+    skipped = sorted(feature_names(text_model(**params)) - feature_names(model))
     metrics |= {
+        "text_baseline": {
+            "accuracy": float(accuracy_score(labels[test], by_baseline)),
+            "macro_f1": macro_f1(labels[test], by_baseline),
+            "n": int(test.sum()),
+        },
+        "features_without_terms": skipped,
         "majority_accuracy": majority_accuracy(labels[known], labels[test]),
         "label_errors": len(errors),
         "without_photo": int(np.isnan(models["photo"][test]).any(1).sum()),
@@ -247,6 +321,8 @@ def main() -> str:
     with replace_when_done(Path("plots/classify_calibration.csv")) as path:
         calibration(answers["fused"], labels[test]).to_csv(path, float_format="%.6f")
     write_json(Path("metrics/classify.json"), metrics)
+    if skipped:
+        click.echo(f"no term in as many products as classify.min_df: {', '.join(skipped)} left out")
     return (
         ", ".join(f"{name} {metrics[name]['accuracy']:.3f}" for name in ("text", "photo", "fused"))
         + f": accuracy per product, n={metrics['n']}"

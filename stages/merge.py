@@ -275,11 +275,13 @@ def check_split(
             f"merge: all {len(products)} products are of the category {names[0]!r}: at least 2 "
             "categories with 3 products each are needed"
         )
-    if text_of(in_train).str.contains(r"\w").sum() == 0:
-        raise click.ClickException(
-            f"merge: none of the {len(products)} products has a name or a description: fill "
-            "product_name or product_description in Products.csv"
-        )
+    with_text = set(split[text_of(products).str.contains(r"\w").to_numpy()])
+    for name in shares:
+        if name not in with_text:
+            raise click.ClickException(
+                f"merge: none of the {split.eq(name).sum()} {name} products has a name or a "
+                "description: fill product_name or product_description in Products.csv"
+            )
     for name, share in shares.items():
         count, wanted = int(split.eq(name).sum()), share * len(split)
         if count and abs(count - wanted) <= max(MAX_MISS * len(split), MIN_MISS):

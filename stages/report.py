@@ -321,9 +321,15 @@ def curve_charts(photo: pd.DataFrame, text: pd.DataFrame) -> dict[str, dict[str,
     losses = {"train_loss": "training", "val_loss": "validation"}
     both = {"train_accuracy": "training", "val_accuracy": "validation"}
     one = {"val_accuracy": "validation"}
-    return {
-        "Photo network: loss": line_chart(photo, "epoch", losses, "cross-entropy"),
-        "Photo network: accuracy": line_chart(photo, "epoch", both, "accuracy per photo", True),
+    photo_charts = (
+        {
+            "Photo network: loss": line_chart(photo, "epoch", losses, "cross-entropy"),
+            "Photo network: accuracy": line_chart(photo, "epoch", both, "accuracy per photo", True),
+        }
+        if len(photo)
+        else {}
+    )  # without photos it is not trained
+    return photo_charts | {
         "Text encoder: loss": line_chart(text, "epoch", losses, "cross-entropy"),
         "Text encoder: accuracy": line_chart(text, "epoch", one, "accuracy per product", True),
     }

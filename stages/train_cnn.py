@@ -103,8 +103,9 @@ class Data:
     @classmethod
     def load(cls) -> Data:
         columns = ["photo_index", "product_id", "category", "category_levels", "split", "group"]
-        listings = pd.read_parquet(LISTINGS, columns=columns).dropna(subset="photo_index")
-        classes = sorted(listings["category"].unique())
+        rows = pd.read_parquet(LISTINGS, columns=[*columns, "has_near_copy"])
+        classes = sorted(rows["category"].unique())
+        listings = rows.dropna(subset="photo_index")
         splits = ("train", "val", "test")
         return cls(
             listings=listings,
@@ -360,8 +361,11 @@ def out_of_fold(data: Data, params: dict[str, Any], device: torch.device) -> np.
     """
     rows = data.rows["train"]
     groups = data.listings["group"].iloc[rows]
-    found = np.empty((len(rows), len(data.classes)), np.float32)
-    for fitted, left_out in GroupKFold(FOLDS).split(groups, groups=groups):
+    found = np.full((len(rows), len(data.classes)), np.nan, np.float32)
+    folds = min(FOLDS, groups.nunique())
+    if folds < 2:
+        return found
+    for fitted, left_out in GroupKFold(folds).split(groups, groups=groups):
         found[left_out] = head_probabilities(
             data, params, device, rows[fitted], rows[left_out], params["seed"]
         )
@@ -402,6 +406,11 @@ def score_splits(
         rows = data.rows[split]
         product_ids = data.listings["product_id"].iloc[rows]
         metrics[split] = summarise(data.categories[rows], found, product_ids)
+        alone = ~data.listings["has_near_copy"].iloc[rows].to_numpy()
+        if split == "test" and alone.any():
+            metrics["test_without_near_copies"] = summarise(
+                data.categories[rows][alone], found[alone], product_ids[alone]
+            )
     # Of the last epoch, as its batches were learned from: a second pass over all of the train
     # photos would take as long as half an epoch.
     metrics["train"] = {
@@ -492,7 +501,7 @@ def write_probabilities(data: Data, probabilities: dict[str, np.ndarray]) -> Non
         pd.concat(parts, ignore_index=True).to_parquet(path, index=False)
 
 
-def write_plots(data: Data, history: list[dict[str, Any]], test: np.ndarray) -> None:
+def write_plots(data: Data, history: list[dict[str, Any]] | pd.DataFrame, test: np.ndarray) -> None:
     """Write plots/: the curves, and actual and predicted category of each test photo."""
     with replace_when_done(Path("plots/train_cnn.csv")) as path:
         pd.DataFrame(history).to_csv(path, index=False, float_format="%.6f")
@@ -503,6 +512,33 @@ def write_plots(data: Data, history: list[dict[str, Any]], test: np.ndarray) -> 
         confusion.to_csv(path, index=False)
 
 
+def skip(data: Data, params: dict[str, Any], photo_size: int, rank: int) -> str:
+    """Write outputs of a network that has learned nothing, and return the line that says so.
+
+    Its new layer is all zeros, so it calls every category equally likely, and a pool of models is
+    not moved by it.
+    """
+    counts = ", ".join(f"{len(rows)} {split}" for split, rows in data.rows.items())
+    reason = f"{counts} photos, where each split needs one"
+    if rank:
+        return reason
+    labels = data.labels_of(data.rows["train"], params["levels"])
+    model = Classifier(params["backbone"], params["weights"], len(labels.names))
+    for weight in model.head.parameters():
+        nn.init.zeros_(weight)
+    write_model(model, data.classes, labels, photo_size, finetuned=False)
+    none = np.empty((0, len(data.classes)), np.float32)
+    empty = Data(**vars(data) | {"rows": {split: np.empty(0, int) for split in data.rows}})
+    write_probabilities(empty, {"val": none, "test": none})
+    columns = ["epoch", "phase", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+    write_plots(empty, pd.DataFrame(columns=columns), none)
+    write_json(
+        Path("metrics/train_cnn.json"),
+        {"n": 0, "skipped": reason} | {name: params[name] for name in ("backbone", "seed")},
+    )
+    return f"no photo network was trained: {reason}"
+
+
 def train(
     params: dict[str, Any], photo_size: int, backbone_seed: int, device: torch.device, rank: int
 ) -> str:
@@ -511,6 +547,8 @@ def train(
     Returns what there is to say of it.
     """
     data = Data.load()
+    if not all(map(len, data.rows.values())):
+        return skip(data, params, photo_size, rank)
     labels = data.labels_of(data.rows["train"], params["levels"])
     torch.manual_seed(backbone_seed)  # random weights must be those that `embed` computed with
     model = Classifier(params["backbone"], params["weights"], len(labels.names))

@@ -38,7 +38,9 @@ OUT = Path("models/text")
 PROBABILITIES = Path("data/text/probabilities.parquet")
 
 WARM_UP = 0.1  # share of the steps in which the learning rates rise
-LARGEST_GRADIENT = 1.0  # a longer one is cut to this length: one odd listing must not undo a lot
+# Norm of the gradient of all weights, encoder and new layer; a longer one is cut to this length:
+# one odd listing must not undo a lot.
+LARGEST_GRADIENT = 1.0
 SORTED_TOGETHER = 16  # batches' worth of texts that are put in order of length
 MIN_PRODUCTS = 8  # of a subcategory that gets an output of its own
 
@@ -84,7 +86,8 @@ def train(
     lengths = np.array([len(of) for of in tokens])
     labels = torch.from_numpy(codes).to(model.head.weight.device)
     generator = np.random.default_rng(seed)
-    body = [of for name, of in model.learned().items() if not name.startswith("head.")]
+    learned = model.learned()
+    body = [weight for name, weight in learned.items() if not name.startswith("head.")]
     rates = [lr, head_lr]
     groups = [
         {"params": of, "lr": rate}
@@ -105,7 +108,7 @@ def train(
             optimizer.zero_grad(set_to_none=True)
             loss = loss_of(model([tokens[row] for row in rows]), labels[rows])
             loss.backward()
-            nn.utils.clip_grad_norm_(body, LARGEST_GRADIENT)
+            nn.utils.clip_grad_norm_(learned.values(), LARGEST_GRADIENT)
             optimizer.step()
             schedule.step()
             total += loss.item() * len(rows)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 import classify
 from shared.model_file import load_model
 from shared.pooling import fit_weights, margin_probabilities, pool, text_probabilities
-from shared.subcategories import finer_labels, sum_by_category
-from shared.text_encoder import with_embedding
+from shared.subcategories import Labels, finer_labels, sum_by_category
+from shared.text_encoder import TEXT_WIDTH, with_embedding
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +68,9 @@ def test_nobody_answers_for_a_product_it_was_fitted_on(
     fitted_on: list[set[str]] = []
     real_fit, real_answer = classify.fit_text, classify.text_probabilities
 
-    def fit(model: object, rows: pd.DataFrame, codes: np.ndarray) -> object:
+    def fit(settings: dict, rows: pd.DataFrame, codes: np.ndarray) -> object:
         fitted_on.append(set(rows["group"]))
-        return real_fit(model, rows, codes)
+        return real_fit(settings, rows, codes)
 
     def answer(model: object, rows: pd.DataFrame, count: int, **curve: float) -> np.ndarray:
         assert not fitted_on[-1] & set(rows["group"])
@@ -82,6 +84,68 @@ def test_nobody_answers_for_a_product_it_was_fitted_on(
     )
     assert len(fitted_on) == classify.FOLDS
     np.testing.assert_allclose(found.sum(1), 1)
+
+
+def some_products(**columns: list[str]) -> pd.DataFrame:
+    table = pd.DataFrame({"name": ["red lamp", "blue lamp", "red bike", "blue bike"] * 3})
+    table["description"] = "collect in " + table["name"]
+    table = table.assign(**columns, group=range(12), split="train")
+    return with_embedding(table, np.random.default_rng(0).normal(size=(12, TEXT_WIDTH)))
+
+
+@pytest.mark.parametrize(
+    ("columns", "min_df", "empty"),
+    [
+        ({"description": [""] * 12}, 2, {"description", "letters"}),
+        ({"name": [f"{i}x{i}" for i in range(12)]}, 3, {"name"}),
+        ({}, 100, {"name", "description", "name_letters", "letters"}),
+    ],
+)
+def test_columns_without_terms_are_left_out(columns: dict, min_df: int, empty: set[str]) -> None:
+    products = some_products(**columns)
+    settings: dict[str, Any] = {"c": 0.1, "min_df": min_df, "embedding_weight": 2.0, "seed": 0}
+    model = classify.fit_text(settings, products, np.array([0, 0, 1, 1] * 3))
+    missing = classify.feature_names(classify.text_model(**settings)) - classify.feature_names(
+        model
+    )
+    assert empty <= missing and "embedding" not in missing
+    assert len(model.predict(products)) == 12
+
+
+def test_few_groups_make_fewer_folds() -> None:
+    products = some_products()
+    products["group"] = [0, 1, 2] * 4
+    labels = Labels(["a", "b"], np.array([0, 1]), np.array([0, 0, 1, 1] * 3))
+    settings = {"c": 0.1, "min_df": 1, "embedding_weight": 2.0, "seed": 0}
+    curve = {"sharpness": 6.0, "threshold": -0.3}
+    assert not np.isnan(classify.text_out_of_fold(products, labels, settings, curve)).any()
+    alone = products.assign(group=0)
+    assert np.isnan(classify.text_out_of_fold(alone, labels, settings, curve)).all()
+
+
+def test_the_baseline_is_of_words_alone(ran: Path, products: pd.DataFrame) -> None:
+    metrics = json.loads((ran / "metrics/classify.json").read_text(encoding="utf-8"))
+    known = products[products["split"] != "test"]
+    test = products[products["split"] == "test"]
+    settings = yaml.safe_load((ran / "params.yaml").read_text(encoding="utf-8"))["classify"]
+    for name in ("levels", "sharpness", "threshold"):
+        del settings[name]
+    settings["without"] = frozenset({"embedding"})
+    model = classify.fit_text(settings, known, known["category"].to_numpy())
+    assert metrics["text_baseline"]["accuracy"] == (model.predict(test) == test["category"]).mean()
+    assert metrics["text_baseline"]["n"] == len(test)
+
+
+def test_scores_without_near_copies_are_of_fewer_products(
+    ran: Path, products: pd.DataFrame
+) -> None:
+    metrics = json.loads((ran / "metrics/classify.json").read_text(encoding="utf-8"))
+    answers = pd.read_parquet(ran / "data/category/test.parquet").set_index("product_id")
+    test = products[products["split"] == "test"].set_index("product_id")
+    alone = answers[~test["has_near_copy"]]
+    found = metrics["fused_without_near_copies"]
+    assert found["n"] == len(alone)
+    assert found["accuracy"] == pytest.approx((alone["actual"] == alone["predicted"]).mean())
 
 
 def test_every_product_has_its_probabilities(ran: Path, products: pd.DataFrame) -> None:

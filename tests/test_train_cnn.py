@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -16,10 +17,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 import torch.distributed as dist
 import yaml
+from click.testing import CliRunner
 from PIL import Image
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -387,3 +391,42 @@ def test_more_processes_than_parts_are_refused(two_parts: Path) -> None:
         torchrun(two_parts / "stages/train_cnn.py", two_parts, processes=3)
     assert "train.batch_size, 64, has work for 2 processes" in refused.value.stderr.decode()
     assert not (two_parts / "models").exists()
+
+
+# --- Few photos -----------------------------------------------------------------------------------
+@pytest.fixture
+def without_photos(ran: Path, tmp_path: Path) -> Path:
+    """A project whose listings have lost their validation photos."""
+    for name in ("data/clean/photos", "data/embeddings", "data/merged", "params.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (ran / name).is_dir() else shutil.copy
+        copy(ran / name, tmp_path / name)
+    path = tmp_path / "data/merged/listings.parquet"
+    table = pq.read_table(path)
+    listings = table.drop_columns(["image_array"]).to_pandas()
+    lost = listings["split"].ne("train")
+    listings.loc[lost, "photo_index"] = pd.NA
+    pq.write_table(
+        pa.Table.from_pandas(listings, preserve_index=False).append_column(
+            table.schema.field("image_array"),
+            pa.nulls(len(listings), table.schema.field("image_array").type),
+        ),
+        path,
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["train_cnn", "classify_rf"])
+def test_without_photos_to_judge_by_it_is_skipped(
+    without_photos: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(without_photos)
+    answer = CliRunner().invoke(importlib.import_module(name).main, catch_exceptions=False)
+    assert answer.exit_code == 0 and "0 test" in answer.output
+    metrics = json.loads(Path(f"metrics/{name}.json").read_text(encoding="utf-8"))
+    assert metrics["n"] == 0 and "0 test" in metrics["skipped"]
+    if name == "train_cnn":
+        assert pd.read_parquet("data/cnn/probabilities.parquet").empty
+        about = json.loads(Path("models/cnn/model.json").read_text(encoding="utf-8"))
+        model = Classifier.load(Path("models/cnn/model.safetensors"), about["backbone"])
+        assert not any(weight.any() for weight in model.head.parameters())

@@ -89,6 +89,22 @@ def test_frozen_layers_stay_and_the_others_move(usual: tuple) -> None:
     assert layers == {"5"} and {"head.weight", "head.bias"} <= moved
 
 
+def test_the_gradient_of_all_weights_is_clipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    clipped: list[set[int]] = []
+    real = torch.nn.utils.clip_grad_norm_
+
+    def clip(weights: Any, largest: float) -> torch.Tensor:
+        weights = list(weights)
+        clipped.append({id(weight) for weight in weights})
+        return real(weights, largest)
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
+    model, _ = trained(epochs=1)
+    assert clipped and all(
+        ids == {id(weight) for weight in model.learned().values()} for ids in clipped
+    )
+
+
 def test_the_seed_fixes_every_bit(usual: tuple) -> None:
     model, history = usual
     again, same = trained()

@@ -27,6 +27,7 @@ class Headline(NamedTuple):
 
 
 MAJORITY = "classify.majority_accuracy"
+SVM = "classify.text_baseline.accuracy"
 LAYER = "train_cnn.new_layer.test_accuracy"
 NAMES, ITEMS = "rank.search.category_names", "rank.search.known_items"
 PHOTO, LOG = "rank.photo_to_photo", "rank.personalised.log"
@@ -40,10 +41,13 @@ HEADLINES = (
              n="train_cnn.test.n"),
     Headline("– the same, were photos split: leaks", "accuracy", f"{LAYER}_if_split_by_photo.mean",
              n="train_cnn.test.n"),
-    Headline("category by text", "accuracy", "classify.text.accuracy", "", MAJORITY),
+    Headline("category by text", "accuracy", "classify.text.accuracy", SVM, MAJORITY),
     Headline("category by photos", "accuracy", "classify.photo.accuracy", "", MAJORITY),
-    Headline("category by text and photos", "accuracy", "classify.fused.accuracy", "", MAJORITY),
-    Headline("category by text and photos", "macro F1", "classify.fused.macro_f1"),
+    Headline("category by text and photos", "accuracy", "classify.fused.accuracy", SVM, MAJORITY),
+    Headline("– without the near-copies", "accuracy",
+             "classify.fused_without_near_copies.accuracy"),
+    Headline("category by text and photos", "macro F1", "classify.fused.macro_f1",
+             "classify.text_baseline.macro_f1"),
     Headline("category by text and photos", "calibration error", "classify.fused.ece"),
     Headline("price", "RMSLE", "regress.model.rmsle",
              "regress.baseline.rmsle", "regress.constant.rmsle"),
