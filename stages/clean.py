@@ -21,7 +21,7 @@ from click import ClickException
 
 from shared.atomic import replace_when_done, write_json
 from shared.interactions import COLUMNS, check_interactions
-from shared.listings import clean_products
+from shared.listings import clean_products, has_price_to_learn
 from shared.params import load_params
 from shared.photo_store import pack_photos
 from shared.photos import UnusablePhoto, decode_photo, limits_of, to_array, to_jpeg
@@ -98,6 +98,28 @@ def read_log(path: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.DataF
     return nothing.astype({"timestamp": "datetime64[us]"}), reject_files([], [])
 
 
+def check_prices(products: pd.DataFrame, path: Path, placeholder_above: float) -> None:
+    """Raise ClickException if prices are placeholders by so many that the params must be wrong.
+
+    That is: none is left to learn from, or no more than lie above `placeholder_above`. `path` is
+    the table to name.
+    """
+    prices = int(products["price"].notna().sum())
+    learned = int(has_price_to_learn(products).sum())
+    above = int(products["price"].gt(placeholder_above).sum())
+    if above and above >= learned:
+        raise ClickException(
+            f"{path}: {above} of {prices} prices are above clean.placeholder_above="
+            f"{placeholder_above:g} and so taken for placeholders, which leaves {learned} to learn "
+            "from: raise it in params.yaml"
+        )
+    if prices and not learned:
+        raise ClickException(
+            f"{path}: all {prices} prices look like placeholders (12345…, 11111…), which leaves "
+            "none to learn from: correct them"
+        )
+
+
 def clean(raw: Path, out: Path, *, params: dict) -> dict:
     """Clean the folder `raw` into the folder `out`; return the metrics.
 
@@ -111,6 +133,7 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
         table, products_schema(labelled=True), raw / "Products.csv"
     )
     products = clean_products(rows, placeholder_above=params["placeholder_above"])
+    check_prices(products, raw / "Products.csv", params["placeholder_above"])
 
     images, rejected_images, files = read_images(raw, products["product_id"])
     paths, ids = images["path"].tolist(), images["id"].tolist()

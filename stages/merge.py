@@ -21,6 +21,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from shared.atomic import replace_when_done, write_json
 from shared.inputs import require
+from shared.listings import has_price_to_learn
 from shared.params import load_params
 from shared.photo_store import ROWS_PER_BATCH, PhotoStore
 from shared.stage import progress, stage
@@ -110,6 +111,15 @@ def split_products(
     return split
 
 
+def check_prices(listings: pd.DataFrame) -> None:
+    """Raise ClickException if only test products have a price to learn from."""
+    if not has_price_to_learn(listings[listings["split"] != "test"]).any():
+        raise click.ClickException(
+            "merge: no train or validation product has a price to learn from, all of theirs look "
+            "like placeholders: add products, or raise clean.placeholder_above in params.yaml"
+        )
+
+
 def leakage(listings: pd.DataFrame) -> dict[str, int]:
     """Count products, descriptions and photo hashes that stand in more than one split."""
     description = listings["description"].where(listings["description"].ne(""))
@@ -166,6 +176,7 @@ def main() -> str:
     category = products.set_index("product_id")["category"].loc[group.index]
     split = split_products(category, group, **params)
     listings = listings.join(group, on="product_id").join(split, on="product_id")
+    check_prices(listings)
 
     shared = leakage(listings)
     if any(shared.values()):

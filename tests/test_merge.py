@@ -117,6 +117,19 @@ def test_arrays_stay_with_their_photos(
     assert values == [{0}, {2}, {4}, None]
 
 
+def test_prices_in_test_only_are_one_line() -> None:
+    table = pd.DataFrame(
+        {
+            "split": ["train", "val", "test"],
+            "price": [12345.0, np.nan, 5.0],
+            "price_is_placeholder": [True, False, False],
+        }
+    )
+    with pytest.raises(ClickException, match="no train or validation product has a price"):
+        merge.check_prices(table)
+    merge.check_prices(table.assign(price=0.0))
+
+
 # --- Grouping -------------------------------------------------------------------------------------
 def listing(product: str, description: str, pixel_hash: str | None) -> dict:
     return {"product_id": product, "description": description, "pixel_hash": pixel_hash}

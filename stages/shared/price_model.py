@@ -214,8 +214,8 @@ def _condense(table: pd.DataFrame, seed: int) -> ColumnTransformer:
         blocks.append((block, make_pipeline(SimpleImputer(keep_empty_features=True), pca), columns))
     # The trees take NaN, but no column of nothing else: where no listing names an amount.
     numbers = SimpleImputer(strategy="constant", fill_value=-1, keep_empty_features=True)
-    blocks.append(("number", numbers, _columns(table, "number")))
-    return ColumnTransformer([*blocks, ("category", "passthrough", _columns(table, "category"))])
+    blocks += [(block, numbers, _columns(table, block)) for block in ("number", "category")]
+    return ColumnTransformer(blocks)
 
 
 def _trees(seed: int, rate: float, trees: int, **loss: Any) -> HistGradientBoostingRegressor:
@@ -299,7 +299,8 @@ class Correction:
         fold (n,; negative: inside, NaN: no other fold); without it, an empty array.
         """
         trust = _trust(answers, y)
-        condense = _condense(table, settings.seed).fit(table)
+        with np.errstate(invalid="ignore"):  # where no listing has a photo, no variance to share
+            condense = _condense(table, settings.seed).fit(table)
         together = _together(answers, trust)
         features = np.column_stack([together, condense.transform(table)])
         missing = y - together  # what the trees are to add
