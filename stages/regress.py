@@ -178,11 +178,11 @@ def explain(chosen: str, scores: dict[str, dict[str, float]], unread: list[str])
     if chosen != "boosted" and "boosted" in scores:
         won, lost = (scores[name]["rmsle"] for name in (chosen, "boosted"))
         told.append(
-            f"the boosted model gives way to the baseline {chosen} "
-            f"(cross-validated RMSLE {lost:.3f} against {won:.3f}, n={scores[chosen]['n']})"
+            f"the baseline {chosen} replaces the boosted model, which is no better "
+            f"(cross-validated RMSLE {won:.3f} against {lost:.3f}, n={scores[chosen]['n']})"
         )
     elif chosen != "boosted":
-        told.append(f"too few groups of priced products for a model: the baseline {chosen} it is")
+        told.append(f"the baseline {chosen} replaces the model: too few groups have a price")
     if unread:
         told.append(f"nothing learned from {', '.join(unread)}: no word in regress.min_df products")
     return "".join(f"; {line}" for line in told)

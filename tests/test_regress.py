@@ -185,7 +185,7 @@ def test_a_model_that_loses_gives_way_and_says_so(products: pd.DataFrame) -> Non
     assert scores[chosen]["rmsle"] == min(of["rmsle"] for of in scores.values())
     told = regress.explain(chosen, scores, [])
     assert (
-        f"gives way to the baseline {chosen}" in told
+        f"the baseline {chosen} replaces the boosted model" in told
         and f"{scores['boosted']['rmsle']:.3f}" in told
     )
     saved = candidates[chosen].model
@@ -218,7 +218,7 @@ def test_few_groups_train_what_can_be_trained(products: pd.DataFrame, groups: in
     # With one group there is no other to expect its prices from.
     assert expected.loc[few["split"] != "test", "price"].notna().all() == (groups > 1)
     if groups < 3:
-        assert "too few groups" in regress.explain(chosen, scores, [])
+        assert "too few groups have a price" in regress.explain(chosen, scores, [])
 
 
 def test_words_that_are_too_rare_are_named() -> None:
