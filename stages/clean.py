@@ -31,7 +31,7 @@ from shared.interactions import (
     sort_interactions,
     unknown_events,
 )
-from shared.listings import clean_products, listing_faults
+from shared.listings import clean_products, has_price_to_learn, listing_faults
 from shared.params import load_params
 from shared.photo_store import pack_photos
 from shared.photos import UnusablePhoto, decode_photo, limits_of, to_array, to_jpeg
@@ -126,6 +126,28 @@ def read_created(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     return times.dt.as_unit("s"), faults
 
 
+def check_prices(products: pd.DataFrame, path: Path, placeholder_above: float) -> None:
+    """Raise ClickException if prices are placeholders by so many that the params must be wrong.
+
+    That is: none is left to learn from, or no more than lie above `placeholder_above`. `path` is
+    the table to name.
+    """
+    prices = int(products["price"].notna().sum())
+    learned = int(has_price_to_learn(products).sum())
+    above = int(products["price"].gt(placeholder_above).sum())
+    if above and above >= learned:
+        raise ClickException(
+            f"{path}: {above} of {prices} prices are above clean.placeholder_above="
+            f"{placeholder_above:g} and so taken for placeholders, which leaves {learned} to learn "
+            "from: raise it in params.yaml"
+        )
+    if prices and not learned:
+        raise ClickException(
+            f"{path}: all {prices} prices look like placeholders (12345…, 11111…), which leaves "
+            "none to learn from: correct them"
+        )
+
+
 def clean(
     raw: Path, out: Path, *, params: dict, rejected: list[pd.DataFrame] | None = None
 ) -> dict[str, Any]:
@@ -147,6 +169,7 @@ def clean(
     # In order: the photos and events of refused products are refused too, and would be blamed.
     check_share(raw / "Products.csv", table, rejected_products, allowed=allowed, some=True)
     products = clean_products(rows, placeholder_above=params["placeholder_above"])
+    check_prices(products, raw / "Products.csv", params["placeholder_above"])
     rejected_ids = rejected_products["id"].dropna().tolist()
 
     images, rejected_images, files, images_table = read_images(

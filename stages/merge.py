@@ -23,6 +23,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from shared.atomic import replace_when_done, write_json
 from shared.inputs import require
+from shared.listings import has_price_to_learn
 from shared.near_copies import MIN_WORDS, clusters, near_photos, near_texts, photo_hashes
 from shared.params import load_params
 from shared.photo_store import ROWS_PER_BATCH, PhotoStore
@@ -256,6 +257,15 @@ def split_products(
     return split
 
 
+def check_prices(listings: pd.DataFrame) -> None:
+    """Raise ClickException if only test products have a price to learn from."""
+    if not has_price_to_learn(listings[listings["split"] != "test"]).any():
+        raise click.ClickException(
+            "merge: no train or validation product has a price to learn from, all of theirs look "
+            "like placeholders: add products, or raise clean.placeholder_above in params.yaml"
+        )
+
+
 def check_split(
     split: pd.Series,
     shares: dict[str, float],
@@ -406,6 +416,7 @@ def main() -> str:
     flagged = pd.Series(across_splits(looser, split), group.index, name="has_near_copy")
     listings = listings.join(group, on="product_id").join(split, on="product_id")
     listings = listings.join(flagged, on="product_id")
+    check_prices(listings)
 
     shared = leakage(listings, keys, ignored)
     if any(shared.values()):

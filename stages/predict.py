@@ -4,11 +4,11 @@ In:  a folder with Products.csv and, where there are any, Images.csv and images/
      may be empty or absent); models/category, models/cnn, models/embed, models/price,
      models/text.
 Out: a .csv or .parquet file with a row per row of Products.csv: product_id, category, price in
-     pounds, price_low and price_high (the interval that holds 80 % of prices, or what params
-     regress.coverage asked), price_flag ("placeholder", "far below" or "far above", of the price
-     that the listing asks; else empty), and p_<class>, the probability of each class. Beside it,
-     <name>.rejects.csv lists the photos that cannot be used and the prices that cannot be read,
-     and why.
+     pounds, price_low and price_high (the interval that holds 80 % of prices, or the share in
+     params regress.coverage, on average over listings like those learned from), price_flag
+     ("placeholder", "far below" or "far above", of the price that the listing asks; else empty),
+     and p_<class>, the probability of each class. Beside it, <name>.rejects.csv lists the photos
+     that cannot be used and the prices that cannot be read, and why.
 """
 
 from __future__ import annotations

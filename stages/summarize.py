@@ -134,8 +134,10 @@ what the columns are.
 - One marketplace, one country, one short time: elsewhere, or later, the scores may be lower.
 - Photos alone are right for {photo:.0%} of the test products; text and photos, for {fused:.0%}.
 - The price asked is learned, not what was paid, and {within:.0%} are within a quarter of it.
-- The {asked:.0%} interval of the price held {coverage:.0%}, and its upper end is typically
-  {width:.0f} times the lower.
+- The {asked:.0%} interval of the price held {coverage:.0%} of the test prices, and its upper end is
+  typically {width:.0f} times the lower. It holds that share on average over all listings, if new
+  ones are like those calibrated on; it promises nothing for a category, a range of prices or a
+  single listing, nor after prices have changed.
 - Shoppers called simulated were drawn by this project: what they show of real ones is unknown.
 - Nothing was measured by seller, place or group of people: whether all are served alike is open.
 

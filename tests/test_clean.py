@@ -16,6 +16,7 @@ from PIL import Image
 
 import clean
 import sample
+from shared.listings import clean_products
 from shared.photo_store import PhotoStore, open_photo
 from shared.photos import decode_photo, to_array
 from shared.raw import read_table
@@ -261,3 +262,37 @@ def test_an_absent_part_is_named(faulty: Path, tmp_path: Path, absent: str) -> N
         (faulty / absent).unlink()
     with pytest.raises(ClickException, match=absent):
         clean.clean(faulty, tmp_path / "out", params=PARAMS)
+
+
+# --- Prices that the params take for placeholders -------------------------------------------------
+@pytest.mark.parametrize(
+    ("prices", "message"),
+    [
+        ([150_000, 151_000, 152_000], "3 of 3 prices are above clean.placeholder_above=100000"),
+        ([150_000, 151_000, 0], "2 of 3 prices are above clean.placeholder_above=100000"),
+        ([150_000, 0], "which leaves 1 to learn from: raise it in params.yaml"),
+        ([12345, 11111], "all 2 prices look like placeholders"),
+        ([0, 0, 0], None),
+        ([0, 0, 1234567], None),
+        ([5, 7, 150_000], None),
+        ([], None),
+    ],
+)
+def test_too_many_placeholders_are_one_line(prices: list[float], message: str | None) -> None:
+    rows = pd.DataFrame({"id": [str(i) for i in range(len(prices))], "price": prices}, dtype="str")
+    products = clean_products(rows, placeholder_above=100_000)
+    path = Path("data/mine/raw/Products.csv")
+    if message is None:
+        clean.check_prices(products, path, 100_000)
+        return
+    with pytest.raises(ClickException, match=r"^data/mine/raw/Products\.csv: ") as raised:
+        clean.check_prices(products, path, 100_000)
+    assert message in raised.value.message and "\n" not in raised.value.message
+
+
+def test_houses_end_clean_before_a_photo_is_read(faulty: Path, tmp_path: Path) -> None:
+    table = read_table(faulty / "Products.csv").assign(price="£250,000.00")
+    table.to_csv(faulty / "Products.csv", index=False)
+    with pytest.raises(ClickException, match=r"clean\.placeholder_above=100000"):
+        clean.clean(faulty, tmp_path / "out", params=PARAMS)
+    assert not (tmp_path / "out/photos").exists()

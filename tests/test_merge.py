@@ -123,6 +123,19 @@ def test_arrays_stay_with_their_photos(
     assert values == [{0}, {2}, {4}, None]
 
 
+def test_prices_in_test_only_are_one_line() -> None:
+    table = pd.DataFrame(
+        {
+            "split": ["train", "val", "test"],
+            "price": [12345.0, np.nan, 5.0],
+            "price_is_placeholder": [True, False, False],
+        }
+    )
+    with pytest.raises(ClickException, match="no train or validation product has a price"):
+        merge.check_prices(table)
+    merge.check_prices(table.assign(price=0.0))
+
+
 # --- Grouping -------------------------------------------------------------------------------------
 THRESHOLDS: dict[str, Any] = {"min_similarity": 0.8, "max_distance": 32}
 SHOP = (

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from shared import price_model
-from shared.price_model import PriceModel, flag_prices, price_numbers, price_table
+from shared.price_model import (
+    BASELINES,
+    Candidate,
+    PriceModel,
+    Settings,
+    assign_folds,
+    count_fits,
+    fit_baseline,
+    fit_boosted,
+    flag_prices,
+    price_numbers,
+    price_table,
+    unread_columns,
+)
 
-HOW: dict[str, Any] = {
-    "alpha": 1.0,
-    "min_df": 2,
-    "epochs": 3,
-    "rate": 0.1,
-    "trees": 30,
-    "coverage": 0.8,
-    "far_off": 0.02,
-    "seed": 0,
-}
+SETTINGS = Settings(
+    alpha=1.0, min_df=2, epochs=3, rate=0.1, trees=30, coverage=0.8, far_off=0.02, seed=0
+)
+BOUNDS = ["price", "price_low", "price_high", "least", "most"]
 
 
 def numbers(*descriptions: str) -> pd.DataFrame:
@@ -81,10 +85,22 @@ def draw(n: int, seed: int) -> tuple[pd.DataFrame, np.ndarray]:
     return price_table(products, rng.normal(size=(n, 6)), photo, category), price
 
 
+def fit(name: str, table: pd.DataFrame, price: np.ndarray, fold: np.ndarray) -> Candidate:
+    if name == "boosted":
+        return fit_boosted(table, price, fold, SETTINGS)
+    return fit_baseline(name, table, price, fold, SETTINGS)
+
+
 @pytest.fixture(scope="module")
-def model() -> PriceModel:
+def candidate() -> Candidate:
     table, price = draw(600, 0)
-    return PriceModel.fit(table, price, np.arange(600), **HOW)
+    return fit("boosted", table, price, np.arange(600) % 5)
+
+
+@pytest.fixture(scope="module")
+def model(candidate: Candidate) -> PriceModel:
+    assert isinstance(candidate.model, PriceModel)
+    return candidate.model
 
 
 def test_it_knows_the_kind_and_reads_the_amount(model: PriceModel) -> None:
@@ -119,17 +135,23 @@ def test_what_does_not_fit_is_flagged(model: PriceModel) -> None:
     ]  # fmt: skip
 
 
-def test_saved_parts_make_the_same_model(model: PriceModel) -> None:
-    table, _ = draw(20, 4)
+@pytest.mark.parametrize("name", ["boosted", *BASELINES])
+def test_saved_parts_make_the_same_model(candidate: Candidate, name: str) -> None:
+    table, price = draw(60, 4)
+    model = (
+        candidate.model if name == "boosted" else fit(name, table, price, np.arange(60) % 3).model
+    )
     again = PriceModel.assemble(model.estimators().__getitem__, model.margins())
+    assert type(again) is type(model) and again.coverage == 0.8
     pd.testing.assert_frame_equal(again.predict(table), model.predict(table))
 
 
-def test_the_same_seed_gives_the_same_model(model: PriceModel) -> None:
-    table, price = draw(600, 0)
-    again = PriceModel.fit(table, price, np.arange(600), **HOW)
-    fresh, _ = draw(20, 4)
-    pd.testing.assert_frame_equal(again.predict(fresh), model.predict(fresh))
+def test_the_same_seed_gives_the_same_model() -> None:
+    table, price = draw(60, 0)
+    fold, (fresh, _) = np.arange(60) % 3, draw(20, 4)
+    one, other = (fit("boosted", table, price, fold) for _ in range(2))
+    pd.testing.assert_frame_equal(one.model.predict(fresh), other.model.predict(fresh))
+    pd.testing.assert_frame_equal(one.out_of_fold, other.out_of_fold)
 
 
 def test_a_listing_that_says_nothing_has_a_price(model: PriceModel) -> None:
@@ -138,18 +160,129 @@ def test_a_listing_that_says_nothing_has_a_price(model: PriceModel) -> None:
     assert np.isfinite(model.predict(table)).all(axis=None)
 
 
-def test_a_groups_listings_are_never_torn_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    table, price = draw(40, 5)
-    groups = np.arange(40) // 4
-    real, seen = price_model.GroupKFold.split, []
+# --- Out-of-fold ----------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["boosted", *BASELINES])
+def test_a_price_moves_nothing_that_is_predicted_for_its_own_fold(name: str) -> None:
+    """Prices of one fold are a thousand times as high: its own predictions stay, others move."""
+    table, price = draw(60, 6)
+    fold = np.arange(60) % 4
+    changed = fold == 2
+    before = fit(name, table, price, fold).out_of_fold
+    after = fit(name, table, np.where(changed, 1000 * price, price), fold).out_of_fold
+    pd.testing.assert_frame_equal(before[changed], after[changed])
+    assert (before.loc[~changed, "price"] != after.loc[~changed, "price"]).any()
+    assert before.index.equals(table.index) and before[BOUNDS].notna().all(axis=None)
 
-    def split(self: Any, *args: Any, **kwargs: Any) -> Any:
-        for part in real(self, *args, **kwargs):
-            seen.append(part)
-            yield part
 
-    monkeypatch.setattr(price_model.GroupKFold, "split", split)
-    PriceModel.fit(table, price, groups, **HOW)
-    assert len(seen) == 2 * price_model.FOLDS, "of the ridge and of the trees"
-    for fitted, left_out in seen:
-        assert not set(groups[fitted]) & set(groups[left_out])
+def test_listings_fitted_on_are_predicted_no_better_than_new_ones(candidate: Candidate) -> None:
+    """Also the intervals hold as often: the margins are by prices that the bounds did not see."""
+    table, price = draw(600, 0)
+    fresh, asked = draw(3000, 2)
+
+    def error(predicted: pd.DataFrame, price: np.ndarray) -> float:
+        return float(np.abs(np.log1p(predicted["price"]) - np.log1p(price)).mean())
+
+    honest, seen = candidate.out_of_fold, candidate.model.predict(table)
+    new = candidate.model.predict(fresh)
+    assert error(honest, price) == pytest.approx(error(new, asked), rel=0.08)
+    assert error(seen, price) < 0.9 * error(honest, price), "in-sample answers do look better"
+    inside = (honest["price_low"] <= price) & (price <= honest["price_high"])
+    assert inside.mean() == pytest.approx(0.8, abs=0.06)
+    far = (price < honest["least"]) | (price > honest["most"])
+    assert far.mean() == pytest.approx(0.02, abs=0.02)
+
+
+def test_rows_without_a_price_are_predicted_and_not_learned_from() -> None:
+    table, price = draw(40, 7)
+    unpriced = np.arange(40) % 8 == 0
+    fold = np.arange(40) % 4
+    for name in ("boosted", *BASELINES):
+        found = fit(name, table, np.where(unpriced, np.nan, price), fold)
+        assert found.out_of_fold["price"].notna().all()
+        if name == "constant":
+            median = np.median(price[~unpriced])
+            assert found.model.predict(table)["price"].iloc[0] == pytest.approx(median, abs=0.01)
+
+
+def test_folds_are_whole_groups_whatever_the_prices() -> None:
+    group = np.array([7, 7, 3, 3, 9, 1, 1, 5, 5, 2])
+    priced = np.array([1, 1, 1, 0, 0, 1, 1, 1, 1, 1], dtype=bool)
+    fold = assign_folds(group, priced)
+    assert pd.Series(fold).groupby(group).nunique().eq(1).all()
+    assert fold[4] == -1 and set(fold) == {-1, 0, 1, 2, 3, 4}
+    assert assign_folds(np.array([4, 4, 8]), np.array([True, True, False])).tolist() == [0, 0, -1]
+
+
+def test_the_progress_bar_is_told_of_every_fit() -> None:
+    table, price = draw(30, 8)
+    calls: list[None] = []
+    fit_boosted(table, price, np.arange(30) % 3, SETTINGS, lambda: calls.append(None))
+    assert len(calls) == count_fits(3)
+
+
+# --- What may be missing --------------------------------------------------------------------------
+def plain(n: int, name: str, description: str, location: str, photo: float) -> pd.DataFrame:
+    """The table of listings whose texts hold "{i}" where they differ; vectors say nothing."""
+    texts = {"name": name, "description": description, "location": location}
+    products = pd.DataFrame(
+        {column: [text.format(i=i) for i in range(n)] for column, text in texts.items()}
+    )
+    return price_table(products, np.zeros((n, 2)), np.full((n, 2), photo), np.ones((n, 1)))
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "location"),
+    [
+        ("", "", ""),
+        ("A{i}", "", ""),
+        ("A{i}", "word{i}", "town{i}"),
+        ("", "a good thing", ""),
+        ("", "", "Leeds"),
+        ("lamp", "a good thing", ""),
+        ("lamp", "", "town{i}"),
+        ("lamp", "word{i}", "Leeds"),
+    ],
+)
+def test_any_text_may_be_missing(name: str, description: str, location: str) -> None:
+    table = plain(12, name, description, location, np.nan)
+    price, fold = np.arange(1.0, 13), np.arange(12) % 3
+    for model in ("boosted", *BASELINES):
+        found = fit(model, table, price, fold)
+        assert np.isfinite(found.out_of_fold["price"]).all()
+        assert np.isfinite(found.model.predict(table)["price"]).all()
+
+
+def test_the_columns_that_nothing_is_learned_from_are_named() -> None:
+    table = plain(6, "lamp {i}", "", "town{i}", 0.0)
+    assert unread_columns(table, 2) == ["description", "location"]
+    assert unread_columns(table, 1) == ["description"]
+    assert unread_columns(table, 7) == ["name", "description", "location"]
+
+
+@pytest.mark.parametrize("block", ["text", "category"])
+def test_vectors_may_be_missing(block: str) -> None:
+    table, price = draw(24, 9)
+    table.loc[:, [name for name in table if name.startswith(f"{block}_")]] = np.nan
+    found = fit("boosted", table, price, np.arange(24) % 3)
+    assert np.isfinite(found.out_of_fold[BOUNDS]).all(axis=None)
+
+
+@pytest.mark.parametrize("name", ["boosted", *BASELINES])
+@pytest.mark.parametrize("price", [0.0, 5.0, 9.99])
+def test_where_all_ask_the_same_nothing_is_odd(name: str, price: float) -> None:
+    table, _ = draw(24, 10)
+    asked = pd.Series(price, table.index)
+    found = fit(name, table, asked.to_numpy(), np.arange(24) % 3).out_of_fold
+    assert found["price"].tolist() == pytest.approx(asked.tolist(), abs=0.01)
+    if name != "boosted":
+        assert not flag_prices(asked, asked.lt(0), found).any()
+
+
+def test_a_single_price_makes_a_constant_that_promises_nothing() -> None:
+    table, _ = draw(3, 11)
+    price = np.array([7.0, np.nan, np.nan])
+    found = fit("constant", table, price, np.zeros(3, int))
+    assert found.out_of_fold["price"].isna().all(), "no other price to expect it from"
+    predicted = found.model.predict(table)
+    assert predicted["price"].eq(7).all() and predicted["price_low"].eq(0).all()
+    assert predicted["price_high"].eq(1e7).all()

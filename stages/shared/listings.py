@@ -116,6 +116,12 @@ def is_placeholder(price: pd.Series, above: float) -> pd.Series:
     return price.eq(0) | price.gt(above) | digits.str.fullmatch(SEQUENCE)
 
 
+def has_price_to_learn(products: pd.DataFrame) -> pd.Series:
+    """True for prices that are meant: no placeholders, but £0, as some listings are gifts."""
+    price = products["price"]
+    return price.notna() & (~products["price_is_placeholder"] | price.eq(0))
+
+
 def clean_products(rows: pd.DataFrame, *, placeholder_above: float) -> pd.DataFrame:
     """Turn checked rows of Products.csv into typed columns, one row each, in the same order.
 

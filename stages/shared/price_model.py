@@ -5,19 +5,35 @@ thousand words among it; how far each is trusted is fitted on listings that neit
 trees correct them by the few numbers that matter in combination: above all by the amounts that
 stand in the text, which are the price itself in a fifth of real listings, and something quite
 different ("cost £900 new") in others. All work on log(1 + price): errors are ratios.
+
+Every price it is fitted on is also predicted out-of-fold: by models that saw neither that price nor
+another of its group, in either layer, in the bounds and in their margins. A simple baseline, with
+margins from its own out-of-fold errors, can take the model's place (`BaselineModel`).
+
+What the interval guarantees: conformalised quantile regression (Romano et al. 2019) adds one margin
+to both bounds, of the size that makes the share `coverage` of the out-of-fold prices lie within
+them. If the groups of new listings are exchangeable with those calibrated on, that share of new
+prices lies within their intervals, on average over all listings and close to it (the models that
+calibrate were fitted on fewer listings than the one that predicts). It is no promise for a
+category, a range of prices or a single listing, and none once prices or listings have drifted. The
+margin is the same above and below, so the two tails need not be equal. With fewer than
+1 / (1 - coverage) listings the margin is the largest error seen, which promises less.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from itertools import combinations_with_replacement
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.decomposition import PCA
+from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -31,10 +47,12 @@ from sklearn.preprocessing import StandardScaler
 COMPONENTS = 40  # of the text's and of the photo's vector that the trees are shown
 FOLDS = 5
 SEEDS = 3  # boosted models that are averaged
-FITS = 3 * FOLDS + SEEDS + 3  # of PriceModel.fit
+MIN_FOLDS = 3  # a fold, another that its models are judged on, and one that is left to fit on
 NETWORKS = 2  # neural networks that are averaged
 LAYERS = (64,)  # units in each network
-SINGLE = ("features", "linear", "condense", "low", "high")  # the other estimators
+# £10 million is the dearest price on record: no extrapolation goes beyond it.
+MAX_LOG = float(np.log1p(1e7))
+TEXT = ("name", "description", "location")
 FLAGS = ("placeholder", "far below", "far above")  # of a price that a listing asks
 
 AMOUNT = r"£\s*(?P<pounds>\d{1,3}(?:,\d{3})+|\d{1,7})(?P<pence>\.\d\d?)?\s*(?P<thousand>k\b)?"
@@ -108,20 +126,54 @@ def _scaled() -> Pipeline:
     return make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
 
 
+def _words(
+    table: pd.DataFrame, blocks: Iterable[tuple[str, TfidfVectorizer, str]]
+) -> list[tuple[str, TfidfVectorizer | str, str]]:
+    """Return the blocks (name, vectorizer, column), "drop" for a vectorizer without a term to keep.
+
+    An empty column has no term, and neither has one whose words are all rarer than min_df.
+    """
+    return [
+        (name, vectorizer if _has_terms(vectorizer, table[column]) else "drop", column)
+        for name, vectorizer, column in blocks
+    ]
+
+
+def _has_terms(vectorizer: TfidfVectorizer, texts: pd.Series) -> bool:
+    """Whether any term is in at least min_df of the texts; reads only as many as it takes."""
+    analyse, listings = vectorizer.build_analyzer(), Counter[str]()
+    for text in texts:
+        terms = set(analyse(text))
+        listings.update(terms)
+        if any(listings[term] >= vectorizer.min_df for term in terms):
+            return True
+    return False
+
+
+def unread_columns(table: pd.DataFrame, min_df: int) -> list[str]:
+    """Return the text columns without a word in `min_df` rows: nothing is learned from them."""
+    blocks = _words(table, [(name, TfidfVectorizer(min_df=min_df), name) for name in TEXT])
+    return [name for name, vectorizer, _ in blocks if vectorizer == "drop"]
+
+
 def _features(table: pd.DataFrame, min_df: int) -> ColumnTransformer:
     """What ridge and networks read."""
     words: dict[str, Any] = {"sublinear_tf": True, "min_df": min_df, "ngram_range": (1, 2)}
     letters = TfidfVectorizer(
         analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True, min_df=min_df
     )
+    texts = [
+        ("name", TfidfVectorizer(**words), "name"),
+        ("description", TfidfVectorizer(**words), "description"),
+        ("location", TfidfVectorizer(min_df=min_df), "location"),
+        ("letters", letters, "name"),
+    ]
     return ColumnTransformer(
         [
-            ("name", TfidfVectorizer(**words), "name"),
-            ("description", TfidfVectorizer(**words), "description"),
-            ("location", TfidfVectorizer(min_df=min_df), "location"),
-            ("letters", letters, "name"),
-            ("text", "passthrough", _columns(table, "text")),
-            ("category", "passthrough", _columns(table, "category")),
+            *_words(table, texts),
+            # Imputed: another stage may have had nothing to learn these from.
+            ("text", SimpleImputer(keep_empty_features=True), _columns(table, "text")),
+            ("category", SimpleImputer(keep_empty_features=True), _columns(table, "category")),
             ("photo", _scaled(), _columns(table, "photo")),
             ("number", _scaled(), _columns(table, "number")),
         ],
@@ -162,8 +214,8 @@ def _condense(table: pd.DataFrame, seed: int) -> ColumnTransformer:
         blocks.append((block, make_pipeline(SimpleImputer(keep_empty_features=True), pca), columns))
     # The trees take NaN, but no column of nothing else: where no listing names an amount.
     numbers = SimpleImputer(strategy="constant", fill_value=-1, keep_empty_features=True)
-    blocks.append(("number", numbers, _columns(table, "number")))
-    return ColumnTransformer([*blocks, ("category", "passthrough", _columns(table, "category"))])
+    blocks += [(block, numbers, _columns(table, block)) for block in ("number", "category")]
+    return ColumnTransformer(blocks)
 
 
 def _trees(seed: int, rate: float, trees: int, **loss: Any) -> HistGradientBoostingRegressor:
@@ -179,184 +231,416 @@ def _trees(seed: int, rate: float, trees: int, **loss: Any) -> HistGradientBoost
     )
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What the models are fitted with: section `regress` of params.yaml."""
+
+    alpha: float
+    min_df: int
+    epochs: int
+    rate: float
+    trees: int
+    coverage: float
+    far_off: float
+    seed: int
+
+
 @dataclass
-class PriceModel:
-    """Fitted by `fit`; predicts a price in pounds, an interval, and whether an asked price fits."""
+class Readers:
+    """The first layer: a ridge regression and neural networks, which read all features."""
 
     features: ColumnTransformer
     linear: Ridge
     networks: list[TransformedTargetRegressor]
+
+    @classmethod
+    def fit(cls, table: pd.DataFrame, y: np.ndarray, settings: Settings) -> Readers:
+        """Fit on a `price_table` of n rows and y (n,), log(1 + £)."""
+        features = _features(table, settings.min_df)
+        read = features.fit_transform(table)
+        linear = Ridge(alpha=settings.alpha, solver="sparse_cg", tol=1e-4).fit(read, y)
+        single = read.astype(np.float32)  # half the time, and no worse
+        seeds = range(settings.seed, settings.seed + NETWORKS)
+        networks = [_network(single, y, settings.epochs, seed) for seed in seeds]
+        return cls(features, linear, networks)
+
+    def answer(self, table: pd.DataFrame) -> np.ndarray:
+        """Return (n, 2) answers, log(1 + £): the ridge's, and the networks' mean."""
+        read = self.features.transform(table)
+        single = read.astype(np.float32)
+        network = np.mean([model.predict(single) for model in self.networks], axis=0)
+        return np.column_stack([self.linear.predict(read), network])
+
+
+@dataclass
+class Correction:
+    """The second layer: trees that correct the first one's answers, and bounds around them."""
+
     trust: float  # share of the networks in their and the ridge's common answer
     condense: ColumnTransformer
     boosted: list[HistGradientBoostingRegressor]
     low: HistGradientBoostingRegressor
     high: HistGradientBoostingRegressor
-    margin: float  # in log(1 + £), that makes the interval hold as often as asked
-    far_margin: float  # the same for the interval beyond which a price is far off
-    coverage: float  # the share of prices that the interval was made to hold
-    # `answers` to the rows fitted on, none by a model that saw the row; not saved.
-    out_of_fold: pd.DataFrame | None = None
 
     @classmethod
     def fit(
         cls,
+        answers: np.ndarray,
         table: pd.DataFrame,
-        price: np.ndarray,
-        groups: np.ndarray,
+        y: np.ndarray,
+        settings: Settings,
         *,
-        alpha: float,
-        min_df: int,
-        epochs: int,
-        rate: float,
-        trees: int,
-        coverage: float,
-        far_off: float,
-        seed: int,
+        fold: np.ndarray | None = None,
         fitted_one: Callable[[], object] = lambda: None,
-    ) -> PriceModel:
-        """Fit on `table` (of `price_table`) and prices in pounds; `groups` are never torn apart.
+    ) -> tuple[Correction, np.ndarray]:
+        """Fit on `answers` (n, 2) of `Readers` that did not see the rows, and y (n,), log(1 + £).
 
-        The trees learn from the others' answers to listings these were not fitted on, and the
-        interval from the trees' answers to such listings (conformalised quantile regression: Romano
-        et al. 2019), both by cross-validation over the rows given. `fitted_one` is called after
-        each of FITS fits, or fewer with fewer groups: a place for a progress bar.
+        With `fold` (n,), also return by how much each y lies outside bounds fitted without its
+        fold (n,; negative: inside, NaN: no other fold); without it, an empty array.
         """
-        y = np.log1p(price)
-        out_of_fold = pd.DataFrame(np.nan, table.index, ["linear", "network"])
-        outside = (1 - coverage) / 2
+        trust = _trust(answers, y)
+        with np.errstate(invalid="ignore"):  # where no listing has a photo, no variance to share
+            condense = _condense(table, settings.seed).fit(table)
+        together = _together(answers, trust)
+        features = np.column_stack([together, condense.transform(table)])
+        missing = y - together  # what the trees are to add
+        outside = (1 - settings.coverage) / 2
 
-        def fit(model: Any, features: Any, target: np.ndarray) -> Any:
-            model.fit(features, target)
+        def trees(rows: np.ndarray, draw: int, **loss: Any) -> HistGradientBoostingRegressor:
+            model = _trees(settings.seed + draw, settings.rate, settings.trees, **loss)
+            model.fit(features[rows], missing[rows])
             fitted_one()
             return model
 
-        def fit_readers(
-            rows: pd.DataFrame, of: np.ndarray
-        ) -> tuple[ColumnTransformer, Ridge, list[TransformedTargetRegressor]]:
-            features = _features(rows, min_df)
-            read = features.fit_transform(rows)
-            linear = Ridge(alpha=alpha, solver="sparse_cg", tol=1e-4).fit(read, of)
-            single = read.astype(np.float32)  # half the time, and no worse
-            networks = [_network(single, of, epochs, seed + draw) for draw in range(NETWORKS)]
-            fitted_one()
-            return features, linear, networks
+        def bounds(rows: np.ndarray) -> list[HistGradientBoostingRegressor]:
+            quantiles = (outside, 1 - outside)
+            return [trees(rows, 0, loss="quantile", quantile=quantile) for quantile in quantiles]
 
-        def fit_bounds(features: np.ndarray, missing: np.ndarray) -> list[Any]:
-            bounds = (
-                _trees(seed, rate, trees, loss="quantile", quantile=quantile)
-                for quantile in (outside, 1 - outside)
-            )
-            return [fit(model, features, missing) for model in bounds]
-
-        def folds() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-            yield from GroupKFold(min(FOLDS, len(set(groups)))).split(y, groups=groups)
-
-        for fitted, left_out in folds():
-            readers = fit_readers(table.iloc[fitted], y[fitted])
-            out_of_fold.iloc[left_out] = _read(*readers, table.iloc[left_out])
-        trust = _trust(out_of_fold, y)
-        answers = _together(out_of_fold, trust)
-        condense = _condense(table, seed)
-        features = np.column_stack([answers, condense.fit_transform(table)])
-        missing = y - answers  # what the trees are to add
-        misses = np.empty(len(y))  # how far a price lies outside its interval; negative: inside
-        for fitted, left_out in folds():
-            low, high = fit_bounds(features[fitted], missing[fitted])
-            misses[left_out] = np.maximum(
-                low.predict(features[left_out]) - missing[left_out],
-                missing[left_out] - high.predict(features[left_out]),
-            )
+        misses = np.full(0 if fold is None else len(y), np.nan)
+        for left_out in () if fold is None else np.unique(fold):
+            judged, kept = fold == left_out, fold != left_out
+            if kept.any():
+                lower, upper = (model.predict(features[judged]) for model in bounds(kept))
+                misses[judged] = np.maximum(lower - missing[judged], missing[judged] - upper)
+        every = np.ones(len(y), dtype=bool)
         # The median rather than the mean: prices that nobody could guess pull at it less.
-        loss = "absolute_error"
-        boosted = [_trees(seed + draw, rate, trees, loss=loss) for draw in range(SEEDS)]
-        low, high = fit_bounds(features, missing)
-        readers = fit_readers(table, y)
-        return cls(
-            features=readers[0],
-            linear=readers[1],
-            networks=readers[2],
-            trust=trust,
-            condense=condense,
-            boosted=[fit(model, features, missing) for model in boosted],
-            low=low,
-            high=high,
-            margin=_conformal(misses, coverage),
-            far_margin=_conformal(misses, 1 - far_off),
-            coverage=coverage,
-            out_of_fold=out_of_fold,
-        )
+        boosted = [trees(every, draw, loss="absolute_error") for draw in range(SEEDS)]
+        low, high = bounds(every)
+        return cls(trust, condense, boosted, low, high), misses
 
-    def predict(self, table: pd.DataFrame, read: pd.DataFrame | None = None) -> pd.DataFrame:
+    def predict(self, answers: np.ndarray, table: pd.DataFrame) -> pd.DataFrame:
+        """Return `price`, `low`, `high`, `linear`, `network`, `seed_<i>` as log(1 + £).
+
+        `answers` (n, 2) are those of `Readers` to `table`, `seed_<i>` is each boosted model's.
+        """
+        together = _together(answers, self.trust)
+        features = np.column_stack([together, self.condense.transform(table)])
+        single = {
+            f"seed_{position}": together + model.predict(features)
+            for position, model in enumerate(self.boosted)
+        }
+        logs = {
+            "price": np.mean(list(single.values()), axis=0),
+            "low": together + self.low.predict(features),
+            "high": together + self.high.predict(features),
+            "linear": answers[:, 0],
+            "network": answers[:, 1],
+            **single,
+        }
+        return pd.DataFrame(logs, table.index)
+
+
+@dataclass
+class PriceModel:
+    """Both layers; predicts a price in pounds, an interval, and whether an asked price fits.
+
+    Fitted by `fit_boosted`.
+    """
+
+    readers: Readers
+    correction: Correction
+    margin: float  # in log(1 + £), that makes the interval hold as often as asked
+    far_margin: float  # the same for the interval beyond which a price is far off
+    coverage: float  # the share of prices that the interval was made to hold
+
+    def predict(self, table: pd.DataFrame) -> pd.DataFrame:
         """Pounds: `price`, `price_low` and `price_high`; beyond `least` and `most` it is far off.
 
         Also `linear` and `network`, the answers of the ridge and of the networks alone, and
-        `seed_<i>`, each boosted model's. `read`: the first two as logarithms, if they are known
-        (`out_of_fold`, for the rows fitted on).
+        `seed_<i>`, each boosted model's.
         """
-        if read is None:
-            found = _read(self.features, self.linear, self.networks, table)
-            read = pd.DataFrame(found, table.index, ["linear", "network"])
-        answers = _together(read, self.trust)
-        features = np.column_stack([answers, self.condense.transform(table)])
-        single = [answers + model.predict(features) for model in self.boosted]
-        middle = np.mean(single, axis=0)
-        low, high = (answers + model.predict(features) for model in (self.low, self.high))
-        logs = {
-            "price": middle,
-            "price_low": np.minimum(low - self.margin, middle),
-            "price_high": np.maximum(high + self.margin, middle),
-            "least": low - self.far_margin,
-            "most": high + self.far_margin,
-            "linear": read["linear"],
-            "network": read["network"],
-            **{f"seed_{position}": answer for position, answer in enumerate(single)},
-        }
-        # £10 million is the dearest price on record: no extrapolation goes beyond it.
-        return np.expm1(pd.DataFrame(logs, table.index).clip(0, np.log1p(1e7)))
+        logs = self.correction.predict(self.readers.answer(table), table)
+        return _in_pounds(logs, self.margin, self.far_margin)
 
     def estimators(self) -> dict[str, Any]:
         """The fitted estimators by name, to be saved; `margins` goes with them."""
+        readers, correction = self.readers, self.correction
         several = {
             f"{name}_{position}": model
-            for name, models in (("boosted", self.boosted), ("network", self.networks))
+            for name, models in (("boosted", correction.boosted), ("network", readers.networks))
             for position, model in enumerate(models)
         }
-        return {name: getattr(self, name) for name in SINGLE} | several
+        return several | {
+            "features": readers.features,
+            "linear": readers.linear,
+            "condense": correction.condense,
+            "low": correction.low,
+            "high": correction.high,
+        }
 
-    def margins(self) -> dict[str, float]:
-        return {name: getattr(self, name) for name in ("trust", "margin", "far_margin", "coverage")}
+    def margins(self) -> dict[str, Any]:
+        """What is not an estimator: for margins.json."""
+        return {
+            "chosen": "boosted",
+            "trust": self.correction.trust,
+            "margin": self.margin,
+            "far_margin": self.far_margin,
+            "coverage": self.coverage,
+        }
 
     @classmethod
-    def assemble(cls, load: Callable[[str], Any], margins: dict[str, float]) -> PriceModel:
-        """The model again, from `load`, which finds an estimator by its name."""
-        boosted = [load(f"boosted_{position}") for position in range(SEEDS)]
+    def assemble(
+        cls, load: Callable[[str], Any], margins: dict[str, Any]
+    ) -> PriceModel | BaselineModel:
+        """The model again, or the baseline chosen in its place, from what was saved.
+
+        `load` finds an estimator by its name; `margins` is margins.json.
+        """
+        about = dict(margins)
+        chosen = about.pop("chosen")
+        if chosen != "boosted":
+            return BaselineModel(chosen, load(chosen), **about)
         networks = [load(f"network_{position}") for position in range(NETWORKS)]
-        parts: dict[str, Any] = {name: load(name) for name in SINGLE} | margins
-        return cls(boosted=boosted, networks=networks, **parts)
+        boosted = [load(f"boosted_{position}") for position in range(SEEDS)]
+        readers = Readers(load("features"), load("linear"), networks)
+        parts = load("condense"), boosted, load("low"), load("high")
+        return cls(readers, Correction(about.pop("trust"), *parts), **about)
 
 
-def _read(
-    features: ColumnTransformer,
-    linear: Ridge,
-    networks: list[TransformedTargetRegressor],
+@dataclass
+class BaselineModel:
+    """A simple baseline in the place of PriceModel; fitted by `fit_baseline`.
+
+    Its interval is its answer plus and minus a margin: all listings have equally wide ones.
+    """
+
+    name: str  # one of BASELINES
+    estimator: Any  # of log(1 + £), from a `price_table`
+    margin: float  # as those of PriceModel
+    far_margin: float
+    coverage: float
+
+    def predict(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Pounds: `price`, `price_low`, `price_high`, `least`, `most`, as those of PriceModel."""
+        return _in_pounds(
+            _same_bounds(self.estimator.predict(table), table.index), self.margin, self.far_margin
+        )
+
+    def estimators(self) -> dict[str, Any]:
+        """As PriceModel.estimators."""
+        return {self.name: self.estimator}
+
+    def margins(self) -> dict[str, Any]:
+        """As PriceModel.margins."""
+        return {
+            "chosen": self.name,
+            "margin": self.margin,
+            "far_margin": self.far_margin,
+            "coverage": self.coverage,
+        }
+
+
+class Candidate(NamedTuple):
+    """A model fitted on all rows with a price, and what it predicts for them out-of-fold."""
+
+    model: PriceModel | BaselineModel
+    out_of_fold: pd.DataFrame  # as `predict` returns, by models fitted without the row's fold
+
+
+def assign_folds(group: np.ndarray, priced: np.ndarray) -> np.ndarray:
+    """Return the fold (n,) of each row, from 0: whole groups, FOLDS or as many as there are groups.
+
+    `group` (n,) are whole numbers, `priced` (n,) says whether there is a price to learn. A group
+    without one has fold -1: no model sees it. The folds do not depend on what the prices are.
+    """
+    groups = group[priced]
+    count = min(FOLDS, len(np.unique(groups)))
+    fold = pd.Series(0, groups)
+    if count > 1:
+        for number, (_, left_out) in enumerate(GroupKFold(count).split(groups, groups=groups)):
+            fold.iloc[left_out] = number
+    fold = fold[~fold.index.duplicated()]
+    return fold.reindex(group, fill_value=-1).to_numpy()
+
+
+def fit_median(table: pd.DataFrame, y: np.ndarray, settings: Settings) -> DummyRegressor:
+    """The median price, whatever the listing."""
+    median = np.log1p(np.median(np.expm1(y)))
+    return DummyRegressor(strategy="constant", constant=median).fit(table, y)
+
+
+def fit_ridge(table: pd.DataFrame, y: np.ndarray, settings: Settings) -> Pipeline:
+    """Ridge regression of log(1 + £) on TF-IDF of name, description and location."""
+    texts = [
+        (name, TfidfVectorizer(sublinear_tf=True, min_df=settings.min_df), name) for name in TEXT
+    ]
+    blocks = _words(table, texts)
+    if all(vectorizer == "drop" for _, vectorizer, _ in blocks):
+        # Without a word only the ridge's intercept is left.
+        return make_pipeline(DummyRegressor(strategy="mean")).fit(table, y)
+    ridge = Ridge(alpha=settings.alpha, solver="sparse_cg", tol=1e-4)
+    return make_pipeline(ColumnTransformer(blocks), ridge).fit(table, y)
+
+
+BASELINES: dict[str, Callable[[pd.DataFrame, np.ndarray, Settings], Any]] = {
+    "constant": fit_median,
+    "ridge": fit_ridge,
+}
+
+
+def fit_baseline(
+    name: str, table: pd.DataFrame, price: np.ndarray, fold: np.ndarray, settings: Settings
+) -> Candidate:
+    """Fit one of BASELINES on a `price_table` of n rows and prices (n,) in pounds.
+
+    Rows without a price (NaN) are only predicted. `fold` (n,), from 0, is that of `assign_folds`.
+    Out-of-fold predictions are NaN where no other fold has a price.
+    """
+    y = np.log1p(price)
+    priced = ~np.isnan(y)
+    fit = BASELINES[name]
+
+    def answer(kept: np.ndarray) -> Callable[[pd.DataFrame], np.ndarray]:
+        estimator = fit(table[kept], y[kept], settings)
+        return lambda rows: estimator.predict(rows)[:, None]
+
+    answers = _cross_fit(table, priced, fold, 1, answer)[:, :, 0]
+    parts = []
+    for left_out, of_fold in enumerate(answers):
+        judged, rest = fold == left_out, priced & (fold != left_out)
+        margins = _margins(np.abs(y[rest] - of_fold[rest]), settings)
+        parts.append(_in_pounds(_same_bounds(of_fold[judged], table.index[judged]), *margins))
+    own = answers[fold, np.arange(len(fold))]
+    margins = _margins(np.abs(y - own), settings)
+    estimator = fit(table[priced], y[priced], settings)
+    model = BaselineModel(name, estimator, *margins, settings.coverage)
+    return Candidate(model, pd.concat(parts).loc[table.index])
+
+
+def fit_boosted(
     table: pd.DataFrame,
+    price: np.ndarray,
+    fold: np.ndarray,
+    settings: Settings,
+    fitted_one: Callable[[], object] = lambda: None,
+) -> Candidate:
+    """Fit PriceModel on a `price_table` of n rows and prices (n,) in pounds.
+
+    Rows without a price (NaN) are only predicted. `fold` (n,), from 0, is that of `assign_folds`
+    and has MIN_FOLDS at least. Both layers are fitted again without each fold, for predictions that
+    owe it nothing; what those miss calibrates the margins of the model fitted on all.
+    `fitted_one` is called after each of `count_fits` fits: a place for a progress bar.
+    """
+    y = np.log1p(price)
+    priced = ~np.isnan(y)
+
+    def answer(kept: np.ndarray) -> Callable[[pd.DataFrame], np.ndarray]:
+        readers = Readers.fit(table[kept], y[kept], settings)
+        fitted_one()
+        return readers.answer
+
+    answers = _cross_fit(table, priced, fold, 2, answer)
+    misses = np.full(len(y), np.nan)
+    parts = []
+    for left_out, of_fold in enumerate(answers):
+        judged, rest = fold == left_out, priced & (fold != left_out)
+        correction, of_rest = Correction.fit(
+            of_fold[rest], table[rest], y[rest], settings, fold=fold[rest], fitted_one=fitted_one
+        )
+        logs = correction.predict(of_fold[judged], table[judged])
+        misses[judged] = np.maximum(logs["low"] - y[judged], y[judged] - logs["high"])
+        parts.append(_in_pounds(logs, *_margins(of_rest, settings)))
+    own = answers[fold, np.arange(len(fold))]
+    correction, _ = Correction.fit(
+        own[priced], table[priced], y[priced], settings, fitted_one=fitted_one
+    )
+    readers = Readers.fit(table[priced], y[priced], settings)
+    fitted_one()
+    model = PriceModel(readers, correction, *_margins(misses, settings), settings.coverage)
+    return Candidate(model, pd.concat(parts).loc[table.index])
+
+
+def count_fits(folds: int) -> int:
+    """How often `fit_boosted` calls `fitted_one`."""
+    readers = folds * (folds + 1) // 2 + 1
+    trees = (folds + 1) * (SEEDS + 2) + folds * (folds - 1) * 2
+    return readers + trees
+
+
+def _cross_fit(
+    table: pd.DataFrame,
+    priced: np.ndarray,
+    fold: np.ndarray,
+    width: int,
+    fit: Callable[[np.ndarray], Callable[[pd.DataFrame], np.ndarray]],
 ) -> np.ndarray:
-    """Return (n, 2) answers, log(1 + £): the ridge's, and the networks' mean."""
-    read = features.transform(table)
-    single = read.astype(np.float32)
-    network = np.mean([model.predict(single) for model in networks], axis=0)
-    return np.column_stack([linear.predict(read), network])
+    """Return answers (folds, n, width), of which `answers[k]` owe nothing to the prices of fold k.
+
+    There a row of fold j is answered by a model fitted without folds j and k. So what is fitted on
+    `answers[k]` of the other folds, and applied to `answers[k]` of fold k, has not met the prices
+    of fold k by any detour: plain out-of-fold answers of the other folds are by models that saw
+    them. `fit` takes the rows to fit on (n,) and returns the model, which takes a table.
+    NaN where no row is left to fit on.
+    """
+    count = fold.max() + 1
+    answers = np.full((count, len(fold), width), np.nan)
+    for one, other in combinations_with_replacement(range(count), 2):
+        kept = priced & (fold != one) & (fold != other)
+        if not kept.any():
+            continue
+        model = fit(kept)
+        for left_out, answered in dict.fromkeys([(one, other), (other, one)]):
+            rows = fold == answered
+            answers[left_out, rows] = model(table[rows])
+    return answers
 
 
-def _trust(answers: pd.DataFrame, y: np.ndarray) -> float:
+def _same_bounds(answer: np.ndarray, index: pd.Index) -> pd.DataFrame:
+    return pd.DataFrame(dict.fromkeys(("price", "low", "high"), answer), index)
+
+
+def _margins(misses: np.ndarray, settings: Settings) -> tuple[float, float]:
+    """The margin of the interval and that of what is far off; NaN among `misses` do not count."""
+    known = misses[~np.isnan(misses)]
+    return _conformal(known, settings.coverage), _conformal(known, 1 - settings.far_off)
+
+
+def _in_pounds(logs: pd.DataFrame, margin: float, far_margin: float) -> pd.DataFrame:
+    """Pounds and pence: `low` and `high` of the logarithms, widened, become the four bounds."""
+    low, high, middle = logs["low"], logs["high"], logs["price"]
+    bounds = {
+        "price": middle,
+        "price_low": np.minimum(low - margin, middle),
+        "price_high": np.maximum(high + margin, middle),
+        "least": low - far_margin,
+        "most": high + far_margin,
+    }
+    others = logs.drop(columns=["price", "low", "high"])
+    pounds = np.expm1(pd.DataFrame(bounds).join(others).clip(0, MAX_LOG))
+    # Or a price that equals its bound could lie outside it, by the last bit of its logarithm.
+    return pounds.round(2)
+
+
+def _together(answers: np.ndarray, trust: float) -> np.ndarray:
+    linear, network = answers.T
+    return (1 - trust) * linear + trust * network
+
+
+def _trust(answers: np.ndarray, y: np.ndarray) -> float:
     """The share of the networks with the least squared error, from 0 to 1."""
-    apart = (answers["network"] - answers["linear"]).to_numpy()
-    lacking = y - answers["linear"].to_numpy()
-    return float(np.clip(apart @ lacking / max(apart @ apart, 1e-12), 0, 1))
-
-
-def _together(answers: pd.DataFrame, trust: float) -> np.ndarray:
-    return ((1 - trust) * answers["linear"] + trust * answers["network"]).to_numpy()
+    linear, network = answers.T
+    apart = network - linear
+    return float(np.clip(apart @ (y - linear) / max(apart @ apart, 1e-12), 0, 1))
 
 
 def flag_prices(asked: pd.Series, is_placeholder: pd.Series, predicted: pd.DataFrame) -> pd.Series:
@@ -369,6 +653,11 @@ def flag_prices(asked: pd.Series, is_placeholder: pd.Series, predicted: pd.DataF
 
 
 def _conformal(misses: np.ndarray, coverage: float) -> float:
-    """The margin within which `coverage` of prices lie, with the correction for a finite sample."""
+    """The margin within which `coverage` of prices lie, with the correction for a finite sample.
+
+    `misses` (n,) are in log(1 + £). Without any the margin holds every price.
+    """
+    if not len(misses):
+        return MAX_LOG
     level = min(1.0, np.ceil((len(misses) + 1) * coverage) / len(misses))
     return float(np.quantile(misses, level, method="higher"))
