@@ -177,7 +177,8 @@ def main(
             project = Path(folder) / f"times-{many}"
             make_project(project, base * many)
             measured.append(measure(project, chain, 1 if many == max(times or TIMES) else runs))
-            products = pd.read_csv(project / "data/sample/raw/Products.csv", lineterminator="\n")
+            path = project / "data/sample/raw/Products.csv"
+            products = pd.read_csv(path, lineterminator="\n", keep_default_na=False)
             sizes.append({"listings": len(products), "photos": photos_of(project)})
             shutil.rmtree(project)
     listings = [of["listings"] for of in sizes]

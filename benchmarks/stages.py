@@ -84,7 +84,7 @@ def plain_clean(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     read_plainly(raw).to_parquet(out / "products.parquet")
     (out / "photos").mkdir()
     rows = []
-    for image in pd.read_csv(raw / "Images.csv").itertuples():
+    for image in pd.read_csv(raw / "Images.csv", keep_default_na=False).itertuples():
         try:
             photo = Image.open(raw / "images" / f"{image.id}.jpg").convert("RGB")
         except OSError:
@@ -108,7 +108,7 @@ def plain_clean(project: Path, raw: Path, out: Path) -> dict[str, Any]:
 def plain_pixels(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     out.mkdir()
     read_plainly(raw).to_parquet(out / "products.parquet")
-    images = pd.read_csv(raw / "Images.csv")
+    images = pd.read_csv(raw / "Images.csv", keep_default_na=False)
     squares = []
     for image_id in images["id"]:
         try:
@@ -123,9 +123,9 @@ def plain_pixels(project: Path, raw: Path, out: Path) -> dict[str, Any]:
 
 
 def read_plainly(raw: Path) -> pd.DataFrame:
-    products = pd.read_csv(raw / "Products.csv", lineterminator="\n").dropna(
-        subset=["id", "category", "price"]
-    )
+    products = pd.read_csv(
+        raw / "Products.csv", lineterminator="\n", keep_default_na=False, na_values=[""]
+    ).dropna(subset=["id", "category", "price"])
     price = products["price"].astype(str).str.replace("[£,]", "", regex=True)
     products["price"] = pd.to_numeric(price, errors="coerce")
     products["category"] = products["category"].str.split(" / ").str[0]

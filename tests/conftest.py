@@ -36,6 +36,7 @@ os.environ |= {
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 STAGES = (
+    "check",
     "clean",
     "merge",
     "classify_rf",

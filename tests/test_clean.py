@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,9 @@ import pandas as pd
 import pytest
 import yaml
 from click import ClickException
+from click.testing import CliRunner
 from PIL import Image
+from repository import contents
 
 import clean
 import sample
@@ -232,6 +235,8 @@ def test_each_fault_has_its_reason(faulty: Path, tmp_path: Path) -> None:
     assert metrics["products"]["missing_values"]["price"] == 1
     assert metrics["products"]["without_photo"] == 2
     assert metrics["photos"]["rows_without_file"] == 1
+    assert metrics["photos"]["missing_create_times"] == 0
+    assert metrics["photos"]["unread_create_times"] == {"is neither ISO 8601 nor unix seconds": 1}
 
 
 def test_the_order_of_the_rows_does_not_change_the_photos(faulty: Path, tmp_path: Path) -> None:
@@ -248,7 +253,8 @@ def test_the_order_of_the_rows_does_not_change_the_photos(faulty: Path, tmp_path
 def test_products_without_any_usable_photo_are_kept(faulty: Path, tmp_path: Path) -> None:
     for path in (faulty / "images").iterdir():
         path.write_bytes(b"")
-    metrics = clean.clean(faulty, tmp_path / "out", params=PARAMS)
+    params = {**PARAMS, "max_rejected_share": 1}
+    metrics = clean.clean(faulty, tmp_path / "out", params=params)
     assert metrics["products"]["kept"] == metrics["products"]["without_photo"] == 4
     assert len(pd.read_parquet(tmp_path / "out/images.parquet")) == 0
     assert len(PhotoStore(tmp_path / "out/photos")) == 0
@@ -296,3 +302,170 @@ def test_houses_end_clean_before_a_photo_is_read(faulty: Path, tmp_path: Path) -
     with pytest.raises(ClickException, match=r"clean\.placeholder_above=100000"):
         clean.clean(faulty, tmp_path / "out", params=PARAMS)
     assert not (tmp_path / "out/photos").exists()
+
+
+# --- What refuses most of a table -----------------------------------------------------------------
+PRODUCTS = "id,product_name,category,product_description,price,location\n"
+
+
+@pytest.fixture
+def project(
+    make_project: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A project of four sound products with a photo and an event each; the working folder."""
+    project = make_project(tmp_path / "project", {"dataset": "mine"})
+    raw = project / "data/mine/raw"
+    (raw / "images").mkdir(parents=True)
+    products = [f"p{i},Lamp,Home / Lamps,Blue,£{i + 5}.00,Bath\n" for i in range(4)]
+    (raw / "Products.csv").write_text(PRODUCTS + "".join(products))
+    rows = [f"i{i},p{i},2022-02-26\n" for i in range(4)]
+    (raw / "Images.csv").write_text("id,product_id,create_time\n" + "".join(rows))
+    events = [f"u{i},p{i},view,2024-03-0{i + 1}\n" for i in range(4)]
+    (raw / "interactions.csv").write_text("user_id,product_id,event,timestamp\n" + "".join(events))
+    for i in range(4):
+        Image.new("RGB", (40, 40), (50 * i, 30, 30)).save(raw / f"images/i{i}.png")
+    monkeypatch.chdir(project)
+    return project
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def run(code: int) -> str:
+    """Run stage clean; return what it printed, in one line if it ended in an error."""
+    result = CliRunner().invoke(clean.main)
+    assert result.exit_code == code, result.output
+    if code:
+        assert len(result.stderr.splitlines()) == 1 and not isinstance(result.exception, KeyError)
+    return result.output
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("Products.csv", "£", "$", "4 of 4 rows are refused: price is not an amount in pounds"),
+        ("Products.csv", r"\.00", " p", "(the first is row 1, 'p0', price '£5 p'): correct them"),
+        ("Products.csv", "Home / Lamps", " / ", "4 of 4 rows are refused: category is missing"),
+        (
+            "Images.csv",
+            r",p(?=\d)",
+            ",q",
+            "4 of 4 rows are refused: its product is not in Products.csv",
+        ),
+        (
+            "Images.csv",
+            r",p(?=\d)",
+            ",q",
+            "product_id 'q0'): correct them, or raise clean.max_rejected_",
+        ),
+        (
+            "interactions.csv",
+            r",p(?=\d)",
+            ",q",
+            "rows are refused: its product is not in Products.csv",
+        ),
+        ("interactions.csv", "2024-03-", "12/13/", "timestamp is neither ISO 8601 nor unix"),
+        ("interactions.csv", "2024-03-0", "2611-03-0", "timestamp is not between 1990 and 2100"),
+    ],
+)
+def test_what_refuses_most_rows_ends_the_run_and_is_named(
+    project: Path, file: str, old: str, new: str, said: str
+) -> None:
+    run(0)
+    before = contents(project / "data/clean")
+    path = project / "data/mine/raw" / file
+    sound = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(old, new, sound), encoding="utf-8")
+    message = run(1)
+    assert f"data/mine/raw/{file}: " in message and said in message
+    assert "all rejects so far are in data/clean.rejects.csv" in message
+    rejects = pd.read_csv("data/clean.rejects.csv", dtype=str, keep_default_na=False)
+    assert rejects["source"].eq(file).sum() == 4
+    assert contents(project / "data/clean") == before, "the former run's, whole"
+    path.write_text(sound, encoding="utf-8")
+    run(0)
+    assert not Path("data/clean.rejects.csv").exists(), "of a run that ended well"
+
+
+def test_photos_that_cannot_be_decoded_end_the_run_too(project: Path) -> None:
+    for number in range(3):
+        (project / f"data/mine/raw/images/i{number}.png").write_bytes(b"<html>")
+    message = run(1)
+    assert "3 of 4 rows are refused: not one of JPEG" in message
+    assert "the first is images/i0.png" in message
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["clean"]["max_rejected_share"] = 0.75
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    assert "4 products and 1 photos" in run(0)
+
+
+def test_a_consequence_is_not_the_cause(project: Path) -> None:
+    """Events and photos of one product only, whose price is refused."""
+    raw = project / "data/mine/raw"
+    change(raw / "Products.csv", "£5.00", "$5.00")
+    for file in ("Images.csv", "interactions.csv"):
+        for number in (1, 2, 3):
+            change(raw / file, f",p{number},", ",p0,")
+    message = run(1)
+    assert "interactions.csv: 4 of 4 rows are refused: its product was rejected" in message
+    rejects = pd.read_csv("data/clean.rejects.csv", dtype=str, keep_default_na=False)
+    assert rejects["reason"].iloc[0] == "price is not an amount in pounds"
+    (raw / "interactions.csv").unlink()
+    assert "3 products and 0 photos" in run(0)
+
+
+def test_rejects_are_written_whatever_ends_the_run(project: Path) -> None:
+    change(project / "data/mine/raw/Products.csv", "£5.00", "$5.00")
+    (project / "data/mine/raw/Images.csv").unlink()
+    assert "Images.csv does not exist" in run(1)
+    rejects = pd.read_csv("data/clean.rejects.csv", dtype=str)
+    assert rejects["id"].tolist() == ["p0"]
+
+
+# --- What is not understood -----------------------------------------------------------------------
+def test_columns_and_events_that_are_not_read_are_named(project: Path) -> None:
+    raw = project / "data/mine/raw"
+    change(raw / "Products.csv", "location\n", "location,colour\n")
+    change(raw / "Products.csv", "Bath\n", "Bath,blue\n")
+    change(raw / "Images.csv", "create_time", "createTime")
+    log = "user_id,product_id,event_type,timestamp\nu,p0,buy,2024-03-01\nu,p1,buy,2024-03-01\n"
+    (raw / "interactions.csv").write_text(log)
+    said = run(0)
+    assert "Products.csv: column 'colour' (4 values) is not read\n" in said
+    assert "Images.csv: column 'createTime' (4 values) is not read: rename it if 'create_time'" in (
+        said
+    )
+    assert "column 'event_type' (2 values) is not read: rename it if 'event' is meant" in said
+    assert "interactions.csv: no column 'event': every row counts as a view" in said
+    metrics = json.loads(Path("metrics/clean.json").read_text(encoding="utf-8"))
+    assert metrics["ignored_columns"] == {
+        "Products.csv": {"colour": 4},
+        "Images.csv": {"createTime": 4},
+        "interactions.csv": {"event_type": 2},
+    }
+    assert metrics["photos"]["missing_create_times"] == 4
+    change(raw / "interactions.csv", "event_type", "event")
+    change(raw / "interactions.csv", "p1,buy", "p1,views")
+    change(raw / "interactions.csv", "p0,buy", "p0,add_to_cart")
+    said = run(0)
+    assert "event 'views' (1 rows) counts as a view: rename it if 'view' is meant" in said
+    assert "event 'add_to_cart' (1 rows) counts as a view (weighted are view, save, mess" in said
+    metrics = json.loads(Path("metrics/clean.json").read_text(encoding="utf-8"))
+    assert metrics["interactions"]["unknown_events"] == {"add_to_cart": 1, "views": 1}
+
+
+def test_mixed_offsets_of_create_time_are_read(project: Path) -> None:
+    path = project / "data/mine/raw/Images.csv"
+    for number, written in enumerate(["09:00:00+00", "09:00:00+01", "09:00:00Z", "09:00:00"]):
+        change(path, f"p{number},2022-02-26", f"p{number},2022-02-26 {written}")
+    run(0)
+    hours = pd.read_parquet("data/clean/images.parquet")["created"].dt.hour
+    assert hours.tolist() == [9, 8, 9, 9]
+
+
+def test_a_folder_in_other_letters_is_named(project: Path) -> None:
+    (project / "data/mine/raw/images").rename(project / "data/mine/raw/Images")
+    assert "raw/images does not exist (but 'Images' does: rename it)" in run(1)

@@ -9,11 +9,17 @@ import pytest
 from click import ClickException
 
 from shared import raw
+from shared.collaborative import EVENT_WEIGHTS
 from shared.interactions import (
+    EVENTS,
+    IMPLAUSIBLE,
     REJECT_COLUMNS,
+    UNREAD,
     check_interactions,
     leave_last_out,
     new_products,
+    read_times,
+    unknown_events,
 )
 
 
@@ -38,6 +44,16 @@ def write(tmp_path: Path, text: str) -> Path:
         ("1646128800", "2022-03-01 10:00:00"),
         (" 1646128800.5 ", "2022-03-01 10:00:00.5"),
         ("1646128800000", "2022-03-01 10:00:00"),
+        ("1646128800000000", "2022-03-01 10:00:00"),
+        ("1646128800000000000", "2022-03-01 10:00:00"),
+        ("631152000000", "1990-01-01"),
+        ("20240305", "2024-03-05"),
+        ("202403051030", "2024-03-05 10:30:00"),
+        ("20240305103000", "2024-03-05 10:30:00"),
+        ("20240305T103000Z", "2024-03-05 10:30:00"),
+        ("2021-06-10 09:00:00+01", "2021-06-10 08:00:00"),
+        ("2022-03-01 10:00:00 UTC", "2022-03-01 10:00:00"),
+        ("2022/03/01", "2022-03-01"),
     ],
 )
 def test_times_are_read(tmp_path: Path, written: str, meant: str) -> None:
@@ -45,6 +61,40 @@ def test_times_are_read(tmp_path: Path, written: str, meant: str) -> None:
     log, rejects = read_interactions(path)
     assert log["timestamp"].tolist() == [pd.Timestamp(meant)]
     assert rejects.empty
+
+
+@pytest.mark.parametrize(
+    ("written", "fault"),
+    [
+        *((text, UNREAD) for text in (
+            "05/03/2024", "24-03-05", "2024-3-5", "2024-02-30", "2024-03-05T25:00", "now", "today",
+            "inf", "nan", "２０２４-03-05", "March 2024",
+        )),
+        *((text, IMPLAUSIBLE) for text in (
+            "0", "3", "-5", "2024", "20241399", "99999999", "631151999", "4102444800", "1e30",
+            "2611-05-21", "9999-12-31", "0001-01-01T00:00:00+01:00", "1989-12-31",
+            "2099-12-31T23:59:59-05:00",
+        )),
+    ],
+)  # fmt: skip
+def test_a_time_that_is_none_is_refused_with_the_reason(written: str, fault: str) -> None:
+    times, faults = read_times(pd.Series([written, "2024-03-05"], dtype="str"))
+    assert times.isna().tolist() == [True, False]
+    assert faults.tolist() == [fault, ""]
+
+
+def test_offsets_may_differ_and_be_absent() -> None:
+    written = ["2021-01-10 09:00:00+00", "2021-06-10 09:00:00+01", "2021-06-10 08:00:00", None]
+    times, faults = read_times(pd.Series(written, dtype="str"))
+    expected = ["2021-01-10 09:00", "2021-06-10 08:00", "2021-06-10 08:00", None]
+    assert times.tolist() == pd.to_datetime(pd.Series(expected)).tolist()
+    assert faults.eq("").all() and times.dtype == "datetime64[us]"
+
+
+def test_events_without_a_weight_are_counted() -> None:
+    events = ["view", "click", "buy", "click", "4.5", "3", "Purchase", "save", "message"]
+    assert unknown_events(pd.DataFrame({"event": events})) == {"click": 2, "Purchase": 1}
+    assert set(EVENTS) == set(EVENT_WEIGHTS)
 
 
 def test_rows_come_in_order_of_time_and_ties_as_in_the_file(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from shared.listings import (
     clean_name,
     clean_products,
     is_placeholder,
+    listing_faults,
     parse_price,
+    price_faults,
 )
 
 
@@ -124,7 +126,32 @@ def test_descriptions_are_masked_and_squeezed(text: str | None, expected: str) -
         (" 7.5 ", 7.5),
         ("£0.00", 0.0),
         ("£10,000,000.00", 1e7),
-        ("ask me", math.nan),
+        *(
+            (text, math.nan)
+            for text in (
+                "123,45",
+                "1.234,56",
+                "12,34,567",
+                "1,5",
+                "£1,2,3",
+                "1.234",
+                "£12.500",
+                "1e5",
+                "$20",
+                "20 GBP",
+                "１２",
+                "1 250",
+                "NaN",
+                "-inf",
+                "1234567890123",
+                "5.",
+                "£",
+                "ask me",
+            )
+        ),
+        ("0.125", 0.125),
+        ("1234.567", 1234.567),
+        ("9.990000000001", 9.990000000001),
         ("inf", math.nan),
         ("", math.nan),
         (None, math.nan),
@@ -152,6 +179,45 @@ def test_the_highest_sound_price_is_a_param() -> None:
     prices = pd.Series([80_000.0, 100_000.0, 300_000.0])
     assert is_placeholder(prices, above=100_000).tolist() == [False, False, True]
     assert is_placeholder(prices, above=90_000).tolist() == [False, True, True]
+
+
+def test_a_price_is_refused_or_read_never_guessed() -> None:
+    prices = ["£5.00", "123,45", None, "-5", "$20", "1,234"]
+    rows = pd.DataFrame({"id": list("abcdef"), "price": prices}, dtype="str")
+    faults = price_faults(rows).tolist()
+    amount = "price is not an amount in pounds"
+    assert faults == ["", amount, "", "price is negative", amount, ""]
+    read = clean_products(rows, placeholder_above=100_000)["price"]
+    assert read.dropna().to_dict() == {0: 5.0, 5: 1234.0}
+
+
+@pytest.mark.parametrize(
+    ("path", "levels"),
+    [
+        ("Home / ", ["Home"]),
+        ("Home /", ["Home"]),
+        ("/ Home", ["Home"]),
+        ("Home/ ", ["Home"]),
+        ("Home //Garden", ["Home", "Garden"]),
+        ("Home /  / Garden", ["Home", "Garden"]),
+        ("Home  &   Garden / Tools", ["Home & Garden", "Tools"]),
+        ("Home\u00a0/\u00a0Lamps", ["Home", "Lamps"]),
+        ("home / Lamps", ["home", "Lamps"]),
+        ("Sport / AC/DC", ["Sport", "AC/DC"]),
+        (" / ", []),
+        ("//", []),
+    ],
+)
+def test_empty_levels_are_no_levels(path: str, levels: list[str]) -> None:
+    rows = pd.DataFrame({"id": ["a"], "category": [path]}, dtype="str")
+    table = clean_products(rows, placeholder_above=100_000)
+    faults = listing_faults(rows).tolist()
+    if levels:
+        assert table["category"].tolist() == levels[:1]
+        assert table["category_levels"].tolist() == [levels] and faults == [""]
+    else:
+        assert table[["category", "category_levels"]].isna().all(axis=None)
+        assert faults == ["category is missing"]
 
 
 ROWS = pd.DataFrame(

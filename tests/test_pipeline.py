@@ -143,6 +143,7 @@ def write_latin_1(raw: Path) -> None:
     ("stage", "changes", "damage", "said"),
     [
         ("sample", {"sample.products": 39}, None, "39"),
+        ("check", {"dataset": "absent"}, None, "data/absent/raw does not exist"),
         ("clean", {"dataset": "absent"}, None, "data/absent/raw/Products.csv does not exist"),
         ("clean", {}, drop_column, "Products.csv: no column 'location'"),
         ("clean", {}, write_latin_1, "Products.csv is not a UTF-8 CSV table"),
@@ -224,6 +225,28 @@ def test_stages_run_again_elsewhere_give_the_same_bytes(
     expected = (reproduced / "repo/dvc.lock").read_text(encoding="utf-8")
     assert (other / "dvc.lock").read_text(encoding="utf-8") == expected
     assert contents(other / "metrics") == contents(reproduced / "repo/metrics")
+
+
+@pytest.mark.parametrize("how", ["repro", "exp"])
+def test_an_unknown_dataset_is_refused_before_anything_is_touched(
+    make_project: Callable[..., Path], tmp_path: Path, how: str
+) -> None:
+    repo = make_project(tmp_path / "repo")
+    shutil.rmtree(repo / "data")
+    init(repo)
+    commit(repo)
+    run(repo, "dvc", "repro", "clean")
+    commit(repo)
+    before = {name: contents(repo / name) for name in ("data/clean", "metrics")}
+    if how == "repro":
+        params = yaml.safe_load((repo / "params.yaml").read_text(encoding="utf-8"))
+        params["dataset"] = "nope"
+        (repo / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+        result = run(repo, "dvc", "repro", check=False)
+    else:
+        result = run(repo, "dvc", "exp", "run", "-S", "dataset=nope", check=False)
+    assert result.returncode != 0 and "data/nope/raw" in result.stdout
+    assert {name: contents(repo / name) for name in before} == before
 
 
 def test_outputs_come_back_from_the_remote_instead_of_a_run(repo: Path) -> None:

