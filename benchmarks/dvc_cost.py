@@ -101,7 +101,7 @@ def size_mb(folder: Path) -> float:
     for path in folder.rglob("*"):
         about = path.lstat()
         # Windows does not say how many blocks a file takes.
-        seen[about.st_ino] = about.st_size if sys.platform == "win32" else about.st_blocks * 512
+        seen[about.st_ino] = getattr(about, "st_blocks", about.st_size / 512) * 512
     return sum(seen.values()) / 2**20
 
 
