@@ -14,7 +14,7 @@ lint: .venv/.installed           ## style and types; win32: no name that only Li
 	ruff format --check .
 	ruff check .
 	mypy
-	mypy --platform win32 --cache-dir .mypy_cache/win32 stages search benchmarks
+	mypy --platform win32 --cache-dir .mypy_cache/win32 stages search
 
 report: .venv/.installed          ## report/index.html: data, curves, mistakes with photos, prices, results
 	dvc repro report

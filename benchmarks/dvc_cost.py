@@ -100,7 +100,8 @@ def size_mb(folder: Path) -> float:
     seen = {}
     for path in folder.rglob("*"):
         about = path.lstat()
-        seen[about.st_ino] = about.st_blocks * 512
+        # Windows does not say how many blocks a file takes.
+        seen[about.st_ino] = getattr(about, "st_blocks", about.st_size / 512) * 512
     return sum(seen.values()) / 2**20
 
 

@@ -182,7 +182,7 @@ def main(
             sizes.append({"listings": len(products), "photos": photos_of(project)})
             shutil.rmtree(project)
     listings = [of["listings"] for of in sizes]
-    stages = {}
+    stages: dict[str, dict[str, Any]] = {}
     for stage in chain:
         of_stage = [of[stage] for of in measured]
         stages[stage] = {"runs": of_stage}
