@@ -12,7 +12,8 @@ from click import ClickException
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-LONGEST_ID = 100  # characters of a user's or a product's id
+from shared.ids import LONGEST_ID
+
 WAIT = 10  # seconds for a database that is busy, locked or gone: whoever asked is not kept longer
 
 _METADATA = sa.MetaData()

@@ -8,22 +8,20 @@ from typing import Annotated, Any, Literal
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from search.events import LONGEST_ID
+from shared.ids import ID_PATTERN, LONGEST_ID
 
-# Letters, digits and a few signs: what names of accounts and UUIDs are made of. Not \w, which means
-# every alphabet's letters here, and ASCII's in JSON Schema.
+IDS: dict[str, Any] = {"min_length": 1, "max_length": LONGEST_ID, "pattern": ID_PATTERN}
 USER_ID = Field(
-    min_length=1,
-    max_length=LONGEST_ID,
-    pattern=r"^[A-Za-z0-9_.:@-]+$",
+    **IDS,
     description="Who asks: any name the caller chooses, e.g. a random UUID.",
     examples=["anna"],
 )
-PRODUCT_ID = Field(min_length=1, max_length=LONGEST_ID, description="A listing's id.")
+PRODUCT_ID = Field(**IDS, description="A listing's id.")
 UserId = Annotated[str, USER_ID]
 ProductId = Annotated[str, PRODUCT_ID]
 LISTS = {"photos"}  # the fields that may be given more than once
 CLOCK_SKEW = timedelta(minutes=5)
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # of an event: whatever lies before is a slip
 
 
 def _without_null(schema: dict[str, Any]) -> None:
@@ -178,6 +176,9 @@ class NewEvent(BaseModel):
             aware = time if time.tzinfo else time.replace(tzinfo=UTC)
             if aware > datetime.now(UTC) + CLOCK_SKEW:
                 raise ValueError("timestamp lies in the future")
+            # Also what has no equivalent in UTC: the year 1, an hour ahead of it.
+            if aware < EARLIEST:
+                raise ValueError(f"timestamp lies before {EARLIEST.year}")
         return self
 
 

@@ -20,6 +20,7 @@ import pandas as pd
 from click import ClickException
 
 from shared.atomic import replace_when_done, write_json
+from shared.ids import ID_RULES
 from shared.interactions import COLUMNS, check_interactions
 from shared.listings import clean_products
 from shared.params import load_params
@@ -91,7 +92,7 @@ def read_log(path: Path, product_ids: pd.Series) -> tuple[pd.DataFrame, pd.DataF
     """Return the log of interactions with known products, and rejects; without rows if no file."""
     if path.exists():
         table = read_table(path)
-        log, rejects = check_interactions(table, path, product_ids)
+        log, rejects = check_interactions(table, path, product_ids, ID_RULES)
         check_nothing_lost(path, len(table), len(log), len(rejects))
         return log, rejects
     nothing = pd.DataFrame({name: pd.Series(dtype="str") for name in COLUMNS})
@@ -108,7 +109,7 @@ def clean(raw: Path, out: Path, *, params: dict) -> dict:
     table = read_table(raw / "Products.csv")
     missing = table.isna().sum()
     rows, rejected_products = check_rows(
-        table, products_schema(labelled=True), raw / "Products.csv"
+        table, products_schema(labelled=True, id_rules=ID_RULES), raw / "Products.csv"
     )
     products = clean_products(rows, placeholder_above=params["placeholder_above"])
 

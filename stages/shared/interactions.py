@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,10 @@ SECONDS_END = 1e11  # the year 5138: a greater number counts milliseconds
 
 
 def check_interactions(
-    table: pd.DataFrame, path: Path, products: pd.Series | None = None
+    table: pd.DataFrame,
+    path: Path,
+    products: pd.Series | None = None,
+    id_rules: Mapping[str, re.Pattern[str]] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the log (COLUMNS, in order of time, ties as in the file) and a table of rejects.
 
@@ -29,7 +34,8 @@ def check_interactions(
     Ids and events are strings, timestamps datetime64 in UTC, from ISO 8601 or unix seconds. A log
     without event and rating is one of views. Rejects (REJECT_COLUMNS) are rows that lack an id, an
     event or a time that can be read, or whose product is not one of `products`, where these are
-    given; `record` counts rows from 1, `id` is the user's. Raises ClickException, one line, if a
+    given, or whose user_id does not match one of `id_rules` (ids.ID_RULES) whole; `record` counts
+    rows from 1, `id` is the user's. Raises ClickException, one line, if a
     column is absent, or no row is left.
     """
     names: dict[str, str] = {}
@@ -51,6 +57,8 @@ def check_interactions(
     if products is not None:
         reason[~table["product_id"].isin(products)] = "its product is not in Products.csv"
     reason[times.isna()] = "timestamp is neither ISO 8601 nor unix seconds"
+    for fault, rule in (id_rules or {}).items():
+        reason[~table["user_id"].fillna("").str.fullmatch(rule)] = f"user_id {fault}"
     for name in reversed(COLUMNS):
         reason[table[name].isna()] = f"{name} is missing"
     bad = reason.ne("")

@@ -6,6 +6,7 @@ Used by `clean` for training data and by `predict` for new listings.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -38,12 +39,19 @@ def _text(*checks: pa.Check, required: bool = True, nullable: bool = True, uniqu
     return pa.Column(str, list(checks), required=required, nullable=nullable, unique=unique)
 
 
-def products_schema(labelled: bool) -> pa.DataFrameSchema:
+def products_schema(
+    labelled: bool, id_rules: Mapping[str, re.Pattern[str]] | None = None
+) -> pa.DataFrameSchema:
     """What Products.csv must hold.
 
     `labelled`: for training, where every column must be there, and a category and a price in each
-    row. Otherwise the id alone is needed.
+    row. Otherwise the id alone is needed. `id_rules`: patterns that an id must match whole, by what
+    is wrong with one that does not (ids.ID_RULES).
     """
+    id_checks = [
+        pa.Check(lambda ids, rule=rule: ids.str.fullmatch(rule), error=f"id {fault}")
+        for fault, rule in (id_rules or {}).items()
+    ]
     amount = pa.Check(
         lambda price: price.str.fullmatch(AMOUNT), error="price is not an amount in pounds"
     )
@@ -53,7 +61,7 @@ def products_schema(labelled: bool) -> pa.DataFrameSchema:
     short = [_SHORT] if labelled else []
     return pa.DataFrameSchema(
         {
-            "id": _text(*short, nullable=not labelled, unique=labelled),
+            "id": _text(*short, *id_checks, nullable=not labelled, unique=labelled),
             "product_name": _text(*short, required=labelled),
             "category": _text(*short, required=labelled, nullable=not labelled),
             "product_description": _text(*short, required=labelled),
