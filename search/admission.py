@@ -17,6 +17,7 @@ from fastapi import HTTPException, Request, Response
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 from prometheus_client import Counter
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
@@ -116,8 +117,8 @@ class Queue:
         """Wait for a turn, and have it until the end of the block; yields the request to handle.
 
         `accepted` are the media types of the body that is read: without any, none is read.
-        Raises HTTPException: 503 and GONE as Admission does, 413 for a body over `max_bytes`, 415
-        for one of another type.
+        Raises HTTPException: 503 and GONE as Admission does, 400 for a form that is cut off, 413
+        for a body over `max_bytes`, 415 for one of another type.
         """
         if not accepted:
             async with self.turns.turn(request.is_disconnected):
@@ -132,6 +133,7 @@ class Queue:
             self._body(request) as body,
             self.turns.turn(request.is_disconnected),
         ):
+            check_form_end(request.headers, body)
             yield Request(request.scope, _replay(body, request))
 
     @asynccontextmanager
@@ -184,6 +186,14 @@ def check_media_type(headers: Headers, accepted: tuple[str, ...]) -> None:
         return
     said = f"a Content-Type of {given!r}" if given else "no Content-Type"
     raise HTTPException(415, f"the request has {said}: send {' or '.join(accepted)}")
+
+
+def check_form_end(headers: Headers, body: bytearray) -> None:
+    """Raise HTTPException 400 where a multipart form has no end: its last field would be lost."""
+    _, options = parse_options_header(headers.get("content-type"))
+    boundary = options.get(b"boundary")
+    if body and boundary and b"--" + boundary + b"--" not in body:
+        raise HTTPException(400, "the form is cut off: it lacks its closing boundary")
 
 
 def admitted_to(name: str) -> type[APIRoute]:

@@ -238,7 +238,7 @@ def _decode(service: Service, data: bytes) -> Image.Image:
 )
 def similar(
     service: Serving,
-    product_id: Annotated[str, schemas.PRODUCT_ID],
+    product_id: schemas.ProductId,
     query: Annotated[schemas.Similar, Query()],
 ) -> schemas.Results:
     """By text and photo, never the same product or a copy of it."""
@@ -269,7 +269,7 @@ router.include_router(finding)
 @router.get(
     "/products/{product_id:path}", tags=["look"], summary="One listing", responses={404: FAULT}
 )
-def product(service: Serving, product_id: Annotated[str, schemas.PRODUCT_ID]) -> schemas.Product:
+def product(service: Serving, product_id: schemas.ProductId) -> schemas.Product:
     try:
         return schemas.Product(**_card(service, product_id))
     except KeyError:

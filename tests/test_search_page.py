@@ -6,14 +6,13 @@ import contextlib
 import json
 import os
 import re
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-import uvicorn
+from listening import listening
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
@@ -53,18 +52,8 @@ def running(ran: Path, engine: Engine, store: EventStore, settings: Settings) ->
     engine.search("warm up", limit=1)  # as the service does
     with contextlib.chdir(ran):
         app = make_app(engine, PhotoStore(PHOTOS), store, settings)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        threading.Event().wait(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        yield f"http://127.0.0.1:{port}/"
-    finally:  # or a test that fails keeps the whole run from its end
-        server.should_exit = True
-        thread.join()
+    with listening(app) as site:
+        yield site
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import re
 LONGEST_ID = 200  # characters; a page's whole address is a common id
 
 # Clients and proxies fold the path segments "." and ".." away, even where they are percent-encoded,
-# and control characters do not survive them. Without lookaheads and \w: JSON Schema, which /docs
-# shows this in, Rust's regex, which pydantic checks it with, and Python must all read it the same.
+# and control characters do not survive them. JSON Schema, which describes the API, must read this
+# as Python does: no lookaheads, no \w.
 _PLAIN = r"[^/\x00-\x1f\x7f-\x9f]"
 _PLAIN_BUT_DOT = r"[^/.\x00-\x1f\x7f-\x9f]"
 _SEGMENT = rf"(?:{_PLAIN_BUT_DOT}{_PLAIN}*|\.{_PLAIN_BUT_DOT}{_PLAIN}*|\.\.{_PLAIN}+|)"
