@@ -57,7 +57,7 @@ def check_interactions(
     if products is not None:
         reason[~table["product_id"].isin(products)] = "its product is not in Products.csv"
     reason[times.isna()] = "timestamp is neither ISO 8601 nor unix seconds"
-    for fault, rule in (id_rules or {}).items():
+    for fault, rule in reversed([*(id_rules or {}).items()]):
         reason[~table["user_id"].fillna("").str.fullmatch(rule)] = f"user_id {fault}"
     for name in reversed(COLUMNS):
         reason[table[name].isna()] = f"{name} is missing"
