@@ -152,14 +152,26 @@ def test_every_place_is_free_after_broken_cancelled_and_oversized_requests(
         assert {one.result().status_code for one in asked} == {200}
 
 
+SLOW = f"POST /api/search/photo HTTP/1.1\r\n{FORM}\r\nContent-Length: 100000"
+
+
 def test_a_slow_upload_keeps_no_search_from_its_turn(serve: Callable[..., str]) -> None:
-    site = serve(max_at_once=1, max_wait_seconds=PATIENCE, max_upload_seconds=1)
-    head = f"POST /api/search/photo HTTP/1.1\r\n{FORM}\r\nContent-Length: 100000"
-    with send(site, head, PHOTO) as slow:
-        wait_for(lambda: levels(site, "search_body_bytes")["search"] > 0)
+    site = serve(max_at_once=1, max_wait_seconds=PATIENCE, max_upload_seconds=2 * PATIENCE)
+    with send(site, SLOW, PHOTO):
+        wait_for(lambda: levels(site, "search_body_bytes")["search"] == len(PHOTO))
         assert httpx.get(f"{site}api/search?q=lamp", timeout=PATIENCE).status_code == 200
-        assert status_of(slow) == 408
-    assert not any(levels(site, "search_body_bytes").values())
+        assert levels(site, "search_body_bytes")["search"] == len(PHOTO), "it still comes"
+    wait_for(lambda: not any(levels(site, "search_body_bytes").values()))
+
+
+def test_a_slow_upload_keeps_others_out_for_so_long_only(serve: Callable[..., str]) -> None:
+    site = serve(max_uploads=1, max_wait_seconds=PATIENCE, max_upload_seconds=0.5)
+    head = f"POST /api/search/photo HTTP/1.1\r\n{FORM}\r\nConnection: close"
+    with send(site, SLOW, PHOTO) as slow:
+        body = form(10_000)
+        with send(site, f"{head}\r\nContent-Length: {len(body)}", body) as other:
+            assert status_of(slow) == 408
+            assert status_of(other) == 200
 
 
 # --- Bodies ---------------------------------------------------------------------------------------
