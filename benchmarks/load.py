@@ -29,6 +29,7 @@ from pathlib import Path
 
 import click
 import httpx
+import joblib
 import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 from tabulate import tabulate
@@ -210,7 +211,7 @@ def main(seconds: int, factors: tuple[float, ...]) -> None:
         script = Path(name) / "search.lua"
         script.write_text(SCRIPT, encoding="utf-8")
         with serve(Path(name)) as site:
-            at_once = int(os.environ.get("MAX_AT_ONCE", os.cpu_count() or 1))
+            at_once = int(os.environ.get("MAX_AT_ONCE", joblib.cpu_count()))
             wrk(site, script, at_once, 5, 0)  # warm
             capacity = wrk(site, script, at_once, seconds, 0).per_second(200)
             click.echo(f"capacity: {capacity:.1f} searches a second, {at_once} at once")

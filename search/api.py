@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter as Counts
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,10 +16,10 @@ import pandas as pd
 import sqlalchemy.exc
 from fastapi import APIRouter, Depends, Form, HTTPException, Path, Query, Request, Response
 from PIL import Image
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from search import schemas
-from search.admission import Admission
+from search.admission import Admission, Queue, admitted_to
 from search.events import EventStore
 from search.reasons import explain
 from search.settings import Settings
@@ -39,6 +38,7 @@ DECODING = BoundedSemaphore(2)
 PREDICTING = Lock()  # encoders' tokenizers are for one thread at a time
 NO_STORE = (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError)
 RETRY = {"Retry-After": "5"}  # for a part that does not answer: it may take a while
+EVENT_BYTES = 100_000  # of an event's body, which has a few hundred: read as JSON it grows tenfold
 WRITERS = 8  # events written at once; the store has 15 connections, for searches too
 
 
@@ -52,6 +52,12 @@ class Counters:
         self.events = count("events", "Events kept, by kind.", "event")
         self.refused = count("refused", "Requests that found no room, by queue.", "queue")
         self.reloads = count("reloads", "Reloads of the index, by outcome.", "outcome")
+
+        def level(name: str, about: str) -> Gauge:
+            return Gauge(f"search_{name}", about, ["queue"], registry=registry)
+
+        self.under_way = level("under_way", "Requests that have their turn, by queue.")
+        self.held = level("body_bytes", "Bytes of requests' bodies in memory, by queue.")
 
 
 @dataclass
@@ -67,7 +73,7 @@ class Service:
     events: EventStore
     settings: Settings
     counters: Counters
-    queues: dict[str, Admission]
+    queues: dict[str, Queue]
     predictor: Predictor | None = None  # loaded when first asked
 
 
@@ -75,27 +81,27 @@ async def _service(request: Request) -> Service:
     return request.app.state.service
 
 
-def _admit(queue: str) -> Any:
-    """A dependency: the endpoint runs when it is its turn in that queue."""
-
-    async def admitted(
-        request: Request, service: Annotated[Service, Depends(_service)]
-    ) -> AsyncIterator[None]:
-        async with service.queues[queue].turn(request.is_disconnected):
-            yield
-
-    return Depends(admitted, scope="function")  # until it returns, not until all of it is sent
-
-
-def queues(settings: Settings, refused: Counter) -> dict[str, Admission]:
+def queues(settings: Settings, counters: Counters) -> dict[str, Queue]:
     """One for each kind of work, so that none waits for another."""
-    at_once = {"search": settings.max_at_once, "predict": 1, "events": WRITERS}
-    return {
-        name: Admission(
-            places, settings.max_waiting, settings.max_wait_seconds, refused.labels(name)
-        )
-        for name, places in at_once.items()
+    upload = int(settings.max_upload_mb * 1e6)
+    kinds = {
+        "search": (settings.max_at_once, upload),
+        "predict": (1, upload),
+        "events": (WRITERS, min(EVENT_BYTES, upload)),
     }
+
+    def queue(name: str, at_once: int, max_bytes: int) -> Queue:
+        refused = counters.refused.labels(name)
+        bodies, turns = (
+            Admission(places, settings.max_waiting, settings.max_wait_seconds, refused)
+            for places in (settings.max_uploads, at_once)
+        )
+        counters.under_way.labels(name).set_function(lambda: turns.under_way)
+        queue = Queue(bodies, turns, max_bytes)
+        counters.held.labels(name).set_function(lambda: queue.bytes_held)
+        return queue
+
+    return {name: queue(name, *limits) for name, limits in kinds.items()}
 
 
 async def _once(request: Request) -> None:
@@ -109,15 +115,18 @@ async def _once(request: Request) -> None:
 
 
 Serving = Annotated[Service, Depends(_service)]
-SEARCHING, TELLING, FORETELLING = (_admit(name) for name in ("search", "events", "predict"))
 BUSY: dict[str, Any] = {
     **FAULT,
     "description": "Too much at once, or a part that does not answer: try again.",
     "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
 }
-UPLOAD: dict[int | str, dict[str, Any]] = {400: FAULT, 408: FAULT, 413: FAULT}
+UPLOAD: dict[int | str, dict[str, Any]] = {code: FAULT for code in (400, 408, 413, 415)}
 router = APIRouter(prefix="/api", dependencies=[Depends(_once)], responses={422: FAULT})
-finding = APIRouter(tags=["find"], dependencies=[SEARCHING], responses={503: BUSY})
+# What waits for its turn, by queue; all other endpoints answer at once.
+finding, telling, foretelling = (
+    APIRouter(tags=[tag], route_class=admitted_to(queue), responses={503: BUSY})
+    for tag, queue in (("find", "search"), ("tell", "events"), ("predict", "predict"))
+)
 health_router = APIRouter()  # for whom no key is needed
 
 
@@ -223,13 +232,13 @@ def _decode(service: Service, data: bytes) -> Image.Image:
 
 
 @finding.get(
-    "/similar/{product_id}",
+    "/similar/{product_id:path}",
     summary="Listings like this one",
     responses={404: FAULT},
 )
 def similar(
     service: Serving,
-    product_id: Annotated[str, schemas.PRODUCT_ID],
+    product_id: schemas.ProductId,
     query: Annotated[schemas.Similar, Query()],
 ) -> schemas.Results:
     """By text and photo, never the same product or a copy of it."""
@@ -242,7 +251,7 @@ def similar(
 
 
 @finding.get(
-    "/recommend/{user_id}",
+    "/recommend/{user_id:path}",
     summary="Listings for a user",
 )
 def recommend(
@@ -257,8 +266,10 @@ router.include_router(finding)
 
 
 # --- Look -----------------------------------------------------------------------------------------
-@router.get("/products/{product_id}", tags=["look"], summary="One listing", responses={404: FAULT})
-def product(service: Serving, product_id: Annotated[str, schemas.PRODUCT_ID]) -> schemas.Product:
+@router.get(
+    "/products/{product_id:path}", tags=["look"], summary="One listing", responses={404: FAULT}
+)
+def product(service: Serving, product_id: schemas.ProductId) -> schemas.Product:
     try:
         return schemas.Product(**_card(service, product_id))
     except KeyError:
@@ -307,13 +318,11 @@ def places(service: Serving) -> list[str]:
 
 
 # --- Tell -----------------------------------------------------------------------------------------
-@router.post(
+@telling.post(
     "/events",
-    tags=["tell"],
     summary="Something a user did",
     status_code=201,
-    dependencies=[TELLING],
-    responses={**UPLOAD, 404: FAULT, 503: BUSY},
+    responses={**UPLOAD, 404: FAULT},
 )
 def event(service: Serving, new: schemas.NewEvent) -> schemas.Kept:
     """Kept for good once it is answered, and part of the user's very next answer."""
@@ -326,13 +335,14 @@ def event(service: Serving, new: schemas.NewEvent) -> schemas.Kept:
     return schemas.Kept(id=number)
 
 
+router.include_router(telling)
+
+
 # --- Predict --------------------------------------------------------------------------------------
-@router.post(
+@foretelling.post(
     "/predict",
-    tags=["predict"],
     summary="Category and price of a new listing",
-    dependencies=[FORETELLING],
-    responses={**UPLOAD, 503: BUSY},
+    responses=UPLOAD,
 )
 def predict(
     service: Serving,
@@ -370,6 +380,9 @@ def predict(
             if reason is not None
         ],
     )
+
+
+router.include_router(foretelling)
 
 
 # --- Run ------------------------------------------------------------------------------------------

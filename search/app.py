@@ -30,7 +30,7 @@ from starlette.exceptions import HTTPException
 
 from search.api import FAULT, NO_STORE, RETRY, Counters, Service, health_router, queues, router
 from search.events import EventStore
-from search.guards import HEADERS, ApiKey, BodyLimit, BrowserHeaders
+from search.guards import HEADERS, ApiKey, BodyLimit, BrowserHeaders, HeadAsGet
 from search.reload import Reloader
 from search.settings import Settings
 from shared.engine import Engine
@@ -118,8 +118,11 @@ def make_app(
         events=events,
         settings=settings,
         counters=counters,
-        queues=queues(settings, counters.refused),
+        queues=queues(settings, counters),
     )
+    app.add_middleware(HeadAsGet)
+    limit, seconds = int(settings.max_upload_mb * 1e6), settings.max_upload_seconds
+    app.add_middleware(BodyLimit, limit=limit, seconds=seconds)
     keyed: dict[str, Any] = {}
     if settings.api_key is not None:
         app.add_middleware(ApiKey, key=settings.api_key)
@@ -130,8 +133,6 @@ def make_app(
     app.include_router(health_router)
     app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    limit, seconds = int(settings.max_upload_mb * 1e6), settings.max_upload_seconds
-    app.add_middleware(BodyLimit, limit=limit, seconds=seconds)
     app.add_middleware(BrowserHeaders)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)

@@ -12,7 +12,9 @@ from click import ClickException
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-LONGEST_ID = 100  # characters of a user's or a product's id
+from shared.ids import LONGEST_ID
+
+FORMER_LONGEST_ID = 100  # in tables that an earlier version made
 WAIT = 10  # seconds for a database that is busy, locked or gone: whoever asked is not kept longer
 
 _METADATA = sa.MetaData()
@@ -87,6 +89,11 @@ class EventStore:
             there = sa.inspect(connection)
             if not there.has_table(_EVENTS.name):
                 connection.execute(CreateTable(_EVENTS, if_not_exists=True))
+            elif connection.dialect.name == "postgresql":  # SQLite does not hold to lengths
+                for column in there.get_columns(_EVENTS.name):
+                    if getattr(column["type"], "length", None) == FORMER_LONGEST_ID:
+                        longer = f"ALTER COLUMN {column['name']} TYPE VARCHAR({LONGEST_ID})"
+                        connection.execute(sa.text(f"ALTER TABLE {_EVENTS.name} {longer}"))
             for index in _EVENTS.indexes:
                 if not there.has_index(_EVENTS.name, str(index.name)):
                     connection.execute(CreateIndex(index, if_not_exists=True))

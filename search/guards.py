@@ -1,4 +1,5 @@
-"""What every request and answer passes through: bounds on bodies, a key, headers for browsers."""
+"""What every request and answer passes through: bounds on bodies, a key, HEAD, headers for
+browsers."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ HEADERS = {
 
 class BodyLimit:
     """Answers 413 to a body over `limit` bytes, before it is read where it says its length, and 408
-    to one that takes over `seconds`."""
+    to one that takes over `seconds`, from when it is begun to be read."""
 
     def __init__(self, app: ASGIApp, limit: int, seconds: float) -> None:
         self.app = app
@@ -52,29 +53,63 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        length = Headers(scope=scope).get("content-length", "0")
-        said = int(length) if length.isdecimal() and len(length) < 20 else 0
+        too_large = f"the request is over {self.limit / 1e6:g} MB"
+        if declared_length(Headers(scope=scope)) > self.limit:
+            return await JSONResponse({"error": too_large}, 413)(scope, receive, send)
         read = 0
         whole = False
-        until = asyncio.get_running_loop().time() + self.seconds
+        until: float | None = None
 
         async def bounded() -> Message:
             # Raised where the body is read, within the app, whose error handler makes the answer.
-            nonlocal read, whole
+            nonlocal read, whole, until
             if whole:  # what comes now is that the client has gone: there is no hurry
                 return await receive()
+            if until is None:  # before that it waited for its turn
+                until = asyncio.get_running_loop().time() + self.seconds
             try:
                 async with asyncio.timeout_at(until):
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(408, f"the request took over {self.seconds:g} s") from None
             read += len(message.get("body", b""))
-            if max(said, read) > self.limit:
-                raise HTTPException(413, f"the request is over {self.limit / 1e6:g} MB")
+            if read > self.limit:
+                raise HTTPException(413, too_large)
             whole = not message.get("more_body", False)
             return message
 
         await self.app(scope, bounded, send)
+
+
+def declared_length(headers: Headers) -> int:
+    """The length in bytes that a request says its body has; 0 where it says none."""
+    length = headers.get("content-length", "0")
+    return int(length) if length.isdecimal() and len(length) < 20 else 0
+
+
+class HeadAsGet:
+    """Answers HEAD as GET, without the body (RFC 9110, 9.3.2): the framework's routes do not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        is_head = scope["method"] == "HEAD"
+
+        async def adapted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                allowed = headers.get("allow", "").split(", ")
+                if "GET" in allowed and "HEAD" not in allowed:
+                    headers["allow"] = ", ".join([*allowed, "HEAD"])
+            elif is_head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        asked = {**scope, "method": "GET"} if is_head else scope
+        await self.app(asked, receive, adapted)
 
 
 class ApiKey:

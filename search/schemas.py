@@ -6,24 +6,36 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from search.events import LONGEST_ID
+from shared.ids import ID_PATTERN, ID_RULES, LONGEST_ID
 
-# Letters, digits and a few signs: what names of accounts and UUIDs are made of. Not \w, which means
-# every alphabet's letters here, and ASCII's in JSON Schema.
+
+def _check_id(text: str) -> str:
+    for fault, rule in ID_RULES.items():
+        if not rule.fullmatch(text):
+            raise ValueError(fault)
+    return text
+
+
+# As `clean` checks them, in its words. The pattern describes the same to callers.
+_ID: dict[str, Any] = {
+    "min_length": 1,
+    "max_length": LONGEST_ID,
+    "json_schema_extra": {"pattern": ID_PATTERN},
+}
 USER_ID = Field(
-    min_length=1,
-    max_length=LONGEST_ID,
-    pattern=r"^[A-Za-z0-9_.:@-]+$",
+    **_ID,
     description="Who asks: any name the caller chooses, e.g. a random UUID.",
     examples=["anna"],
 )
-PRODUCT_ID = Field(min_length=1, max_length=LONGEST_ID, description="A listing's id.")
-UserId = Annotated[str, USER_ID]
-ProductId = Annotated[str, PRODUCT_ID]
+PRODUCT_ID = Field(**_ID, description="A listing's id.")
+UserId = Annotated[str, USER_ID, AfterValidator(_check_id)]
+ProductId = Annotated[str, PRODUCT_ID, AfterValidator(_check_id)]
 LISTS = {"photos"}  # the fields that may be given more than once
 CLOCK_SKEW = timedelta(minutes=5)
+# Of an event: whatever lies before is a slip, as 20240105 is, which is read as seconds since 1970.
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 
 def _without_null(schema: dict[str, Any]) -> None:
@@ -178,6 +190,9 @@ class NewEvent(BaseModel):
             aware = time if time.tzinfo else time.replace(tzinfo=UTC)
             if aware > datetime.now(UTC) + CLOCK_SKEW:
                 raise ValueError("timestamp lies in the future")
+            # Also what has no equivalent in UTC: the year 1, an hour ahead of it.
+            if aware < EARLIEST:
+                raise ValueError(f"timestamp lies before {EARLIEST.year}")
         return self
 
 

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import joblib
 from click import ClickException
 
 SHORTEST_KEY = 16  # characters: shorter ones can be guessed
@@ -20,8 +21,10 @@ class Settings:
     history_events: int = 200  # the last so many events of a user count
     max_upload_mb: float = 20  # a telephone's photo has 3 to 12
     max_upload_seconds: float = 60  # 20 MB at 3 Mbit/s; whoever is slower only holds a connection
-    # Searches under way at once: each is for all cores.
-    max_at_once: int = field(default_factory=lambda: os.cpu_count() or 1)
+    max_uploads: int = 8  # requests of a kind whose bodies are received or held at once
+    # Searches under way at once: each is for all cores that this process may use (its affinity, the
+    # container's quota).
+    max_at_once: int = field(default_factory=joblib.cpu_count)
     max_waiting: int = 32  # and that wait for their turn; on two cores a second's work
     max_wait_seconds: float = 2
     api_key: str | None = field(default=None, repr=False)  # without one, everybody may ask

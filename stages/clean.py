@@ -23,6 +23,7 @@ import pandas as pd
 from click import ClickException
 
 from shared.atomic import replace_when_done, write_json
+from shared.ids import ID_RULES
 from shared.interactions import (
     COLUMNS,
     EVENTS,
@@ -112,7 +113,9 @@ def read_log(
     """
     if path.exists():
         table = read_table(path)
-        log, rejects = sort_interactions(table, path, product_ids, pd.Series(rejected_ids))
+        log, rejects = sort_interactions(
+            table, path, product_ids, pd.Series(rejected_ids), id_rules=ID_RULES
+        )
         check_nothing_lost(path, len(table), len(log), len(rejects))
         return log, rejects, table
     nothing = pd.DataFrame({name: pd.Series(dtype="str") for name in COLUMNS})
@@ -163,7 +166,10 @@ def clean(
     table = read_table(raw / "Products.csv")
     missing = table.isna().sum()
     rows, rejected_products = check_rows(
-        table, products_schema(labelled=True), raw / "Products.csv", listing_faults(table)
+        table,
+        products_schema(labelled=True, id_rules=ID_RULES),
+        raw / "Products.csv",
+        listing_faults(table),
     )
     rejected.append(rejected_products)
     # In order: the photos and events of refused products are refused too, and would be blamed.

@@ -17,6 +17,7 @@ from click import ClickException
 from cluster import Cluster
 
 from search.events import EventStore
+from shared.ids import LONGEST_ID
 
 REPO = Path(__file__).parent.parent
 pytestmark = pytest.mark.xdist_group("events")  # one PostgreSQL for all of them
@@ -121,6 +122,7 @@ def test_what_was_answered_survives_a_kill(url: str) -> None:
     """A process that says the number of each event it has kept is killed in the middle of it."""
     program = textwrap.dedent("""
         import sys
+        sys.path.append("stages")
         from search.events import EventStore
         store = EventStore(sys.argv[1])
         while True:
@@ -188,6 +190,20 @@ def test_nobody_waits_for_a_lock_for_ever(postgres: Cluster) -> None:
     assert hasty.add("erin", "p", "view")
     for one in (store, hasty):
         one.close()
+
+
+def test_a_table_of_an_earlier_version_takes_the_longest_id(postgres: Cluster) -> None:
+    EventStore(postgres.url).close()
+    engine = sa.create_engine(postgres.url)
+    with engine.begin() as connection:
+        for name in ("user_id", "product_id"):
+            connection.execute(sa.text(f"ALTER TABLE events ALTER COLUMN {name} TYPE VARCHAR(100)"))
+    engine.dispose()
+    store = EventStore(postgres.url)
+    longest = "x" * LONGEST_ID
+    store.add(longest, longest, "view")
+    assert store.history(longest, 1)["product_id"].tolist() == [longest]
+    store.close()
 
 
 def test_sqlite_is_set_up_to_be_durable(tmp_path: Path) -> None:

@@ -118,6 +118,29 @@ def test_for_who_has_gone_nothing_is_computed() -> None:
     assert asyncio.run(ask()) == "first last"
 
 
+def test_a_turn_ends_where_asking_who_is_there_fails() -> None:
+    """That reads from the connection, where the request may turn out to be wrong."""
+
+    async def wrong() -> bool:
+        raise HTTPException(413)
+
+    async def ask() -> list[Any]:
+        queue = admission(1, 5, 60)
+
+        async def one(is_gone: Any) -> int:
+            async with queue.turn(is_gone):
+                await asyncio.sleep(0.01)
+                return 200
+
+        people = [one(is_gone) for is_gone in (there, wrong, wrong, there)]
+        async with asyncio.timeout(60):
+            answers = await asyncio.gather(*people, return_exceptions=True)
+        assert queue.under_way == 0
+        return [getattr(answer, "status_code", answer) for answer in answers]
+
+    assert asyncio.run(ask()) == [200, 413, 413, 200]
+
+
 def test_a_turn_ends_with_a_fault_and_with_a_cancelled_request() -> None:
     async def ask() -> None:
         queue = admission(1, 1, 60)
@@ -190,6 +213,39 @@ def test_a_body_that_never_ends_is_given_up() -> None:
     with pytest.raises(HTTPException) as raised:
         asyncio.run(limited(scope, trickle, None))  # type: ignore[arg-type]
     assert raised.value.status_code == 408
+
+
+def test_the_time_of_a_body_begins_when_it_is_read() -> None:
+    """Not while the request waits for its turn."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.3)
+        assert (await receive())["type"] == "http.request"
+
+    async def come() -> dict[str, Any]:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b"x", "more_body": False}
+
+    limited = BodyLimit(app, limit=1000, seconds=0.2)
+    asyncio.run(limited({"type": "http", "headers": []}, come, None))  # type: ignore[arg-type]
+
+
+def test_a_length_over_the_limit_is_refused_before_anything_is_read() -> None:
+    sent: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("it went on")
+
+    async def receive() -> Any:
+        raise AssertionError("it was read")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    limited = BodyLimit(app, limit=1000, seconds=60)
+    scope = {"type": "http", "headers": [(b"content-length", b"1001")]}
+    asyncio.run(limited(scope, receive, send))
+    assert sent[0]["status"] == 413 and b"the request is over 0.001 MB" in sent[1]["body"]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -368,6 +369,19 @@ def test_without_an_index_one_line_says_what_to_do(
     )
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="it is Linux that has affinity")
+def test_as_many_searches_at_once_as_cores_may_be_used() -> None:
+    """Not as the machine has: a batch system or a container gives a process fewer."""
+    program = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+        "from search.settings import Settings; print(Settings().max_at_once)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPO, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == "1"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
@@ -376,6 +390,7 @@ def test_without_an_index_one_line_says_what_to_do(
         ("MAX_UPLOAD_SECONDS", "inf", "MAX_UPLOAD_SECONDS='inf' must be above 0 and finite"),
         ("MAX_WAIT_SECONDS", "nan", "MAX_WAIT_SECONDS='nan' must be above 0"),
         ("MAX_AT_ONCE", "0", "MAX_AT_ONCE='0' must be above 0"),
+        ("MAX_UPLOADS", "0", "MAX_UPLOADS='0' must be above 0"),
         ("MAX_WAITING", "1.5", "MAX_WAITING='1.5' is not a number"),
         ("API_KEY", "", "API_KEY needs 16"),
         ("API_KEY", "open sesame, open sesame", "API_KEY needs 16"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -88,10 +89,14 @@ def unknown_events(log: pd.DataFrame) -> dict[str, int]:
 
 
 def check_interactions(
-    table: pd.DataFrame, path: Path, products: pd.Series | None = None
+    table: pd.DataFrame,
+    path: Path,
+    products: pd.Series | None = None,
+    *,
+    id_rules: Mapping[str, re.Pattern[str]] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the log and its rejects as `sort_interactions`; ClickException if no row is left."""
-    log, rejects = sort_interactions(table, path, products)
+    log, rejects = sort_interactions(table, path, products, id_rules=id_rules)
     if log.empty:
         why = f": {rejects['reason'].iloc[0]} in row 1" if len(rejects) else ""
         raise ClickException(f"{path} holds no interaction that can be read{why}")
@@ -103,15 +108,18 @@ def sort_interactions(
     path: Path,
     products: pd.Series | None = None,
     rejected: pd.Series | None = None,
+    *,
+    id_rules: Mapping[str, re.Pattern[str]] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the log (COLUMNS, in order of time, ties as in the file) and a table of rejects.
 
     `table` holds the rows of `path` as raw.read_table returns them; each is in one of the two.
     Ids and events are strings, timestamps as `read_times` reads them. A log without event and
     rating is one of views. Rejects (REJECT_COLUMNS) are rows that lack an id, an event or a time
-    that can be read, or whose product is not one of `products`, where these are given; `rejected`
-    are products that were refused themselves. `record` counts rows from 1, `id` is the user's.
-    Raises ClickException, one line, if a column is absent.
+    that can be read, whose product is not one of `products`, where these are given, or whose
+    user_id does not match one of `id_rules` (ids.ID_RULES) whole; `rejected` are products that were
+    refused themselves. `record` counts rows from 1, `id` is the user's. Raises ClickException, one
+    line, if a column is absent.
     """
     names = columns_read(table.columns)
     table = table.rename(columns=names)
@@ -132,6 +140,8 @@ def sort_interactions(
         if rejected is not None:
             reason[unknown & table["product_id"].isin(rejected)] = "its product was rejected"
     reason = reason.where(faults.eq(""), "timestamp " + faults)
+    for fault, rule in reversed([*(id_rules or {}).items()]):
+        reason[~table["user_id"].fillna("").str.fullmatch(rule)] = f"user_id {fault}"
     for name in reversed(COLUMNS):
         reason[table[name].isna()] = f"{name} is missing"
     bad = reason.ne("")

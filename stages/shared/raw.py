@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,17 +38,24 @@ def _text(*checks: pa.Check, required: bool = True, nullable: bool = True, uniqu
     return pa.Column(str, list(checks), required=required, nullable=nullable, unique=unique)
 
 
-def products_schema(labelled: bool) -> pa.DataFrameSchema:
+def products_schema(
+    labelled: bool, id_rules: Mapping[str, re.Pattern[str]] | None = None
+) -> pa.DataFrameSchema:
     """What Products.csv must hold.
 
     `labelled`: for training, where every column must be there, and a category and a price in each
-    row. Otherwise the id alone is needed. What a price is, listings.price_faults says.
+    row. Otherwise the id alone is needed. What a price is, listings.price_faults says. `id_rules`:
+    patterns that an id must match whole, by what is wrong with one that does not (ids.ID_RULES).
     """
+    id_checks = [
+        pa.Check(lambda ids, rule=rule: ids.str.fullmatch(rule), error=f"id {fault}")
+        for fault, rule in (id_rules or {}).items()
+    ]
     # A listing to be scored is never refused: clean_products cuts its text.
     short = [_SHORT] if labelled else []
     return pa.DataFrameSchema(
         {
-            "id": _text(*short, nullable=not labelled, unique=labelled),
+            "id": _text(*short, *id_checks, nullable=not labelled, unique=labelled),
             "product_name": _text(*short, required=labelled),
             "category": _text(*short, required=labelled, nullable=not labelled),
             "product_description": _text(*short, required=labelled),
