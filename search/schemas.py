@@ -139,8 +139,8 @@ class Hit(Card):
 class Results(BaseModel):
     hits: list[Hit]
     total: int = Field(
-        description="Listings that match and pass the filters: exactly so many pages lead through, "
-        "each once. Of copies of one product, similar and recommend count and show one."
+        description="The exact number of listings that match and pass the filters; offsets up to "
+        "it show each once. Of a product and its copies, `similar` and `recommend` count one."
     )
     understood: str | None = Field(
         description="The query after mending typing errors, where that changed it; empty where "
