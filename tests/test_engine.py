@@ -26,6 +26,7 @@ from shared.collaborative import COLLABORATIVE, CollaborativeModel
 from shared.engine import (
     LEAST_MEANING,
     MIN_IMAGE_SIMILARITY,
+    MIN_TEXT_SIMILARITY,
     SAME_LOOK,
     Answer,
     Engine,
@@ -501,6 +502,7 @@ def matches_of(handmade: Handmade, **query: Any) -> set[int]:
     if like is not None:
         meaning = texts[like] if meaning is None else normalize((texts[like] + meaning)[None])[0]
         looks = normalize(handmade.looks[owner == like].sum(axis=0)[None])[0]
+    min_meaning = MIN_TEXT_SIMILARITY if text is None else LEAST_MEANING
     stem = Stemmer.Stemmer("english").stemWord
     wanted = {stem(word) for word in split_words(text or "")}
     found = set()
@@ -509,7 +511,7 @@ def matches_of(handmade: Handmade, **query: Any) -> set[int]:
         shown = handmade.looks[owner == number]
         if (
             wanted & words
-            or (meaning is not None and texts[number] @ meaning >= LEAST_MEANING)
+            or (meaning is not None and texts[number] @ meaning >= min_meaning)
             or (looks is not None and (shown @ looks >= MIN_IMAGE_SIMILARITY).any())
             or (text is None and meaning is None and looks is None)
         ):

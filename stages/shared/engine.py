@@ -38,6 +38,7 @@ DEPTH = 200  # candidates that each of words, meaning and looks names: they are 
 FEEDBACK = 5  # best candidates that say what was meant
 FEEDBACK_WEIGHT = 0.6  # of their meaning beside the query's
 LEAST_MEANING = 0.2  # cosine below which a listing that shares no word is no answer
+MIN_TEXT_SIMILARITY = 0.32  # the same between two listings, whose texts are nearer than a query's
 MIN_IMAGE_SIMILARITY = 0.12  # cosine below which a photo does not match (docs/decisions.md)
 BROWSED = 2000  # candidates where nothing is asked for
 REMEMBERED = 4096  # queries whose meaning is kept: typing, and the next page, ask again
@@ -107,6 +108,7 @@ class Query:
     words: np.ndarray | None = None  # (n,) of every listing
     meaning: np.ndarray | None = None  # (width,)
     looks: np.ndarray | None = None  # (width,)
+    min_meaning: float = LEAST_MEANING  # cosine to `meaning` from which a listing matches
 
     @property
     def empty(self) -> bool:
@@ -227,10 +229,10 @@ class Engine:
         event, timestamp, in order of time. Raises KeyError for an unknown `like`.
 
         What passes the filters matches if it has a word of the query (spelling corrected, stems
-        compared), or its text is near enough in meaning (LEAST_MEANING), or one of its photos is
-        near enough to the photo (MIN_IMAGE_SIMILARITY); with nothing asked for, all of it. Words
-        are compared with every listing. So are vectors where the index is "Flat"; for IVF and HNSW
-        see VectorIndex.within.
+        compared), or its text is near enough in meaning (LEAST_MEANING; MIN_TEXT_SIMILARITY for
+        `like` alone), or one of its photos is near enough to the photo (MIN_IMAGE_SIMILARITY); with
+        nothing asked for, all of it. Words are compared with every listing. So are vectors where
+        the index is "Flat"; for IVF and HNSW see VectorIndex.within.
         """
         # What has no words would find nothing, and an encoder makes of "🔥" what it makes of any
         # sign that it does not know: the shopper gets what they would get without it.
@@ -290,7 +292,8 @@ class Engine:
             meaning = _sum(meaning, self._texts.vectors(np.array([own]))[0])
             shown = self._cover(np.array([own]))[0]
             looks = _sum(looks, shown if shown.any() else None)
-        return Query(words, meaning, looks)
+        min_meaning = MIN_TEXT_SIMILARITY if words is None else LEAST_MEANING
+        return Query(words, meaning, looks, min_meaning)
 
     # --- Answering ------------------------------------------------------------------------------
     def _answer(
@@ -443,7 +446,7 @@ class Engine:
             features["words"] = np.square(worded)
         if query.meaning is not None:
             near, cosines = self._texts.within(
-                query.meaning[None], LEAST_MEANING, allowed, min_breadth=DEPTH
+                query.meaning[None], query.min_meaning, allowed, min_breadth=DEPTH
             )
             candidates.append(near[_largest(cosines, DEPTH)])
             matched[near] = True
