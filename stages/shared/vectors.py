@@ -99,19 +99,10 @@ class VectorIndex:
         a larger `breadth` finds more. HNSW's efSearch is never below `min_breadth`.
         """
         queries = np.ascontiguousarray(queries, np.float32)
-        exact = isinstance(self._kind, faiss.IndexFlat)
-        if allowed is None:
-            allowed = np.ones(len(self), bool)
-        count = int(allowed.sum())
-        if not count or not len(queries):
+        if not len(queries) or not len(self):
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        if exact or count <= EXACT_UP_TO:
-            # Few rows are copied out of the matrix; of many, the copy would cost more than the rest
-            # of the product.
-            if exact and count > len(self) // 4:
-                cosines = (queries @ self._stored().T).max(axis=0)
-                positions = np.flatnonzero(allowed & (cosines >= min_similarity))
-                return positions, cosines[positions]
+        exact = isinstance(self._kind, faiss.IndexFlat)
+        if allowed is not None and not exact and allowed.sum() <= EXACT_UP_TO:
             positions = np.flatnonzero(allowed)
             cosines = (queries @ self.vectors(positions).T).max(axis=0)
             near = cosines >= min_similarity
@@ -135,11 +126,6 @@ class VectorIndex:
             return faiss.SearchParametersHNSW(efSearch=ef_search, **options)
         return faiss.SearchParameters(**options)
 
-    def _stored(self) -> np.ndarray:
-        """The vectors (n, width) of a flat index, not copied."""
-        stored = faiss.rev_swig_ptr(self._kind.get_xb(), len(self) * self.width)
-        return stored.reshape(-1, self.width)
-
     def _search_all(
         self, queries: np.ndarray, k: int, positions: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -152,7 +138,8 @@ class VectorIndex:
         self, queries: np.ndarray, k: int, allowed: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """One product of matrices for all queries: FAISS takes filtered ones each by itself."""
-        similarities = queries @ self._stored().T
+        stored = faiss.rev_swig_ptr(self._kind.get_xb(), len(self) * self.width)
+        similarities = queries @ stored.reshape(-1, self.width).T
         similarities[:, ~allowed] = -np.inf
         count = min(k, len(self))
         best = np.argpartition(similarities, -count, axis=1)[:, -count:]
