@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -86,13 +87,14 @@ def merge_histories(logged: pd.DataFrame, stored: pd.DataFrame, last: int) -> pd
     Both have product_id, event and timestamp. An event of `stored` that is in `logged` too (same
     product, kind and second), as after an export of the event store into the log, counts once.
     """
-    if logged.empty:
-        return stored.tail(last)
-    key = ["product_id", "event", "timestamp"]
-    both = (
-        history.assign(timestamp=history["timestamp"].dt.floor(PRECISION))[key]
-        for history in (logged, stored)
-    )
-    known, new = (pd.MultiIndex.from_frame(history) for history in both)
-    merged = pd.concat([logged, stored[~new.isin(known)]])
+    if logged.empty or stored.empty:
+        return (stored if logged.empty else logged).tail(last)
+    known = set(_keys(logged))
+    merged = pd.concat([logged, stored[[key not in known for key in _keys(stored)]]])
     return merged.sort_values("timestamp", kind="stable").tail(last).reset_index(drop=True)
+
+
+def _keys(history: pd.DataFrame) -> Iterator[tuple[str, str, int]]:
+    """What makes two events of a user the same one."""
+    times = history["timestamp"].to_numpy(f"datetime64[{PRECISION}]").astype(np.int64)
+    return zip(history["product_id"], history["event"], times.tolist(), strict=True)
