@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from search import schemas
 from search.admission import Admission, Queue, admitted_to
 from search.events import EventStore
+from search.histories import LoggedHistories, merge_histories
 from search.reasons import explain
 from search.settings import Settings
 from shared.engine import Answer, Engine, Filters
@@ -74,7 +75,13 @@ class Service:
     settings: Settings
     counters: Counters
     queues: dict[str, Queue]
+    logged: LoggedHistories  # from before the index was made; `events` has the later ones
     predictor: Predictor | None = None  # loaded when first asked
+
+    def history(self, user_id: str) -> pd.DataFrame:
+        """The last events of a user, from the log and the event store, in order of time."""
+        last = self.settings.history_events
+        return merge_histories(self.logged.of(user_id), self.events.history(user_id, last), last)
 
 
 async def _service(request: Request) -> Service:
@@ -141,9 +148,7 @@ def _asked(service: Service, page: schemas.Page, user: str | None) -> dict[str, 
         radius_km=page.radius_km,
         flagged=page.flagged,
     )
-    history = None
-    if user is not None:
-        history = service.events.history(user, service.settings.history_events)
+    history = None if user is None else service.history(user)
     return {"history": history, "filters": filters, "limit": page.limit, "offset": page.offset}
 
 
@@ -257,7 +262,7 @@ def similar(
 def recommend(
     service: Serving, user_id: schemas.UserId, query: Annotated[schemas.Page, Query()]
 ) -> schemas.Results:
-    """From what the user did so far; a user without events gets a mix."""
+    """From what the user did so far, in the log and since; a user without events gets a mix."""
     asked = _asked(service, query, user_id)
     return _results(service, service.engine.recommend(**asked), asked, {})
 

@@ -31,6 +31,7 @@ from starlette.exceptions import HTTPException
 from search.api import FAULT, NO_STORE, RETRY, Counters, Service, health_router, queues, router
 from search.events import EventStore
 from search.guards import HEADERS, ApiKey, BodyLimit, BrowserHeaders, HeadAsGet
+from search.histories import LoggedHistories
 from search.reload import Reloader
 from search.settings import Settings
 from shared.engine import Engine
@@ -42,6 +43,7 @@ from shared.torch_setup import set_up_torch
 
 INDEX, RANK, EMBED = (Path(f"models/{name}") for name in ("index", "rank", "embed"))
 PHOTOS = Path("data/clean/photos")
+LOG = Path("data/clean/interactions.parquet")
 STATIC = Path(__file__).parent / "static"
 TAGS = [
     {"name": "find", "description": "Search, similar listings, recommendations."},
@@ -57,17 +59,19 @@ def create_app() -> FastAPI:
     """Load everything and return the app; what is missing ends the process with one line."""
     try:
         settings = Settings.from_environment()
-        require(INDEX, RANK, EMBED, PHOTOS)
+        needed = INDEX, RANK, EMBED, PHOTOS, LOG
+        require(*needed)
         device = str(set_up_torch(seed=0))
 
-        def load() -> tuple[Engine, PhotoStore]:
-            require(INDEX, RANK, EMBED, PHOTOS)
+        def load() -> tuple[Engine, PhotoStore, LoggedHistories]:
+            require(*needed)
             engine = Engine.load(INDEX, RANK, EMBED, device=device)
             # The networks load when they are first asked: now, rather than while somebody waits.
             engine.search("warm up", photo=Image.new("RGB", (8, 8)), limit=1)
-            return engine, PhotoStore(PHOTOS)
+            return engine, PhotoStore(PHOTOS), LoggedHistories.load(LOG, settings.history_events)
 
-        return make_app(*load(), EventStore(settings.events_url), settings, load)
+        engine, photos, logged = load()
+        return make_app(engine, photos, EventStore(settings.events_url), settings, load, logged)
     except ClickException as fault:
         sys.exit(f"Error: {fault.message}")
 
@@ -77,11 +81,13 @@ def make_app(
     photos: PhotoStore,
     events: EventStore,
     settings: Settings,
-    load: Callable[[], tuple[Engine, PhotoStore]] | None = None,
+    load: Callable[[], tuple[Engine, PhotoStore, LoggedHistories]] | None = None,
+    logged: LoggedHistories | None = None,
 ) -> FastAPI:
     """The app over an engine, its listings' photos, and a store, which it closes at its end.
 
-    `load` returns the former two anew, for a reload; without it there is none.
+    `logged` has the histories from before the index was made; without it there are none. `load`
+    returns engine, photos and histories anew, for a reload; without it there is none.
     """
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
@@ -119,6 +125,7 @@ def make_app(
         settings=settings,
         counters=counters,
         queues=queues(settings, counters),
+        logged=LoggedHistories.empty() if logged is None else logged,
     )
     app.add_middleware(HeadAsGet)
     limit, seconds = int(settings.max_upload_mb * 1e6), settings.max_upload_seconds
@@ -146,8 +153,10 @@ def make_app(
     return app
 
 
-def renew(service: Service, engine: Engine, photos: PhotoStore) -> Service:
-    """The service over another index and its photos; the events and the rest stay."""
+def renew(
+    service: Service, engine: Engine, photos: PhotoStore, logged: LoggedHistories | None = None
+) -> Service:
+    """The service over another index, its photos and histories; the events and the rest stay."""
     return replace(
         service,
         engine=engine,
@@ -155,6 +164,7 @@ def renew(service: Service, engine: Engine, photos: PhotoStore) -> Service:
         version=version_of(photos),
         former={service.version: service.photos},
         photo_limits=limits_of(load_params("clean")),
+        logged=service.logged if logged is None else logged,
         predictor=None,
     )
 

@@ -98,7 +98,7 @@ class Within(BaseModel):
 
 class Page(Within):
     limit: int = Field(20, ge=1, le=100, description="How many to answer.")
-    offset: int = Field(0, ge=0, le=100_000, description="How many to skip.")
+    offset: int = Field(0, ge=0, le=10_000_000, description="How many to skip, up to `total`.")
 
 
 class Query(Page):
@@ -150,7 +150,10 @@ class Hit(Card):
 
 class Results(BaseModel):
     hits: list[Hit]
-    total: int = Field(description="Listings that match and pass the filters.")
+    total: int = Field(
+        description="The exact number of listings that match and pass the filters; offsets up to "
+        "it show each once. Of a product and its copies, `similar` and `recommend` count one."
+    )
     understood: str | None = Field(
         description="The query after mending typing errors, where that changed it; empty where "
         "none of it can be searched for (“the”, “🔥”): the answer is one without words."

@@ -191,6 +191,154 @@ def test_more_are_added_below(visit: Callable[..., Page]) -> None:
     assert len({*shown, *for_you(page)}) == len(shown) + 12, "nothing twice, nor what is above"
 
 
+def test_show_more_leads_to_the_last_listing_and_the_number_is_true(
+    visit: Callable[..., Page], engine: Engine
+) -> None:
+    page = visit("?q=table")
+    total = engine.search("table").total
+    assert total > 24
+    expect(page.locator("#results-note")).to_have_text(f"{total} listings")
+    more = page.get_by_role("button", name="Show more")
+    while more.is_visible():
+        with page.expect_response("**/api/search?*"):
+            more.click()
+        expect(page.get_by_role("status")).to_contain_text("more")
+        expect(page.locator("#more")).to_be_enabled()
+    assert len(set(products(page))) == cards(page).count() == total
+
+
+# --- Back, and a reload ---------------------------------------------------------------------------
+def products(page: Page) -> list[str]:
+    return cards(page).evaluate_all("links => links.map(link => link.dataset.product)")
+
+
+def until(page: Page, true: str) -> None:
+    """Wait for an expression; wait_for_function needs eval, which the page's policy forbids."""
+    for _ in range(PATIENCE // 50):
+        if page.evaluate(true):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(true)
+
+
+@pytest.mark.parametrize("enter", [False, True], ids=["as one types", "with Enter"])
+def test_back_leads_through_the_searches(visit: Callable[..., Page], enter: bool) -> None:
+    page = visit()
+    expect(cards(page).first).to_be_visible()
+    shown = {}
+    for words in ("lamp", "table", "laptop"):
+        search(page, words)
+        if enter:
+            page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name=f"Results for “{words}”")).to_be_visible()
+        expect(page.locator("#results")).not_to_have_attribute("aria-busy", "true")
+        shown[words] = products(page)
+    for words in ("table", "lamp"):
+        page.go_back()
+        expect(page.get_by_role("heading", name=f"Results for “{words}”")).to_be_visible()
+        expect(page.get_by_role("searchbox")).to_have_value(words)
+        assert page.url.endswith(f"?q={words}") and products(page) == shown[words]
+    page.go_back()
+    expect(page.get_by_role("heading", name="All listings")).to_be_visible()
+    page.go_forward()
+    expect(page.get_by_role("heading", name="Results for “lamp”")).to_be_visible()
+
+
+def test_the_letters_of_one_word_are_one_search(visit: Callable[..., Page]) -> None:
+    page = visit("?q=lamp")
+    expect(cards(page).first).to_be_visible()
+    entries = page.evaluate("history.length")
+    box = page.get_by_role("searchbox")
+    box.fill("")
+    for letters in ("ta", "tab", "tabl", "table"):
+        with page.expect_response("**/api/search?*"):
+            box.fill(letters)
+    expect(page.get_by_role("heading", name="Results for “table”")).to_be_visible()
+    assert page.evaluate("history.length") <= entries + 2  # one more if the machine was slow
+    page.go_back()
+    expect(page.get_by_role("searchbox")).not_to_have_value("table")
+
+
+def test_what_was_looked_at_for_a_while_is_a_search_of_its_own(visit: Callable[..., Page]) -> None:
+    page = visit()
+    search(page, "oak")
+    page.wait_for_timeout(2000)
+    search(page, "oak table")
+    page.go_back()
+    expect(page.get_by_role("searchbox")).to_have_value("oak")
+
+
+def test_back_undoes_filters_and_photos_one_by_one(
+    visit: Callable[..., Page], photo_file: Path
+) -> None:
+    page = visit("?q=table")
+    expect(cards(page).first).to_be_visible()
+    page.get_by_label("Category").select_option(index=1)
+    expect(page).to_have_url(re.compile("category="))
+    page.get_by_label("Include odd prices").check()
+    expect(page).to_have_url(re.compile("flagged=true"))
+    with page.expect_response("**/api/search/photo"):
+        page.locator("#file").set_input_files(photo_file)
+    expect(page.get_by_role("heading", name="Like your photo, and “table”")).to_be_visible()
+    with page.expect_response("**/api/search/photo"):
+        page.get_by_label("Include odd prices").uncheck()
+    with page.expect_response("**/api/search/photo"):
+        page.go_back()
+    expect(page.get_by_label("Include odd prices")).to_be_checked()
+    expect(page.get_by_alt_text("Your photo")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Results for “table”")).to_be_visible()
+    expect(page.get_by_alt_text("Your photo")).to_be_hidden()
+    expect(page.get_by_label("Include odd prices")).to_be_checked()
+    page.go_back()
+    expect(page.get_by_label("Include odd prices")).not_to_be_checked()
+    page.go_back()
+    expect(page.get_by_label("Category")).to_have_value("")
+    assert page.url.endswith("?q=table")
+
+
+def test_a_reload_shows_as_much_as_before_at_the_same_place(visit: Callable[..., Page]) -> None:
+    page = visit("?flagged=true")
+    expect(cards(page).first).to_be_visible()
+    page.get_by_role("button", name="Show more").click()
+    expect(cards(page)).not_to_have_count(24)
+    expect(page.get_by_role("status")).to_contain_text("more")
+    before = products(page)
+    page.evaluate("scrollTo(0, 1234)")
+    until(page, "history.state.scroll === 1234")
+    page.reload()
+    expect(cards(page)).to_have_count(len(before))
+    assert products(page) == before
+    until(page, "scrollY === 1234")
+
+    # The same behind a product, and after another search.
+    with page.expect_response("**/api/events"):
+        cards(page).nth(30).click()
+    page.reload()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(cards(page)).to_have_count(len(before))
+    place = page.evaluate("scrollY")
+    search(page, "laptop")
+    assert page.evaluate("scrollY") == 0
+    page.go_back()
+    expect(cards(page)).to_have_count(len(before))
+    until(page, f"Math.abs(scrollY - {place}) < 100")  # to type in the box may scroll a little
+
+
+def test_a_reload_brings_back_a_bounded_number(visit: Callable[..., Page]) -> None:
+    page = visit("?q=table")
+    expect(cards(page).first).to_be_visible()
+    page.evaluate("history.replaceState({ shown: 1e9 }, '')")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.reload()
+    expect(cards(page).nth(30)).to_be_visible()
+    limits = [int(re.findall(r"limit=(\d+)", url)[0]) for url in asked if "/api/search?" in url]
+    assert limits and max(limits) <= 100 and sum(limits) <= 480
+
+
 # --- Filters --------------------------------------------------------------------------------------
 def test_filters(visit: Callable[..., Page]) -> None:
     page = visit()

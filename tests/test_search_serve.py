@@ -219,11 +219,14 @@ def test_an_index_is_swapped_under_load_and_requests_under_way_are_finished(
         load = Load(served.site, 4, search)
         before = httpx.get(f"{served.site}/api/search", params={"limit": 100}).json()["total"]
         hidden = hide_half(project, ran)
+        assert liked(served, "new-in-the-log") == liked(served, "a-stranger")
+        log_more(project, ran, "new-in-the-log")
         served.process.send_signal(signal.SIGHUP)
         served.wait_for("Reload done")
         after = httpx.get(f"{served.site}/api/search", params={"limit": 100}).json()
         assert 0 < after["total"] < before
         assert not hidden & {hit["product_id"] for hit in after["hits"]}
+        assert liked(served, "new-in-the-log") != liked(served, "a-stranger")
 
         (project / "models/index").rename(project / "models/gone")
         served.process.send_signal(signal.SIGHUP)
@@ -266,6 +269,23 @@ def hide_half(project: Path, ran: Path) -> set[str]:
     listings.loc[half, "price_flag"] = "far above"
     listings.to_parquet(index / "listings.parquet", index=False)
     return set(listings.loc[half, "product_id"])
+
+
+def liked(served: Served, user: str) -> list[str]:
+    """The listings recommended to a user."""
+    answer = httpx.get(f"{served.site}/api/recommend/{user}").json()
+    return [hit["product_id"] for hit in answer["hits"]]
+
+
+def log_more(project: Path, ran: Path, user: str) -> None:
+    """Put another log in place, in which this user does what the first user of `ran` did."""
+    clean = project / "data/clean"
+    clean.unlink()
+    clean.mkdir()
+    (clean / "photos").symlink_to(ran / "data/clean/photos")
+    log = pd.read_parquet(ran / "data/clean/interactions.parquet")
+    some = log[log["user_id"] == log["user_id"].iloc[0]].assign(user_id=user)
+    pd.concat([log, some]).to_parquet(clean / "interactions.parquet", index=False)
 
 
 # --- Campaigns: by hand, `python -m pytest -m campaign -s` ----------------------------------------
@@ -380,6 +400,19 @@ def test_as_many_searches_at_once_as_cores_may_be_used() -> None:
         [sys.executable, "-c", program], cwd=REPO, capture_output=True, text=True, check=True
     )
     assert told.stdout.strip() == "1"
+
+
+def test_without_the_log_one_line_says_what_to_do(
+    ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data/clean").mkdir(parents=True)
+    for name in ("models", "params.yaml", "data/clean/photos"):
+        (tmp_path / name).symlink_to(ran / name)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        create_app()
+    assert str(ended.value.code).startswith("Error: data/clean/interactions.parquet is not there: ")
+    assert "\n" not in str(ended.value.code)
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,29 @@ def test_a_filtered_exact_search_copies_no_vectors(
         assert (index.search(queries, 5, allowed)[1] % 2 == 0).all()
 
 
+@pytest.mark.parametrize("exact_up_to", [0, 20_000])
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0, 0.0])
+def test_all_within_a_similarity_are_found(
+    points: np.ndarray, queries: np.ndarray, tmp_path: Path, share: float, exact_up_to: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Exactly by "Flat", and by the others among few; else a part, but nothing that is further."""
+    monkeypatch.setattr(vectors, "EXACT_UP_TO", exact_up_to)
+    allowed = np.random.default_rng(2).random(N) < share
+    for asked in (queries[:1], queries[:3], queries[:0]):
+        cosines = (asked @ points.T).max(axis=0) if len(asked) else np.full(N, -1.0)
+        wanted = np.flatnonzero(allowed & (cosines >= 0.3))
+        for factory in FACTORIES:
+            for index in kinds(points, factory, tmp_path):
+                found, similarities = index.within(asked, 0.3, allowed)
+                np.testing.assert_allclose(similarities, cosines[found], atol=1e-6)
+                if factory == "Flat" or exact_up_to:
+                    np.testing.assert_array_equal(found, wanted)
+                else:
+                    assert set(found) <= set(wanted) and (np.diff(found) > 0).all()
+                    assert len(found) >= 0.8 * len(wanted)
+
+
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_the_same_vectors_are_the_same_bytes(
     points: np.ndarray, factory: str, tmp_path: Path

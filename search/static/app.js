@@ -1,5 +1,7 @@
 // The page: what is asked for, what answers, and which product is open. The URL says all of it but
-// the photo, so that a link, a reload and the back button do what people expect.
+// the photo; history.state has the rest of a visit: {shown: hits in the grid, scroll: pixels,
+// photo: which of `photos`, depth: products open above the list, fromList: whether the list is below
+// them}. So a link, a reload and the Back button do what people expect.
 
 import {
   apiKey, ask, hasHistory, Locked, onlyLatest, Refused, shrink, tell, told, useKey, userId,
@@ -9,12 +11,19 @@ import { card, count, element, product, skeletons } from "./view.js";
 const $ = (id) => document.getElementById(id);
 const PAGE = 24;
 const SOON = 180; // ms without a keystroke before the service is asked
+const SETTLED = 1500; // ms that results are looked at before the next keystroke is a new search
+const MAX_RESTORED = 480; // hits that a reload or the Back button shows again at once
+const MAX_REQUESTED = 100; // hits that the service gives at once
 const fields = ["category", "price_min", "price_max", "near", "radius_km", "flagged"];
 const form = $("filters").elements;
 const title = document.title;
 
 let photo = null; // a Blob to search by
+const photos = new Map(); // all Blobs since the page was loaded, for the Back button
+let photoKey = null; // of `photo` in it
 let shown = 0; // hits in the grid
+let settled = true; // the next change is a search of its own, which Back comes back from
+let settling;
 const newSearch = onlyLatest();
 const newProduct = onlyLatest();
 const newForYou = onlyLatest();
@@ -25,10 +34,7 @@ function later(wait, action) {
     clearTimeout(timer);
     timer = setTimeout(action, wait);
   };
-  soon.now = () => {
-    clearTimeout(timer);
-    action();
-  };
+  soon.cancel = () => clearTimeout(timer);
   return soon;
 }
 
@@ -110,9 +116,51 @@ const address = (params) => {
   return text ? `?${text}` : location.pathname;
 };
 
+// --- The browser's history ------------------------------------------------------------------------
+history.scrollRestoration = "manual"; // the cards to scroll to are not there yet when it would
+
+const remember = (changes) => history.replaceState({ ...history.state, ...changes }, "");
+const rememberScroll = () => remember({ scroll: scrollY });
+
+/** A new entry of the history; `state` says what differs from this one's. */
+function push(state, url) {
+  rememberScroll();
+  history.pushState({ ...history.state, ...state }, "", url);
+}
+
+/** Whether `asked` goes on with what is being typed: of one field, more or fewer characters. */
+function continues(before, asked) {
+  const changed = ["q", ...fields].filter((name) => (before[name] ?? "") !== (asked[name] ?? ""));
+  return changed.every((name) => {
+    const [old, now] = [before[name] ?? "", asked[name] ?? ""];
+    return changed.length === 1 && (old.startsWith(now) || now.startsWith(old));
+  });
+}
+
+/** Put the question into the address bar: in place of the last one while somebody types. */
+function noteQuestion(asked, typing) {
+  const { product: id, ...before } = Object.fromEntries(new URLSearchParams(location.search));
+  const url = address(id ? { ...asked, product: id } : asked);
+  const samePhoto = photoKey === (history.state?.photo ?? null);
+  if (!samePhoto || address(asked) !== address(before)) {
+    const state = { photo: photoKey, shown: 0, scroll: 0, depth: 0 };
+    if (typing && !settled && samePhoto && continues(before, asked)) {
+      history.replaceState({ ...history.state, ...state }, "", url);
+    } else push(state, url);
+    scrollTo(0, 0);
+  }
+  settled = !typing;
+}
+
+/** Give the address bar the whole question: a link may lack what the form adds. */
+function completeAddress(asked) {
+  const id = new URLSearchParams(location.search).get("product");
+  history.replaceState(history.state, "", address(id ? { ...asked, product: id } : asked));
+}
+
 // --- Results --------------------------------------------------------------------------------------
-function request(offset, signal) {
-  const params = { ...question(), limit: PAGE, offset };
+function request(offset, limit, signal) {
+  const params = { ...question(), limit, offset };
   // Where nothing is asked for, the row "For you" follows the person, and the rest is for all.
   if (!atHome()) params.user = userId();
   if (!photo) return ask("api/search", params, { signal });
@@ -122,18 +170,41 @@ function request(offset, signal) {
   return ask("api/search/photo", {}, { method: "POST", body, signal });
 }
 
-async function search() {
+/** The first `number` hits, as one answer. */
+async function requestFirst(number, signal) {
+  const results = await request(0, Math.min(number, MAX_REQUESTED), signal);
+  while (results.hits.length < Math.min(number, results.total)) {
+    const limit = Math.min(number - results.hits.length, MAX_REQUESTED);
+    const { hits } = await request(results.hits.length, limit, signal);
+    if (!hits.length) break;
+    results.hits.push(...hits);
+  }
+  return results;
+}
+
+const search = () => find();
+const searchWhileTyping = () => find({ typing: true });
+
+/** Show again what this entry of the history showed, as far down. */
+const restore = () => find({ restoring: true });
+
+async function find({ typing = false, restoring = false } = {}) {
   if (!afterFilters()) return;
   const signal = newSearch();
   const asked = question();
-  const kept = new URLSearchParams(location.search).get("product");
-  history.replaceState(history.state, "", address(kept ? { ...asked, product: kept } : asked));
+  const before = restoring ? history.state ?? {} : {};
+  clearTimeout(settling);
+  if (restoring) {
+    settled = true;
+    completeAddress(asked);
+  } else noteQuestion(asked, typing);
+  const number = Math.min(Math.max(before.shown ?? 0, PAGE), MAX_RESTORED);
   $("results").setAttribute("aria-busy", "true");
   if (!shown) $("cards").replaceChildren(...skeletons(8));
   $("more").hidden = true;
   try {
     // The row above first, or together: what it shows is not shown again below.
-    const [results] = await Promise.all([request(0, signal), showForYou()]);
+    const [results] = await Promise.all([requestFirst(number, signal), showForYou()]);
     if (signal.aborted) return;
     head(asked, results);
     $("fault").hidden = true;
@@ -142,16 +213,23 @@ async function search() {
     $("cards").replaceChildren(...cardsOf(results));
     if (place >= 0) $("cards").querySelectorAll("a.open")[place]?.focus();
     shown = results.hits.length;
+    remember({ shown });
     $("more").hidden = shown >= results.total;
+    if (restoring) scrollTo(0, before.scroll ?? 0);
+    settling = setTimeout(() => (settled = true), SETTLED);
     if (!shown) nothing(asked, results);
     else $("nothing").hidden = true;
   } catch (error) {
     if (signal.aborted) return;
-    fault(error, search);
+    fault(error, restoring ? restore : search);
   }
   $("results").removeAttribute("aria-busy");
 }
-const searchSoon = later(SOON, search);
+const searchSoon = later(SOON, searchWhileTyping);
+const searchNow = () => {
+  searchSoon.cancel();
+  search();
+};
 
 function cardsOf(results) {
   const row = $("for-you").hidden ? [] : [...$("for-you-cards").querySelectorAll("a.open")];
@@ -162,13 +240,19 @@ function cardsOf(results) {
 
 async function more() {
   const signal = newSearch();
+  settled = true;
   $("more").disabled = true;
   try {
-    const results = await request(shown, signal);
+    const results = await request(shown, PAGE, signal);
     if (signal.aborted) return;
-    const cards = cardsOf(results);
+    // What was opened meanwhile may have changed the order: nothing is shown twice.
+    const links = [...$("cards").querySelectorAll("a.open")];
+    const present = new Set(links.map((link) => link.dataset.product));
+    const hits = results.hits.filter((hit) => !present.has(hit.product_id));
+    const cards = cardsOf({ hits });
     $("cards").append(...cards);
     shown += results.hits.length;
+    remember({ shown });
     $("more").hidden = shown >= results.total || !results.hits.length;
     say(`${count(cards.length)} more`);
     cards[0]?.querySelector("a").focus({ preventScroll: true });
@@ -261,14 +345,14 @@ async function showForYou() {
 }
 
 // --- A product ------------------------------------------------------------------------------------
-// history.state: {depth: products open above the list, fromList: whether the list is below them}
 function openProduct(id) {
-  const before = history.state ?? { depth: 0, fromList: true };
+  const { depth = 0, fromList = false } = history.state ?? {};
   const asked = Object.fromEntries(new URLSearchParams(location.search));
   const isFirst = !asked.product;
-  history.pushState(
-    { depth: isFirst ? 1 : before.depth + 1, fromList: isFirst || before.fromList },
-    "", address({ ...asked, product: id }));
+  settled = true;
+  push(
+    { depth: isFirst ? 1 : depth + 1, fromList: isFirst || fromList },
+    address({ ...asked, product: id }));
   showProduct();
 }
 
@@ -278,7 +362,8 @@ function closeProduct() {
     history.go(-depth);
     return;
   }
-  history.pushState(null, "", address(question())); // the link to the product was all there was
+  // The link to the product was all there was.
+  push({ depth: 0, fromList: false }, address(question()));
   showProduct();
 }
 
@@ -369,7 +454,7 @@ function onCategory(event, path) {
   event.preventDefault();
   fillForm(new URLSearchParams({ category: path }));
   dropPhoto();
-  history.pushState(null, "", address({ category: path }));
+  push({ depth: 0, photo: null, shown: 0, scroll: 0 }, address({ category: path }));
   showProduct();
   shown = 0;
   search();
@@ -378,16 +463,32 @@ function onCategory(event, path) {
 
 // --- The photo ------------------------------------------------------------------------------------
 async function takePhoto(file) {
-  photo = await shrink(file);
+  const key = `${performance.timeOrigin}-${photos.size}`; // of no photo from before a reload
+  photos.set(key, await shrink(file));
+  if ($("product").open) await closed();
+  usePhoto(key);
+  searchNow();
+}
+
+/** Close the product, and wait until the address is the list's again. */
+function closed() {
+  const { depth, fromList } = history.state ?? {};
+  const back = depth && fromList;
+  const done = back && new Promise((end) => addEventListener("popstate", end, { once: true }));
+  closeProduct();
+  return done;
+}
+
+function usePhoto(key) {
+  photoKey = key;
+  photo = photos.get(key);
   URL.revokeObjectURL($("chip-photo").src);
   $("chip-photo").src = URL.createObjectURL(photo);
   $("chip").hidden = false;
-  if ($("product").open) closeProduct();
-  search();
 }
 
 function dropPhoto() {
-  photo = null;
+  photo = photoKey = null;
   $("chip").hidden = true;
   $("file").value = "";
 }
@@ -400,7 +501,7 @@ $("file").addEventListener("change", () => $("file").files[0] && takePhoto($("fi
 $("chip-remove").addEventListener("click", () => {
   dropPhoto();
   $("q").focus();
-  search();
+  searchNow();
 });
 addEventListener("paste", (event) => {
   const file = imageIn(event.clipboardData);
@@ -429,10 +530,10 @@ addEventListener("drop", (event) => {
 $("q").addEventListener("input", searchSoon);
 $("search").addEventListener("submit", (event) => {
   event.preventDefault();
-  searchSoon.now();
+  searchNow();
 });
 for (const name of ["category", "radius_km", "flagged", "near"]) {
-  form[name].addEventListener("change", searchSoon.now);
+  form[name].addEventListener("change", searchNow);
 }
 for (const name of ["price_min", "price_max"]) form[name].addEventListener("input", searchSoon);
 // A town is asked for once it is whole: chosen from the list, or left.
@@ -443,13 +544,13 @@ form.near.addEventListener("input", () => {
 });
 $("filters").addEventListener("submit", (event) => {
   event.preventDefault();
-  searchSoon.now();
+  searchNow();
 });
 
 function clearFilters() {
   const q = $("q").value.trim();
   fillForm(new URLSearchParams(q ? { q } : {}));
-  searchSoon.now();
+  searchNow();
 }
 $("clear").addEventListener("click", clearFilters);
 $("toggle-filters").addEventListener("click", () => {
@@ -462,7 +563,7 @@ $("home").addEventListener("click", (event) => {
   event.preventDefault();
   fillForm(new URLSearchParams());
   dropPhoto();
-  searchSoon.now();
+  searchNow();
   scrollTo(0, 0);
 });
 
@@ -483,12 +584,18 @@ addEventListener("click", (event) => {
 addEventListener("popstate", () => {
   const params = new URLSearchParams(location.search);
   const { product: _, ...there } = Object.fromEntries(params);
-  if (address(there) !== address(question())) {
+  const key = photos.has(history.state?.photo) ? history.state.photo : null;
+  if (address(there) !== address(question()) || key !== photoKey) {
+    searchSoon.cancel();
     fillForm(params);
-    searchSoon.now();
+    if (key) usePhoto(key);
+    else dropPhoto();
+    restore();
   }
   showProduct();
 });
+addEventListener("scroll", later(SOON, rememberScroll), { passive: true });
+addEventListener("pagehide", rememberScroll);
 
 // --- Keys -----------------------------------------------------------------------------------------
 /** The card that an arrow key leads to from `link`, if any. */
@@ -515,7 +622,7 @@ addEventListener("keydown", (event) => {
   } else if (here === $("q") && event.key === "Escape") {
     event.preventDefault();
     $("q").value = "";
-    searchSoon.now();
+    searchNow();
   } else if (here?.matches("a.open") && event.key.startsWith("Arrow")) {
     event.preventDefault();
     const next = neighbour(here, event.key);
@@ -558,9 +665,10 @@ async function fillLists() {
 }
 
 function start() {
-  search();
+  restore();
   showProduct();
   fillLists().catch(() => {}); // the search says what is wrong
 }
+remember({ photo: null }); // a reload forgets photos
 fillForm(new URLSearchParams(location.search));
 start();

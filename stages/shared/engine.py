@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
@@ -35,10 +35,12 @@ from shared.tastes import TASTES, Attributes, nearness, person_signals, recency
 from shared.text_encoder import load_text_encoder
 from shared.vectors import VectorIndex
 
-DEPTH = 200  # candidates that each of words, meaning and looks names: answers end after them
+DEPTH = 200  # candidates that each of words, meaning and looks names: they are ranked
 FEEDBACK = 5  # best candidates that say what was meant
 FEEDBACK_WEIGHT = 0.6  # of their meaning beside the query's
 LEAST_MEANING = 0.2  # cosine below which a listing that shares no word is no answer
+MIN_TEXT_SIMILARITY = 0.32  # the same between two listings, whose texts are nearer than a query's
+MIN_IMAGE_SIMILARITY = 0.12  # cosine below which a photo does not match (docs/decisions.md)
 BROWSED = 2000  # candidates where nothing is asked for
 REMEMBERED = 4096  # queries whose meaning is kept: typing, and the next page, ask again
 LATEST = 20  # listings of a history that candidates are sought near
@@ -83,7 +85,11 @@ class Hit:
 
 @dataclass(frozen=True)
 class Answer:
-    """The hits asked for, of `total` listings that were ranked: pages end there.
+    """The hits asked for, of `total` listings that match.
+
+    Offsets up to `total` page through all of them, each once. First come the candidates, in the
+    ranker's order. All other matches follow: those of a query by the ranker's weights of its words,
+    meaning and looks alone, those of a browse by date, the newest first.
 
     understood: the query after mending typing errors, if that changed it; "" where nothing of it
     can be searched for ("the", "🔥"), and the answer is one without words. unplaced: a `near` that
@@ -103,10 +109,25 @@ class Query:
     words: np.ndarray | None = None  # (n,) of every listing
     meaning: np.ndarray | None = None  # (width,)
     looks: np.ndarray | None = None  # (width,)
+    min_meaning: float = LEAST_MEANING  # cosine to `meaning` from which a listing matches
 
     @property
     def empty(self) -> bool:
         return self.words is None and self.meaning is None and self.looks is None
+
+
+@dataclass(frozen=True, eq=False)
+class Retrieved:
+    """The listings that match a query.
+
+    candidates: positions (m,), ascending, of those to rank. matched: (n,) bool, all of them.
+    features: of each retriever (n,), 0 where it did not retrieve the listing; they order the
+    matches that are not ranked.
+    """
+
+    candidates: np.ndarray
+    matched: np.ndarray
+    features: dict[str, np.ndarray]
 
 
 class Engine:
@@ -143,7 +164,8 @@ class Engine:
         self._meant_price = np.where(self._flagged, np.nan, self._price)
         self._place = listings[["latitude", "longitude"]].to_numpy(float)
         self._sphere = on_sphere(self._place)
-        self._group = listings["group"].to_numpy()
+        self._group, groups = pd.factorize(listings["group"])  # 0 … self._groups - 1
+        self._groups = len(groups)
         paths = [tuple(path) for path in listings["category_levels"]]
         self._path_of, found = pd.factorize(pd.Series(paths, dtype=object), sort=True)
         self._paths = np.asarray(found, dtype=object)
@@ -206,6 +228,12 @@ class Engine:
 
         With nothing asked for, what suits the shopper. `history` is what they did: product_id,
         event, timestamp, in order of time. Raises KeyError for an unknown `like`.
+
+        What passes the filters matches if it has a word of the query (spelling corrected, stems
+        compared), or its text is near enough in meaning (LEAST_MEANING; MIN_TEXT_SIMILARITY for
+        `like` alone), or one of its photos is near enough to the photo (MIN_IMAGE_SIMILARITY); with
+        nothing asked for, all of it. Words are compared with every listing. So are vectors where
+        the index is "Flat"; for IVF and HNSW see VectorIndex.within.
         """
         # What has no words would find nothing, and an encoder makes of "🔥" what it makes of any
         # sign that it does not know: the shopper gets what they would get without it.
@@ -227,7 +255,8 @@ class Engine:
     ) -> Answer:
         """Listings like this one: never itself, its copies, or the same photo; no two alike.
 
-        Raises KeyError for an unknown id.
+        What passes the filters matches if its text or one of its photos is near enough, as for
+        `search`. Copies of one product count once. Raises KeyError for an unknown id.
         """
         own = self._position[product_id]
         query = self.ask(like=product_id)
@@ -241,7 +270,10 @@ class Engine:
         limit: int = 20,
         offset: int = 0,
     ) -> Answer:
-        """Listings for a shopper, none that they have met; for a new one a mix of all kinds."""
+        """Listings for a shopper, none that they have met; for a new one a mix of all kinds.
+
+        All that passes the filters and was not met matches. Copies of one product count once.
+        """
         return self._answer(Query(), history, filters, limit, offset, varied=True, unseen=True)
 
     def ask(
@@ -261,7 +293,8 @@ class Engine:
             meaning = _sum(meaning, self._texts.vectors(np.array([own]))[0])
             shown = self._cover(np.array([own]))[0]
             looks = _sum(looks, shown if shown.any() else None)
-        return Query(words, meaning, looks)
+        min_meaning = MIN_TEXT_SIMILARITY if words is None else LEAST_MEANING
+        return Query(words, meaning, looks, min_meaning)
 
     # --- Answering ------------------------------------------------------------------------------
     def _answer(
@@ -285,29 +318,74 @@ class Engine:
         away = distance_km(*here, self._sphere) if here is not None else None
         allowed = self.allowed(filters, away)
         if own is not None:
-            allowed &= self._group != self._group[own]
+            allowed &= (self._group != self._group[own]) & ~self._same_picture(own)
         if unseen:
             allowed &= ~self.met(history)
-        candidates, features = self.candidates(query, allowed, history, own=own, away=away)
-        scores, parts = self._ranker_for(query).score(features)
+        past = NO_HISTORY if history is None else history
+        crowd = None if self.collaborative is None else self.collaborative.signals(past)
+        retrieved = self._retrieve(query, allowed, past, crowd)
+        candidates = retrieved.candidates
+        scores, parts = self._ranker_for(query).score(
+            self._features(query, candidates, past, crowd, away)
+        )
         order = np.argsort(-scores, kind="stable")
         if varied:
             order = self._vary(candidates, scores, order, offset + limit)
+        matched = retrieved.matched
+        if varied:  # of a product and its copies only one is shown
+            matched = self._are_groups_of(retrieved.matched)
+        total = int(matched.sum())
+        ranked = order[offset : offset + limit]
+        hits = self._hits(candidates[ranked], parts.iloc[ranked], away)
+        if offset + limit > len(order) and total > len(order):
+            rest = self._unranked(query, retrieved, one_of_each=varied)
+            start = max(offset - len(order), 0)
+            rest = rest[start : offset + limit - len(order)]
+            features = {name: values[rest] for name, values in retrieved.features.items()}
+            weighted = replace(self._ranker_for(query), trees=None)
+            hits += self._hits(rest, weighted.score(pd.DataFrame(features))[1], away)
+        return Answer(hits, total, understood)
+
+    def _hits(
+        self, positions: np.ndarray, parts: pd.DataFrame, away: np.ndarray | None
+    ) -> list[Hit]:
+        """The hits at these positions (m,); `parts` (m rows) are those of their scores."""
         names, part_of = list(parts.columns), parts.to_numpy()
         hits = []
-        for place in order[offset : offset + limit]:
-            position = candidates[place]
-            largest = np.argsort(-np.abs(part_of[place]), kind="stable")
-            why = {names[signal]: float(part_of[place, signal]) for signal in largest}
+        for position, of_hit in zip(positions, part_of, strict=True):
+            largest = np.argsort(-np.abs(of_hit), kind="stable")
+            why = {names[number]: float(of_hit[number]) for number in largest}
             hits.append(
                 Hit(
                     product_id=self._ids[position],
-                    score=float(scores[place]),
+                    score=float(of_hit.sum()),
                     why={name: part for name, part in why.items() if part},
                     distance_km=None if away is None else _known(away[position]),
                 )
             )
-        return Answer(hits, len(order), understood)
+        return hits
+
+    def _unranked(self, query: Query, retrieved: Retrieved, *, one_of_each: bool) -> np.ndarray:
+        """Positions (m,) of the matches that are not candidates, in the order of `Answer`.
+
+        `one_of_each`: of copies of one product only the first, and none of a candidate.
+        """
+        rest = retrieved.matched.copy()
+        rest[retrieved.candidates] = False
+        if query.empty:
+            positions = self._newest[rest[self._newest]]
+        else:
+            positions = np.flatnonzero(rest)
+            weights = self._ranker_for(query).weights
+            scores = np.zeros(len(positions))
+            for name, values in retrieved.features.items():
+                scores += weights[name] * values[positions]
+            positions = positions[np.argsort(-scores, kind="stable")]
+        if one_of_each:
+            ranked = self._are_groups_of(retrieved.candidates)
+            positions = positions[~ranked[self._group[positions]]]
+            positions = positions[~pd.Series(self._group[positions]).duplicated().to_numpy()]
+        return positions
 
     def allowed(self, filters: Filters, away: np.ndarray | None = None) -> np.ndarray:
         """Return (n,) bool: what may be shown. `away` is each listing's distance from `near`."""
@@ -335,35 +413,69 @@ class Engine:
         allowed: np.ndarray,
         history: pd.DataFrame | None = None,
         *,
-        own: int | None = None,
         away: np.ndarray | None = None,
     ) -> tuple[np.ndarray, pd.DataFrame]:
         """Return the positions (m,) of listings worth ranking, and their signals.
 
-        Words, meaning and looks each name DEPTH of the `allowed`, if there are so many; where
-        nothing is asked for they are BROWSED. `own`: the listing asked about; what shows the same
-        picture is left out. `away`: each listing's distance (n,) in km from the place asked for.
+        Words, meaning and looks each name DEPTH of the `allowed`, if so many match; where
+        nothing is asked for they are BROWSED. `away`: each listing's distance (n,) in km from the
+        place asked for.
         """
         past = NO_HISTORY if history is None else history
         crowd = None if self.collaborative is None else self.collaborative.signals(past)
-        found = [np.empty(0, np.int64)]
+        candidates = self._retrieve(query, allowed, past, crowd).candidates
+        return candidates, self._features(query, candidates, past, crowd, away)
+
+    def _retrieve(
+        self, query: Query, allowed: np.ndarray, past: pd.DataFrame, crowd: pd.DataFrame | None
+    ) -> Retrieved:
+        """All of the `allowed`, (n,) bool, that match, and which of them are candidates."""
+        if query.empty:
+            return Retrieved(
+                np.unique(self._browse(allowed, past, crowd)),
+                allowed,
+                {"fresh": np.nan_to_num(self._fresh)},
+            )
+        matched = np.zeros(len(allowed), bool)
+        features: dict[str, np.ndarray] = {}
+        candidates = []
         if query.words is not None:
             worded = np.where(allowed, query.words, 0)
             best = np.argpartition(-worded, min(DEPTH, len(worded) - 1))[:DEPTH]
-            found.append(best[worded[best] > 0])
+            candidates.append(best[worded[best] > 0])
+            matched |= worded > 0
+            features["words"] = np.square(worded)
         if query.meaning is not None:
-            cosines, best = self._texts.search(query.meaning[None], DEPTH, allowed)
-            # Among listings there is always a nearest; one this far is no answer.
-            found.append(best[cosines >= LEAST_MEANING])
+            near, cosines = self._texts.within(
+                query.meaning[None], query.min_meaning, allowed, min_breadth=DEPTH
+            )
+            candidates.append(near[_largest(cosines, DEPTH)])
+            matched[near] = True
+            features["meaning"] = np.zeros(len(allowed), np.float32)
+            features["meaning"][near] = cosines
         if query.looks is not None:
-            shown = allowed[self._owner]
-            best = self._photos.search(query.looks[None], 2 * DEPTH, shown)[1][0]
-            found.append(self._owner[best[best >= 0]])
-        if query.empty:
-            found.append(self._browse(allowed, past, crowd))
-        candidates = np.unique(np.concatenate(found))
-        if own is not None and len(candidates):
-            candidates = candidates[~self._same_look(own, candidates)]
+            rows, cosines = self._photos.within(
+                query.looks[None],
+                MIN_IMAGE_SIMILARITY,
+                allowed[self._owner],
+                min_breadth=2 * DEPTH,
+            )
+            owners = self._owner[rows]
+            candidates.append(owners[_largest(cosines, 2 * DEPTH)])
+            matched[owners] = True
+            features["looks"] = np.zeros(len(allowed), np.float32)
+            np.maximum.at(features["looks"], owners, cosines)
+        return Retrieved(np.unique(np.concatenate(candidates)), matched, features)
+
+    def _features(
+        self,
+        query: Query,
+        candidates: np.ndarray,
+        past: pd.DataFrame,
+        crowd: pd.DataFrame | None,
+        away: np.ndarray | None,
+    ) -> pd.DataFrame:
+        """The ranker's features of candidates (m,), a row each."""
         attributes = self._attributes(candidates)
         features = self._query_signals(query, candidates, attributes)
         person = self._person_signals(past, crowd, candidates, attributes)
@@ -371,7 +483,7 @@ class Engine:
         features = pd.concat([features, person, item], axis=1)
         if away is not None:  # the place asked for, not where the shopper usually looks
             features["near"] = nearness(away[candidates])
-        return candidates, features
+        return features
 
     def _query_signals(
         self, query: Query, candidates: np.ndarray, attributes: Attributes
@@ -493,12 +605,18 @@ class Engine:
         np.maximum.at(nearest, of, self._photos.vectors(rows) @ looks)
         return np.where(np.isinf(nearest), np.nan, nearest)
 
-    def _same_look(self, own: int, positions: np.ndarray) -> np.ndarray:
-        """True where a listing has a photo that is all but the same as one of `own`'s."""
-        mine, _ = self._photo_rows(np.array([own]))
-        same = np.zeros(len(positions), bool)
-        for look in self._photos.vectors(mine):
-            same |= np.nan_to_num(self._nearest_photo(look, positions)) >= SAME_LOOK
+    def _are_groups_of(self, listings: np.ndarray) -> np.ndarray:
+        """Return (groups,) bool: those of the listings, given by positions or as (n,) bool."""
+        groups = np.zeros(self._groups, bool)
+        groups[self._group[listings]] = True
+        return groups
+
+    def _same_picture(self, own: int) -> np.ndarray:
+        """Return (n,) bool: the listings with a photo that is all but the same as one of `own`."""
+        rows, _ = self._photo_rows(np.array([own]))
+        near, _ = self._photos.within(self._photos.vectors(rows), SAME_LOOK)
+        same = np.zeros(len(self.listings), bool)
+        same[self._owner[near]] = True
         return same
 
     def met(self, history: pd.DataFrame | None) -> np.ndarray:
@@ -674,6 +792,13 @@ class PhotoEncoder:
             encode=to_jpeg,
             decode=open_photo,
         )
+
+
+def _largest(values: np.ndarray, count: int) -> np.ndarray:
+    """Where the `count` largest are, or all if there are no more."""
+    if len(values) <= count:
+        return np.arange(len(values))
+    return np.argpartition(-values, count)[:count]
 
 
 def _known(number: float) -> float | None:

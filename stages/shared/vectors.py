@@ -78,16 +78,53 @@ class VectorIndex:
             return self._search_together(queries, k, allowed)
         if allowed is not None and not exact and allowed.sum() <= EXACT_UP_TO:
             return self._search_all(queries, k, np.flatnonzero(allowed))
+        parameters = self._parameters(allowed, max(self._breadth, k))
+        return self._index.search(queries, k, params=parameters)
+
+    def within(
+        self,
+        queries: np.ndarray,
+        min_similarity: float,
+        allowed: np.ndarray | None = None,
+        *,
+        min_breadth: int = 1,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return all positions (m,) whose cosine is `min_similarity` or more, and these cosines.
+
+        `queries` is (q, width) float32; with several, a position has its largest cosine. Only
+        positions where `allowed`, (n,) bool, is true count. Positions ascend.
+
+        Exact with "Flat", and with any index where `allowed` leaves EXACT_UP_TO vectors or fewer.
+        Otherwise those in the cells, or in the part of the graph, that `search` would look into;
+        a larger `breadth` finds more. HNSW's efSearch is never below `min_breadth`.
+        """
+        queries = np.ascontiguousarray(queries, np.float32)
+        if not len(queries) or not len(self):
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        exact = isinstance(self._kind, faiss.IndexFlat)
+        if allowed is not None and not exact and allowed.sum() <= EXACT_UP_TO:
+            positions = np.flatnonzero(allowed)
+            cosines = (queries @ self.vectors(positions).T).max(axis=0)
+            near = cosines >= min_similarity
+            return positions[near], cosines[near]
+        parameters = self._parameters(allowed, max(self._breadth, min_breadth))
+        # FAISS returns what is strictly above a radius.
+        below = np.nextafter(np.float32(min_similarity), np.float32(-np.inf))
+        _, cosines, positions = self._index.range_search(queries, below, params=parameters)
+        largest: np.ndarray = np.full(len(self), -np.inf, np.float32)
+        np.maximum.at(largest, positions, cosines)
+        positions = np.unique(positions)
+        return positions, largest[positions]
+
+    def _parameters(self, allowed: np.ndarray | None, ef_search: int) -> faiss.SearchParameters:
         options: dict[str, Any] = {}
         if allowed is not None:
             options["sel"] = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
         if isinstance(self._kind, faiss.IndexIVF):
-            parameters = faiss.SearchParametersIVF(nprobe=self._breadth, **options)
-        elif isinstance(self._kind, faiss.IndexHNSW):
-            parameters = faiss.SearchParametersHNSW(efSearch=max(self._breadth, k), **options)
-        else:
-            parameters = faiss.SearchParameters(**options)
-        return self._index.search(queries, k, params=parameters)
+            return faiss.SearchParametersIVF(nprobe=self._breadth, **options)
+        if isinstance(self._kind, faiss.IndexHNSW):
+            return faiss.SearchParametersHNSW(efSearch=ef_search, **options)
+        return faiss.SearchParameters(**options)
 
     def _search_all(
         self, queries: np.ndarray, k: int, positions: np.ndarray
