@@ -252,18 +252,28 @@ def unseen_signals(
     return np.flatnonzero(unseen), pd.DataFrame(signals.to_numpy()[unseen], columns=signals.columns)
 
 
+def best_by_any(table: pd.DataFrame, scores: np.ndarray) -> np.ndarray:
+    """About CANDIDATES rows: half of them the best by `scores`, the others by single features.
+
+    Were all of them the best by prior weights, what these overlook could not be learned.
+    """
+    share = CANDIDATES // 2 // len(table.columns)
+    ways = [(scores, CANDIDATES // 2), *((values, share) for values in table.to_numpy().T)]
+    best = [np.argpartition(-by, min(most, len(by)) - 1)[:most] for by, most in ways]
+    return np.unique(np.concatenate(best))
+
+
 def learn_ranker(tasks: list[Task], seed: int) -> Ranker:
-    """Fit the ranker on what the users of the tasks took, among the best by its prior weights."""
+    """Fit the ranker on what the users of the tasks took, among candidates of `best_by_any`."""
     prior = Ranker.prior()
     tables, taken = [], []
     for task in tasks:
         model = CollaborativeModel.fit(task.log)
         for past, time_, target in zip(task.past, task.times, task.targets, strict=True):
             products, table = unseen_signals(model, past, time_)
-            size = min(CANDIDATES, len(table))
-            if not size:
+            if table.empty:
                 continue
-            best = np.sort(np.argpartition(-prior.predict(table), size - 1)[:size])
+            best = best_by_any(table, prior.predict(table))
             tables.append(table.iloc[best])
             taken.append(products[best] == target)
     if not tables:

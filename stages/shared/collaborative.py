@@ -8,7 +8,7 @@ Four measures of a product against the history:
 - `together.broadly`: it suits the taste. Factors of people and products (implicit ALS: Hu et al.
   2008), for where too little is known of pairs of products.
 - `next`: how often it followed the last few.
-Beside them, for everybody, `popular`, and `trending` over times of three lengths: events before the
+Beside them, for everybody, `popular`, and `trending` over times of four lengths: events before the
 moment that is asked about, never after it. A history is read as visits: events in a row with one
 product are one visit, as strong as the strongest of them.
 """
@@ -30,7 +30,7 @@ from threadpoolctl import threadpool_limits
 EVENT_WEIGHTS = {"view": 1.0, "save": 2.0, "message": 3.0, "buy": 4.0}
 COLLABORATIVE = [
     "together", "together.lately", "together.broadly", "next",
-    "popular", "trending", "trending.lately", "trending.broadly",
+    "popular", "trending", "trending.hours", "trending.day", "trending.month",
 ]  # fmt: skip
 EVERYBODYS = COLLABORATIVE[4:]  # the same for all users
 
@@ -62,9 +62,9 @@ class CollaborativeModel:
     LATELY = 3.0
     NEXT = 2.0
     NEARBY = 10.0  # the same for how far apart two products may be to count, in `together.lately`
-    # Days after which an event counts half for `trending`, `.lately` and `.broadly`: how fast
+    # Days after which an event counts half for `trending`, `.hours`, `.day` and `.month`: how fast
     # fashions change differs between logs, so the ranker learns which of them to follow.
-    TREND_DAYS = (7.0, 1.0, 30.0)
+    TREND_DAYS = (7.0, 0.25, 1.0, 30.0)
 
     @classmethod
     def fit(

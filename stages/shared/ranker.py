@@ -62,12 +62,14 @@ PRIOR = {
     "near": 0.6,
     "popular": 0.6,  # what a new person gets, with the three below: breaks ties, outweighs no taste
     "trending": 0.6,
-    "trending.lately": 0.0,  # only where a log shows that they help
-    "trending.broadly": 0.0,
+    "trending.hours": 0.0,  # these three only where a log shows that they help
+    "trending.day": 0.0,
+    "trending.month": 0.0,
     "popular.new_user": 0.6,  # the same of a user without a history
     "trending.new_user": 0.6,
-    "trending.lately.new_user": 0.0,
-    "trending.broadly.new_user": 0.0,
+    "trending.hours.new_user": 0.0,
+    "trending.day.new_user": 0.0,
+    "trending.month.new_user": 0.0,
     "fresh": 0.3,
     "fair": 0.3,
 }
