@@ -69,7 +69,8 @@ WITHOUT_HISTORY = ("popular", "recent popular", OURS)  # what can be recommended
 TUNERS = 2000  # judged events that choose settings, at most
 TEACHERS = 4000  # judged events that the ranker learns from, at most
 ENOUGH, WINDOWS = 1000, 4  # such events, below which earlier windows are used too, so many at most
-CANDIDATES = 200  # for each of them
+NEW_TEACHERS = 500  # of each window's, users without a history
+CANDIDATES, NEW_CANDIDATES = 200, 1000  # for each of them: the prior weights say least of new users
 SHORTLIST = 500  # candidates that the trees see
 RESAMPLES = 1000
 
@@ -252,28 +253,21 @@ def unseen_signals(
     return np.flatnonzero(unseen), pd.DataFrame(signals.to_numpy()[unseen], columns=signals.columns)
 
 
-def best_by_any(table: pd.DataFrame, scores: np.ndarray) -> np.ndarray:
-    """About CANDIDATES rows: half of them the best by `scores`, the others by single features.
-
-    Were all of them the best by prior weights, what these overlook could not be learned.
-    """
-    share = CANDIDATES // 2 // len(table.columns)
-    ways = [(scores, CANDIDATES // 2), *((values, share) for values in table.to_numpy().T)]
-    best = [np.argpartition(-by, min(most, len(by)) - 1)[:most] for by, most in ways]
-    return np.unique(np.concatenate(best))
-
-
 def learn_ranker(tasks: list[Task], seed: int) -> Ranker:
-    """Fit the ranker on what the users of the tasks took, among candidates of `best_by_any`."""
+    """Fit the ranker on what the users of the tasks took, among the best by its prior weights."""
     prior = Ranker.prior()
     tables, taken = [], []
+    models: dict[int, CollaborativeModel] = {}  # tasks of new and of other users share a log
     for task in tasks:
-        model = CollaborativeModel.fit(task.log)
+        if id(task.log) not in models:
+            models[id(task.log)] = CollaborativeModel.fit(task.log)
+        model = models[id(task.log)]
         for past, time_, target in zip(task.past, task.times, task.targets, strict=True):
             products, table = unseen_signals(model, past, time_)
             if table.empty:
                 continue
-            best = best_by_any(table, prior.predict(table))
+            size = min(NEW_CANDIDATES if past.empty else CANDIDATES, len(table))
+            best = np.sort(np.argpartition(-prior.predict(table), size - 1)[:size])
             tables.append(table.iloc[best])
             taken.append(products[best] == target)
     if not tables:
@@ -379,15 +373,16 @@ def compare(
     drawn = {users: rows for users, rows in drawn.items() if len(rows)}
     teaching = [make_task(log, each) for each in earlier]
     tuning = [each.only(np.flatnonzero(~each.new_users)) for each in teaching]
+    teachers = [each.at_most(TEACHERS, seed) for each in tuning]
+    teachers += [
+        each.only(np.flatnonzero(each.new_users)).at_most(NEW_TEACHERS, seed) for each in teaching
+    ]
     found: dict[str, dict[str, pd.DataFrame]] = {users: {} for users in drawn}
     rows: list[dict[str, Any]] = []
     for name in [*BASELINES, OURS]:
         started = time.perf_counter()
         if name == OURS:
-            ranker = learn_ranker(
-                [each.at_most(TEACHERS, seed) for each in teaching],
-                seed,
-            )
+            ranker = learn_ranker(teachers, seed)
             scorer = ours(task, ranker)
             about = f"{0 if ranker.trees is None else ranker.trees.num_trees()} trees"
         else:
@@ -439,7 +434,7 @@ def compare(
         "returning": len(drawn["returning"]),
         "new": len(drawn.get("new", [])),
         "unknown_products": int((task.targets[drawn["returning"]] < 0).sum()),
-        "taught_by": sum(len(each.users) for each in teaching),
+        "taught_by": sum(len(each.users) for each in tuning),
     }
     return table.reset_index(drop=True), facts
 

@@ -467,7 +467,9 @@ def _draw(cases: list[Case], most: int, seed: int) -> list[Case]:
 
 
 def judge_simulated(engine: Engine, shoppers: int, seed: int) -> dict[str, Any]:
-    """Score recommendations to simulated shoppers by the number of events they have behind them.
+    """Score recommendations to simulated shoppers by the number of events behind them.
+
+    A sanity check: what they like is what the ranker measures.
 
     The same shoppers and the same next listings at every length of history; `gain` is what NDCG@10
     gained since the length before, of each shopper.

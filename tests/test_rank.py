@@ -242,10 +242,13 @@ def test_a_log_is_judged_by_time_and_by_user(fresh: Engine) -> None:
     late = log["user_id"].eq("simulated-0003")
     log.loc[late, "timestamp"] += pd.Timedelta(days=99)  # a new user
     log = log.sort_values("timestamp", kind="stable", ignore_index=True)
-    found, ranker = rank.judge_log(fresh, log, share=0.2, users=30, seed=0)
+    cutoff = rank.cutoff_time(log["timestamp"], 0.2)
+    assert cutoff is not None
+    returning = len(rank.after(log, cutoff).judged) - 1
+    found, ranker = rank.judge_log(fresh, log, share=0.2, users=99, seed=0)
     assert set(found) == {"log", "new_users", "leave_last_out"} and ranker is not None
     ways = {"model", "unpersonalised", "popular", "recent_popular", "random"}
-    for protocol, n in {"log": 30, "new_users": 1, "leave_last_out": 30}.items():
+    for protocol, n in {"log": returning, "new_users": 1, "leave_last_out": 40}.items():
         assert set(found[protocol]) == ways
         assert all(scores["n"] == n for scores in found[protocol].values())
     assert found["new_users"]["model"] == found["new_users"]["unpersonalised"]

@@ -192,7 +192,7 @@ def test_new_users_teach_weights_of_their_own() -> None:
     new = group % 2 == 1
     rng = np.random.default_rng(0)
     trend = pd.Series(rng.random(len(table)))
-    table = table[["next"]].where(~new)
+    table = table["next"].where(~new).to_frame()
     table["trending.day.new_user"] = trend.where(new)
     merit = table["next"].fillna(table["trending.day.new_user"])
     taken = (merit.groupby(group).rank(ascending=False) == 1).to_numpy(int)

@@ -100,11 +100,6 @@ def leave_last_out(log: pd.DataFrame) -> pd.Series:
     return tunes * 1 + judged * 2
 
 
-def new_products(log: pd.DataFrame, parts: pd.Series, part: int) -> pd.DataFrame:
-    """The rows of `log` whose product a person is judged by (part 2) or tuned with (part 1)."""
-    return log[parts.eq(part) & ~log.duplicated(["user_id", "product_id"])]
-
-
 class Holdout(NamedTuple):
     """What a model may be fitted on, and what it is judged by.
 
