@@ -1,21 +1,29 @@
 """Judge the personalised ranker on a log of interactions, beside well-kept recommenders.
 
 In:  a csv of user_id, product_id, event, timestamp (or MovieLens': rating in place of event).
-Out: a table, printed, and written as csv to --out; rows of the log that could not be read go to
-     <out>.rejects.csv.
+Out: a table for each protocol, printed, and written together as csv to --out; rows of the log that
+     could not be read go to <out>.rejects.csv.
 
-Protocol. Each person is judged by the last product that was new to them (in a log without
-repetitions: their last event), which has to be found among all products of the log that they have
-not met, not among a sample. A person of one product cannot be judged; a product that the training
-part does not hold cannot be found, and counts as missed for every model. The product before is what
-tunes: the settings of item-kNN, ALS and BPR are those with the best NDCG@10 on it, and the ranker
-learns its weights, its trees and how many of them from it. Then every model is fitted anew, with
-these events in. The judged events touch nothing: not the popularity, not the list of products.
+Protocol. The headline is a split by time. Everything is fitted on the events before a cut-off that
+has --test-share of all events after it. A user is judged by the first product after the cut-off
+that is new to them; it has to be found among all products with an event before the cut-off that the
+user has not met, not among a sample. The user's history is all that they did before that event, and
+every feature is computed as of its time. A product without an event before the cut-off cannot be
+found, and counts as missed for every model. A user without one is new: these are counted and judged
+apart, with what needs no history.
 
-Caveat. The split is by person, not by time: of other people, a model sees events later than the
-judged one. That flatters all models alike. Only `trending` is of the days before.
+Settings are chosen in the same way within the events before the cut-off: those of the baselines are
+the ones with the best NDCG@10, and the ranker learns its weights, its trees and how many of them.
+Of a small log several such windows are used. Then every model is fitted anew on all events before
+the cut-off.
 
-Intervals are 95 % bootstrap intervals over people; `ours minus` is paired by person.
+leave_last_out stands beside it, for comparison with what others publish: each user is judged by the
+last product that was new to them, settings are chosen on the one before. There, events that other
+users made after the judged one teach every model, which flatters all of them; `trending` and
+`recent popular` are as of the judged event also there. A log that cannot be split by time, as all
+its events have one time or no user comes back after the cut-off, has this table only.
+
+Intervals are 95 % bootstrap intervals over users; `ours minus` is paired by user.
 """
 
 from __future__ import annotations
@@ -23,8 +31,10 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -39,29 +49,42 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "stages"))
 
-from shared.collaborative import CollaborativeModel, event_weights
-from shared.interactions import check_interactions, leave_last_out, new_products
+from shared.collaborative import CollaborativeModel, as_new_user, event_weights
+from shared.interactions import (
+    Holdout,
+    after,
+    check_interactions,
+    cutoff_time,
+    earlier_holdouts,
+    histories,
+    last_out,
+)
 from shared.ranker import Ranker
 from shared.raw import read_table
 
 METRICS = ["ndcg@10", "recall@10", "mrr"]
 OURS = "ours"
-TUNERS = 2000  # people that choose settings, at most
-TEACHERS = 4000  # people that the ranker learns from, at most
-CANDIDATES = 200  # of each of them
+LAST_OUT = "leave_last_out"
+WITHOUT_HISTORY = ("popular", "recent popular", OURS)  # what can be recommended to a new user
+TUNERS = 2000  # judged events that choose settings, at most
+TEACHERS = 4000  # judged events that the ranker learns from, at most
+ENOUGH, WINDOWS = 1000, 4  # such events, below which earlier windows are used too, so many at most
+NEW_TEACHERS = 500  # of each window's, users without a history
+CANDIDATES, NEW_CANDIDATES = 200, 1000  # for each of them: the prior weights say least of new users
 SHORTLIST = 500  # candidates that the trees see
 RESAMPLES = 1000
 
-Scorer = Callable[[np.ndarray], np.ndarray]  # users (k,) -> scores (k, products), higher first
+Scorer = Callable[[np.ndarray], np.ndarray]  # rows of a task -> scores (rows, products)
 
 
 # --- The split ------------------------------------------------------------------------------------
 @dataclass
 class Task:
-    """What models may know (`log`, its users and products as codes) and whom they are judged by.
+    """What models may be fitted on (`log`), and the k events that they are judged by.
 
-    `users` (k,) are to be judged, each by the product in `targets` (k,), -1 for one that the log
-    does not hold.
+    `users` (k,) are codes in `user_ids`, `targets` (k,) codes in `products`, -1 for a product
+    without an event in `log`. `times` (k,) are those of the judged events, `past` what each user
+    did before.
     """
 
     log: pd.DataFrame
@@ -69,6 +92,8 @@ class Task:
     products: pd.Index
     users: np.ndarray
     targets: np.ndarray
+    times: np.ndarray
+    past: Sequence[pd.DataFrame]
     seen: sparse.csr_array = field(init=False)  # (users, products), the largest weight of events
 
     def __post_init__(self) -> None:
@@ -85,26 +110,78 @@ class Task:
             shape=(len(self.user_ids), len(self.products)),
         )
 
+    @property
+    def new_users(self) -> np.ndarray:
+        """(k,) bool: those without a history."""
+        return np.array([past.empty for past in self.past], bool)
 
-def make_task(log: pd.DataFrame, parts: pd.Series, part: int, most: int, seed: int) -> Task:
-    """The task to find each person's product of `part` from what is before; of `most` at most."""
-    known = log[parts < part]
+    def only(self, rows: np.ndarray) -> Task:
+        """The same task, judged by some of its events, at these positions."""
+        part = copy(self)
+        part.users, part.targets = self.users[rows], self.targets[rows]
+        part.times, part.past = self.times[rows], [self.past[row] for row in rows.tolist()]
+        return part
+
+    def at_most(self, most: int, seed: int) -> Task:
+        """The same task, judged by so many of its events, drawn at random."""
+        return self.only(_draw(np.arange(len(self.users)), most, seed))
+
+
+def make_task(log: pd.DataFrame, holdout: Holdout) -> Task:
+    """The task to find the judged product of each user from what happened before."""
+    known = log[holdout.fit]
+    judged = log.iloc[holdout.judged]
     user_ids = pd.Index(np.sort(log["user_id"].unique()))
     products = pd.Index(np.sort(known["product_id"].unique()))
-    judged = new_products(log, parts, part)
-    users = user_ids.get_indexer(judged["user_id"])
-    order = np.argsort(users)
-    if len(order) > most:
-        order = np.sort(np.random.default_rng(seed).choice(order, most, replace=False))
-        order = order[np.argsort(users[order])]
-    targets = products.get_indexer(judged["product_id"])
-    return Task(known, user_ids, products, users[order], targets[order])
+    return Task(
+        known,
+        user_ids,
+        products,
+        user_ids.get_indexer(judged["user_id"]),
+        products.get_indexer(judged["product_id"]),
+        judged["timestamp"].to_numpy(),
+        histories(log, holdout.judged),
+    )
+
+
+def split_by_time(log: pd.DataFrame, share: float) -> tuple[Holdout, list[Holdout]]:
+    """The holdout to judge with, and those to choose settings with, from events before it.
+
+    Raises ClickException if nobody with a history can be judged.
+    """
+    cutoff = cutoff_time(log["timestamp"], share)
+    if cutoff is None:
+        raise click.ClickException("the log cannot be split by time: all events have one time")
+    holdout = after(log, cutoff)
+    returned = log["user_id"].iloc[holdout.judged].isin(log["user_id"][holdout.fit])
+    if not returned.any():
+        raise click.ClickException(
+            f"the log cannot be split by time: no user with an event before {cutoff:%Y-%m-%d %H:%M}"
+            " has a new product after it"
+        )
+    return holdout, earlier_holdouts(log, cutoff, share, enough=ENOUGH, most=WINDOWS)
 
 
 # --- The models -----------------------------------------------------------------------------------
 def popular(task: Task, seed: int) -> Scorer:
     people = np.diff(sparse.csc_array(task.seen).indptr).astype(float)
-    return lambda users: np.tile(people, (len(users), 1))
+    return lambda rows: np.tile(people, (len(rows), 1))
+
+
+def recent_popular(task: Task, seed: int, *, days: float) -> Scorer:
+    """Events in the last `days` before the judged one, or before the end of what is known."""
+    log = task.log.sort_values("timestamp", kind="stable")
+    codes = task.products.get_indexer(log["product_id"])
+    times = log["timestamp"].to_numpy()
+    ends = np.minimum(task.times, times[-1] + np.timedelta64(1, "us"))
+    first = np.searchsorted(times, ends - np.timedelta64(int(days * 86_400), "s"))
+    last = np.searchsorted(times, ends)
+
+    @lru_cache(maxsize=64)
+    def count(start: int, end: int) -> np.ndarray:
+        return np.bincount(codes[start:end], minlength=len(task.products))
+
+    return lambda rows: np.array([count(first[row], last[row]) for row in rows])
 
 
 def threads(task: Task) -> int:
@@ -119,12 +196,12 @@ def item_knn(task: Task, seed: int, *, weighting: str, k: int) -> Scorer:
         warnings.simplefilter("ignore")
         model.fit(sparse.csr_matrix(task.seen), show_progress=False)
     similarity = sparse.csr_array(model.similarity)
-    return lambda users: (task.seen[users] @ similarity).toarray()
+    return lambda rows: (task.seen[task.users[rows]] @ similarity).toarray()
 
 
 def _factors(model: Any, task: Task) -> Scorer:
     model.fit(sparse.csr_matrix(task.seen), show_progress=False)
-    return lambda users: model.user_factors[users] @ model.item_factors.T
+    return lambda rows: model.user_factors[task.users[rows]] @ model.item_factors.T
 
 
 def als(task: Task, seed: int, *, factors: int, alpha: float) -> Scorer:
@@ -156,48 +233,43 @@ def grid(**values: list[Any]) -> list[dict[str, Any]]:
 
 BASELINES: dict[str, tuple[Callable[..., Scorer], list[dict[str, Any]]]] = {
     "popular": (popular, [{}]),
+    "recent popular": (recent_popular, grid(days=[0.25, 1, 3, 7, 14, 30, 90])),
     "item-kNN": (item_knn, grid(weighting=["cosine", "bm25"], k=[20, 50, 200])),
     "ALS": (als, grid(factors=[32, 64, 128], alpha=[1.0, 5.0, 20.0])),
     "BPR": (bpr, grid(factors=[32, 128], rate=[0.01, 0.05])),
 }
 
 
-def histories(task: Task) -> dict[int, pd.DataFrame]:
-    """The history of each judged person, by the user's code."""
-    codes = task.user_ids.get_indexer(task.log["user_id"])
-    order = np.argsort(codes, kind="stable")
-    starts = np.searchsorted(codes[order], np.r_[task.users, task.users + 1]).reshape(2, -1)
-    ordered = task.log.iloc[order]
-    return {
-        int(user): ordered.iloc[first:end]
-        for user, first, end in zip(task.users, *starts, strict=True)
-    }
-
-
 def unseen_signals(
-    model: CollaborativeModel, history: pd.DataFrame
+    model: CollaborativeModel, history: pd.DataFrame, as_of: np.datetime64
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """The products that a person has not met, as positions, and their signals.
-
-    The time is that of the person's last event.
-    """
-    signals = model.signals(history, history["timestamp"].iloc[-1])
+    """The products that a user has not met, as positions, and their features as of a time."""
+    signals = model.signals(history, pd.Timestamp(as_of))
+    if not history["product_id"].isin(model.index).any():
+        signals = as_new_user(signals)
     unseen = np.ones(len(signals), bool)
-    unseen[model.index.get_indexer(history["product_id"])] = False
+    met = model.index.get_indexer(history["product_id"])
+    unseen[met[met >= 0]] = False
     return np.flatnonzero(unseen), pd.DataFrame(signals.to_numpy()[unseen], columns=signals.columns)
 
 
-def learn_ranker(task: Task, seed: int) -> Ranker:
-    """Fit the ranker on what the people of `task` took, among the best by its prior weights."""
-    model, prior = CollaborativeModel.fit(task.log), Ranker.prior()
-    past = histories(task)
+def learn_ranker(tasks: list[Task], seed: int) -> Ranker:
+    """Fit the ranker on what the users of the tasks took, among the best by its prior weights."""
+    prior = Ranker.prior()
     tables, taken = [], []
-    for user, target in zip(task.users, task.targets, strict=True):
-        products, table = unseen_signals(model, past[user])
-        size = min(CANDIDATES, len(table))
-        best = np.sort(np.argpartition(-prior.predict(table), size - 1)[:size])
-        tables.append(table.iloc[best])
-        taken.append(products[best] == target)
+    models: dict[int, CollaborativeModel] = {}  # tasks of new and of other users share a log
+    for task in tasks:
+        if id(task.log) not in models:
+            models[id(task.log)] = CollaborativeModel.fit(task.log)
+        model = models[id(task.log)]
+        for past, time_, target in zip(task.past, task.times, task.targets, strict=True):
+            products, table = unseen_signals(model, past, time_)
+            if table.empty:
+                continue
+            size = min(NEW_CANDIDATES if past.empty else CANDIDATES, len(table))
+            best = np.sort(np.argpartition(-prior.predict(table), size - 1)[:size])
+            tables.append(table.iloc[best])
+            taken.append(products[best] == target)
     if not tables:
         return prior
     groups = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
@@ -205,37 +277,41 @@ def learn_ranker(task: Task, seed: int) -> Ranker:
 
 
 def ours(task: Task, ranker: Ranker) -> Scorer:
-    model, past = CollaborativeModel.fit(task.log), histories(task)
+    model = CollaborativeModel.fit(task.log)
 
-    def score(users: np.ndarray) -> np.ndarray:
-        scores = np.full((len(users), len(task.products)), -np.inf)
-        for row, user in enumerate(users):
-            products, table = unseen_signals(model, past[user])
-            scores[row, products] = ranker.predict(table, SHORTLIST)
+    def score(rows: np.ndarray) -> np.ndarray:
+        scores = np.full((len(rows), len(task.products)), -np.inf)
+        for place, row in enumerate(rows):
+            products, table = unseen_signals(model, task.past[row], task.times[row])
+            scores[place, products] = ranker.predict(table, SHORTLIST)
         return scores
 
     return score
 
 
 # --- Judging --------------------------------------------------------------------------------------
-def judge(scorer: Scorer, task: Task) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return METRICS of each judged person, and their ten best products (k, 10), -1 where none.
+def judge(
+    scorer: Scorer, task: Task, judged: np.ndarray | None = None
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return METRICS of each judged event, and the ten best products (k, 10), -1 where none.
 
-    Of products with the same score the target has the place in their middle.
+    `judged`: positions of the task's events, by default all. Of products with the same score the
+    target has the place in their middle.
     """
-    places = np.full(len(task.users), np.inf)
-    best = np.full((len(task.users), 10), -1)
+    judged = np.arange(len(task.users)) if judged is None else judged
+    places = np.full(len(judged), np.inf)
+    best = np.full((len(judged), 10), -1)
     step = max(1, min(256, 8_000_000 // len(task.products)))  # scores of 64 MB
-    for first in range(0, len(task.users), step):
-        users = task.users[first : first + step]
-        scores = np.asarray(scorer(users), dtype=float)
-        seen = task.seen[users]
-        scores[np.repeat(np.arange(len(users)), np.diff(seen.indptr)), seen.indices] = -np.inf
+    for first in range(0, len(judged), step):
+        rows = judged[first : first + step]
+        scores = np.asarray(scorer(rows), dtype=float)
+        seen = task.seen[task.users[rows]]
+        scores[np.repeat(np.arange(len(rows)), np.diff(seen.indptr)), seen.indices] = -np.inf
         size = min(10, scores.shape[1])
         top = np.argpartition(-scores, size - 1, axis=1)[:, :size]
         found = np.take_along_axis(scores, top, 1) > -np.inf
-        best[first : first + len(users), :size] = np.where(found, top, -1)
-        targets = task.targets[first : first + len(users)]
+        best[first : first + len(rows), :size] = np.where(found, top, -1)
+        targets = task.targets[rows]
         there = np.flatnonzero(targets >= 0)
         own = scores[there, targets[there]][:, None]
         above = (scores[there] > own).sum(1) + ((scores[there] == own).sum(1) - 1) / 2
@@ -249,13 +325,28 @@ def judge(scorer: Scorer, task: Task) -> tuple[pd.DataFrame, np.ndarray]:
     ), best
 
 
-def choose(name: str, task: Task, seed: int) -> dict[str, Any]:
-    """The settings of a baseline with the best NDCG@10 on `task`."""
+def choose(name: str, tasks: list[Task], seed: int) -> dict[str, Any]:
+    """The settings of a baseline with the best mean NDCG@10 over all judged events of `tasks`."""
     fit, settings = BASELINES[name]
-    if len(settings) == 1 or not len(task.users):
+    tasks = [task for task in tasks if len(task.users)]
+    if len(settings) == 1 or not tasks:
         return settings[0]
-    scores = [judge(fit(task, seed, **of), task)[0]["ndcg@10"].mean() for of in settings]
+    scores = [
+        np.mean(
+            np.concatenate(
+                [judge(fit(task, seed, **each), task)[0]["ndcg@10"].to_numpy() for task in tasks]
+            )
+        )
+        for each in settings
+    ]
     return settings[int(np.argmax(scores))]
+
+
+def _draw(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """The rows, or `most` of them drawn at random, in order."""
+    if len(rows) <= most:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
 
 def interval(values: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
@@ -263,63 +354,94 @@ def interval(values: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def compare(log: pd.DataFrame, *, seed: int, most: int) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the table, a row for each model, ours last, and what to know about the split."""
-    parts = leave_last_out(log)
-    task = make_task(log, parts, 2, most, seed)
-    if not len(task.users):
-        raise click.ClickException("nobody in the log met two products: no one can be judged")
-    found: dict[str, pd.DataFrame] = {}
-    rows = {}
-    tuning = make_task(log, parts, 1, TUNERS, seed)
+def compare(
+    log: pd.DataFrame, holdout: Holdout, earlier: list[Holdout], *, seed: int, most: int
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the table, a row for each model, ours last, and what to know about the split.
+
+    Settings are chosen on the holdouts `earlier`. Rows of new users come last, if there are any:
+    with `users` "new" in place of "returning".
+    """
+    task = make_task(log, holdout)
+    new = task.new_users
+    if new.all():
+        raise click.ClickException("no user of the log met two products: nobody can be judged")
+    drawn = {
+        users: _draw(np.flatnonzero(kept), most, seed)
+        for users, kept in {"returning": ~new, "new": new}.items()
+    }
+    drawn = {users: rows for users, rows in drawn.items() if len(rows)}
+    teaching = [make_task(log, each) for each in earlier]
+    tuning = [each.only(np.flatnonzero(~each.new_users)) for each in teaching]
+    teachers = [each.at_most(TEACHERS, seed) for each in tuning]
+    teachers += [
+        each.only(np.flatnonzero(each.new_users)).at_most(NEW_TEACHERS, seed) for each in teaching
+    ]
+    found: dict[str, dict[str, pd.DataFrame]] = {users: {} for users in drawn}
+    rows: list[dict[str, Any]] = []
     for name in [*BASELINES, OURS]:
         started = time.perf_counter()
         if name == OURS:
-            ranker = learn_ranker(make_task(log, parts, 1, TEACHERS, seed), seed)
+            ranker = learn_ranker(teachers, seed)
             scorer = ours(task, ranker)
             about = f"{0 if ranker.trees is None else ranker.trees.num_trees()} trees"
         else:
-            settings = choose(name, tuning, seed)
+            settings = choose(
+                name,
+                [each.at_most(TUNERS, seed) for each in tuning],
+                seed,
+            )
             scorer = BASELINES[name][0](task, seed, **settings)
             about = " ".join(f"{key}={value}" for key, value in settings.items())
         seconds = time.perf_counter() - started
-        found[name], best = judge(scorer, task)
-        rows[name] = {
-            "model": name,
-            "settings": about,
-            "coverage": len(np.unique(best[best >= 0])) / len(task.products),
-            "fit_seconds": round(seconds, 1),
-        }
-    rng = np.random.default_rng(seed)
-    n = len(task.users)
-    draws = rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float32)
-    for name, row in rows.items():
+        for users, judged in drawn.items():
+            if users == "new" and name not in WITHOUT_HISTORY:
+                continue
+            found[users][name], best = judge(scorer, task, judged)
+            coverage = len(np.unique(best[best >= 0])) / len(task.products)
+            rows.append(
+                {
+                    "users": users,
+                    "model": name,
+                    "settings": about,
+                    "coverage": coverage,
+                    "fit_seconds": round(seconds, 1),
+                }
+            )
+    draws = {}
+    for users, judged in drawn.items():
+        n, rng = len(judged), np.random.default_rng(seed)
+        draws[users] = rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float32)
+    for row in rows:
+        scores = found[row["users"]]
         for metric in METRICS:
-            values = found[name][metric].to_numpy()
+            values = scores[row["model"]][metric].to_numpy()
             row[metric] = values.mean()
-            row[f"{metric}_low"], row[f"{metric}_high"] = interval(values, draws)
-        gain = (found[OURS]["ndcg@10"] - found[name]["ndcg@10"]).to_numpy()
+            row[f"{metric}_low"], row[f"{metric}_high"] = interval(values, draws[row["users"]])
+        gain = (scores[OURS]["ndcg@10"] - scores[row["model"]]["ndcg@10"]).to_numpy()
         row["ours_minus"] = gain.mean()
-        row["ours_minus_low"], row["ours_minus_high"] = interval(gain, draws)
-        row |= {"n": n, "seed": seed}
+        row["ours_minus_low"], row["ours_minus_high"] = interval(gain, draws[row["users"]])
+        row |= {"n": len(gain), "seed": seed}
     columns = [
-        "model",
+        "users", "model",
         *(f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")),
         "coverage", "ours_minus", "ours_minus_low", "ours_minus_high",
         "n", "seed", "fit_seconds", "settings",
     ]  # fmt: skip
+    table = pd.DataFrame(rows)[columns].sort_values("users", ascending=False, kind="stable")
     facts = {
-        "events": len(log),
-        "people": log["user_id"].nunique(),
         "products": len(task.products),
-        "judged": n,
-        "of_one_product": int(log.groupby("user_id")["product_id"].nunique().eq(1).sum()),
-        "unknown_products": int((task.targets < 0).sum()),
+        "returning": len(drawn["returning"]),
+        "new": len(drawn.get("new", [])),
+        "unknown_products": int((task.targets[drawn["returning"]] < 0).sum()),
+        "taught_by": sum(len(each.users) for each in tuning),
     }
-    return pd.DataFrame(rows.values())[columns], facts
+    return table.reset_index(drop=True), facts
 
 
-def readable(table: pd.DataFrame) -> pd.DataFrame:
+def readable(table: pd.DataFrame) -> str:
+    """The table in Markdown, with the intervals in brackets."""
+
     def cell(row: pd.Series, name: str) -> str:
         return f"{row[name]:.4f} ({row[f'{name}_low']:.4f} to {row[f'{name}_high']:.4f})"
 
@@ -327,15 +449,37 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     for name in [*METRICS, "ours_minus"]:
         shown[name.replace("_", " ")] = [cell(row, name) for _, row in table.iterrows()]
     shown["coverage"] = table["coverage"].map("{:.1%}".format)
-    return shown.join(table[["n", "seed", "fit_seconds", "settings"]])
+    shown = shown.join(table[["n", "seed", "fit_seconds", "settings"]])
+    return shown.to_markdown(index=False, disable_numparse=True)
+
+
+def report(protocol: str, table: pd.DataFrame, facts: dict[str, Any]) -> None:
+    """Print what one protocol showed."""
+    click.echo(
+        "\n{}: {returning:,} users judged, {unknown_products:,} of them by a product that cannot "
+        "be found; {products:,} products; settings chosen on {taught_by:,} earlier events\n".format(
+            protocol, **facts
+        )
+    )
+    click.echo(readable(table[table["users"] == "returning"]))
+    if facts["new"]:
+        click.echo(f"\n{protocol}, {facts['new']:,} new users: without any event before\n")
+        click.echo(readable(table[table["users"] == "new"]))
 
 
 @click.command(help=__doc__)
 @click.option("--log", "path", type=click.Path(path_type=Path), required=True, help="A csv.")
-@click.option("--out", type=click.Path(path_type=Path), help="Where to write the table, as csv.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write the tables, as csv.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--max-users", default=20_000, show_default=True, help="Judged, drawn at random.")
-def main(path: Path, out: Path | None, seed: int, max_users: int) -> None:
+@click.option(
+    "--test-share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.2,
+    show_default=True,
+    help="Share of the events after the cut-off.",
+)
+def main(path: Path, out: Path | None, seed: int, max_users: int, test_share: float) -> None:
     log, rejects = check_interactions(read_table(path), path)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -345,16 +489,26 @@ def main(path: Path, out: Path | None, seed: int, max_users: int) -> None:
         click.echo(f"{len(rejects):,} rows of {path} left out: {said}", err=True)
         if out is not None:
             rejects.to_csv(out.with_name(f"{out.name}.rejects.csv"), index=False)
-    with threadpool_limits(1, "blas"):  # implicit has threads of its own
-        table, facts = compare(log, seed=seed, most=max_users)
+    products = log.groupby("user_id")["product_id"].nunique()
     click.echo(
-        "{events:,} events of {people:,} people with {products:,} products; {judged:,} judged, "
-        "{of_one_product:,} cannot be (one product), {unknown_products:,} by a product that nobody "
-        "had met".format(**facts)
+        f"{len(log):,} events of {len(products):,} users with {log['product_id'].nunique():,} "
+        f"products, {products.eq(1).sum():,} users with one product only"
     )
-    click.echo(readable(table).to_markdown(index=False, disable_numparse=True))
-    if out is not None:
-        table.to_csv(out, index=False)
+    protocols: dict[str, tuple[Holdout, list[Holdout]]] = {}
+    try:
+        protocols["time"] = split_by_time(log, test_share)
+    except click.ClickException as error:
+        click.echo(f"{error.message}: {LAST_OUT} only", err=True)
+    protocols[LAST_OUT] = last_out(log, 2), [last_out(log, 1)]
+    tables = []
+    for protocol, (holdout, earlier) in protocols.items():
+        with threadpool_limits(1, "blas"):  # implicit has threads of its own
+            table, facts = compare(log, holdout, earlier, seed=seed, most=max_users)
+        report(protocol, table, facts)
+        table.insert(0, "protocol", protocol)
+        tables.append(table)
+        if out is not None:
+            pd.concat(tables).to_csv(out, index=False)
 
 
 if __name__ == "__main__":

@@ -7,22 +7,30 @@ Out: models/rank/: the ranker, and what the crowd's interactions say (collaborat
 How it is judged; intervals are bootstrap ones over the judged queries or shoppers:
 
 search. Category names as queries ("Mirrors, Clocks & Ornaments"): right are the listings of that
-leaf, among all. No category is indexed. Known items: 2 to 4 words of a listing's name, that listing
-is right. The weights of words, meaning and looks are chosen on category names and on names of train
-products; each half of the category names is judged with weights chosen on the other half, known
-items by names of test products with weights chosen on the first half. `without_other` is a look at
-the category names that do not begin with "Other", as no listing is like "Other Goods" in words.
+leaf, among all. No category is indexed. Known items: 2 to 4 words of a listing's name; that listing
+is right, and so is every other of the same name. The weights of words, meaning and looks are chosen
+on category names and on names of train products, with the features and the other weights that are
+served; each half of the category names is judged with weights chosen on the other half, known items
+by names of test products with weights chosen on the first half. `without_other` is a look at the
+category names that do not begin with "Other", as no listing is like "Other Goods" in words.
 
 photo_to_photo. The second photo of a test product must find its first among all photos, byte-wise
 copies of the second left out. Nothing is fitted on who owns a photo.
 
-personalised. Of each shopper of the log the last listing that is new to them is held out, and to be
-recommended from what came before. Without a log, shoppers are simulated: one to three favourite
-leaves, a price level, a home town, and a softmax over them; called simulated. Each of the TAKEN
-listings next to come is to be found by itself, from the last 0, 1, 3 or 10 before them, and `gain`
-is what a longer history gained over the one before it, paired by shopper. A ranker is learned from
-a log only, from events before the held-out ones. Beside it: random; popular, the listings of most
-events; unpersonalised, the same ranker without a history.
+personalised. `log` is a split by time: everything is fitted on the events before a cut-off, and a
+user is judged by the first listing after it that is new to them, as of the time of that event:
+features and candidates are those of that moment. `new_users` have no event before the cut-off; they
+are judged apart. The ranker is learned in the same way, within the events before the cut-off.
+`leave_last_out` holds out each user's last new listing instead. There, events that other users made
+later teach the model, so it stands beside the headline only. Beside the model: random; popular, the
+listings of most events; recent_popular, those of most events in a window before the judged one,
+whose length is chosen before the cut-off; unpersonalised, the same ranker without a history.
+
+Without a log, users are simulated: one to three favourite leaves, a price level, a home town, and a
+softmax over them; called simulated. They draw from what the ranker's own features measure, so this
+is a sanity check and no result. Each of the TAKEN listings next to come is to be found by itself,
+from the last 0, 1, 3 or 10 before them, and `gain` is what a longer history gained over the one
+before it, paired by user.
 """
 
 from __future__ import annotations
@@ -30,7 +38,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -39,7 +47,15 @@ from shared.atomic import replace_when_done, write_json
 from shared.collaborative import CollaborativeModel
 from shared.engine import Engine, Filters, Query, TextReader
 from shared.inputs import require
-from shared.interactions import leave_last_out, new_products
+from shared.interactions import (
+    Holdout,
+    after,
+    cutoff_time,
+    earlier_holdouts,
+    histories,
+    last_out,
+)
+from shared.lexical import split_words
 from shared.params import load_params
 from shared.ranker import PRIOR, QUERY, Ranker
 from shared.stage import progress, stage
@@ -59,10 +75,13 @@ RESAMPLED = 1000  # times, for a bootstrap interval
 HISTORIES = (0, 1, 3, 10)  # events of a simulated shopper before the judged ones
 TAKEN = 10  # next listings that a simulated shopper is judged by: fewer are mostly luck
 TENTHS = 10
+WINDOWS = 4  # earlier splits by time, at most, that the ranker is learned from
+RECENT_DAYS = (1, 3, 7, 14, 30, 90)  # windows tried for what is popular recently
 GRID = np.array(  # of the weights tried: all tenths of QUERY that add up to 1
     [of for of in product(range(TENTHS + 1), repeat=len(QUERY)) if sum(of) == TENTHS]
 ) / TENTHS  # fmt: skip
 ANYTHING = Filters(flagged=True)
+QUERY_WEIGHT = sum(PRIOR[name] for name in QUERY)  # of all of QUERY together, however shared out
 GAINS = 1 / np.log2(np.arange(2, 12))  # of right answers among the first ten, in NDCG@10
 
 
@@ -97,11 +116,17 @@ def category_queries(listings: pd.DataFrame) -> dict[str, set[str]]:
 
 
 def known_item_queries(
-    listings: pd.DataFrame, count: int, rng: np.random.Generator
+    listings: pd.DataFrame, drawn: np.ndarray, count: int, rng: np.random.Generator
 ) -> dict[str, set[str]]:
-    """2 to 4 words in a row of each of `count` names drawn, and the id of that listing."""
+    """2 to 4 words in a row of each of `count` names, and the ids of all listings of that name.
+
+    The names are of `drawn` (n,), bool. Names that differ in case, punctuation or words that say
+    nothing are one.
+    """
+    names = listings["name"].map(lambda name: " ".join(split_words(name)))
+    ids_of = listings["product_id"].groupby(names).agg(set)
     queries: dict[str, set[str]] = {}
-    for row in rng.permutation(len(listings)):
+    for row in rng.permutation(np.flatnonzero(drawn)):
         words = listings["name"].iat[row].split()
         if len(queries) == count:
             break
@@ -110,16 +135,18 @@ def known_item_queries(
         length = int(rng.integers(2, min(4, len(words)) + 1))
         start = int(rng.integers(len(words) - length + 1))
         text = " ".join(words[start : start + length])
-        queries.setdefault(text, {listings["product_id"].iat[row]})
+        queries.setdefault(text, ids_of[names.iat[row]])
     return queries
 
 
-def query_signals(engine: Engine, text: str) -> tuple[list[str], pd.DataFrame]:
-    """The candidates for a text among all listings, and their words, meaning and looks."""
+def query_signals(engine: Engine, text: str) -> tuple[list[str], pd.DataFrame, np.ndarray]:
+    """The candidates for a text among all listings, their words, meaning and looks, and what all
+    other features add to the score of each."""
     everything = engine.allowed(ANYTHING)
     candidates, features = engine.candidates(engine.ask(text), everything)
     ids = engine.listings["product_id"].iloc[candidates].tolist()
-    return ids, features.reindex(columns=list(QUERY)).fillna(0.0)
+    rest = engine.ranker.predict(features.drop(columns=list(QUERY), errors="ignore"))
+    return ids, features.reindex(columns=list(QUERY)).fillna(0.0), rest
 
 
 def best_first(ids: list[str], scores: np.ndarray) -> list[str]:
@@ -131,12 +158,17 @@ def reciprocal_ranks(features: pd.DataFrame) -> np.ndarray:
     return (1 / (60 + features.rank(ascending=False, method="first"))).sum(axis=1).to_numpy()
 
 
-def ndcg_by_weights(wanted: set[str], ids: list[str], features: pd.DataFrame) -> np.ndarray:
-    """NDCG@10 (len(GRID),) of a query's candidates in the order that each row of GRID gives."""
+def ndcg_by_weights(
+    wanted: set[str], ids: list[str], features: pd.DataFrame, rest: np.ndarray
+) -> np.ndarray:
+    """NDCG@10 (len(GRID),) of a query's candidates in the order that each row of GRID gives.
+
+    The last three arguments are what `query_signals` returns.
+    """
     right = np.array([id_ in wanted for id_ in ids], bool)
     if not len(ids):
         return np.zeros(len(GRID))
-    scores = GRID @ features[list(QUERY)].to_numpy().T
+    scores = QUERY_WEIGHT * GRID @ features[list(QUERY)].to_numpy().T + rest
     count = min(10, len(ids))
     best = np.argpartition(-scores, count - 1, axis=1)[:, :count]
     order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
@@ -153,8 +185,7 @@ def tune(sets: list[list[np.ndarray]]) -> dict[str, float]:
     means = [np.mean(queries, axis=0) for queries in sets if queries]
     value = np.round(np.mean(means, axis=0), 6) if means else np.zeros(len(GRID))
     best = GRID[np.lexsort((np.ptp(GRID, axis=1), -value))[0]]
-    heavy = sum(PRIOR[name] for name in QUERY)
-    return {name: float(heavy * share) for name, share in zip(QUERY, best, strict=True)}
+    return {name: float(QUERY_WEIGHT * share) for name, share in zip(QUERY, best, strict=True)}
 
 
 Scores = dict[str, list[dict[str, float]]]  # of each way to answer, for each query
@@ -181,7 +212,7 @@ def judge_search(engine: Engine, queries: dict[str, set[str]], seed: int) -> Sco
     for text, wanted in progress(queries.items(), desc="judge queries", unit="query"):
         answer = engine.search(text, filters=ANYTHING, limit=DEPTH)
         note("model", [hit.product_id for hit in answer.hits], wanted)
-        ids, signals = query_signals(engine, text)
+        ids, signals, _ = query_signals(engine, text)
         note("bm25", best_first(ids, signals["words"].to_numpy()), wanted)
         alone = engine.candidates(Query(meaning=engine.ask(text).meaning), engine.allowed(ANYTHING))
         found = ids_of_all[alone[0]].tolist()
@@ -260,40 +291,55 @@ def simulate_log(listings: pd.DataFrame, shoppers: int, events: int, seed: int) 
     return pd.DataFrame(rows, columns=["user_id", "product_id", "event", "timestamp"])
 
 
-def next_steps(
-    log: pd.DataFrame, part: int, *, most: int, seed: int
-) -> list[tuple[pd.DataFrame, str]]:
-    """The history of shoppers before the product of `part` (of leave_last_out), and that product.
+class Case(NamedTuple):
+    """What a user did, what they took next, and when; None is the newest time known."""
 
-    Of more than `most` shoppers, so many are drawn.
-    """
-    parts = leave_last_out(log)
-    taken = new_products(log, parts, part)
-    if len(taken) > most:
-        taken = taken.sample(most, random_state=seed).sort_index()
-    past = log[(parts < part) & log["user_id"].isin(taken["user_id"])]
-    before = dict(iter(past.groupby("user_id")))
-    steps = zip(taken["user_id"], taken["product_id"], strict=True)
-    return [(before[user], product) for user, product in steps if user in before]
+    history: pd.DataFrame
+    taken: list[str]
+    as_of: pd.Timestamp | None
 
 
-def learn(engine: Engine, cases: list[tuple[pd.DataFrame, str]], seed: int) -> Ranker | None:
-    """Learn a ranker from what shoppers took next, among what the engine would have offered.
+def next_steps(log: pd.DataFrame, holdout: Holdout, *, most: int, seed: int) -> list[Case]:
+    """The judged events of a holdout of `log`; of more than `most`, so many are drawn."""
+    rows = holdout.judged
+    if len(rows) > most:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+    judged = log.iloc[rows]
+    return [
+        Case(history, [product], as_of)
+        for history, product, as_of in zip(
+            histories(log, rows), judged["product_id"], judged["timestamp"], strict=True
+        )
+    ]
 
-    None if there is too little to learn from.
+
+def fit_crowd(log: pd.DataFrame) -> CollaborativeModel | None:
+    return CollaborativeModel.fit(log) if len(log) else None
+
+
+def learn(
+    engine: Engine, log: pd.DataFrame, holdouts: list[Holdout], *, users: int, seed: int
+) -> Ranker | None:
+    """Learn a ranker from what users took next, among what the engine would have offered then.
+
+    For each holdout the engine's collaborative model is fitted anew on the events to fit on. The
+    ranker learns from `users` of each at most. None if there is too little to learn from.
     """
     everything = engine.allowed(ANYTHING)
-    tables, relevance, groups = [], [], []
-    steps = progress(cases, desc="learn from shoppers", unit="shopper")
-    for number, (history, taken) in enumerate(steps):
-        candidates, features = engine.candidates(
-            Query(), everything & ~engine.met(history), history
-        )
-        right = (engine.listings["product_id"].iloc[candidates] == taken).to_numpy()
-        if right.any():
-            tables.append(features)
-            relevance.append(right.astype(int))
-            groups.append(np.full(len(right), number))
+    tables: list[pd.DataFrame] = []
+    relevance, groups = [], []
+    for holdout in holdouts:
+        engine.collaborative = fit_crowd(log[holdout.fit])
+        cases = next_steps(log, holdout, most=users, seed=seed)
+        for history, taken, as_of in progress(cases, desc="learn from users", unit="user"):
+            candidates, features = engine.candidates(
+                Query(), everything & ~engine.met(history), history, as_of=as_of
+            )
+            right = engine.listings["product_id"].iloc[candidates].isin(taken).to_numpy()
+            if right.any():
+                groups.append(np.full(len(right), len(tables)))
+                tables.append(features)
+                relevance.append(right.astype(int))
     if len(tables) < LEAST_CASES:
         return None
     return Ranker.fit(
@@ -302,63 +348,128 @@ def learn(engine: Engine, cases: list[tuple[pd.DataFrame, str]], seed: int) -> R
     )  # fmt: skip
 
 
-def learn_from_log(engine: Engine, log: pd.DataFrame, *, shoppers: int, seed: int) -> Ranker | None:
-    """Learn from what comes before the held-out events, and leave in the engine what the crowd's
-    interactions before them say. None if there is too little to learn a ranker from.
+class Popularity:
+    """The products of a log by their number of events: baselines that know no user."""
 
-    The ranker learns from `shoppers` at most, the rest from all.
-    """
-    parts = leave_last_out(log)
-    ranker = None
-    learning = next_steps(log, 1, most=shoppers, seed=seed)
-    if learning:
-        engine.collaborative = CollaborativeModel.fit(log[parts < 1])
-        ranker = learn(engine, learning, seed)
-    if (parts < 2).any():
-        engine.collaborative = CollaborativeModel.fit(log[parts < 2])
-    return ranker
+    def __init__(self, log: pd.DataFrame) -> None:
+        self._codes, self._products = pd.factorize(log["product_id"], sort=True)
+        self._times = log["timestamp"].to_numpy()
+
+    def best(self, as_of: pd.Timestamp | None = None, days: float | None = None) -> list[str]:
+        """Product ids, the most events first: of all events, or of the last `days` before `as_of`,
+        or before the end of the log where that is earlier."""
+        first, last = 0, len(self._codes)
+        if days is not None and last:
+            end = self._times[-1] + np.timedelta64(1, "us")
+            end = end if as_of is None else min(end, as_of.to_datetime64())
+            last = int(np.searchsorted(self._times, end))
+            window = np.timedelta64(int(days * 86_400), "s")
+            first = int(np.searchsorted(self._times, end - window))
+        counts = np.bincount(self._codes[first:last], minlength=len(self._products))
+        order = np.argsort(-counts, kind="stable")
+        return self._products[order[counts[order] > 0]].tolist()
+
+
+def choose_window(log: pd.DataFrame, holdouts: list[Holdout], *, users: int, seed: int) -> float:
+    """The one of RECENT_DAYS whose most popular products are best for the users of holdouts."""
+    scores = np.zeros(len(RECENT_DAYS))
+    for holdout in holdouts:
+        popularity = Popularity(log[holdout.fit])
+        for history, taken, as_of in next_steps(log, holdout, most=users, seed=seed):
+            met = set(history["product_id"])
+            for number, days in enumerate(RECENT_DAYS):
+                found = [id_ for id_ in popularity.best(as_of, days) if id_ not in met]
+                scores[number] += score_ranking(found, set(taken))["ndcg@10"]
+    return RECENT_DAYS[int(scores.argmax())]
 
 
 def score_recommendations(
-    engine: Engine,
-    cases: list[tuple[pd.DataFrame, list[str]]],
-    popularity: pd.Index,
-    seed: int,
+    engine: Engine, cases: list[Case], popularity: Popularity, days: float | None, seed: int
 ) -> Scores:
     """Score what is recommended after each history by the products that were taken next.
 
-    Each of these is to be found by itself: a shopper's score is the mean over them. `popularity`:
-    product ids, the most popular first.
+    Each of these is to be found by itself: a user's score is the mean over them. `days`: length of
+    the window of recent_popular; None leaves it out.
     """
     rng = np.random.default_rng(seed)
-    ids = engine.listings["product_id"].to_numpy()
+    ids = rng.permutation(engine.listings["product_id"].to_numpy()).tolist()
     scores: Scores = {}
-    longest = DEPTH + max(history["product_id"].nunique() for history, _ in cases)
-    for_all = engine.recommend(None, filters=ANYTHING, limit=longest).hits
-    impersonal = {
-        "unpersonalised": [hit.product_id for hit in for_all],
-        "popular": popularity[:longest].tolist(),
-        "random": rng.permutation(ids).tolist(),
-    }
-    for history, taken in progress(cases, desc="judge shoppers", unit="shopper"):
+    longest = DEPTH + max(history["product_id"].nunique() for history, _, _ in cases)
+    ever = popularity.best()
+    for_all: dict[pd.Timestamp | None, list[str]] = {}
+    for history, taken, as_of in progress(cases, desc="judge users", unit="user"):
         met = set(history["product_id"])
+        if as_of not in for_all:
+            answer = engine.recommend(None, filters=ANYTHING, limit=longest, as_of=as_of)
+            for_all = {as_of: [hit.product_id for hit in answer.hits]}
+        impersonal = {"unpersonalised": for_all[as_of], "popular": ever, "random": ids}
+        if days is not None:
+            impersonal["recent_popular"] = popularity.best(as_of, days)
         found = {
             name: [id_ for id_ in answer[:longest] if id_ not in met]
             for name, answer in impersonal.items()
         }
         found["model"] = found["unpersonalised"]
         if met:
-            hits = engine.recommend(history, filters=ANYTHING, limit=DEPTH).hits
-            found["model"] = [hit.product_id for hit in hits]
-        for name, answer in found.items():
-            each = [score_ranking(answer, {one}) for one in taken]
+            answer = engine.recommend(history, filters=ANYTHING, limit=DEPTH, as_of=as_of)
+            found["model"] = [hit.product_id for hit in answer.hits]
+        for name, listed in found.items():
+            each = [score_ranking(listed, {one}) for one in taken]
             mean = {measure: float(np.mean([of[measure] for of in each])) for measure in each[0]}
             scores.setdefault(name, []).append(mean)
     return scores
 
 
+def judge_log(
+    engine: Engine, log: pd.DataFrame, *, share: float, users: int, seed: int
+) -> tuple[dict[str, Any], Ranker | None]:
+    """Score recommendations to the users of a log, by each protocol that it allows.
+
+    Returns the scores, none where nobody can be judged, and the ranker learned before the cut-off.
+    A log that cannot be split by time has `leave_last_out` only. `users`: at most so many judge,
+    and teach, a protocol. Changes the engine's ranker and collaborative model.
+    """
+    found: dict[str, Any] = {}
+    rankers: dict[str, Ranker | None] = {}
+    protocols: dict[str, tuple[Holdout, list[Holdout]]] = {}
+    cutoff = cutoff_time(log["timestamp"], share)
+    if cutoff is not None:
+        earlier = earlier_holdouts(log, cutoff, share, enough=users, most=WINDOWS)
+        protocols["log"] = after(log, cutoff), earlier
+    protocols["leave_last_out"] = last_out(log, 2), [last_out(log, 1)]
+    for protocol, (holdout, earlier) in protocols.items():
+        cases = next_steps(log, holdout, most=len(log), seed=seed)
+        returning = [case for case in cases if len(case.history)]
+        if not returning:
+            continue
+        learned = learn(engine, log, earlier, users=users, seed=seed)
+        days = choose_window(log, earlier, users=users, seed=seed)
+        engine.ranker = learned or Ranker.prior()
+        engine.collaborative = fit_crowd(log[holdout.fit])
+        popularity = Popularity(log[holdout.fit])
+        rankers[protocol] = learned
+        new = [case for case in cases if case.history.empty]
+        for name, judged in {protocol: returning, "new_users": new}.items():
+            if judged:
+                drawn = _draw(judged, users, seed)
+                scores = score_recommendations(engine, drawn, popularity, days, seed)
+                found[name] = summarise([scores], seed)
+        found[protocol]["recent_popular"]["days"] = days
+    return found, rankers.get("log", rankers.get("leave_last_out"))
+
+
+def _draw(cases: list[Case], most: int, seed: int) -> list[Case]:
+    """The cases, or `most` of them drawn at random, in order."""
+    if len(cases) <= most:
+        return cases
+    rows = np.random.default_rng(seed).choice(len(cases), most, replace=False)
+    return [cases[row] for row in np.sort(rows)]
+
+
 def judge_simulated(engine: Engine, shoppers: int, seed: int) -> dict[str, Any]:
-    """Score recommendations to simulated shoppers by the number of events they have behind them.
+    """Score recommendations to simulated shoppers by the number of events behind them.
+
+    A sanity check: what they like is what the ranker measures.
 
     The same shoppers and the same next listings at every length of history; `gain` is what NDCG@10
     gained since the length before, of each shopper.
@@ -366,16 +477,18 @@ def judge_simulated(engine: Engine, shoppers: int, seed: int) -> dict[str, Any]:
     longest = max(HISTORIES)
     log = simulate_log(engine.listings, shoppers, longest + TAKEN, seed)
     others = simulate_log(engine.listings, shoppers, longest + TAKEN, seed + 1)
-    popularity = others["product_id"].value_counts().index
+    popularity = Popularity(others.sort_values("timestamp", kind="stable"))
     events = [of for _, of in log.groupby("user_id", sort=False)]
     found: dict[str, Any] = {}
     before: list[dict[str, float]] = []
     for length in HISTORIES:
         cases = [
-            (of.iloc[longest - length : longest], of["product_id"].iloc[longest:].tolist())
+            Case(
+                of.iloc[longest - length : longest], of["product_id"].iloc[longest:].tolist(), None
+            )
             for of in events
         ]
-        scores = score_recommendations(engine, cases, popularity, seed)
+        scores = score_recommendations(engine, cases, popularity, None, seed)
         found[f"after_{length}"] = summarise([scores], seed)
         if before:
             gain = [
@@ -412,12 +525,25 @@ def main() -> str:
     halves = np.array_split(rng.permutation(sorted(names)), 2)
     by_half = [{name: names[name] for name in half} for half in halves]
     items = {
-        of: known_item_queries(listings[split == of], params["known_items"], rng)
+        of: known_item_queries(listings, split == of, params["known_items"], rng)
         for of in ("train", "test")
     }
     texts = [*names, *items["train"], *items["test"]]
     for start in progress(range(0, len(texts), BATCH), desc="read queries", unit="batch"):
         reader.read_ahead(texts[start : start + BATCH])
+
+    log = pd.read_parquet(LOG)
+    log = log[log["product_id"].isin(listings["product_id"])].reset_index(drop=True)
+    users = params["shoppers"]
+    personalised, learned = judge_log(
+        engine, log, share=params["test_share"], users=users, seed=seed
+    )
+    # From here on the engine is as it will be served: it has met the held-out events too.
+    engine.ranker = learned or Ranker.prior()
+    engine.collaborative = fit_crowd(log)
+    if not personalised:
+        personalised["simulated"] = judge_simulated(engine, users, seed)
+
     values = [
         [
             ndcg_by_weights(wanted, *query_signals(engine, text))
@@ -427,21 +553,7 @@ def main() -> str:
     ]
     of_half = [tune([half, values[2]]) for half in values[:2]]
     weights = tune([values[0] + values[1], values[2]])
-
-    log = pd.read_parquet(LOG)
-    log = log[log["product_id"].isin(listings["product_id"])]
-    shoppers = params["shoppers"]
-    judged = next_steps(log, 2, most=shoppers, seed=seed)
-    learned = learn_from_log(engine, log, shoppers=shoppers, seed=seed)
-    engine.ranker = (learned or Ranker.prior()).with_weights(weights)
-    personalised: dict[str, Any] = {}
-    if judged:
-        popularity = log.loc[leave_last_out(log) < 2, "product_id"].value_counts().index
-        cases = [(history, [taken]) for history, taken in judged]
-        scores = score_recommendations(engine, cases, popularity, seed)
-        personalised["log"] = summarise([scores], seed)
-    else:
-        personalised["simulated"] = judge_simulated(engine, shoppers, seed)
+    engine.ranker = engine.ranker.with_weights(weights)
     ranker = engine.ranker
     searches: dict[str, list[Scores]] = {
         "category_names": [], "without_other": [], "known_items": [],
@@ -469,14 +581,16 @@ def main() -> str:
     with replace_when_done(OUT) as folder:
         folder.mkdir()
         engine.ranker.save(folder)
-        if len(log):  # whoever comes next has met the held-out events too
+        if engine.collaborative is not None:
             (folder / "collaborative").mkdir()
-            CollaborativeModel.fit(log).save(folder / "collaborative")
+            engine.collaborative.save(folder / "collaborative")
     write_json(Path("metrics/rank.json"), metrics)
+    unsplit = "; the log cannot be split by time, so only leave_last_out was judged"
     return (
         f"NDCG@10 {said(metrics['search']['category_names'], 'ndcg@10')} category names, "
         f"R@1 {said(metrics['photo_to_photo'], 'recall@1')} photos, "
         f"{'weights learned from the log' if learned else 'prior weights'}"
+        f"{unsplit if 'leave_last_out' in personalised and 'log' not in personalised else ''}"
     )
 
 

@@ -17,7 +17,7 @@ import click
 from tabulate import tabulate
 
 from shared.atomic import replace_when_done, write_json
-from shared.headlines import HEADLINES, Metrics, measured, number_at, read_metrics
+from shared.headlines import HEADLINES, Metrics, best_baseline, measured, number_at, read_metrics
 from shared.spread import spread
 from shared.stage import stage
 
@@ -28,10 +28,10 @@ SYNTHETIC = " (synthetic data: these scores say nothing of a real marketplace)"
 
 
 def over_splits(splits: list[Metrics], path: str) -> str | None:
-    """Mean and standard deviation of the number at a path; None if not every split has one."""
+    """Mean and sample deviation of the number at a path; None unless several splits have one."""
     found = [number_at(of, path) for of in splits]
     numbers = [float(of) for of in found if of is not None]
-    if len(numbers) < len(splits):
+    if len(numbers) < len(splits) or len(splits) < 2:
         return None
     scores = spread(numbers)
     return f"{scores['mean']:,.3f} ± {scores['std']:,.3f}"
@@ -53,6 +53,9 @@ def headline_table(splits: list[Metrics], style: str) -> str:
         title = "" if table and table[-1][0] == headline.title else headline.title
         table.append([headline.title, title, headline.measure, score])
         table[-1] += [over_splits(splits, headline.model)] * (len(splits) > 1)
+        way, simpler = best_baseline(metrics, headline)
+        if simpler is not None:  # written here, as a name may follow
+            others[0] = f"{simpler:,.3f}{f' ({way})' if way else ''}"  # type: ignore[call-overload]
         table[-1] += others
     seeds = [of["merge"]["seed"] for of in splits if "merge" in of]
     says = f"dataset: {metrics['clean']['dataset']}"
@@ -60,10 +63,29 @@ def headline_table(splits: list[Metrics], style: str) -> str:
     says += f"; split seed {seeds[0]}" if seeds else ""
     if len(splits) > 1:
         headers.insert(3, f"{len(splits)} splits")
-        says += f"; mean ± deviation over the splits {', '.join(map(str, sorted(seeds)))}"
+        says += f"; mean ± deviation (n − 1) over the splits {', '.join(map(str, sorted(seeds)))}"
+        says += f"; settings were chosen on split {seeds[0]} only"
     rows = [row[1:] for row in table]
-    rendered = tabulate(rows, headers, tablefmt=style, floatfmt=",.3f", missingval="–")
-    return f"{says}\n\n{rendered}"
+    align = ["left", "left", *["right"] * (len(headers) - 2)]
+    rendered = tabulate(
+        rows, headers, tablefmt=style, floatfmt=",.3f", missingval="–", colalign=align
+    )
+    return f"{says}\n\n{rendered}{sanity_check(metrics)}"
+
+
+def sanity_check(metrics: Metrics) -> str:
+    """A paragraph on simulated users, where a run had to do with them; else empty."""
+    lengths = number_at(metrics, "rank.personalised.simulated")
+    if not isinstance(lengths, dict):
+        return ""
+    scores = [of["model"]["ndcg@10"] for of in lengths.values()]
+    events = [key.removeprefix("after_") for key in lengths]
+    n = next(iter(lengths.values()))["model"]["n"]
+    return (
+        "\n\nSanity check, not a result: simulated users draw from what the ranker's own features "
+        f"measure.\nNDCG@10 for {n:,} of them after {', '.join(events)} events: "
+        f"{', '.join(f'{score:.3f}' for score in scores)}."
+    )
 
 
 def flatten(metrics: dict[str, Any], path: str = "") -> Iterator[str]:

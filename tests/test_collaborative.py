@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +107,7 @@ def test_repeated_events_are_one_visit(model: CollaborativeModel) -> None:
     pd.testing.assert_frame_equal(model.signals(twice), model.signals(once))
 
 
-def test_trending_is_of_the_days_before(log: pd.DataFrame) -> None:
+def test_trending_is_of_the_time_before(log: pd.DataFrame) -> None:
     late = log["timestamp"].max()
     rush = pd.DataFrame(
         {
@@ -122,7 +125,57 @@ def test_trending_is_of_the_days_before(log: pd.DataFrame) -> None:
     pd.testing.assert_series_equal(
         model.signals(history(), before)["trending"], calm.signals(history(), before)["trending"]
     )
-    assert (model.signals(history(), START)["trending"] == 0).all(), "nothing was before it all"
+    trends = [name for name in COLLABORATIVE if name.startswith("trending")]
+    assert (model.signals(history(), START)[trends] == 0).all(axis=None), "nothing was before it"
+    assert (at_the_end == model.signals(history(), model.end)["trending"]).all()
+
+
+def test_each_trend_has_its_own_memory() -> None:
+    days = {"old": 0, "month": 40, "week": 60, "day": 69, "hours": 70}
+    rows = [
+        (f"{name} {number}", name, "view", START + pd.Timedelta(days=day, minutes=number))
+        for name, day in days.items()
+        for number in range(20 - 3 * list(days).index(name))
+    ]
+    log = pd.DataFrame(rows, columns=["user_id", "product_id", "event", "timestamp"])
+    found = CollaborativeModel.fit(log).signals(history())
+    best = found.filter(like="trending").idxmax()
+    assert best["trending.hours"] == "hours" and best["trending"] in {"day", "hours"}
+    assert found["popular"].idxmax() == "old" and found.loc["old", "trending.day"] == 0
+
+
+def test_a_product_was_seen_before_an_hour_or_not(
+    model: CollaborativeModel, log: pd.DataFrame
+) -> None:
+    when = START + pd.Timedelta(days=3)
+    first = log.groupby("product_id")["timestamp"].min()
+    asked = [*first.index, "unheard of"]
+    wanted = [*(first < when), False]
+    assert model.seen_before(when, asked).tolist() == wanted
+    assert any(wanted) and not all(wanted)
+
+
+def test_a_new_users_signals_have_names_of_their_own(model: CollaborativeModel) -> None:
+    found = collaborative.as_new_user(model.signals(history()))
+    assert found.columns.str.endswith(".new_user").all()
+    assert set(found.columns.str.split(".").str[0]) == {"popular", "trending"}
+
+
+def test_implicit_has_nothing_to_warn_of(log: pd.DataFrame, tmp_path: Path) -> None:
+    """In a process of its own: implicit warns once, of BLAS with more threads than one."""
+    log.to_parquet(tmp_path / "log.parquet")
+    code = (
+        "import pandas as pd; from shared.collaborative import CollaborativeModel;"
+        "CollaborativeModel.fit(pd.read_parquet('log.parquet'))"
+    )
+    stages = Path(collaborative.__file__).parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(stages), "OPENBLAS_NUM_THREADS": "2"}
+    result = subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", "-c", code],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "OpenBLAS" not in result.stderr
 
 
 def test_the_order_of_the_rows_does_not_matter(

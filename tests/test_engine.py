@@ -22,7 +22,7 @@ from sklearn.preprocessing import normalize
 import shared.engine
 import shared.vectors
 from index import find_alike
-from shared.collaborative import COLLABORATIVE, CollaborativeModel
+from shared.collaborative import COLLABORATIVE, EVERYBODYS, CollaborativeModel
 from shared.engine import (
     LEAST_MEANING,
     MIN_IMAGE_SIMILARITY,
@@ -440,12 +440,67 @@ def test_of_a_new_shopper_the_crowd_says_nothing(
     log = pd.concat([past(*range(start, start + 4)).assign(user_id=start) for start in range(40)])
     engine = handmade.engine(crowd=CollaborativeModel.fit(log))
     everything = np.ones(len(engine.listings), bool)
-    mine = [name for name in COLLABORATIVE if name not in ("popular", "trending")]
+    new = [f"{name}.new_user" for name in EVERYBODYS]
     _, features = engine.candidates(Query(), everything, history)
-    assert features[mine].isna().all(axis=None)
-    assert features[["popular", "trending"]].notna().any().all()
+    assert not set(COLLABORATIVE) & set(features), "but for what is everybody's, weighed apart"
+    assert features[new].notna().any().all()
     _, known = engine.candidates(Query(), everything, past(3))
-    assert known[mine].notna().any().all()
+    assert known[COLLABORATIVE].notna().any().all() and not set(new) & set(known)
+    _, asked = engine.candidates(engine.ask("guitar"), everything, history)
+    assert set(EVERYBODYS) <= set(asked), "a search weighs them as everybody's"
+
+
+@pytest.mark.parametrize("days", [0, 2, 30])
+def test_an_answer_as_of_a_time_knows_nothing_later(handmade: Handmade, days: int) -> None:
+    newest = handmade.listings["created"].max()
+    as_of = newest - pd.Timedelta(days=days)
+    log = pd.concat(
+        [past(start).assign(user_id=start, timestamp=as_of + pd.Timedelta(days=start - 5))
+         for start in range(10)]
+    )  # fmt: skip
+    engine = handmade.engine(crowd=CollaborativeModel.fit(log))
+    history = past(0)
+    candidates, features = engine.candidates(
+        Query(), np.ones(len(engine.listings), bool), history, as_of=as_of
+    )
+    created = engine.listings["created"].iloc[candidates]
+    early = set(log.loc[log["timestamp"] < as_of, "product_id"])
+    known = engine.listings["product_id"].iloc[candidates].isin(early)
+    assert (created.isna() | (created <= as_of) | known).all()
+    on_offer = engine.listings["created"].le(as_of) | engine.listings["created"].isna()
+    on_offer |= engine.listings["product_id"].isin(early)
+    assert len(candidates) == on_offer.sum() > 0
+    age = ((as_of - created) / pd.Timedelta(days=1)).clip(lower=0).to_numpy()
+    np.testing.assert_allclose(features["fresh"], 0.5 ** (age / shared.engine.FRESH_DAYS))
+    late = [f"p{start:02d}" for start in range(6, 10)]
+    trend = features.set_index(engine.listings["product_id"].iloc[candidates])["trending"]
+    assert (trend[trend.index.isin(late)] == 0).all()
+    found = engine.recommend(history, limit=100, as_of=as_of).hits
+    assert {hit.product_id for hit in found} <= set(engine.listings["product_id"][on_offer])
+
+
+def test_without_a_time_the_newest_that_is_known_counts(handmade: Handmade) -> None:
+    everything = np.ones(len(handmade.listings), bool)
+    newest = handmade.listings["created"].max()
+    log = past(1, 2).assign(user_id=1, timestamp=newest + pd.Timedelta(days=14))
+    alone = handmade.engine().candidates(Query(), everything)[1]["fresh"].max()
+    later = handmade.engine(crowd=CollaborativeModel.fit(log))
+    assert alone == 1
+    assert later.candidates(Query(), everything)[1]["fresh"].max() == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("heavy", QUERY)
+def test_features_of_a_query_do_not_depend_on_the_chosen_weights(
+    handmade: Handmade, heavy: str
+) -> None:
+    engine = handmade.engine()
+    everything = np.ones(len(engine.listings), bool)
+    for query in (engine.ask("lovely guitar or sofa"), engine.ask("red", photo=photo_of(3))):
+        _, before = engine.candidates(query, everything)
+        engine.ranker = Ranker.prior().with_weights(dict.fromkeys(QUERY, 0.0) | {heavy: 18.0})
+        _, after = engine.candidates(query, everything)
+        pd.testing.assert_frame_equal(before, after)
+        engine.ranker = Ranker.prior()
 
 
 def test_variety_costs_little_and_shows(shop: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,13 @@ from shared.interactions import (
     IMPLAUSIBLE,
     REJECT_COLUMNS,
     UNREAD,
+    after,
     check_interactions,
+    cutoff_time,
+    earlier_holdouts,
+    histories,
+    last_out,
     leave_last_out,
-    new_products,
     read_times,
     unknown_events,
 )
@@ -203,7 +207,68 @@ def test_the_last_new_product_is_held_out(visits: str, parts: str) -> None:
 
 def test_each_person_is_judged_by_one_product() -> None:
     log = make_log(ann="abcaddb", bob="aabb", cy="a")
-    parts = leave_last_out(log)
-    judged = new_products(log, parts, 2).set_index("user_id")["product_id"].to_dict()
-    assert judged == {"ann": "d", "bob": "b"}
-    assert new_products(log, parts, 1)["product_id"].tolist() == ["c"]
+    for part, wanted in ((2, {"ann": "d", "bob": "b"}), (1, {"ann": "c"})):
+        fit, judged = last_out(log, part)
+        rows = log.iloc[judged].set_index("user_id")["product_id"]
+        assert rows.to_dict() == wanted
+        assert fit.tolist() == (leave_last_out(log) < part).tolist()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "share", "cutoff"),
+    [
+        (range(10), 0.2, 8),
+        (range(10), 0.001, 9),  # some events after it
+        (range(10), 0.999, 1),  # and some before
+        ([0, 0, 0, 1], 0.2, 1),
+        ([0, 1, 1, 1], 0.2, 1),
+        ([0, 0, 1, 1, 2, 2, 2, 2], 0.7, 1),
+        ([5, 5, 5], 0.2, None),
+        ([], 0.2, None),
+    ],
+)
+def test_the_cutoff_leaves_a_share_of_the_events(
+    seconds: list[int], share: float, cutoff: int | None
+) -> None:
+    found = cutoff_time(pd.Series(pd.to_datetime(list(seconds), unit="s")), share)
+    assert found == (None if cutoff is None else pd.Timestamp(cutoff, unit="s"))
+
+
+def in_time(**visits: str) -> pd.DataFrame:
+    log = make_log(**visits)
+    return log.assign(timestamp=pd.to_datetime(log["timestamp"], unit="s"))
+
+
+def test_after_a_cutoff_the_first_new_product_judges() -> None:
+    log = in_time(ann="abcd", bob="aaaabc", cy="abab", dan="ab")
+    late = pd.DataFrame({"user_id": "eve", "product_id": "z", "timestamp": log["timestamp"].max()},
+                        index=[0])  # fmt: skip
+    log = pd.concat([log, late], ignore_index=True)
+    cutoff = pd.Timestamp(2, unit="s")
+    fit, judged = after(log, cutoff)
+    assert fit.tolist() == (log["timestamp"] < cutoff).tolist()
+    rows = log.iloc[judged]
+    assert dict(zip(rows["user_id"], rows["product_id"], strict=True)) == {
+        "ann": "c", "bob": "b", "eve": "z",
+    }  # fmt: skip
+    past = dict(zip(rows["user_id"], histories(log, judged), strict=True))
+    written = {user: "".join(of["product_id"]) for user, of in past.items()}
+    assert written == {"ann": "ab", "bob": "aaaa", "eve": ""}, "also what came after the cut-off"
+    for user, of in past.items():
+        assert (of["user_id"] == user).all()
+    until = after(log, cutoff, pd.Timestamp(3, unit="s")).judged
+    assert log["user_id"].iloc[until].tolist() == ["ann"]
+
+
+def test_earlier_holdouts_lie_one_before_the_other() -> None:
+    log = in_time(ann="abcdefghij", bob="klmnopqrst")
+    end = pd.Timestamp(8, unit="s")
+    found = earlier_holdouts(log, end, 0.3, enough=99, most=3)
+    assert len(found) == 3
+    for fit, judged in found:
+        times = log["timestamp"]
+        assert (times[fit].max() < times.iloc[judged]).all()
+        assert (times.iloc[judged] < end).all()
+        end = times.iloc[judged].min()
+    assert len(earlier_holdouts(log, pd.Timestamp(8, unit="s"), 0.3, enough=2, most=3)) == 1
+    assert earlier_holdouts(log, pd.Timestamp(0), 0.3, enough=2, most=3) == []

@@ -89,7 +89,8 @@ def toy_queries(right: str, count: int = 12) -> list[np.ndarray]:
     for _ in range(count):
         signals = pd.DataFrame(rng.random((30, len(QUERY))), columns=list(QUERY))
         ids = [str(number) for number in range(30)]
-        queries.append(rank.ndcg_by_weights({str(signals[right].idxmax())}, ids, signals))
+        wanted = {str(signals[right].idxmax())}
+        queries.append(rank.ndcg_by_weights(wanted, ids, signals, np.zeros(len(ids))))
     return queries
 
 
@@ -103,10 +104,11 @@ def test_values_of_weights_are_the_scores_of_their_orders() -> None:
     ):
         signals = pd.DataFrame(rng.random((count, len(QUERY))), columns=list(QUERY))
         ids = [str(number) for number in range(count)]
-        values = rank.ndcg_by_weights(wanted, ids, signals)
+        rest = rng.random(count)  # what the features that are not the query's add to a score
+        values = rank.ndcg_by_weights(wanted, ids, signals, rest)
         assert values.shape == (len(rank.GRID),)
         for weights, value in list(zip(rank.GRID, values, strict=True))[::20]:
-            order = rank.best_first(ids, signals.to_numpy() @ weights)
+            order = rank.best_first(ids, signals.to_numpy() @ weights * rank.QUERY_WEIGHT + rest)
             assert value == pytest.approx(rank.score_ranking(order, wanted)["ndcg@10"])
 
 
@@ -139,12 +141,23 @@ def test_queries_are_names_of_leaves_and_words_of_names() -> None:
         }
     )
     assert rank.category_queries(listings) == {"B": {f"p{n}" for n in range(5)}}
-    items = rank.known_item_queries(listings, 5, np.random.default_rng(0))
+    everything = np.ones(len(listings), bool)
+    items = rank.known_item_queries(listings, everything, 5, np.random.default_rng(0))
     assert 1 <= len(items) <= 5
     for text, wanted in items.items():
         assert text in listings["name"].iat[0] and 2 <= len(text.split()) <= 4
-        assert len(wanted) == 1 and "p8" not in wanted
-    assert rank.known_item_queries(listings[8:], 5, np.random.default_rng(0)) == {}
+        assert wanted == {f"p{n}" for n in range(8)}, "all have this name"
+    single = np.arange(len(listings)) == 8
+    assert rank.known_item_queries(listings, single, 5, np.random.default_rng(0)) == {}
+
+
+def test_known_items_accept_every_listing_of_that_name() -> None:
+    names = ["Oak table", "oak  TABLE!", "The oak table", "oak table with chairs", "pine table"]
+    listings = pd.DataFrame({"product_id": list("abcde"), "name": names})
+    drawn = np.array([True, False, False, False, False])
+    assert rank.known_item_queries(listings, drawn, 9, np.random.default_rng(0)) == {
+        "Oak table": {"a", "b", "c"}
+    }
 
 
 # --- Logs -----------------------------------------------------------------------------------------
@@ -158,23 +171,15 @@ def make_log(sequences: dict[str, str]) -> pd.DataFrame:
     return log.sort_values("timestamp", ignore_index=True)
 
 
-def test_the_last_new_product_of_each_shopper_is_held_out() -> None:
+def test_a_case_is_what_came_before_the_judged_event_of_a_user() -> None:
     log = make_log({"u": "abca", "v": "aab", "w": "a", "x": "abab"})
-    judged = {
-        "".join(past["product_id"]): taken
-        for past, taken in rank.next_steps(log, 2, most=99, seed=0)
-    }
-    assert judged == {"ab": "c", "aa": "b", "a": "b"}
-    tuned = {
-        "".join(past["product_id"]): taken
-        for past, taken in rank.next_steps(log, 1, most=99, seed=0)
-    }
-    assert tuned == {"a": "b"}
-    for past, _ in rank.next_steps(log, 2, most=99, seed=0):
-        assert past["user_id"].nunique() == 1 and past["timestamp"].is_monotonic_increasing
-    assert rank.next_steps(log[:0], 2, most=99, seed=0) == []
-    few = rank.next_steps(log, 2, most=1, seed=0)
-    assert len(few) == 1 and judged["".join(few[0][0]["product_id"])] == few[0][1]
+    for part, wanted in ((2, {"ab": "c", "aa": "b", "a": "b"}), (1, {"a": "b"})):
+        cases = rank.next_steps(log, rank.last_out(log, part), most=99, seed=0)
+        assert {"".join(past["product_id"]): taken[0] for past, taken, _ in cases} == wanted
+        for past, _, as_of in cases:
+            assert past["user_id"].nunique() == 1 and (past["timestamp"] < as_of).all()
+    assert rank.next_steps(log[:0], rank.last_out(log[:0], 2), most=99, seed=0) == []
+    assert len(rank.next_steps(log, rank.last_out(log, 2), most=1, seed=0)) == 1
 
 
 @pytest.fixture(scope="module")
@@ -202,43 +207,116 @@ def saved(engine: Engine, ranker: Ranker, folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_nothing_of_the_held_out_events_reaches_what_is_judged(
-    fresh: Engine, log: pd.DataFrame, tmp_path: Path
-) -> None:
-    ranker = rank.learn_from_log(fresh, log, shoppers=99, seed=0)
-    assert ranker is not None, "there is enough to learn from"
-    before = saved(fresh, ranker, tmp_path / "before")
-    held_out = rank.leave_last_out(log) == 2
-    assert held_out.sum() == 40
-    poisoned = log.copy()
-    # One product that nobody met, bought by all, long after.
-    never = sorted(set(fresh.listings["product_id"]) - set(log["product_id"]))[0]
-    poisoned.loc[held_out, ["product_id", "event"]] = [never, "buy"]
-    poisoned.loc[held_out, "timestamp"] += pd.Timedelta(days=99)
-    poisoned = poisoned.sort_values("timestamp", kind="stable", ignore_index=True)
-    again = rank.learn_from_log(fresh, poisoned, shoppers=99, seed=0)
-    assert again is not None and saved(fresh, again, tmp_path / "after") == before
+def in_time(listings: pd.DataFrame, users: int, seed: int) -> pd.DataFrame:
+    """A simulated log whose users come one after another, and come back later."""
+    log = rank.simulate_log(listings, users, 6, seed)
+    number = log.groupby("user_id").cumcount()
+    user = log["user_id"].str[-4:].astype(int)
+    hours = user + 24 * 7 * number
+    log["timestamp"] = pd.Timestamp("2022-03-01") + pd.to_timedelta(hours, unit="h")
+    return log.sort_values("timestamp", kind="stable", ignore_index=True)
 
-    earlier = log.copy()
-    first = ~earlier["user_id"].duplicated()
-    earlier.loc[first, "product_id"] = never
-    other = rank.learn_from_log(fresh, earlier, shoppers=99, seed=0)
-    assert other is not None and saved(fresh, other, tmp_path / "other") != before
+
+def test_nothing_after_the_cutoff_reaches_what_is_judged(fresh: Engine, tmp_path: Path) -> None:
+    log = in_time(fresh.listings, 40, 0)
+    cutoff = rank.cutoff_time(log["timestamp"], 0.2)
+    assert cutoff is not None
+    fitted = log["timestamp"] < cutoff
+    never = sorted(set(fresh.listings["product_id"]) - set(log["product_id"]))[0]
+    poisoned = log.copy()
+    poisoned.loc[~fitted, ["product_id", "event"]] = [never, "buy"]
+    written = []
+    for number, each in enumerate((log, poisoned)):
+        earlier = rank.earlier_holdouts(each, cutoff, 0.2, enough=99, most=2)
+        ranker = rank.learn(fresh, each, earlier, users=99, seed=0)
+        assert ranker is not None, "there is enough to learn from"
+        fresh.collaborative = rank.fit_crowd(each[rank.after(each, cutoff).fit])
+        written.append(saved(fresh, ranker, tmp_path / str(number)))
+    assert written[0] == written[1]
+    judged = rank.judge_log(fresh, poisoned, share=0.2, users=99, seed=0)[0]["log"]
+    assert judged["popular"]["recall@50"] == 0 == judged["recent_popular"]["recall@50"]
+
+
+def test_a_log_is_judged_by_time_and_by_user(fresh: Engine) -> None:
+    log = in_time(fresh.listings, 40, 0)
+    late = log["user_id"].eq("simulated-0003")
+    log.loc[late, "timestamp"] += pd.Timedelta(days=99)  # a new user
+    log = log.sort_values("timestamp", kind="stable", ignore_index=True)
+    cutoff = rank.cutoff_time(log["timestamp"], 0.2)
+    assert cutoff is not None
+    returning = len(rank.after(log, cutoff).judged) - 1
+    found, ranker = rank.judge_log(fresh, log, share=0.2, users=99, seed=0)
+    assert set(found) == {"log", "new_users", "leave_last_out"} and ranker is not None
+    ways = {"model", "unpersonalised", "popular", "recent_popular", "random"}
+    for protocol, n in {"log": returning, "new_users": 1, "leave_last_out": 40}.items():
+        assert set(found[protocol]) == ways
+        assert all(scores["n"] == n for scores in found[protocol].values())
+    assert found["new_users"]["model"] == found["new_users"]["unpersonalised"]
+    assert found["log"]["recent_popular"]["days"] in rank.RECENT_DAYS
+
+
+def test_recent_popularity_ends_at_the_judged_event() -> None:
+    log = make_log({"u": "aab", "v": "abcc"}).assign(event="view")
+    popularity = rank.Popularity(log)
+    assert popularity.best() == ["a", "b", "c"]
+    assert popularity.best(START, 1) == [], "nothing was before"
+    second = START + pd.Timedelta(minutes=1)
+    assert popularity.best(second, 1) == ["a"]
+    minute = 1 / 24 / 60
+    assert popularity.best(START + pd.Timedelta(days=9), 2 * minute) == ["c", "b"]
 
 
 @pytest.mark.parametrize(
-    ("sequences", "crowd"),
-    [({}, False), ({"u": "a"}, True), ({"u": "ab", "v": "bc"}, True), ({"u": "abc"}, True)],
+    ("sequences", "protocols"),
+    [
+        ({}, set()),
+        ({"u": "a"}, set()),
+        ({"u": "ab", "v": "bc"}, {"log", "leave_last_out"}),
+        ({"u": "abc"}, {"log", "leave_last_out"}),
+    ],
 )
-def test_a_log_too_small_to_learn_from_still_says_what_it_says(
-    fresh: Engine, sequences: dict[str, str], crowd: bool
+def test_a_log_too_small_to_learn_from_is_still_judged(
+    fresh: Engine, sequences: dict[str, str], protocols: set[str]
 ) -> None:
     log = make_log(sequences)
+    log["timestamp"] = pd.to_datetime(log["timestamp"])
     names = dict(zip("abc", fresh.listings["product_id"], strict=False))
     log["product_id"] = log["product_id"].map(names).astype(str)
-    assert rank.learn_from_log(fresh, log, shoppers=99, seed=0) is None
-    assert (fresh.collaborative is not None) == crowd
+    found, ranker = rank.judge_log(fresh, log, share=0.2, users=99, seed=0)
+    assert set(found) == protocols and ranker is None
     assert len(fresh.recommend(None, limit=5).hits) == 5
+
+
+def test_a_log_of_one_moment_is_judged_by_user_only(fresh: Engine) -> None:
+    log = in_time(fresh.listings, 5, 0).assign(timestamp=START)
+    found, _ = rank.judge_log(fresh, log, share=0.2, users=99, seed=0)
+    assert set(found) == {"leave_last_out"}
+
+
+# --- Query weights --------------------------------------------------------------------------------
+def test_weights_are_chosen_on_the_features_that_are_served(fresh: Engine) -> None:
+    """The chosen weights are the best of the grid for the answers that the engine then gives."""
+    names = fresh.listings["name"].unique()[:8]
+    wanted = {name: set(fresh.listings.loc[fresh.listings["name"] == name, "product_id"])
+              for name in names}  # fmt: skip
+    words = {" ".join(name.split()[:2]): ids for name, ids in wanted.items()}
+
+    def values() -> list[np.ndarray]:
+        return [rank.ndcg_by_weights(ids, *rank.query_signals(fresh, text))
+                for text, ids in words.items()]  # fmt: skip
+
+    before = values()
+    weights = rank.tune([before])
+    fresh.ranker = fresh.ranker.with_weights(weights)
+    np.testing.assert_array_equal(values(), before)
+    served = [
+        rank.score_ranking(
+            [hit.product_id for hit in fresh.search(text, filters=rank.ANYTHING, limit=50).hits],
+            ids,
+        )["ndcg@10"]
+        for text, ids in words.items()
+    ]
+    assert np.mean(served) == pytest.approx(np.mean(before, axis=0).max())
 
 
 # --- Simulated shoppers ---------------------------------------------------------------------------
@@ -286,15 +364,26 @@ def test_simulated_recommendations_are_judged_by_length_of_history(fresh: Engine
 def test_recommendations_are_judged_by_what_was_taken(fresh: Engine) -> None:
     history = make_log({"u": "a"}).iloc[:0]
     order = [hit.product_id for hit in fresh.recommend(None, filters=rank.ANYTHING, limit=9).hits]
-    popularity = pd.Index(order[::-1])
-    scores = rank.score_recommendations(fresh, [(history, [order[2]])], popularity, 0)
+
+    class Backwards(rank.Popularity):
+        def __init__(self) -> None:
+            """No log."""
+
+        def best(self, as_of: Any = None, days: Any = None) -> list[str]:
+            return order[::-1]
+
+    def score(history: pd.DataFrame, *taken: str) -> rank.Scores:
+        case = rank.Case(history, list(taken), None)
+        return rank.score_recommendations(fresh, [case], Backwards(), None, 0)
+
+    scores = score(history, order[2])
     found = rank.summarise([scores], 0)
     assert found["model"]["mrr"] == pytest.approx(1 / 3)
     assert found["popular"]["mrr"] == pytest.approx(1 / 7)
     met = make_log({"u": "a"}).assign(product_id=order[8])
-    scores = rank.score_recommendations(fresh, [(met, [order[0]])], popularity, 0)
+    scores = score(met, order[0])
     assert scores["popular"][0]["mrr"] == pytest.approx(1 / 8), "what was met is not counted"
-    both = rank.score_recommendations(fresh, [(history, [order[2], order[5]])], popularity, 0)
+    both = score(history, order[2], order[5])
     assert both["model"][0]["mrr"] == pytest.approx((1 / 3 + 1 / 6) / 2), "each by itself"
 
 
@@ -341,8 +430,11 @@ def check_metrics(metrics: dict[str, Any], learned: bool, personalised: set[str]
 
 def test_metrics_stand_beside_their_baselines(ran: Path) -> None:
     metrics = json.loads((ran / "metrics/rank.json").read_text(encoding="utf-8"))
-    check_metrics(metrics, learned=False, personalised={"log"})
-    assert set(metrics["personalised"]["log"]) == {"model", "unpersonalised", "popular", "random"}
+    protocols = set(metrics["personalised"])
+    assert {"log", "leave_last_out"} <= protocols <= {"log", "new_users", "leave_last_out"}
+    check_metrics(metrics, learned=False, personalised=protocols)
+    for scores in metrics["personalised"].values():
+        assert set(scores) == {"model", "unpersonalised", "popular", "recent_popular", "random"}
 
 
 def test_the_saved_ranker_is_the_judged_one(ran: Path, engine: Engine) -> None:
@@ -356,7 +448,7 @@ def test_the_saved_ranker_is_the_judged_one(ran: Path, engine: Engine) -> None:
 
 def test_the_parts_that_are_judged_are_the_engines(engine: Engine) -> None:
     name = engine.listings["name"].iat[0]
-    ids, signals = rank.query_signals(engine, name)
+    ids, signals, _ = rank.query_signals(engine, name)
     assert signals.columns.tolist() == list(QUERY) and signals.notna().all(axis=None)
     assert len(ids) == len(signals) == len(set(ids))
     assert rank.best_first(ids, signals["words"].to_numpy())[0] == engine.listings["product_id"][0]

@@ -174,3 +174,28 @@ def test_what_was_saved_again_is_the_same(ranker: Ranker, tmp_path: Path) -> Non
     again = Ranker.load(tmp_path)
     np.testing.assert_array_equal(again.score(table)[0], ranker.score(table)[0])
     pd.testing.assert_frame_equal(again.score(table)[1], ranker.score(table)[1])
+
+
+def test_feedback_has_weights_of_its_own_and_they_are_saved(tmp_path: Path) -> None:
+    chosen = dict.fromkeys(module.QUERY, 1.0)
+    ranker = Ranker.prior().with_weights(chosen)
+    assert ranker.feedback == {name: PRIOR[name] for name in module.QUERY}
+    ranker.feedback = {name: 2.0 for name in module.QUERY}
+    ranker.save(tmp_path)
+    again = Ranker.load(tmp_path)
+    assert again.feedback == ranker.feedback and again.weights == ranker.weights
+
+
+def test_new_users_teach_weights_of_their_own() -> None:
+    """Who has a history takes by `next`, who has none by what is trending."""
+    table, _, group = draw(120, 10)
+    new = group % 2 == 1
+    rng = np.random.default_rng(0)
+    trend = pd.Series(rng.random(len(table)))
+    table = table["next"].where(~new).to_frame()
+    table["trending.day.new_user"] = trend.where(new)
+    merit = table["next"].fillna(table["trending.day.new_user"])
+    taken = (merit.groupby(group).rank(ascending=False) == 1).to_numpy(int)
+    found = Ranker.fit(table, taken, group, seed=0).weights
+    assert found["trending.day.new_user"] > 2 and found["next"] > PRIOR["next"]
+    assert found["trending.day"] == PRIOR["trending.day"]

@@ -8,12 +8,14 @@ Four measures of a product against the history:
 - `together.broadly`: it suits the taste. Factors of people and products (implicit ALS: Hu et al.
   2008), for where too little is known of pairs of products.
 - `next`: how often it followed the last few.
-Beside them, for everybody, what is popular, and what was so in the days before. A history is read
-as visits: events in a row with one product are one visit, as strong as the strongest of them.
+Beside them, for everybody, `popular`, and `trending` over times of four lengths: events before the
+moment that is asked about, never after it. A history is read as visits: events in a row with one
+product are one visit, as strong as the strongest of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,8 +29,10 @@ from threadpoolctl import threadpool_limits
 # How much an event says about interest; any other name counts as a view.
 EVENT_WEIGHTS = {"view": 1.0, "save": 2.0, "message": 3.0, "buy": 4.0}
 COLLABORATIVE = [
-    "together", "together.lately", "together.broadly", "next", "popular", "trending",
+    "together", "together.lately", "together.broadly", "next",
+    "popular", "trending", "trending.hours", "trending.day", "trending.month",
 ]  # fmt: skip
+EVERYBODYS = COLLABORATIVE[4:]  # the same for all users
 
 HEAD = 6000  # products whose weights are exact: a few matrices of 144 MB and half a minute. Those
 # of rarer ones are the first order of the same series: plain co-occurrence, damped and shrunk
@@ -37,7 +41,7 @@ FACTORS = 32
 REGULARIZATION = 0.01
 CONFIDENCE = 5.0  # of a visit in `together.broadly`, beside 1 of not having met a product
 LONGEST = 500  # latest visits of a person that count in `together`: its cost is their square
-DAY = np.timedelta64(1, "D")
+HOUR = np.timedelta64(1, "h")
 
 
 @dataclass
@@ -50,15 +54,17 @@ class CollaborativeModel:
     factors: np.ndarray  # (n, FACTORS) float32
     following: sparse.csr_array  # (n, n) float32
     popular: np.ndarray  # (n,), 0 … 1, from how many people met a product
-    daily: sparse.csr_array  # (days, n) float32, visits of each day
-    first_day: np.datetime64  # of `daily`
+    hourly: sparse.csr_array  # (hours, n) float32, events of each hour
+    first_hour: np.datetime64  # of `hourly`
 
     # Visits after which a product of the history counts half.
     MEMORY = 300.0
     LATELY = 3.0
     NEXT = 2.0
     NEARBY = 10.0  # the same for how far apart two products may be to count, in `together.lately`
-    TREND_DAYS = 7.0  # after which a visit counts half for `trending`
+    # Days after which an event counts half for `trending`, `.hours`, `.day` and `.month`: how fast
+    # fashions change differs between logs, so the ranker learns which of them to follow.
+    TREND_DAYS = (7.0, 0.25, 1.0, 30.0)
 
     @classmethod
     def fit(
@@ -82,9 +88,9 @@ class CollaborativeModel:
         users, _ = pd.factorize(log["user_id"])
         codes, products = pd.factorize(log["product_id"].astype(str), sort=True)
         size = len(products)
-        days = log["timestamp"].to_numpy().astype("datetime64[D]")
-        day = (days - days[0]) // DAY
-        daily = _sum(np.ones(len(log)), day, codes, (day[-1] + 1, size))
+        hours = log["timestamp"].to_numpy().astype("datetime64[h]")
+        hour = (hours - hours[0]) // HOUR
+        hourly = _sum(np.ones(len(log)), hour, codes, (hour[-1] + 1, size))
 
         order = np.argsort(users, kind="stable")
         users, codes, weights = _merge_repeats(
@@ -106,24 +112,29 @@ class CollaborativeModel:
             factors=_factorise(seen),
             following=_strongest(following),
             popular=_of_largest(np.log1p(people)),
-            daily=daily,
-            first_day=days[0],
+            hourly=hourly,
+            first_hour=hours[0],
         )
 
-    def signals(self, history: pd.DataFrame, now: pd.Timestamp | None = None) -> pd.DataFrame:
+    @property
+    def end(self) -> pd.Timestamp:
+        """The end of the last hour with an event: until then the model knows what happened."""
+        return pd.Timestamp(self.first_hour + self.hourly.shape[0] * HOUR)
+
+    def signals(self, history: pd.DataFrame, as_of: pd.Timestamp | None = None) -> pd.DataFrame:
         """Return COLLABORATIVE for all products of the log, 0 … 1.
 
         `history` has product_id and event, in order of time; products that the log does not know
         say nothing, and an empty one leaves all but `popular` and `trending` at 0. Those of the
-        history's products are the values they would have as new ones. `trending` is of the days
-        before `now`, by default the end of the log.
+        history's products are the values they would have as new ones. `trending` is computed from
+        events in the hours before `as_of`, by default, and at most, `end`.
 
         A signal of a person is the logarithm of a product's place among the unseen ones: the first
         has 1, the last 0, as has one without any relation to the history.
         """
         values = np.zeros((len(self.products), len(COLLABORATIVE)))
         values[:, 4] = self.popular
-        values[:, 5] = _of_largest(np.log1p(self._recent(now)))
+        values[:, 5:] = self._trending(as_of)
         codes = self.index.get_indexer(history["product_id"])
         known = codes >= 0
         if known.any():
@@ -164,15 +175,41 @@ class CollaborativeModel:
         asked = self._products_squared + met.T @ ((confidence - 1)[:, None] * met)
         return np.linalg.solve(asked, confidence @ met)
 
-    def _recent(self, now: pd.Timestamp | None) -> np.ndarray:
-        """Visits (n,) in the days before `now`, fading."""
-        days = self.daily.shape[0]
-        if now is not None:
-            today = now.to_datetime64().astype("datetime64[D]")
-            days = int(np.clip((today - self.first_day) // DAY, 0, days))
-        first = max(0, days - int(10 * self.TREND_DAYS))
-        age = days - np.arange(first, days)
-        return 0.5 ** (age / self.TREND_DAYS) @ self.daily[first:days]
+    def seen_before(self, as_of: pd.Timestamp, products: Sequence[str]) -> np.ndarray:
+        """Return (k,) bool: which of the products had an event in the hours before `as_of`."""
+        hour = (as_of.to_datetime64().astype("datetime64[h]") - self.first_hour) // HOUR
+        codes = self.index.get_indexer(products)
+        return (codes >= 0) & (self._first_hours[codes] < hour)
+
+    @cached_property
+    def _first_hours(self) -> np.ndarray:
+        """(n,) the row of `hourly` with a product's first event."""
+        by_product = sparse.csc_array(self.hourly)
+        return np.minimum.reduceat(by_product.indices, by_product.indptr[:-1])
+
+    def _trending(self, as_of: pd.Timestamp | None) -> np.ndarray:
+        """Fading counts (n, len(TREND_DAYS)) of the events before `as_of`, 0 … 1."""
+        hours = self.hourly.shape[0]
+        if as_of is not None:
+            now = as_of.to_datetime64().astype("datetime64[h]")
+            hours = int(np.clip((now - self.first_hour) // HOUR, 0, hours))
+        remembered = self._remembered_trend.get(hours)
+        if remembered is not None:
+            return remembered
+        columns = []
+        for days in self.TREND_DAYS:
+            first = max(0, hours - int(24 * 7 * days))  # what is older weighs less than a hundredth
+            fade = 0.5 ** ((hours - np.arange(first, hours)) / (24 * days))
+            columns.append(_of_largest(np.log1p(fade @ self.hourly[first:hours])))
+        counts = np.column_stack(columns)
+        self._remembered_trend.clear()
+        self._remembered_trend[hours] = counts
+        return counts
+
+    @cached_property
+    def _remembered_trend(self) -> dict[int, np.ndarray]:
+        """What `_trending` computed last, by its hour: a service asks about one only."""
+        return {}
 
     def save(self, folder: Path) -> None:
         """Write the model into `folder`, which exists; equal models are equal bytes."""
@@ -200,7 +237,16 @@ class CollaborativeModel:
                         file[f"{name}.{part}"] for part in ("data", "indices", "indptr", "shape")
                     )
                     fields[name] = sparse.csr_array((data, indices, indptr), shape=tuple(shape))
-        return cls(**fields | {"first_day": fields["first_day"][()]})
+        return cls(**fields | {"first_hour": fields["first_hour"][()]})
+
+
+def as_new_user(signals: pd.DataFrame) -> pd.DataFrame:
+    """The signals of a user without a known history: only EVERYBODYS, under names of their own.
+
+    What is popular is all that is known for a new user, and the ranker weighs it by what new users
+    chose; for the others it hardly adds to their own signals.
+    """
+    return signals[EVERYBODYS].add_suffix(".new_user")
 
 
 def event_weights(events: pd.Series) -> np.ndarray:
@@ -252,14 +298,15 @@ def _follow(matrix: sparse.csr_array, codes: np.ndarray, weights: np.ndarray) ->
 
 def _factorise(seen: sparse.csr_array) -> np.ndarray:
     """The products' factors (n, FACTORS) from `seen` (people, n), the weight of visits."""
-    model = AlternatingLeastSquares(
-        factors=FACTORS,
-        regularization=REGULARIZATION,
-        alpha=CONFIDENCE,
-        random_state=0,
-        num_threads=1,
-    )
-    with threadpool_limits(1, "blas"):  # one thread, one result
+    # One thread, one result. The constructor already warns where BLAS would use more.
+    with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(
+            factors=FACTORS,
+            regularization=REGULARIZATION,
+            alpha=CONFIDENCE,
+            random_state=0,
+            num_threads=1,
+        )
         model.fit(sparse.csr_matrix(seen), show_progress=False)
     return np.asarray(model.item_factors)
 

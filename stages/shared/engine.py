@@ -23,14 +23,14 @@ from scipy import sparse
 from sklearn.preprocessing import normalize
 
 from shared.backbone import Classifier
-from shared.collaborative import CollaborativeModel, event_weights
+from shared.collaborative import EVERYBODYS, CollaborativeModel, as_new_user, event_weights
 from shared.gazetteer import distance_km, fold, on_sphere
 from shared.lexical import LexicalIndex, split_words
 from shared.photo_reader import PhotoReader
 from shared.photo_space import PhotoSpace, colour_histogram
 from shared.photo_store import open_photo
 from shared.photos import to_array, to_jpeg
-from shared.ranker import ITEM, QUERY, Ranker
+from shared.ranker import QUERY, Ranker
 from shared.tastes import TASTES, Attributes, nearness, person_signals, recency
 from shared.text_encoder import load_text_encoder
 from shared.vectors import VectorIndex
@@ -172,9 +172,10 @@ class Engine:
         self._owner = shown["owner"].to_numpy(np.int64)
         self._photo_number = shown["number"].to_numpy(np.int64)
         self._first_photo = np.searchsorted(self._owner, np.arange(len(listings) + 1))
-        age = (listings["created"].max() - listings["created"]) / pd.Timedelta(days=1)
-        self._fresh = 0.5 ** (age.to_numpy(float) / FRESH_DAYS)
-        self._newest = np.argsort(-np.nan_to_num(self._fresh), kind="stable")
+        self._created = listings["created"].to_numpy("datetime64[us]")  # NaT where unknown
+        self._last_created = listings["created"].max()
+        age = (self._last_created - listings["created"]) / pd.Timedelta(days=1)
+        self._newest = np.argsort(age.fillna(np.inf).to_numpy(float), kind="stable")
         expected = np.log1p(listings["price_expected"].to_numpy(float))
         # What costs as expected or less is fair: far less is no virtue, but something is amiss.
         saving = np.clip(expected - np.log1p(self._price), -1, 0)
@@ -269,12 +270,16 @@ class Engine:
         filters: Filters = Filters(),
         limit: int = 20,
         offset: int = 0,
+        as_of: pd.Timestamp | None = None,
     ) -> Answer:
         """Listings for a shopper, none that they have met; for a new one a mix of all kinds.
 
         All that passes the filters and was not met matches. Copies of one product count once.
+        `as_of`: the moment at which to recommend, by default the newest that is known of.
         """
-        return self._answer(Query(), history, filters, limit, offset, varied=True, unseen=True)
+        return self._answer(
+            Query(), history, filters, limit, offset, varied=True, unseen=True, as_of=as_of
+        )
 
     def ask(
         self, text: str = "", *, photo: Image.Image | None = None, like: str | None = None
@@ -309,6 +314,7 @@ class Engine:
         understood: str | None = None,
         varied: bool = False,
         unseen: bool = False,
+        as_of: pd.Timestamp | None = None,
     ) -> Answer:
         here = None
         if filters.near:
@@ -322,11 +328,11 @@ class Engine:
         if unseen:
             allowed &= ~self.met(history)
         past = NO_HISTORY if history is None else history
-        crowd = None if self.collaborative is None else self.collaborative.signals(past)
-        retrieved = self._retrieve(query, allowed, past, crowd)
+        crowd = None if self.collaborative is None else self.collaborative.signals(past, as_of)
+        retrieved = self._retrieve(query, allowed, past, crowd, as_of)
         candidates = retrieved.candidates
         scores, parts = self._ranker_for(query).score(
-            self._features(query, candidates, past, crowd, away)
+            self._features(query, candidates, past, crowd, away, as_of)
         )
         order = np.argsort(-scores, kind="stable")
         if varied:
@@ -342,6 +348,8 @@ class Engine:
             start = max(offset - len(order), 0)
             rest = rest[start : offset + limit - len(order)]
             features = {name: values[rest] for name, values in retrieved.features.items()}
+            if query.empty:
+                features["fresh"] = np.nan_to_num(self._freshness(rest, as_of))
             weighted = replace(self._ranker_for(query), trees=None)
             hits += self._hits(rest, weighted.score(pd.DataFrame(features))[1], away)
         return Answer(hits, total, understood)
@@ -414,28 +422,33 @@ class Engine:
         history: pd.DataFrame | None = None,
         *,
         away: np.ndarray | None = None,
+        as_of: pd.Timestamp | None = None,
     ) -> tuple[np.ndarray, pd.DataFrame]:
         """Return the positions (m,) of listings worth ranking, and their signals.
 
         Words, meaning and looks each name DEPTH of the `allowed`, if so many match; where
         nothing is asked for they are BROWSED. `away`: each listing's distance (n,) in km from the
-        place asked for.
+        place asked for. `as_of`: the moment of the answer, by default the newest that is known of.
+        Features are computed as of then, and listings not yet on offer are left out.
         """
         past = NO_HISTORY if history is None else history
-        crowd = None if self.collaborative is None else self.collaborative.signals(past)
-        candidates = self._retrieve(query, allowed, past, crowd).candidates
-        return candidates, self._features(query, candidates, past, crowd, away)
+        crowd = None if self.collaborative is None else self.collaborative.signals(past, as_of)
+        candidates = self._retrieve(query, allowed, past, crowd, as_of).candidates
+        return candidates, self._features(query, candidates, past, crowd, away, as_of)
 
     def _retrieve(
-        self, query: Query, allowed: np.ndarray, past: pd.DataFrame, crowd: pd.DataFrame | None
+        self,
+        query: Query,
+        allowed: np.ndarray,
+        past: pd.DataFrame,
+        crowd: pd.DataFrame | None,
+        as_of: pd.Timestamp | None,
     ) -> Retrieved:
         """All of the `allowed`, (n,) bool, that match, and which of them are candidates."""
+        if as_of is not None:
+            allowed = allowed & self._on_offer(as_of)
         if query.empty:
-            return Retrieved(
-                np.unique(self._browse(allowed, past, crowd)),
-                allowed,
-                {"fresh": np.nan_to_num(self._fresh)},
-            )
+            return Retrieved(np.unique(self._browse(allowed, past, crowd)), allowed, {})
         matched = np.zeros(len(allowed), bool)
         features: dict[str, np.ndarray] = {}
         candidates = []
@@ -474,12 +487,14 @@ class Engine:
         past: pd.DataFrame,
         crowd: pd.DataFrame | None,
         away: np.ndarray | None,
+        as_of: pd.Timestamp | None,
     ) -> pd.DataFrame:
         """The ranker's features of candidates (m,), a row each."""
         attributes = self._attributes(candidates)
         features = self._query_signals(query, candidates, attributes)
-        person = self._person_signals(past, crowd, candidates, attributes)
-        item = pd.DataFrame({"fresh": self._fresh[candidates], "fair": self._fair[candidates]})
+        person = self._person_signals(past, crowd, candidates, attributes, query.empty)
+        fresh = self._freshness(candidates, as_of)
+        item = pd.DataFrame({"fresh": fresh, "fair": self._fair[candidates]})
         features = pd.concat([features, person, item], axis=1)
         if away is not None:  # the place asked for, not where the shopper usually looks
             features["near"] = nearness(away[candidates])
@@ -520,7 +535,10 @@ class Engine:
                     signals["meaning.alike"] = ((worded + theirs) / 2)[place].mean(axis=1)
 
             read(query.meaning)
-            scores, _ = self._ranker_for(query).score(pd.DataFrame(signals))
+            # Not with the ranker's own weights: these are chosen on what this function returns.
+            weights = self._weights_for(query, self.ranker.feedback)
+            table = np.column_stack(list(signals.values()))
+            scores = np.nan_to_num(table) @ np.array([weights[name] for name in signals])
             best = np.argsort(-scores, kind="stable")[:FEEDBACK]
             trust = np.clip(scores[best], 0, None)
             trust = trust / trust.sum() if trust.any() else np.full(len(best), 1 / len(best))
@@ -532,23 +550,48 @@ class Engine:
         return pd.DataFrame(signals, index=range(len(candidates)))
 
     def _ranker_for(self, query: Query) -> Ranker:
-        """The ranker, with weights that fit what is asked with.
+        """The ranker, with weights that fit what is asked with."""
+        weights = {name: self.ranker.weights[name] for name in QUERY}
+        return self.ranker.with_weights(self._weights_for(query, weights))
 
-        Its own were chosen on texts, whose looks are but a guess. A photo or a listing asked with
+    @staticmethod
+    def _weights_for(query: Query, weights: dict[str, float]) -> dict[str, float]:
+        """Those of QUERY, changed to fit what is asked with.
+
+        They were chosen on texts, whose looks are but a guess. A photo or a listing asked with
         means its looks: text and photo count alike, and either alone has all the weight.
         """
         if query.words is not None and query.looks is None:
-            return self.ranker
-        weights = {name: self.ranker.weights[name] for name in QUERY}
+            return weights
         total = sum(weights.values())
         if query.words is None:
             given = {"meaning": query.meaning, "looks": query.looks}
             asked = [name for name, vector in given.items() if vector is not None]
-            return self.ranker.with_weights({name: total / len(asked) for name in asked})
+            return weights | {name: total / len(asked) for name in asked}
         of_text = total - weights["looks"]
         share = total / 2 / of_text if of_text else 0.0
-        shares = {name: weight * share for name, weight in weights.items()}
-        return self.ranker.with_weights(shares | {"looks": total / 2})
+        return {name: weight * share for name, weight in weights.items()} | {"looks": total / 2}
+
+    def _on_offer(self, as_of: pd.Timestamp) -> np.ndarray:
+        """Return (n,) bool: listings that may have been on offer at a time, the undated included.
+
+        A listing with an event before was, whatever its date: sellers replace photos.
+        """
+        late = np.flatnonzero(self._created > as_of.to_datetime64())
+        allowed = np.ones(len(self._created), bool)
+        allowed[late] = False
+        if self.collaborative is not None and len(late):
+            allowed[late] = self.collaborative.seen_before(as_of, [self._ids[row] for row in late])
+        return allowed
+
+    def _freshness(self, positions: np.ndarray, as_of: pd.Timestamp | None) -> np.ndarray:
+        """Return (m,): 1 for what was listed just now, half of it with every FRESH_DAYS, NaN where
+        the time of listing is unknown."""
+        if as_of is None:
+            ends = [] if self.collaborative is None else [self.collaborative.end]
+            as_of = max([self._last_created, *ends]) if pd.notna(self._last_created) else pd.NaT
+        age = (np.datetime64(as_of, "us") - self._created[positions]) / np.timedelta64(1, "D")
+        return 0.5 ** (np.maximum(age, 0) / FRESH_DAYS)
 
     def _person_signals(
         self,
@@ -556,8 +599,12 @@ class Engine:
         crowd: pd.DataFrame | None,
         candidates: np.ndarray,
         attributes: Attributes,
+        browsing: bool,
     ) -> pd.DataFrame:
-        """What tastes and `crowd`, the collaborative signals, both of `past`, say of candidates."""
+        """What tastes and `crowd`, the collaborative signals, both of `past`, say of candidates.
+
+        `browsing`: nothing was asked for.
+        """
         liked = self._positions(past["product_id"])
         known, liked = past[liked >= 0], liked[liked >= 0]
         if len(liked):
@@ -570,8 +617,8 @@ class Engine:
         of_candidates = crowd.reindex([self._ids[position] for position in candidates])
         if not past["product_id"].isin(self.collaborative.index).any():
             # Of somebody that the crowd knows nothing of, nothing but what is everybody's is known.
-            mine = [name for name in crowd if name.split(".")[0] not in ITEM]
-            of_candidates[mine] = np.nan
+            shared_by_all = of_candidates[EVERYBODYS]
+            of_candidates = as_new_user(shared_by_all) if browsing else shared_by_all
         return pd.concat([tastes, of_candidates.reset_index(drop=True)], axis=1)
 
     def _attributes(self, positions: np.ndarray) -> Attributes:

@@ -1,10 +1,11 @@
-"""A log of interactions: checked and typed, and split for judging by each person's last product."""
+"""A log of interactions: checked and typed, and split for judging, by time or by user."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -175,6 +176,81 @@ def leave_last_out(log: pd.DataFrame) -> pd.Series:
     return tunes * 1 + judged * 2
 
 
-def new_products(log: pd.DataFrame, parts: pd.Series, part: int) -> pd.DataFrame:
-    """The rows of `log` whose product a person is judged by (part 2) or tuned with (part 1)."""
-    return log[parts.eq(part) & ~log.duplicated(["user_id", "product_id"])]
+class Holdout(NamedTuple):
+    """What a model may be fitted on, and what it is judged by.
+
+    fit: (n,) bool, the rows of the log to fit on. judged: (k,) positions of the judged events, in
+    order of time, at most one per user: each the user's first event with that product.
+    """
+
+    fit: np.ndarray
+    judged: np.ndarray
+
+
+def last_out(log: pd.DataFrame, part: int) -> Holdout:
+    """Hold out a part of `leave_last_out`: 2 to judge with, 1 to choose settings with.
+
+    The split is by user: events that other users make after the judged one are fitted on.
+    """
+    parts = leave_last_out(log)
+    new = parts.eq(part) & ~log.duplicated(["user_id", "product_id"])
+    return Holdout((parts < part).to_numpy(), np.flatnonzero(new))
+
+
+def cutoff_time(times: pd.Series, share: float) -> pd.Timestamp | None:
+    """Return the time from which on there is about `share` of the events, and before it some.
+
+    None if all events have the same time, or there is none.
+    """
+    moments, counts = np.unique(times.to_numpy(), return_counts=True)
+    if len(moments) < 2:
+        return None
+    later = counts[::-1].cumsum()[::-1][1:] / len(times)
+    return pd.Timestamp(moments[1 + np.argmin(np.abs(later - share))])
+
+
+def after(log: pd.DataFrame, cutoff: pd.Timestamp, end: pd.Timestamp | None = None) -> Holdout:
+    """Hold out each user's first new product from `cutoff` on, before `end`.
+
+    All events before `cutoff` are fitted on, none after it. New is a product without any event of
+    the user before.
+    """
+    times = log["timestamp"]
+    inside = times.ge(cutoff) if end is None else times.ge(cutoff) & times.lt(end)
+    new = np.flatnonzero(inside & ~log.duplicated(["user_id", "product_id"]))
+    first = ~log["user_id"].iloc[new].duplicated().to_numpy()
+    return Holdout(times.lt(cutoff).to_numpy(), new[first])
+
+
+def histories(log: pd.DataFrame, judged: np.ndarray) -> list[pd.DataFrame]:
+    """Return what each judged event's user did before it: rows of `log`, none for a new user."""
+    codes = pd.factorize(log["user_id"])[0]
+    order = np.argsort(codes, kind="stable")
+    start = np.searchsorted(codes[order], codes[judged])
+    place = np.empty(len(log), np.int64)
+    place[order] = np.arange(len(log))
+    ordered = log.iloc[order]
+    return [ordered.iloc[first:end] for first, end in zip(start, place[judged], strict=True)]
+
+
+def earlier_holdouts(
+    log: pd.DataFrame, cutoff: pd.Timestamp, share: float, *, enough: int, most: int
+) -> list[Holdout]:
+    """Return holdouts (`after`) within the events before `cutoff`, to choose settings with.
+
+    The first is of the last `share` of these events, each further one of the last `share` of those
+    before it: as many, up to `most`, as it takes to have `enough` judged events with a history.
+    """
+    found: list[Holdout] = []
+    judged = 0
+    while len(found) < most and judged < enough:
+        times = log["timestamp"]
+        start = cutoff_time(times[times < cutoff], share)
+        if start is None:
+            break
+        holdout = after(log, start, cutoff)
+        met_before = log["user_id"][holdout.fit].unique()
+        judged += int(log["user_id"].iloc[holdout.judged].isin(met_before).sum())
+        found.append(holdout)
+        cutoff = start
+    return found

@@ -224,6 +224,7 @@ class Index(Section):
 class Rank(Section):
     known_items: Count
     shoppers: Count
+    test_share: Proportion
     seed: Seed
 
 

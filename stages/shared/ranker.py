@@ -12,7 +12,7 @@ contributions add up to the score.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +62,20 @@ PRIOR = {
     "near": 0.6,
     "popular": 0.6,  # what a new person gets, with the three below: breaks ties, outweighs no taste
     "trending": 0.6,
+    "trending.hours": 0.0,  # these three only where a log shows that they help
+    "trending.day": 0.0,
+    "trending.month": 0.0,
+    "popular.new_user": 0.6,  # the same of a user without a history
+    "trending.new_user": 0.6,
+    "trending.hours.new_user": 0.0,
+    "trending.day.new_user": 0.0,
+    "trending.month.new_user": 0.0,
     "fresh": 0.3,
     "fair": 0.3,
 }
 CERTAINTY = 1.0  # of PRIOR: the log likelihood that a weight costs at a distance of 1 from it
+
+NEW_USER = ".new_user"  # the end of a signal's name for users without a history
 
 FOLDS = 3
 TREES = (20, 40, 80)  # numbers of trees that are tried
@@ -89,6 +99,11 @@ class Ranker:
 
     weights: dict[str, float]  # by signal or detail
     trees: lightgbm.Booster | None = None
+    # Of QUERY, for choosing the listings that pseudo-relevance feedback learns from. Weights of the
+    # query's own are chosen on features made with these, so they must not move with them.
+    feedback: dict[str, float] = field(
+        default_factory=lambda: {name: PRIOR[name] for name in QUERY}
+    )
 
     @classmethod
     def prior(cls) -> Ranker:
@@ -115,6 +130,10 @@ class Ranker:
         if not len(features):
             return cls.prior()
         ranker = cls(PRIOR | _fit_weights(features, relevance, codes))
+        # Trees only for users with a history: of the others there is too little to split by.
+        new_user = features.filter(like=NEW_USER).notna().any(axis=1).to_numpy()
+        features, relevance = features[~new_user], relevance[~new_user]
+        codes = pd.factorize(codes[~new_user])[0]
         names = [name for name in names if features[name].nunique() > 1]
         if names and codes.max() + 1 >= LEAST:
             rounds = ranker._best_rounds(features[names], relevance, codes, seed)
@@ -182,7 +201,8 @@ class Ranker:
         return scores
 
     def with_weights(self, weights: dict[str, float]) -> Ranker:
-        """The same ranker with other weights for some of the summed signals."""
+        """The same ranker with other weights for some of the summed signals; those of feedback
+        stay as they are."""
         return replace(self, weights=self.weights | weights)
 
     def score(self, features: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
@@ -208,7 +228,8 @@ class Ranker:
 
     def save(self, folder: Path) -> None:
         """Write the ranker into `folder`, which exists; equal rankers are equal bytes."""
-        text = json.dumps({"weights": self.weights}, indent=2, sort_keys=True)
+        content = {"weights": self.weights, "feedback": self.feedback}
+        text = json.dumps(content, indent=2, sort_keys=True)
         (folder / "ranker.json").write_text(text + "\n", encoding="utf-8")
         trees = "" if self.trees is None else self.trees.model_to_string()
         (folder / "trees.txt").write_text(trees, encoding="utf-8")
@@ -218,7 +239,8 @@ class Ranker:
         """The ranker that `save` wrote."""
         content: dict[str, Any] = json.loads((folder / "ranker.json").read_text(encoding="utf-8"))
         trees = (folder / "trees.txt").read_text(encoding="utf-8")
-        return cls(content["weights"], lightgbm.Booster(model_str=trees) if trees else None)
+        booster = lightgbm.Booster(model_str=trees) if trees else None
+        return cls(content["weights"], booster, content["feedback"])
 
 
 def _fit_weights(

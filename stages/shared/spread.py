@@ -8,5 +8,9 @@ import numpy as np
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Mean and (population) standard deviation over seeds, and how many these were."""
-    return {"mean": float(np.mean(values)), "std": float(np.std(values)), "seeds": len(values)}
+    """Mean and sample standard deviation (n - 1) over seeds, and how many these were.
+
+    The deviation of a single value is 0.
+    """
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return {"mean": float(np.mean(values)), "std": deviation, "seeds": len(values)}
