@@ -207,8 +207,9 @@ def test_the_smallest_logs_are_judged(people: dict[str, str]) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_the_smallest_log_that_time_can_split_is_judged() -> None:
+    events = [("a", "x"), ("a", "y"), ("b", "x"), ("a", "z"), ("b", "z"), ("c", "x")]
     rows = [(user, product, "view", pd.Timestamp(at, unit="h"))
-            for at, (user, product) in enumerate(["ax", "ay", "bx", "az", "bz", "cx"])]  # fmt: skip
+            for at, (user, product) in enumerate(events)]  # fmt: skip
     log = pd.DataFrame(rows, columns=["user_id", "product_id", "event", "timestamp"])
     table, facts = benchmark.compare(log, *benchmark.split_by_time(log, 0.4), seed=0, most=100)
     assert (facts["returning"], facts["new"]) == (1, 1)
