@@ -218,14 +218,11 @@ def test_the_smallest_log_that_time_can_split_is_judged() -> None:
 
 def test_a_log_that_time_cannot_split_is_judged_by_user_and_says_so(tmp_path: Path) -> None:
     log = draw_log(20)
-    alone = pd.to_datetime(log.groupby("user_id").ngroup(), unit="D")
+    start = pd.Timestamp("2024-03-01")
+    alone = start + pd.to_timedelta(log.groupby("user_id").ngroup(), unit="D")
     for name, times, said in (
-        ("one time", pd.Timestamp(0), "all events have one time"),
-        (
-            "nobody returns",
-            alone,
-            "no user with an",
-        ),
+        ("one time", start, "all events have one time"),
+        ("nobody returns", alone, "no user with an"),
     ):
         path, out = tmp_path / f"{name}.csv", tmp_path / f"{name}.table.csv"
         log.assign(timestamp=times).to_csv(path, index=False)
