@@ -326,7 +326,8 @@ def _ease(gram: sparse.csr_array, penalty: float, damping: float) -> sparse.csr_
     head = np.sort(np.argsort(-own, kind="stable")[:HEAD])
     block = gram[head][:, head].toarray().astype(np.float32)
     block[np.diag_indices_from(block)] += ridge
-    inverse = linalg.inv(block, assume_a="pos", overwrite_a=True, check_finite=False)
+    with threadpool_limits(1, "blas"):  # one thread, one result
+        inverse = linalg.inv(block, assume_a="pos", overwrite_a=True, check_finite=False)
     exact = inverse / -np.diag(inverse)
     np.fill_diagonal(exact, 0)  # a product does not vouch for itself
     if len(head) > NEIGHBOURS:
