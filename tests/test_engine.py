@@ -489,6 +489,18 @@ def test_without_a_time_the_newest_that_is_known_counts(handmade: Handmade) -> N
     assert later.candidates(Query(), everything)[1]["fresh"].max() == pytest.approx(0.5, abs=0.01)
 
 
+@pytest.mark.parametrize("with_log", [False, True])
+def test_listings_without_dates_are_recommended(with_log: bool) -> None:
+    undated = Handmade()
+    undated.listings["created"] = pd.Series(pd.NaT, undated.listings.index, dtype="datetime64[s]")
+    log = past(1, 2).assign(user_id=1)
+    engine = undated.engine(crowd=CollaborativeModel.fit(log) if with_log else None)
+    for as_of in (None, pd.Timestamp("2022-03-01")):
+        _, features = engine.candidates(Query(), np.ones(len(engine.listings), bool), as_of=as_of)
+        assert features["fresh"].isna().all()
+        assert engine.recommend(past(0), as_of=as_of).hits
+
+
 @pytest.mark.parametrize("heavy", QUERY)
 def test_features_of_a_query_do_not_depend_on_the_chosen_weights(
     handmade: Handmade, heavy: str

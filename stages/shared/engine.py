@@ -587,10 +587,12 @@ class Engine:
     def _freshness(self, positions: np.ndarray, as_of: pd.Timestamp | None) -> np.ndarray:
         """Return (m,): 1 for what was listed just now, half of it with every FRESH_DAYS, NaN where
         the time of listing is unknown."""
+        if pd.isna(self._last_created):
+            return np.full(len(positions), np.nan)
         if as_of is None:
             ends = [] if self.collaborative is None else [self.collaborative.end]
-            as_of = max([self._last_created, *ends]) if pd.notna(self._last_created) else pd.NaT
-        age = (np.datetime64(as_of, "us") - self._created[positions]) / np.timedelta64(1, "D")
+            as_of = max([self._last_created, *ends])
+        age = (as_of.to_datetime64() - self._created[positions]) / np.timedelta64(1, "D")
         return 0.5 ** (np.maximum(age, 0) / FRESH_DAYS)
 
     def _person_signals(
