@@ -78,9 +78,11 @@ def sanity_check(metrics: Metrics) -> str:
     lengths = number_at(metrics, "rank.personalised.simulated")
     if not isinstance(lengths, dict):
         return ""
-    scores = [of["model"]["ndcg@10"] for of in lengths.values()]
-    events = [key.removeprefix("after_") for key in lengths]
-    n = next(iter(lengths.values()))["model"]["n"]
+    # JSON's keys are sorted as texts, "after_10" before "after_3".
+    by_events = sorted((int(key.removeprefix("after_")), key) for key in lengths)
+    events = [str(count) for count, _ in by_events]
+    scores = [lengths[key]["model"]["ndcg@10"] for _, key in by_events]
+    n = lengths[by_events[0][1]]["model"]["n"]
     return (
         "\n\nSanity check, not a result: simulated users draw from what the ranker's own features "
         f"measure.\nNDCG@10 for {n:,} of them after {', '.join(events)} events: "

@@ -53,12 +53,12 @@ def test_the_simpler_way_is_the_best_and_named() -> None:
 
 def test_simulated_users_are_a_sanity_check_below_the_table() -> None:
     lengths = {
-        f"after_{events}": {"model": {"ndcg@10": events / 100, "n": 1000}} for events in (0, 10)
+        f"after_{events}": {"model": {"ndcg@10": events / 100, "n": 1000}} for events in (0, 10, 3)
     }
     rank: dict[str, Any] = {"personalised": {"simulated": lengths}}
     table = summarize.headline_table([{**CLEAN, "rank": rank}], "github")
     assert rows(table) == [] and "simulated" not in "".join(of.title for of in HEADLINES)
-    assert table.endswith("NDCG@10 for 1,000 of them after 0, 10 events: 0.000, 0.100.")
+    assert table.endswith("NDCG@10 for 1,000 of them after 0, 3, 10 events: 0.000, 0.030, 0.100.")
     assert "Sanity check" not in summarize.headline_table([CLEAN], "github")
 
 
