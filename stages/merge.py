@@ -24,7 +24,14 @@ from sklearn.model_selection import StratifiedGroupKFold
 from shared.atomic import replace_when_done, write_json
 from shared.inputs import require
 from shared.listings import has_price_to_learn
-from shared.near_copies import MIN_WORDS, clusters, near_photos, near_texts, photo_hashes
+from shared.near_copies import (
+    MIN_WORDS,
+    clusters,
+    near_photos,
+    near_texts,
+    photo_hashes,
+    plain,
+)
 from shared.params import load_params
 from shared.photo_store import ROWS_PER_BATCH, PhotoStore
 from shared.stage import progress, stage
@@ -56,11 +63,6 @@ def join(products: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
 def text_of(products: pd.DataFrame) -> pd.Series:
     """A listing's name and description, in which near-copies are looked for."""
     return products["name"] + "\n" + products["description"]
-
-
-def plain(text: pd.Series) -> pd.Series:
-    """Fold case and white space, which make no other text."""
-    return text.str.casefold().str.split().str.join(" ")
 
 
 def hash_photos(photos: PhotoStore) -> tuple[np.ndarray, np.ndarray]:

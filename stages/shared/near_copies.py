@@ -19,6 +19,11 @@ MIN_CONTRAST = 8.0  # grey levels, standard deviation: a flat photo has no frequ
 QUERIES = 4096  # hashes searched at once
 
 
+def plain(text: pd.Series) -> pd.Series:
+    """Fold case and white space, in which two copies of a text may differ."""
+    return text.str.casefold().str.split().str.join(" ")
+
+
 def near_texts(texts: pd.Series, min_similarity: float) -> pd.DataFrame:
     """Find pairs of texts with at least this TF-IDF cosine.
 
@@ -35,9 +40,8 @@ def near_texts(texts: pd.Series, min_similarity: float) -> pd.DataFrame:
         `left` < `right` (positions in `texts`) and `similarity`. Equal texts are linked to the
         first of them alone, so that many copies make no more pairs than there are copies.
     """
-    plain = texts.str.casefold().str.split().str.join(" ")
-    code, unique = pd.factorize(plain)
-    first = pd.Series(np.arange(len(plain))).groupby(code).min().to_numpy()
+    code, unique = pd.factorize(plain(texts))
+    first = pd.Series(np.arange(len(texts))).groupby(code).min().to_numpy()
     vectorizer = TfidfVectorizer(
         token_pattern=r"\w+", sublinear_tf=True, max_df=MAX_LISTINGS, dtype=np.float32
     )
