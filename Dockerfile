@@ -10,7 +10,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends git libgomp1 ma
     && useradd --create-home shop && install -d -o shop /home/shop/project
 USER shop
 WORKDIR /home/shop/project
-COPY --chown=shop requirements.lock Makefile ./
+COPY --chown=shop requirements.lock pyproject.toml Makefile ./
+COPY --chown=shop market market
 RUN make .venv/.installed
 COPY --chown=shop . .
 CMD ["make", "run"]

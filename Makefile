@@ -1,11 +1,11 @@
 # Each target sets up .venv by itself; a second time that costs nothing.
-.PHONY: run test lint report plots results serve bench tensorboard verify lock audit
+.PHONY: run test lint deps report plots results serve bench tensorboard verify lock audit
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON ?= python3.11
 
 run: .venv/.installed            ## the whole pipeline, then its metrics as a table
 	dvc repro
-	python stages/summarize.py
+	python -m market.summarize
 
 test: .venv/.installed           ## the whole suite, on two processes
 	python -m pytest -n 2 --dist loadgroup
@@ -14,7 +14,7 @@ lint: .venv/.installed           ## style and types; win32: no name that only Li
 	ruff format --check .
 	ruff check .
 	mypy
-	mypy --platform win32 --cache-dir .mypy_cache/win32 stages search
+	mypy --platform win32 --cache-dir .mypy_cache/win32 market stages
 
 report: .venv/.installed          ## report/index.html: data, curves, mistakes with photos, prices, results
 	dvc repro report
@@ -30,13 +30,13 @@ plots: .venv/.installed           ## dvc_plots/index.html, which shows without n
 results: .venv/.installed        ## the real marketplace; `dvc exp run -S dataset=sample` goes back
 	dvc pull data/marketplace/raw
 	for seed in 1 2; do dvc exp run -S dataset=marketplace -S merge.seed=$$seed && \
-		python stages/summarize.py --save results/marketplace/splits/$$seed || exit 1; done
+		python -m market.summarize --save results/marketplace/splits/$$seed || exit 1; done
 	dvc exp run -S dataset=marketplace -S merge.seed=42
-	python stages/summarize.py --save results/marketplace --readme results/marketplace \
+	python -m market.summarize --save results/marketplace --readme results/marketplace \
 		--card docs/model-card.md
 
 serve: .venv/.installed          ## search at http://127.0.0.1:8000, over what `make run` made
-	python -m uvicorn --app-dir stages search.app:create_app --factory
+	python -m uvicorn --app-dir stages market.service.app:create_app --factory
 
 bench: .venv/.installed          ## speed, growth, DVC's own cost; searches; recommendations
 	dvc pull data/marketplace/raw
@@ -59,6 +59,9 @@ verify: .venv/.installed         ## reads every byte anew; damaged objects leave
 	find data models plots report -type f -exec touch {} +
 	dvc status
 
+deps: .venv/.installed           ## writes the modules that each stage imports into dvc.yaml
+	python -m market.core.dependencies
+
 lock: .venv/.installed           ## requirements.lock anew, after a change of requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --native-tls --output-file requirements.lock requirements.txt
@@ -69,7 +72,8 @@ audit:                           ## known vulnerabilities of what the lock holds
 	.audit/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
 
 # The lock holds everything that requirements.txt draws in, with the hash of every file.
-.venv/.installed: requirements.lock
+.venv/.installed: requirements.lock pyproject.toml
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --require-hashes -r requirements.lock
+	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@

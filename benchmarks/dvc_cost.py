@@ -26,9 +26,7 @@ from measuring import DOCUMENT, REPO, describe, machine, put_between, run_measur
 from PIL import Image
 from tabulate import tabulate
 
-sys.path.insert(0, str(REPO / "stages"))
-
-from shared.photo_store import pack_photos
+from market.data.photo_store import pack_photos
 
 SIZES = (11_000, 110_000)
 FORMS = ("folder", "packed")

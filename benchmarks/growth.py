@@ -33,7 +33,6 @@ from measuring import DOCUMENT, REPO, describe, machine, put_between, run_part, 
 from tabulate import tabulate
 
 STAGES = REPO / "stages"
-sys.path.insert(0, str(STAGES))
 
 CHAIN = ("clean", "merge", "embed", "index", "rank")
 TIMES = (1, 10, 100)
@@ -46,7 +45,7 @@ WARM = {"embed": "sentence_transformers", "index": "sentence_transformers",
 
 def make_project(folder: Path, products: int) -> None:
     """The inputs of clean, for `products` listings, in a project folder with our settings."""
-    import sample
+    from stages import sample
 
     folder.mkdir()
     text = (REPO / "params.yaml").read_text(encoding="utf-8")

@@ -28,7 +28,6 @@ Intervals are 95 % bootstrap intervals over users; `ours minus` is paired by use
 
 from __future__ import annotations
 
-import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -47,10 +46,7 @@ from implicit.nearest_neighbours import BM25Recommender, CosineRecommender
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "stages"))
-
-from shared.collaborative import CollaborativeModel, as_new_user, event_weights
-from shared.interactions import (
+from market.data.interactions import (
     Holdout,
     after,
     check_interactions,
@@ -59,8 +55,9 @@ from shared.interactions import (
     histories,
     last_out,
 )
-from shared.ranker import Ranker
-from shared.raw import read_table
+from market.data.tables import read_table
+from market.search.collaborative import CollaborativeModel, as_new_user, event_weights
+from market.search.ranker import Ranker
 
 METRICS = ["ndcg@10", "recall@10", "mrr"]
 OURS = "ours"

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 import tempfile
 import threading
 import time
@@ -31,24 +30,20 @@ import httpx
 import numpy as np
 import pandas as pd
 import uvicorn
+from measuring import peak_memory
 from sklearn.preprocessing import normalize
 from tabulate import tabulate
 from tqdm import tqdm
 
-REPO = Path(__file__).parent.parent
-sys.path += [str(REPO), str(REPO / "stages"), str(REPO / "benchmarks")]
-
-from measuring import peak_memory  # noqa: E402
-
-from search.app import make_app  # noqa: E402
-from search.events import EventStore  # noqa: E402
-from search.settings import Settings  # noqa: E402
-from shared.engine import Engine, Filters, TextReader  # noqa: E402
-from shared.lexical import LexicalIndex  # noqa: E402
-from shared.ranker import Ranker  # noqa: E402
-from shared.text_encoder import load_text_encoder  # noqa: E402
-from shared.torch_setup import set_up_torch  # noqa: E402
-from shared.vectors import VectorIndex  # noqa: E402
+from market.core.torch_setup import set_up_torch
+from market.models.text_encoder import load_text_encoder
+from market.search.engine import Engine, Filters, TextReader
+from market.search.lexical import LexicalIndex
+from market.search.ranker import Ranker
+from market.search.vectors import VectorIndex
+from market.service.app import make_app
+from market.service.events import EventStore
+from market.service.settings import Settings
 
 VOCABULARY = 30_000
 WORDS, NAME_WORDS = 30, 5  # of a listing

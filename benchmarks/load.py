@@ -109,8 +109,8 @@ def serve(folder: Path) -> Iterator[str]:
         # it closed after its pause, calls that a read error, and pauses again.
         "UVICORN_TIMEOUT_KEEP_ALIVE": os.environ.get("UVICORN_TIMEOUT_KEEP_ALIVE", "3600"),
     }
-    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(REPO / "stages"),
-               "search.app:create_app", "--factory"]  # fmt: skip
+    command = [sys.executable, "-m", "uvicorn", 
+               "market.service.app:create_app", "--factory"]  # fmt: skip
     site = f"http://127.0.0.1:{port}"
     with subprocess.Popen(command, env=environment) as service:
         try:

@@ -58,7 +58,6 @@ from PIL import Image
 from tabulate import tabulate
 
 STAGES = REPO / "stages"
-sys.path.insert(0, str(STAGES))
 
 LARGE = (4000, 3000)  # pixels of a 12-megapixel photo
 DISTINCT = 6  # of the large photos; the others repeat them under new ids
@@ -215,8 +214,8 @@ def plain_layer(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     import torch
     from torch import nn
 
-    from shared.backbone import NORMALISATION, Classifier
-    from shared.params import load_params
+    from market.core.params import load_params
+    from market.models.backbones import NORMALISATION, Classifier
 
     backbone, batch_size = load_params("train.backbone", "train.batch_size")
     paths = sorted((project / "plain/photos").iterdir())[: sizes_of().photos]
@@ -249,10 +248,10 @@ def bare_passes(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     import torch
     from torch import nn
 
-    import train_cnn
-    from shared.backbone import Classifier
-    from shared.params import load_params
-    from shared.torch_setup import set_up_torch
+    from market.core.params import load_params
+    from market.core.torch_setup import set_up_torch
+    from market.models.backbones import Classifier
+    from stages import train_cnn
 
     train = load_params("train")
     device = set_up_torch(SEED)
@@ -316,11 +315,11 @@ def our_layer(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     import torch
     from torch import nn
 
-    import embed
-    from shared.backbone import Classifier
-    from shared.params import load_params
-    from shared.photo_store import PhotoStore
-    from shared.torch_setup import set_up_torch
+    from market.core.params import load_params
+    from market.core.torch_setup import set_up_torch
+    from market.data.photo_store import PhotoStore
+    from market.models.backbones import Classifier
+    from stages import embed
 
     train, sizes = load_params("train", "embed")
     device = set_up_torch(SEED)
@@ -348,8 +347,8 @@ def train_phase(train: dict[str, Any], **of_phase: Any) -> None:
 
     The checkpoint costs each step what the stage's does, and is never written.
     """
-    from shared.atomic import replace_when_done
-    from shared.training import Checkpoint, Phase, Progress, run_phase
+    from market.core.atomic import replace_when_done
+    from market.models.training import Checkpoint, Phase, Progress, run_phase
 
     phase = Phase(
         parents=np.arange(13),
@@ -365,13 +364,13 @@ def train_phase(train: dict[str, Any], **of_phase: Any) -> None:
 
 
 def our_finetune(project: Path, raw: Path, out: Path) -> dict[str, Any]:
-    import train_cnn
-    from shared.backbone import Classifier
-    from shared.params import load_params
-    from shared.photo_dataset import PhotoDataset
-    from shared.photo_store import PhotoStore, open_photo
-    from shared.torch_setup import set_up_torch
-    from shared.training import augment
+    from market.core.params import load_params
+    from market.core.torch_setup import set_up_torch
+    from market.data.photo_store import PhotoStore, open_photo
+    from market.models.backbones import Classifier
+    from market.models.photo_dataset import PhotoDataset
+    from market.models.training import augment
+    from stages import train_cnn
 
     train = load_params("train")
     device = set_up_torch(SEED)
@@ -446,7 +445,7 @@ def sizes_of() -> Sizes:
 
 
 def params_of(section: str, key: str) -> Any:
-    from shared.params import load_params
+    from market.core.params import load_params
 
     return load_params(section)[key]
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from click import ClickException
 
-from shared.atomic import write_json
-from shared.params import load_params
-from shared.stage import stage
+from market.core.atomic import write_json
+from market.core.params import load_params
+from market.core.stage import stage
 
 OUT = Path("data/dataset.json")
 

@@ -42,16 +42,16 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
-from shared.atomic import replace_when_done, write_json
-from shared.inputs import require
-from shared.model_file import save_model
-from shared.params import load_params
-from shared.pooling import average_photos, fit_weights, pool, text_probabilities
-from shared.scores import macro_f1, majority_accuracy, score
-from shared.stage import progress, stage
-from shared.subcategories import Labels, finer_labels, sum_by_category
-from shared.text_encoder import EMBEDDING, with_embedding
-from shared.workers import cluster, worker_count
+from market.core.atomic import replace_when_done, write_json
+from market.core.inputs import require
+from market.core.params import load_params
+from market.core.stage import progress, stage
+from market.core.workers import cluster, worker_count
+from market.models.fusion import average_photos, fit_weights, pool, text_probabilities
+from market.models.labels import Labels, finer_labels, sum_by_category
+from market.models.metrics import macro_f1, majority_accuracy, score
+from market.models.skops_files import save_model
+from market.models.text_encoder import EMBEDDING, with_embedding
 
 LISTINGS = Path("data/merged/listings.parquet")
 TEXT = Path("data/embeddings/text.parquet")

@@ -17,13 +17,13 @@ from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from shared.atomic import replace_when_done, write_json
-from shared.inputs import require
-from shared.model_file import save_model
-from shared.params import load_params
-from shared.scores import macro_f1, majority_accuracy
-from shared.stage import progress, stage
-from shared.workers import cluster, worker_count
+from market.core.atomic import replace_when_done, write_json
+from market.core.inputs import require
+from market.core.params import load_params
+from market.core.stage import progress, stage
+from market.core.workers import cluster, worker_count
+from market.models.metrics import macro_f1, majority_accuracy
+from market.models.skops_files import save_model
 
 LISTINGS = Path("data/merged/listings.parquet")
 TREES = 100  # grown between two steps of the bar, at whose end all cores wait for the last tree

@@ -22,9 +22,13 @@ import numpy as np
 import pandas as pd
 from click import ClickException
 
-from shared.atomic import replace_when_done, write_json
-from shared.ids import ID_RULES
-from shared.interactions import (
+from market.core.atomic import replace_when_done, write_json
+from market.core.params import load_params
+from market.core.stage import progress, stage
+from market.core.workers import cluster, worker_count
+from market.data.ids import ID_RULES
+from market.data.images import UnusablePhoto, decode_photo, limits_of, to_array, to_jpeg
+from market.data.interactions import (
     COLUMNS,
     EVENTS,
     columns_read,
@@ -32,11 +36,9 @@ from shared.interactions import (
     sort_interactions,
     unknown_events,
 )
-from shared.listings import clean_products, has_price_to_learn, listing_faults
-from shared.params import load_params
-from shared.photo_store import pack_photos
-from shared.photos import UnusablePhoto, decode_photo, limits_of, to_array, to_jpeg
-from shared.raw import (
+from market.data.listings import clean_products, has_price_to_learn, listing_faults
+from market.data.photo_store import pack_photos
+from market.data.tables import (
     IMAGES_SCHEMA,
     check_nothing_lost,
     check_rows,
@@ -48,8 +50,6 @@ from shared.raw import (
     reject_files,
     say_ignored,
 )
-from shared.stage import progress, stage
-from shared.workers import cluster, worker_count
 
 OUT = Path("data/clean")
 REJECTS_OF_ERROR = Path("data/clean.rejects.csv")  # not an output: only an error leaves it

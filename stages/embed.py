@@ -21,16 +21,16 @@ import torch
 from joblib import Parallel, delayed
 from torch.utils.data import DataLoader
 
-from shared.atomic import replace_when_done, write_json
-from shared.backbone import Classifier
-from shared.inputs import require
-from shared.params import load_params
-from shared.photo_dataset import PhotoDataset
-from shared.photo_store import PhotoStore, open_photo
-from shared.stage import progress, stage
-from shared.text_encoder import TEXT_WIDTH, encode_texts, load_text_encoder, with_embedding
-from shared.torch_setup import set_up_torch
-from shared.workers import cluster, keep
+from market.core.atomic import replace_when_done, write_json
+from market.core.inputs import require
+from market.core.params import load_params
+from market.core.stage import progress, stage
+from market.core.torch_setup import set_up_torch
+from market.core.workers import cluster, keep
+from market.data.photo_store import PhotoStore, open_photo
+from market.models.backbones import Classifier
+from market.models.photo_dataset import PhotoDataset
+from market.models.text_encoder import TEXT_WIDTH, encode_texts, load_text_encoder, with_embedding
 
 PHOTOS = Path("data/clean/photos")
 PRODUCTS = Path("data/clean/products.parquet")

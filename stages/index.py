@@ -22,17 +22,17 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import normalize
 
-from shared.atomic import replace_when_done, write_json
-from shared.gazetteer import fold, locate, read_gazetteer
-from shared.inputs import require
-from shared.lexical import LexicalIndex
-from shared.params import load_params
-from shared.photo_space import COLOURS, PhotoSpace, colour_histogram
-from shared.photo_store import PhotoStore
-from shared.stage import progress, stage
-from shared.text_encoder import SHIPPED, encode_texts, load_text_encoder, weights_digest
-from shared.torch_setup import set_up_torch
-from shared.vectors import VectorIndex
+from market.core.atomic import replace_when_done, write_json
+from market.core.inputs import require
+from market.core.params import load_params
+from market.core.stage import progress, stage
+from market.core.torch_setup import set_up_torch
+from market.data.photo_store import PhotoStore
+from market.models.text_encoder import SHIPPED, encode_texts, load_text_encoder, weights_digest
+from market.search.gazetteer import fold, locate, read_gazetteer
+from market.search.lexical import LexicalIndex
+from market.search.photo_space import COLOURS, PhotoSpace, colour_histogram
+from market.search.vectors import VectorIndex
 
 LISTINGS = Path("data/merged/listings.parquet")
 PHOTOS = Path("data/clean/photos")

@@ -21,10 +21,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
-from shared.atomic import replace_when_done, write_json
-from shared.inputs import require
-from shared.listings import has_price_to_learn
-from shared.near_copies import (
+from market.core.atomic import replace_when_done, write_json
+from market.core.inputs import require
+from market.core.params import load_params
+from market.core.stage import progress, stage
+from market.data.listings import has_price_to_learn
+from market.data.near_duplicates import (
     MIN_WORDS,
     clusters,
     near_photos,
@@ -32,9 +34,7 @@ from shared.near_copies import (
     photo_hashes,
     plain,
 )
-from shared.params import load_params
-from shared.photo_store import ROWS_PER_BATCH, PhotoStore
-from shared.stage import progress, stage
+from market.data.photo_store import ROWS_PER_BATCH, PhotoStore
 
 CLEAN = Path("data/clean")
 OUT = Path("data/merged/listings.parquet")

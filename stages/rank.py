@@ -43,11 +43,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from shared.atomic import replace_when_done, write_json
-from shared.collaborative import CollaborativeModel
-from shared.engine import Engine, Filters, Query, TextReader
-from shared.inputs import require
-from shared.interactions import (
+from market.core.atomic import replace_when_done, write_json
+from market.core.inputs import require
+from market.core.params import load_params
+from market.core.stage import progress, stage
+from market.core.torch_setup import set_up_torch
+from market.data.interactions import (
     Holdout,
     after,
     cutoff_time,
@@ -55,11 +56,10 @@ from shared.interactions import (
     histories,
     last_out,
 )
-from shared.lexical import split_words
-from shared.params import load_params
-from shared.ranker import PRIOR, QUERY, Ranker
-from shared.stage import progress, stage
-from shared.torch_setup import set_up_torch
+from market.search.collaborative import CollaborativeModel
+from market.search.engine import Engine, Filters, Query, TextReader
+from market.search.lexical import split_words
+from market.search.ranker import PRIOR, QUERY, Ranker
 
 LISTINGS = Path("data/merged/listings.parquet")
 LOG = Path("data/clean/interactions.parquet")

@@ -31,13 +31,13 @@ from sklearn.metrics import (
 )
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from shared.atomic import replace_when_done, write_json
-from shared.inputs import require
-from shared.listings import has_price_to_learn
-from shared.model_file import save_model
-from shared.params import load_params
-from shared.pooling import average_photos
-from shared.price_model import (
+from market.core.atomic import replace_when_done, write_json
+from market.core.inputs import require
+from market.core.params import load_params
+from market.core.stage import progress, stage
+from market.data.listings import has_price_to_learn
+from market.models.fusion import average_photos
+from market.models.price import (
     BASELINES,
     FLAGS,
     MIN_FOLDS,
@@ -53,8 +53,8 @@ from shared.price_model import (
     price_table,
     unread_columns,
 )
-from shared.spread import spread
-from shared.stage import progress, stage
+from market.models.skops_files import save_model
+from market.models.spread import spread
 
 LISTINGS = Path("data/merged/listings.parquet")
 PHOTO = Path("data/embeddings/photo.npy")

@@ -20,14 +20,14 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from shared.atomic import replace_when_done
-from shared.engine import Answer, Engine, Filters
-from shared.headlines import HEADLINES, Metrics, measured, read_metrics
-from shared.inputs import require
-from shared.photo_store import PhotoStore
-from shared.ranker import ITEM, OF_LISTING, OF_WORDS, QUERY, SIGNALS
-from shared.stage import progress, stage
-from shared.torch_setup import set_up_torch
+from market.core.atomic import replace_when_done
+from market.core.inputs import require
+from market.core.stage import progress, stage
+from market.core.torch_setup import set_up_torch
+from market.data.photo_store import PhotoStore
+from market.reporting.headline_metrics import HEADLINES, Metrics, measured, read_metrics
+from market.search.engine import Answer, Engine, Filters
+from market.search.ranker import ITEM, OF_LISTING, OF_WORDS, QUERY, SIGNALS
 
 LISTINGS = Path("data/merged/listings.parquet")
 PHOTOS = Path("data/clean/photos")

@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from shared.atomic import replace_when_done
-from shared.params import load_params
-from shared.stage import progress, stage
+from market.core.atomic import replace_when_done
+from market.core.params import load_params
+from market.core.stage import progress, stage
 
 RAW = Path("data/sample/raw")
 README = (

@@ -47,19 +47,20 @@ from torch import nn
 from torch.utils.data import TensorDataset
 from torch.utils.tensorboard import SummaryWriter
 
-from shared.atomic import replace_when_done, write_json
-from shared.backbone import Classifier
-from shared.inputs import require
-from shared.params import dataset_name, load_params
-from shared.photo_dataset import PhotoDataset
-from shared.photo_store import PhotoStore, open_photo
-from shared.scores import loss_and_accuracy, macro_f1, majority_accuracy, score
-from shared.spread import spread
-from shared.stage import progress as progress_bar
-from shared.stage import stage
-from shared.subcategories import Labels, finer_labels, sum_by_category
-from shared.torch_setup import set_up_torch
-from shared.training import (
+import market
+from market.core.atomic import replace_when_done, write_json
+from market.core.inputs import require
+from market.core.params import dataset_name, load_params
+from market.core.stage import progress as progress_bar
+from market.core.stage import stage
+from market.core.torch_setup import set_up_torch
+from market.data.photo_store import PhotoStore, open_photo
+from market.models.backbones import Classifier
+from market.models.labels import Labels, finer_labels, sum_by_category
+from market.models.metrics import loss_and_accuracy, macro_f1, majority_accuracy, score
+from market.models.photo_dataset import PhotoDataset
+from market.models.spread import spread
+from market.models.training import (
     Checkpoint,
     Phase,
     Progress,
@@ -257,9 +258,9 @@ def training_key(
     params: dict[str, Any], photo_size: int, device: torch.device, finetune: Phase
 ) -> str:
     """Names a training after all that determines it: inputs, code, params and machine."""
-    code = Path(__file__).parent
+    code = [Path(__file__), Path(market.__file__).parent]
     return run_key(
-        *(LISTINGS, PHOTOS, FEATURES, code / "train_cnn.py", code / "shared"),
+        *(LISTINGS, PHOTOS, FEATURES, *code),
         *(params, photo_size, torch.__version__, torch.get_num_threads(), device.type),
         *(finetune.amp, dist.get_world_size() if finetune.shared else 1),
     )

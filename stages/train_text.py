@@ -23,15 +23,15 @@ import pandas as pd
 import torch
 from torch import nn
 
-from shared.atomic import replace_when_done, write_json
-from shared.inputs import require
-from shared.params import load_params
-from shared.scores import loss_and_accuracy, majority_accuracy, score
-from shared.stage import progress, stage
-from shared.subcategories import finer_labels, sum_by_category
-from shared.text_classifier import TextClassifier, join_text
-from shared.text_encoder import load_text_encoder
-from shared.torch_setup import set_up_torch
+from market.core.atomic import replace_when_done, write_json
+from market.core.inputs import require
+from market.core.params import load_params
+from market.core.stage import progress, stage
+from market.core.torch_setup import set_up_torch
+from market.models.labels import finer_labels, sum_by_category
+from market.models.metrics import loss_and_accuracy, majority_accuracy, score
+from market.models.text_classifier import TextClassifier, join_text
+from market.models.text_encoder import load_text_encoder
 
 LISTINGS = Path("data/merged/listings.parquet")
 OUT = Path("models/text")

@@ -18,8 +18,8 @@ from click.testing import CliRunner
 from cluster import INITDB, Cluster, cluster
 from filelock import FileLock
 
-import sample
-from shared.engine import Engine
+from market.search.engine import Engine
+from stages import sample
 
 REPO = Path(__file__).parent.parent
 PRODUCTS, SEED = 60, 1
@@ -134,9 +134,10 @@ def make_project(raw: Path) -> Callable[..., Path]:
     """Return make_project(folder, {"train.epochs": 4}): a small copy of the project in `folder`."""
 
     def make(folder: Path, changes: dict[str, Any] | None = None) -> Path:
-        shutil.copytree(
-            REPO / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__")
-        )
+        for code in ("market", "stages"):
+            shutil.copytree(
+                REPO / code, folder / code, ignore=shutil.ignore_patterns("__pycache__")
+            )
         shutil.copy(REPO / "dvc.yaml", folder)
         shutil.copytree(REPO / "results", folder / "results")
         params = yaml.safe_load((REPO / "params.yaml").read_text(encoding="utf-8"))

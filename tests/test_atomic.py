@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.atomic import replace_when_done, write_json
+from market.core.atomic import replace_when_done, write_json
 
 
 def names(folder: Path) -> list[str]:

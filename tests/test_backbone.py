@@ -11,8 +11,8 @@ import pytest
 import torch
 from click import ClickException
 
-from shared import backbone
-from shared.backbone import Classifier
+from market.models import backbones as backbone
+from market.models.backbones import Classifier
 
 PHOTOS = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.manual_seed(0))
 

@@ -30,10 +30,10 @@ from click import ClickException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import clean
-import predict
-from shared.photos import UnusablePhoto, decode_photo
-from shared.raw import check_nothing_lost, read_table, readable
+from market import predict
+from market.data.images import UnusablePhoto, decode_photo
+from market.data.tables import check_nothing_lost, read_table, readable
+from stages import clean
 
 REPO = Path(__file__).parent.parent
 SEED = 20220226

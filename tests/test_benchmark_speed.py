@@ -15,7 +15,7 @@ import pytest
 from click import ClickException
 from PIL import Image
 
-import sample
+from stages import sample
 
 REPO = Path(__file__).parent.parent
 

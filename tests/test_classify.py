@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 import yaml
 
-import classify
-from shared.model_file import load_model
-from shared.pooling import fit_weights, margin_probabilities, pool, text_probabilities
-from shared.subcategories import Labels, finer_labels, sum_by_category
-from shared.text_encoder import TEXT_WIDTH, with_embedding
+from market.models.fusion import fit_weights, margin_probabilities, pool, text_probabilities
+from market.models.labels import Labels, finer_labels, sum_by_category
+from market.models.skops_files import load_model
+from market.models.text_encoder import TEXT_WIDTH, with_embedding
+from stages import classify
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-import classify_rf
-from shared.model_file import load_model
+from market.models.skops_files import load_model
+from stages import classify_rf
 
 
 def test_the_model_flattens_and_grows_a_forest() -> None:

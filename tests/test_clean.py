@@ -17,12 +17,11 @@ from click.testing import CliRunner
 from PIL import Image
 from repository import contents
 
-import clean
-import sample
-from shared.listings import clean_products
-from shared.photo_store import PhotoStore, open_photo
-from shared.photos import decode_photo, to_array
-from shared.raw import read_table
+from market.data.images import decode_photo, to_array
+from market.data.listings import clean_products
+from market.data.photo_store import PhotoStore, open_photo
+from market.data.tables import read_table
+from stages import clean, sample
 
 PARAMS = {
     "photo_size": 32,

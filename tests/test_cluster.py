@@ -25,10 +25,8 @@ import pytest
 from click.testing import CliRunner, Result
 from distributed import Client
 
-import classify_rf
-import clean
-import sample
-from shared import workers
+from market.core import workers
+from stages import classify_rf, clean, sample
 
 KILLS = int(os.environ.get("KILLS", 5))
 SEED = 20220226
@@ -62,7 +60,7 @@ class Cluster:
             return subprocess.Popen(
                 ["dask", *command, "--host", "127.0.0.1"],
                 cwd=self.project,
-                env={**os.environ, "PYTHONPATH": "stages", **environment},
+                env={**os.environ, **environment},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

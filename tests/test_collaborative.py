@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared import collaborative
-from shared.collaborative import COLLABORATIVE, CollaborativeModel
+from market.search import collaborative
+from market.search.collaborative import COLLABORATIVE, CollaborativeModel
 
 START = pd.Timestamp("2022-03-01")
 PERSON = ["together", "together.lately", "together.broadly", "next"]
@@ -165,11 +165,10 @@ def test_implicit_has_nothing_to_warn_of(log: pd.DataFrame, tmp_path: Path) -> N
     """In a process of its own: implicit warns once, of BLAS with more threads than one."""
     log.to_parquet(tmp_path / "log.parquet")
     code = (
-        "import pandas as pd; from shared.collaborative import CollaborativeModel;"
+        "import pandas as pd; from market.search.collaborative import CollaborativeModel;"
         "CollaborativeModel.fit(pd.read_parquet('log.parquet'))"
     )
-    stages = Path(collaborative.__file__).parent.parent
-    environment = {**os.environ, "PYTHONPATH": str(stages), "OPENBLAS_NUM_THREADS": "2"}
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
     result = subprocess.run(
         [sys.executable, "-W", "error::RuntimeWarning", "-c", code],
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,

@@ -16,9 +16,9 @@ In:  data/merged/listings.parquet.
 Out: metrics/count.json.
 """
 
-from shared.atomic import write_json
-from shared.params import load_params
-from shared.stage import stage
+from market.core.atomic import write_json
+from market.core.params import load_params
+from market.core.stage import stage
 
 
 @stage
@@ -32,9 +32,9 @@ ENTRY = """stages:
     deps:
       - data/merged/listings.parquet
       - stages/count.py
-      - stages/shared/atomic.py
-      - stages/shared/params.py
-      - stages/shared/stage.py
+      - market/core/atomic.py
+      - market/core/params.py
+      - market/core/stage.py
     params:
       - count
     metrics:
@@ -45,7 +45,7 @@ ENTRY = """stages:
 
 @pytest.mark.campaign  # it starts pytest within pytest
 def test_a_stage_by_the_recipe_passes(tmp_path: Path) -> None:
-    for folder in ("stages", "tests"):
+    for folder in ("market", "stages", "tests"):
         shutil.copytree(REPO / folder, tmp_path / folder)
     for name in ("params.yaml", "dvc.yaml", "pyproject.toml"):
         shutil.copy(REPO / name, tmp_path)
@@ -53,11 +53,11 @@ def test_a_stage_by_the_recipe_passes(tmp_path: Path) -> None:
     for name, old, new in (
         ("params.yaml", "\nrank:", "\ncount:\n  least: 1\n\nrank:"),
         (
-            "stages/shared/params.py",
+            "market/core/params.py",
             "class Params(",
             "class CountStage(Section):\n    least: Count\n\n\nclass Params(",
         ),
-        ("stages/shared/params.py", "    rank: Rank\n", "    rank: Rank\n    count: CountStage\n"),
+        ("market/core/params.py", "    rank: Rank\n", "    rank: Rank\n    count: CountStage\n"),
         ("dvc.yaml", "stages:\n", ENTRY),
     ):
         text = (tmp_path / name).read_text(encoding="utf-8")

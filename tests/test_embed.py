@@ -12,10 +12,10 @@ import torch
 import yaml
 from repository import REPO
 
-import embed
-from shared.backbone import Classifier
-from shared.photo_store import PhotoStore, open_photo
-from shared.text_encoder import EMBEDDING, encode_texts, load_text_encoder
+from market.data.photo_store import PhotoStore, open_photo
+from market.models.backbones import Classifier
+from market.models.text_encoder import EMBEDDING, encode_texts, load_text_encoder
+from stages import embed
 
 
 @pytest.fixture(scope="module")

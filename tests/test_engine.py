@@ -19,11 +19,11 @@ import Stemmer
 from PIL import Image
 from sklearn.preprocessing import normalize
 
-import shared.engine
-import shared.vectors
-from index import find_alike
-from shared.collaborative import COLLABORATIVE, EVERYBODYS, CollaborativeModel
-from shared.engine import (
+import market.search.engine
+import market.search.vectors
+from market.data.photo_store import PhotoStore
+from market.search.collaborative import COLLABORATIVE, EVERYBODYS, CollaborativeModel
+from market.search.engine import (
     LEAST_MEANING,
     MIN_IMAGE_SIMILARITY,
     MIN_TEXT_SIMILARITY,
@@ -34,10 +34,10 @@ from shared.engine import (
     Query,
     TextReader,
 )
-from shared.lexical import LexicalIndex, split_words
-from shared.photo_store import PhotoStore
-from shared.ranker import QUERY, SIGNALS, Ranker
-from shared.vectors import VectorIndex
+from market.search.lexical import LexicalIndex, split_words
+from market.search.ranker import QUERY, SIGNALS, Ranker
+from market.search.vectors import VectorIndex
+from stages.index import find_alike
 
 KINDS = {
     "guitar": ("Music", "Instruments", "Guitars"),
@@ -471,7 +471,7 @@ def test_an_answer_as_of_a_time_knows_nothing_later(handmade: Handmade, days: in
     on_offer |= engine.listings["product_id"].isin(early)
     assert len(candidates) == on_offer.sum() > 0
     age = ((as_of - created) / pd.Timedelta(days=1)).clip(lower=0).to_numpy()
-    np.testing.assert_allclose(features["fresh"], 0.5 ** (age / shared.engine.FRESH_DAYS))
+    np.testing.assert_allclose(features["fresh"], 0.5 ** (age / market.search.engine.FRESH_DAYS))
     late = [f"p{start:02d}" for start in range(6, 10)]
     trend = features.set_index(engine.listings["product_id"].iloc[candidates])["trending"]
     assert (trend[trend.index.isin(late)] == 0).all()
@@ -518,7 +518,7 @@ def test_features_of_a_query_do_not_depend_on_the_chosen_weights(
 def test_variety_costs_little_and_shows(shop: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     history = past(25, 35)
     varied = ids(shop.recommend(history, limit=12))
-    monkeypatch.setattr(shared.engine, "VARIETY", 0.0)
+    monkeypatch.setattr(market.search.engine, "VARIETY", 0.0)
     plain = shop.recommend(history, limit=12)
     assert varied[0] == ids(plain)[0] and varied != ids(plain)
     scores = [hit.score for hit in plain.hits]
@@ -546,7 +546,7 @@ def test_pages_do_not_overlap_and_make_up_the_long_answer(
 ) -> None:
     if few:  # as if there were many more listings than candidates
         for name, value in {"DEPTH": 9, "BROWSED": 30, "POOL": 12}.items():
-            monkeypatch.setattr(shared.engine, name, value)
+            monkeypatch.setattr(market.search.engine, name, value)
     whole = ask(shop, limit=1000)
     assert len(whole.hits) == whole.total > 5
     pages: list[Any] = []
@@ -629,7 +629,7 @@ def test_total_counts_all_matches_and_pages_show_each_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     for name, value in {"DEPTH": 3, "BROWSED": 12, "POOL": 5}.items():  # as if there were many
-        monkeypatch.setattr(shared.engine, name, value)
+        monkeypatch.setattr(market.search.engine, name, value)
     (query, ask), (filters, passes) = asked, narrowed
     listings = handmade.listings
     passing = listings.apply(passes, axis=1) & listings["price_flag"].eq("")
@@ -658,7 +658,7 @@ def test_matches_that_are_not_ranked_come_after_those_that_are(
 ) -> None:
     """The head is as the ranker has it; then follows the order that Answer describes."""
     for name, value in {"DEPTH": 3, "BROWSED": 12}.items():
-        monkeypatch.setattr(shared.engine, name, value)
+        monkeypatch.setattr(market.search.engine, name, value)
     text = "lovely guitar or a red sofa"
     candidates, features = shop.candidates(shop.ask(text), shop.allowed(Filters()))
     scores, _ = shop.ranker.score(features)
@@ -683,8 +683,8 @@ def test_pages_fit_together_where_vectors_are_searched_approximately(
     handmade: Handmade, factory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"DEPTH": 3, "BROWSED": 12, "POOL": 5}.items():
-        monkeypatch.setattr(shared.engine, name, value)
-    monkeypatch.setattr(shared.vectors, "EXACT_UP_TO", 0)
+        monkeypatch.setattr(market.search.engine, name, value)
+    monkeypatch.setattr(market.search.vectors, "EXACT_UP_TO", 0)
     monkeypatch.setattr(handmade, "factory", factory)
     engine = handmade.engine()
     for _, ask in ASKED.values():
@@ -725,7 +725,7 @@ def test_queries_are_read_once_and_together(monkeypatch: pytest.MonkeyPatch) -> 
         return np.array([[len(text)] for text in texts])
 
     monkeypatch.setattr(TextReader, "_encode", encode)
-    monkeypatch.setattr(shared.engine, "REMEMBERED", 3)
+    monkeypatch.setattr(market.search.engine, "REMEMBERED", 3)
     reader = TextReader(object)
     reader.read_ahead(["a", " bb", "a"])
     reader.read_ahead([])
@@ -743,7 +743,7 @@ def test_found_by_words_best_first(shop: Engine) -> None:
 def test_browsing_many_listings_keeps_what_matters(
     handmade: Handmade, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared.engine, "BROWSED", 12)
+    monkeypatch.setattr(market.search.engine, "BROWSED", 12)
     log = pd.concat([past(50, 51).assign(user_id=user) for user in range(5)])
     crowd = CollaborativeModel.fit(log)
     for engine in (handmade.engine(), handmade.engine(crowd=crowd)):
@@ -770,7 +770,7 @@ def test_nothing_to_search_in_is_no_fault(shop: Engine, ask: Callable) -> None:
 def test_listings_without_any_photo_can_be_searched(
     handmade: Handmade, browsed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared.engine, "BROWSED", browsed)
+    monkeypatch.setattr(market.search.engine, "BROWSED", browsed)
     engine = handmade.engine(np.array([NO_PHOTO]))
     for copies in (1, 20):
         listings = pd.concat([engine.listings] * copies, ignore_index=True)

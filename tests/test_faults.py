@@ -24,7 +24,7 @@ import repository
 import yaml
 from click import ClickException
 
-from shared.atomic import replace_when_done
+from market.core.atomic import replace_when_done
 
 REPO = Path(__file__).parent.parent
 STAGES = yaml.safe_load((REPO / "dvc.yaml").read_text(encoding="utf-8"))["stages"]

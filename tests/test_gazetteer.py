@@ -7,7 +7,14 @@ import pandas as pd
 import pytest
 from sklearn.metrics.pairwise import haversine_distances
 
-from shared.gazetteer import EARTH_RADIUS_KM, distance_km, fold, locate, on_sphere, read_gazetteer
+from market.search.gazetteer import (
+    EARTH_RADIUS_KM,
+    distance_km,
+    fold,
+    locate,
+    on_sphere,
+    read_gazetteer,
+)
 
 
 @pytest.fixture(scope="module")

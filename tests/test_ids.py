@@ -15,14 +15,14 @@ from listening import listening
 from playwright.sync_api import expect, sync_playwright
 from test_search_page import CHROMIUM, PATIENCE
 
-import clean
-from search.app import PHOTOS, make_app
-from search.events import EventStore
-from search.settings import Settings
-from shared.engine import Engine
-from shared.ids import ID_PATTERN, ID_RULES, LONGEST_ID
-from shared.params import load_params
-from shared.photo_store import PhotoStore
+from market.core.params import load_params
+from market.data.ids import ID_PATTERN, ID_RULES, LONGEST_ID
+from market.data.photo_store import PhotoStore
+from market.search.engine import Engine
+from market.service.app import PHOTOS, make_app
+from market.service.events import EventStore
+from market.service.settings import Settings
+from stages import clean
 
 pytestmark = pytest.mark.xdist_group("search_api")
 ODD = [

@@ -15,14 +15,14 @@ import yaml
 from click import ClickException
 from sklearn.preprocessing import normalize
 
-import index
-from shared.engine import Engine
-from shared.gazetteer import distance_km, on_sphere
-from shared.lexical import LexicalIndex
-from shared.photo_space import PhotoSpace, colour_histogram
-from shared.photo_store import PhotoStore
-from shared.text_encoder import encode_texts, load_text_encoder
-from shared.vectors import VectorIndex
+from market.data.photo_store import PhotoStore
+from market.models.text_encoder import encode_texts, load_text_encoder
+from market.search.engine import Engine
+from market.search.gazetteer import distance_km, on_sphere
+from market.search.lexical import LexicalIndex
+from market.search.photo_space import PhotoSpace, colour_histogram
+from market.search.vectors import VectorIndex
+from stages import index
 
 
 def contents(folder: Path) -> dict[str, bytes]:

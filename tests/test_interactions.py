@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 from click import ClickException
 
-from shared import raw
-from shared.collaborative import EVENT_WEIGHTS
-from shared.interactions import (
+from market.data import tables as raw
+from market.data.interactions import (
     EVENTS,
     IMPLAUSIBLE,
     REJECT_COLUMNS,
@@ -25,6 +24,7 @@ from shared.interactions import (
     read_times,
     unknown_events,
 )
+from market.search.collaborative import EVENT_WEIGHTS
 
 
 def read_interactions(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:

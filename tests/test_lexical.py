@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.lexical import MENDED, LexicalIndex, allowed_slips, split_words
+from market.search.lexical import MENDED, LexicalIndex, allowed_slips, split_words
 
 NAMES = [
     "Oak dining table",

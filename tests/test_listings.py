@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from shared.listings import (
+from market.data.listings import (
     clean_description,
     clean_name,
     clean_products,

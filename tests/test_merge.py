@@ -14,10 +14,10 @@ import pytest
 from click import ClickException
 from sklearn.model_selection import StratifiedGroupKFold
 
-import merge
-from shared import photo_store
-from shared.near_copies import near_photos, near_texts, photo_hashes
-from shared.photo_store import PhotoStore, pack_photos
+from market.data import photo_store
+from market.data.near_duplicates import near_photos, near_texts, photo_hashes
+from market.data.photo_store import PhotoStore, pack_photos
+from stages import merge
 
 FOLDS = {"folds": 10, "val_folds": 1, "test_folds": 2, "seed": 42}
 

@@ -24,10 +24,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-import classify_rf
-import regress
-from shared import model_file
-from shared.model_file import load_model, save_model
+from market.models import skops_files as model_file
+from market.models.skops_files import load_model, save_model
+from stages import classify_rf, regress
 
 WORDS = pd.DataFrame(
     {

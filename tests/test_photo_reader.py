@@ -10,11 +10,11 @@ import pytest
 import torch
 import yaml
 
-import predict
-from shared.engine import Engine
-from shared.photo_space import PhotoSpace, colour_histogram
-from shared.photo_store import PhotoStore
-from shared.photos import decode_photo, limits_of, to_array
+from market import predict
+from market.data.images import decode_photo, limits_of, to_array
+from market.data.photo_store import PhotoStore
+from market.search.engine import Engine
+from market.search.photo_space import PhotoSpace, colour_histogram
 
 EVERY = 7  # of the packed photos, the ones that are looked at
 

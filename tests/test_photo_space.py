@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.photo_space import COLOURS, PhotoSpace, colour_histogram
+from market.search.photo_space import COLOURS, PhotoSpace, colour_histogram
 
 
 def plain(red: int, green: int, blue: int, side: int = 8) -> np.ndarray:

@@ -15,8 +15,8 @@ import pytest
 from click import ClickException
 from PIL import Image
 
-from shared import photo_store
-from shared.photo_store import PhotoStore, open_photo, pack_photos
+from market.data import photo_store
+from market.data.photo_store import PhotoStore, open_photo, pack_photos
 
 Packed = tuple[str, bytes, np.ndarray]
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from shared.photos import UnusablePhoto, decode_photo, to_array, to_jpeg
+from market.data.images import UnusablePhoto, decode_photo, to_array, to_jpeg
 
 RED, GREEN, BLUE, WHITE = (200, 30, 30), (30, 160, 30), (30, 30, 200), (255, 255, 255)
 

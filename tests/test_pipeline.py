@@ -8,57 +8,44 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import yaml
 from repository import commit, contents, forget_everything, init, ran_stages, run
 
+from market.core.dependencies import code_dependencies, direct_imports
+
 REPO = Path(__file__).parent.parent
 SCRIPTS = sorted((REPO / "stages").glob("*.py"))
-SHARED = sorted((REPO / "stages/shared").glob("*.py"))
 DVC_YAML = yaml.safe_load((REPO / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES: dict[str, dict[str, Any]] = DVC_YAML["stages"]
 
 
 # --- What dvc.yaml declares -----------------------------------------------------------------------
-def own_imports(script: Path) -> set[Path]:
-    """The files under stages/ that a script imports itself, anywhere in it."""
-    names = set()
-    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "a relative import"
-            module = node.module or ""
-            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
-    paths = {REPO / "stages" / (name.replace(".", "/") + ".py") for name in names}
-    return {path for path in paths if path.exists()}
-
-
-def all_imports(script: Path) -> set[Path]:
-    found: set[Path] = set()
-    ahead = {script}
-    while ahead:
-        path = ahead.pop()
-        found.add(path)
-        ahead |= own_imports(path) - found
-    return found
-
-
 def declared(stage: dict[str, Any], kind: str) -> set[str]:
     """The paths or keys of a stage's deps, params, outs or metrics, without their options."""
     entries = stage.get(kind, [])
     return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
 
 
-def test_the_walk_finds_imports_of_every_form(tmp_path: Path) -> None:
+def test_imports_of_every_form_are_found(tmp_path: Path) -> None:
+    for name in ("clean", "data/tables", "core/atomic", "core/params"):
+        (tmp_path / f"market/{name}.py").parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"market/{name}.py").touch()
     script = tmp_path / "script.py"
     script.write_text(
-        "import clean\nfrom shared.raw import read_table\n"
-        "def main():\n    from shared import atomic\n    import numpy, shared.params\n"
+        "import market.clean\nfrom market.data.tables import read_table\n"
+        "def main():\n    from market.core import atomic\n    import numpy, market.core.params\n"
     )
-    found = {path.relative_to(REPO / "stages").as_posix() for path in own_imports(script)}
-    assert found == {"clean.py", "shared/raw.py", "shared/atomic.py", "shared/params.py"}
+    assert code_dependencies(script, tmp_path) == [
+        "market/clean.py",
+        "market/core/atomic.py",
+        "market/core/params.py",
+        "market/data/tables.py",
+        "script.py",
+    ]
+    script.write_text("from . import clean\n")
+    with pytest.raises(ValueError, match="relative import"):
+        code_dependencies(script, tmp_path)
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -66,8 +53,7 @@ def test_code_deps_are_what_the_stage_imports(name: str) -> None:
     stage = STAGES[name]
     assert stage["cmd"] == f"python stages/{name}.py"
     code = {dep for dep in declared(stage, "deps") if dep.endswith(".py")}
-    script = REPO / f"stages/{name}.py"
-    assert code == {path.relative_to(REPO).as_posix() for path in all_imports(script)}
+    assert code == set(code_dependencies(REPO / f"stages/{name}.py")), "run `make deps`"
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -96,37 +82,39 @@ def test_a_stage_says_what_it_does(name: str) -> None:
     assert "persist" not in str(STAGES[name])
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_no_stage_imports_a_stage(script: Path) -> None:
-    assert not own_imports(script) & set(SCRIPTS)
+# Each layer imports only those to the left of it; stages and commands stand on all of them.
+LAYERS = ("core", "data", "models", "search")
+TOP = ("reporting", "service")
+MODULES = sorted((REPO / "market").rglob("*.py"))
 
 
-@pytest.mark.parametrize("module", SHARED, ids=lambda path: path.stem)
-def test_no_shared_module_imports_another(module: Path) -> None:
-    if module.stem == "engine":  # the one that composes: a stage, the service and benchmarks use it
-        return
-    assert not own_imports(module)
+def layer(path: Path) -> str:
+    """Return the folder of market/ that a module stands in; "" for a command."""
+    parts = path.relative_to(REPO).parts
+    return parts[0] if parts[0] != "market" else "" if len(parts) == 2 else parts[1]
 
 
-def test_every_model_is_an_artifact() -> None:
-    outs = {out for stage in STAGES.values() for out in declared(stage, "outs")}
-    models = {out for out in outs if out.startswith("models/")}
-    assert {of["path"] for of in DVC_YAML["artifacts"].values()} == models
-    for name, of in DVC_YAML["artifacts"].items():
-        assert set(of) == {"path", "type", "desc", "labels"}, name
-        assert of["labels"] and len(of["desc"]) > 20, name
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.relative_to(REPO).as_posix())
+def test_a_module_imports_only_lower_layers(module: Path) -> None:
+    own = layer(module)
+    allowed = {own, *LAYERS}
+    if own in LAYERS:
+        allowed = set(LAYERS[: LAYERS.index(own) + 1])
+    elif not own:
+        allowed |= set(TOP)
+    assert {layer(path) for path in direct_imports(module)} <= allowed
 
 
-def test_plots_show_columns_that_the_stages_write(ran: Path) -> None:
-    outs = {out for stage in STAGES.values() for out in declared(stage, "outs")}
-    for plot in DVC_YAML["plots"]:
-        ((name, options),) = plot.items()
-        for path, columns in options["y"].items():
-            assert path in outs, name
-            wanted = [columns] if isinstance(columns, str) else columns
-            table = pd.read_csv(ran / path)
-            assert {options["x"], *wanted} <= set(table.columns), name
-            assert len(table) > 0
+@pytest.mark.parametrize("script", [*SCRIPTS, *MODULES], ids=lambda path: path.stem)
+def test_nothing_imports_a_stage(script: Path) -> None:
+    assert not direct_imports(script) & set(SCRIPTS)
+
+
+@pytest.mark.parametrize("module", (REPO / "market").rglob("__init__.py"), ids=str)
+def test_a_package_runs_nothing_on_import(module: Path) -> None:
+    """DVC is told of modules alone: what __init__.py did would go unseen."""
+    (statement,) = ast.parse(module.read_text(encoding="utf-8")).body
+    assert isinstance(statement, ast.Expr)
 
 
 # --- What is said when an input is wrong ----------------------------------------------------------

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.svm import LinearSVC
 
-from shared.pooling import average_photos, fit_weights, margin_probabilities, pool
+from market.models.fusion import average_photos, fit_weights, margin_probabilities, pool
 
 SHARES = np.array([0.5, 0.3, 0.2])
 NOTHING = np.full((1, 3), np.nan)

@@ -14,8 +14,8 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-import predict
-from shared.raw import read_table
+from market import predict
+from market.data.tables import read_table
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared.price_model import (
+from market.models.price import (
     BASELINES,
     Candidate,
     PriceModel,

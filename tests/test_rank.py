@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import rank
-from shared.engine import Engine, Filters, Query
-from shared.ranker import PRIOR, QUERY, Ranker
+from market.search.engine import Engine, Filters, Query
+from market.search.ranker import PRIOR, QUERY, Ranker
+from stages import rank
 
 START = pd.Timestamp("2022-03-01")
 SCORES = {

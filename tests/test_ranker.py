@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared import ranker as module
-from shared.ranker import PRIOR, SIGNALS, Ranker
+from market.search import ranker as module
+from market.search.ranker import PRIOR, SIGNALS, Ranker
 
 COLUMNS = ["together", "together.lately", "next", "near", "fair", "words"]
 Drawn = tuple[pd.DataFrame, np.ndarray, np.ndarray]

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from click import ClickException
 
-from shared.listings import listing_faults
-from shared.raw import (
+from market.data.listings import listing_faults
+from market.data.tables import (
     IMAGES_SCHEMA,
     REJECT_COLUMNS,
     check_rows,

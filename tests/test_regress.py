@@ -14,11 +14,10 @@ from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression
 
-import regress
-import sample
-from shared.listings import clean_products, has_price_to_learn
-from shared.model_file import load_model
-from shared.price_model import FLAGS, Candidate, PriceModel, flag_prices, price_table
+from market.data.listings import clean_products, has_price_to_learn
+from market.models.price import FLAGS, Candidate, PriceModel, flag_prices, price_table
+from market.models.skops_files import load_model
+from stages import regress, sample
 
 SCORES = {"rmse", "mae", "median_ae", "rmsle", "within_25pct", "n"}
 

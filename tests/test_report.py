@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from playwright.sync_api import sync_playwright
 
-import report
-from shared.engine import Engine
+from market.search.engine import Engine
+from stages import report
 
 CHROMIUM = Path("/usr/bin/chromium")
 

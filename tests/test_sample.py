@@ -14,7 +14,7 @@ import pytest
 from click import ClickException
 from PIL import Image, UnidentifiedImageError
 
-import sample
+from stages import sample
 
 PRODUCTS, SEED = 60, 7
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared.scores import majority_accuracy, score
+from market.models.metrics import majority_accuracy, score
 
 
 def test_scores_by_hand() -> None:

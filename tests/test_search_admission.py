@@ -19,11 +19,11 @@ import pytest
 from listening import listening
 from PIL import Image
 
-from search.app import PHOTOS, make_app
-from search.events import EventStore
-from search.settings import Settings
-from shared.engine import Engine
-from shared.photo_store import PhotoStore
+from market.data.photo_store import PhotoStore
+from market.search.engine import Engine
+from market.service.app import PHOTOS, make_app
+from market.service.events import EventStore
+from market.service.settings import Settings
 
 pytestmark = pytest.mark.xdist_group("search_api")  # one engine for all of them
 PATIENCE = 60  # seconds: a busy machine takes its time

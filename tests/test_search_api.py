@@ -21,18 +21,18 @@ from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from PIL import Image
 
-import index
-import predict
-from predict import Predictor
-from search.app import PHOTOS, make_app, renew, version_of
-from search.events import EventStore
-from search.reasons import explain
-from search.settings import Settings
-from shared.engine import Engine
-from shared.params import load_params
-from shared.photo_store import PhotoStore, pack_photos
-from shared.ranker import OF_LISTING, OF_WORDS
-from shared.torch_setup import set_up_torch
+from market import predict
+from market.core.params import load_params
+from market.core.torch_setup import set_up_torch
+from market.data.photo_store import PhotoStore, pack_photos
+from market.predict import Predictor
+from market.search.engine import Engine
+from market.search.ranker import OF_LISTING, OF_WORDS
+from market.service.app import PHOTOS, make_app, renew, version_of
+from market.service.events import EventStore
+from market.service.reasons import explain
+from market.service.settings import Settings
+from stages import index
 
 pytestmark = pytest.mark.xdist_group("search_api")  # one engine and one predictor for all of them
 
@@ -407,7 +407,7 @@ def loaded(ran: Path) -> Predictor:
 @pytest.fixture
 def predictor(loaded: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     """The models are loaded once for all tests: that takes seconds."""
-    monkeypatch.setattr("predict.Predictor", lambda device: loaded)
+    monkeypatch.setattr("market.predict.Predictor", lambda device: loaded)
 
 
 @pytest.mark.usefixtures("predictor")

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from click import ClickException
 from cluster import Cluster
 
-from search.events import EventStore
-from shared.ids import LONGEST_ID
+from market.data.ids import LONGEST_ID
+from market.service.events import EventStore
 
 REPO = Path(__file__).parent.parent
 pytestmark = pytest.mark.xdist_group("events")  # one PostgreSQL for all of them
@@ -122,8 +122,7 @@ def test_what_was_answered_survives_a_kill(url: str) -> None:
     """A process that says the number of each event it has kept is killed in the middle of it."""
     program = textwrap.dedent("""
         import sys
-        sys.path.append("stages")
-        from search.events import EventStore
+        from market.service.events import EventStore
         store = EventStore(sys.argv[1])
         while True:
             print(store.add("anna", "p", "view"), flush=True)

@@ -15,13 +15,13 @@ from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry, Counter
 from starlette.exceptions import HTTPException
 
-from search.admission import Admission
-from search.app import PHOTOS, make_app
-from search.events import EventStore
-from search.guards import BodyLimit
-from search.settings import Settings
-from shared.engine import Engine
-from shared.photo_store import PhotoStore
+from market.data.photo_store import PhotoStore
+from market.search.engine import Engine
+from market.service.admission import Admission
+from market.service.app import PHOTOS, make_app
+from market.service.events import EventStore
+from market.service.security import BodyLimit
+from market.service.settings import Settings
 
 pytestmark = pytest.mark.xdist_group("search_api")  # one engine for all of them
 KEY = "0123456789abcdef-key"

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
-from search.app import LOG, PHOTOS, make_app, renew
-from search.events import EventStore
-from search.histories import LoggedHistories, merge_histories
-from search.settings import Settings
-from shared.engine import Answer, Engine
-from shared.photo_store import PhotoStore
+from market.data.photo_store import PhotoStore
+from market.search.engine import Answer, Engine
+from market.service.app import LOG, PHOTOS, make_app, renew
+from market.service.events import EventStore
+from market.service.histories import LoggedHistories, merge_histories
+from market.service.settings import Settings
 
 pytestmark = pytest.mark.xdist_group("search_api")  # one engine for all of them
 LAST = 30  # events of a history that count

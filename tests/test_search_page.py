@@ -23,11 +23,11 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from search.app import PHOTOS, make_app
-from search.events import EventStore
-from search.settings import Settings
-from shared.engine import Engine
-from shared.photo_store import PhotoStore
+from market.data.photo_store import PhotoStore
+from market.search.engine import Engine
+from market.service.app import PHOTOS, make_app
+from market.service.events import EventStore
+from market.service.settings import Settings
 
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = [

@@ -28,8 +28,8 @@ import pandas as pd
 import pytest
 from cluster import Cluster
 
-from search.app import create_app
-from search.events import EventStore
+from market.service.app import create_app
+from market.service.events import EventStore
 
 REPO = Path(__file__).parent.parent
 PATIENCE = 180  # seconds: a busy machine takes its time
@@ -41,7 +41,7 @@ def project(ran: Path, tmp_path: Path) -> Path:
     """A project in which every stage has run, to write events and other models into."""
     project = tmp_path / "project"
     (project / "data").mkdir(parents=True)
-    for name in ("search", "stages"):
+    for name in ("market", "stages"):
         (project / name).symlink_to(REPO / name)
     for name in ("params.yaml", "data/clean"):
         (project / name).symlink_to(ran / name)
@@ -394,7 +394,7 @@ def test_as_many_searches_at_once_as_cores_may_be_used() -> None:
     """Not as the machine has: a batch system or a container gives a process fewer."""
     program = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
-        "from search.settings import Settings; print(Settings().max_at_once)"
+        "from market.service.settings import Settings; print(Settings().max_at_once)"
     )
     told = subprocess.run(
         [sys.executable, "-c", program], cwd=REPO, capture_output=True, text=True, check=True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.spread import spread
+from market.models.spread import spread
 
 
 def test_mean_and_deviation_by_hand() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-import merge
-from shared import stage
-from shared.params import ranges
+from market.core import stage
+from market.core.params import ranges
+from stages import merge
 
 STAGES = yaml.safe_load((Path(__file__).parent.parent / "dvc.yaml").read_text("utf-8"))["stages"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared.subcategories import finer_labels, sum_by_category
+from market.models.labels import finer_labels, sum_by_category
 
 CATEGORIES = ["Garden", "Music", "Toys"]
 LEVELS = pd.Series(

@@ -8,8 +8,8 @@ from typing import Any
 import click
 import pytest
 
-import summarize
-from shared.headlines import HEADLINES, Metrics, number_at, read_metrics
+from market import summarize
+from market.reporting.headline_metrics import HEADLINES, Metrics, number_at, read_metrics
 
 REPO = Path(__file__).parent.parent
 FOLDER = Path("results/marketplace")

@@ -19,10 +19,11 @@ import pytest
 import torch
 from click import ClickException
 
-import predict
-from shared import backbone, text_encoder
-from shared.engine import Engine
-from shared.photo_store import PhotoStore
+from market import predict
+from market.data.photo_store import PhotoStore
+from market.models import backbones as backbone
+from market.models import text_encoder
+from market.search.engine import Engine
 
 REPO = Path(__file__).parent.parent
 SOURCES = [

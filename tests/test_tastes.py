@@ -8,8 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared.tastes import NEARBY_KM, PRICE_SPREAD, TASTES, Attributes, nearness, recency
-from shared.tastes import person_signals as signals
+from market.search.user_features import (
+    NEARBY_KM,
+    PRICE_SPREAD,
+    TASTES,
+    Attributes,
+    nearness,
+    recency,
+)
+from market.search.user_features import person_signals as signals
 
 LEEDS, YORK, PARIS = (53.8, -1.55), (53.96, -1.08), (48.86, 2.35)
 UNKNOWN = (np.nan, np.nan)

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-import embed
-from shared import training
-from shared.backbone import Classifier
-from shared.photo_dataset import PhotoDataset
-from shared.torch_setup import set_up_torch
+from market.core.torch_setup import set_up_torch
+from market.models import training
+from market.models.backbones import Classifier
+from market.models.photo_dataset import PhotoDataset
+from stages import embed
 
 GPU = torch.device("cuda:0")
 

@@ -29,10 +29,10 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import TensorDataset
 
-import train_cnn
-from shared.backbone import Classifier
-from shared.scores import loss_and_accuracy
-from shared.training import Phase, Progress, predict_labels, run_phase
+from market.models.backbones import Classifier
+from market.models.metrics import loss_and_accuracy
+from market.models.training import Phase, Progress, predict_labels, run_phase
+from stages import train_cnn
 
 OUTS = [
     "metrics/train_cnn.json",
@@ -344,7 +344,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
         "import json, sys, torch\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from test_train_cnn import train_network\n"
-        "from shared.training import process_group\n"
+        "from market.models.training import process_group\n"
         "with process_group(torch.device('cpu')) as rank:\n"
         "    weights, history = train_network(shared=True)\n"
         "    if rank == 0:\n"

@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 import torch
 
-import train_text
-from shared.subcategories import sum_by_category
-from shared.text_classifier import TextClassifier, join_text
-from shared.text_encoder import load_text_encoder
+from market.models.labels import sum_by_category
+from market.models.text_classifier import TextClassifier, join_text
+from market.models.text_encoder import load_text_encoder
+from stages import train_text
 
 TEXTS = ["a garden shed", "garden chairs, oak", "an electric guitar", "piano, as new"] * 8
 CODES = np.array([0, 0, 1, 1] * 8)

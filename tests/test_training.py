@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from torch.utils.data import BatchSampler, Dataset, TensorDataset
 
-from shared.atomic import replace_when_done
-from shared.photo_dataset import PhotoDataset
-from shared.scores import loss_and_accuracy
-from shared.training import (
+from market.core.atomic import replace_when_done
+from market.models.metrics import loss_and_accuracy
+from market.models.photo_dataset import PhotoDataset
+from market.models.training import (
     Checkpoint,
     Phase,
     Progress,

@@ -10,8 +10,8 @@ import pytest
 from click import ClickException
 from sklearn.preprocessing import normalize
 
-from shared import vectors
-from shared.vectors import VectorIndex
+from market.search import vectors
+from market.search.vectors import VectorIndex
 
 N, WIDTH = 600, 16
 FACTORIES = ["Flat", "HNSW16", "IVF8,Flat"]

@@ -10,8 +10,8 @@ import joblib
 import pytest
 from click import ClickException
 
-from shared import workers
-from shared.workers import worker_count
+from market.core import workers
+from market.core.workers import worker_count
 
 
 def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,6 @@ import click
 import yaml
 from tqdm import tqdm
 
-ROOT = Path(__file__).parents[2]
 FIRST_SECONDS = 2.0  # before a bar shows: what is done by then needs none
 LOG_SECONDS = 30.0  # between two lines of a bar in a log
 LINE = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
@@ -87,7 +86,7 @@ def _declared(name: str) -> dict[str, list[str]]:
 
     Nothing where there is no dvc.yaml: the stages run without it.
     """
-    path = ROOT / "dvc.yaml"
+    path = Path("dvc.yaml")
     stages = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"] if path.exists() else {}
     entry = stages.get(name, {})
     paths = {
@@ -108,7 +107,7 @@ def _folders(paths: list[str]) -> list[str]:
 
 def _manual(key: str) -> list[str]:
     """The lines of params.yaml that a dotted key takes, its comments among them."""
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    text = Path("params.yaml").read_text(encoding="utf-8")
     lines, node, end = text.splitlines(), yaml.compose(text), len(text.splitlines())
     start = 0
     for part in key.split("."):

@@ -22,18 +22,18 @@ from PIL import Image
 from scipy import sparse
 from sklearn.preprocessing import normalize
 
-from shared.backbone import Classifier
-from shared.collaborative import EVERYBODYS, CollaborativeModel, as_new_user, event_weights
-from shared.gazetteer import distance_km, fold, on_sphere
-from shared.lexical import LexicalIndex, split_words
-from shared.photo_reader import PhotoReader
-from shared.photo_space import PhotoSpace, colour_histogram
-from shared.photo_store import open_photo
-from shared.photos import to_array, to_jpeg
-from shared.ranker import QUERY, Ranker
-from shared.tastes import TASTES, Attributes, nearness, person_signals, recency
-from shared.text_encoder import load_text_encoder
-from shared.vectors import VectorIndex
+from market.data.images import to_array, to_jpeg
+from market.data.photo_store import open_photo
+from market.models.backbones import Classifier
+from market.models.photo_reader import PhotoReader
+from market.models.text_encoder import load_text_encoder
+from market.search.collaborative import EVERYBODYS, CollaborativeModel, as_new_user, event_weights
+from market.search.gazetteer import distance_km, fold, on_sphere
+from market.search.lexical import LexicalIndex, split_words
+from market.search.photo_space import PhotoSpace, colour_histogram
+from market.search.ranker import QUERY, Ranker
+from market.search.user_features import TASTES, Attributes, nearness, person_signals, recency
+from market.search.vectors import VectorIndex
 
 DEPTH = 200  # candidates that each of words, meaning and looks names: they are ranked
 FEEDBACK = 5  # best candidates that say what was meant

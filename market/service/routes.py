@@ -18,20 +18,20 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Path, Query, Reques
 from PIL import Image
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from search import schemas
-from search.admission import Admission, Queue, admitted_to
-from search.events import EventStore
-from search.histories import LoggedHistories, merge_histories
-from search.reasons import explain
-from search.settings import Settings
-from shared.engine import Answer, Engine, Filters
-from shared.photo_store import PhotoStore
-from shared.photos import UnusablePhoto, decode_photo
-from shared.ranker import OF_LISTING, OF_WORDS
-from shared.torch_setup import set_up_torch
+from market.core.torch_setup import set_up_torch
+from market.data.images import UnusablePhoto, decode_photo
+from market.data.photo_store import PhotoStore
+from market.search.engine import Answer, Engine, Filters
+from market.search.ranker import OF_LISTING, OF_WORDS
+from market.service import schemas
+from market.service.admission import Admission, Queue, admitted_to
+from market.service.events import EventStore
+from market.service.histories import LoggedHistories, merge_histories
+from market.service.reasons import explain
+from market.service.settings import Settings
 
 if TYPE_CHECKING:
-    from predict import Predictor
+    from market.predict import Predictor
 
 FAULT: dict[str, Any] = {"model": schemas.Fault}
 # A photo of 50 megapixels takes 150 MB for a moment: not many at a time.
@@ -369,7 +369,7 @@ def predict(
     photos = [photo.file.read() for photo in new.photos]
     with PREDICTING:
         if service.predictor is None:
-            from predict import Predictor  # it brings what a search has no use for
+            from market.predict import Predictor  # it brings what a search has no use for
 
             service.predictor = Predictor(set_up_torch(seed=0))
         table, reasons = service.predictor(rows, pd.Series(["new"] * len(photos)), photos)

@@ -20,13 +20,15 @@ from typing import Any, TypeVar
 import joblib
 from click import ClickException
 
+import market
+
 # What another version of would give other bytes.
 DECISIVE = ("numpy", "pillow", "scikit-learn", "sentence-transformers", "torch")
 CONNECT_SECONDS = 60
 GONE = "the scheduler is gone, and with it what was computed: start one and run it again"
 START_HINT = (
     "start each in the project's shared folder, with the same TORCH_THREADS as the stage: "
-    "PYTHONPATH=stages dask worker ADDRESS"
+    "dask worker ADDRESS"
 )
 
 Built = TypeVar("Built")
@@ -209,7 +211,7 @@ def _backend(client: Any) -> Any:
 def environment(shared_file: str) -> dict[str, str]:
     """What must be equal wherever tasks run; `shared_file` is one in the current folder."""
     code = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.parent.rglob("*.py")):
+    for path in sorted(Path(market.__file__).parent.rglob("*.py")):
         code.update(path.read_bytes())
     return {
         "view of this folder": "shared" if Path(shared_file).exists() else "of another one",

@@ -16,10 +16,17 @@ from typing import Any
 import click
 from tabulate import tabulate
 
-from shared.atomic import replace_when_done, write_json
-from shared.headlines import HEADLINES, Metrics, best_baseline, measured, number_at, read_metrics
-from shared.spread import spread
-from shared.stage import stage
+from market.core.atomic import replace_when_done, write_json
+from market.core.stage import stage
+from market.models.spread import spread
+from market.reporting.headline_metrics import (
+    HEADLINES,
+    Metrics,
+    best_baseline,
+    measured,
+    number_at,
+    read_metrics,
+)
 
 METRICS = Path("metrics")
 README = Path("README.md")
@@ -120,14 +127,14 @@ def _written(number: float | None) -> str | None:
 
 ALL = """# Every metric of the last run
 
-Written by `python stages/summarize.py --readme {folder}` from the JSON files beside it.
+Written by `python -m market.summarize --readme {folder}` from the JSON files beside it.
 
 {table}
 """
 
 CARD = """# Model card
 
-Written by `python stages/summarize.py --readme {folder} --card {file}` from the metrics in
+Written by `python -m market.summarize --readme {folder} --card {file}` from the metrics in
 {folder}. Nothing here is typed in by hand but the words.
 
 ## Intended use

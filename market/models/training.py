@@ -49,7 +49,7 @@ class Checkpoint:
     """Saves a training every so many seconds under a name made of all that determines it.
 
     `replace` yields a temporary path that becomes the one given when all is written:
-    `shared.atomic.replace_when_done`.
+    `market.core.atomic.replace_when_done`.
     """
 
     def __init__(

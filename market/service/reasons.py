@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from search.schemas import Reason
-from shared.ranker import ITEM, QUERY, SIGNALS
+from market.search.ranker import ITEM, QUERY, SIGNALS
+from market.service.schemas import Reason
 
 # Signals of the person. Of somebody new they are all unknown, which a learned ranker weighs too:
 # to call that "goes with what you looked at" would be untrue.

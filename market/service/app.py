@@ -1,6 +1,6 @@
 """The service: the engine's answers over HTTP, what users do kept, and a page to use it from.
 
-`python -m uvicorn --app-dir stages search.app:create_app --factory`, or `make serve`, from the
+`python -m uvicorn market.service.app:create_app --factory`, or `make serve`, from the
 project's folder, after `dvc repro`. Settings: docs/serve.md.
 """
 
@@ -28,18 +28,27 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
-from search.api import FAULT, NO_STORE, RETRY, Counters, Service, health_router, queues, router
-from search.events import EventStore
-from search.guards import HEADERS, ApiKey, BodyLimit, BrowserHeaders, HeadAsGet
-from search.histories import LoggedHistories
-from search.reload import Reloader
-from search.settings import Settings
-from shared.engine import Engine
-from shared.inputs import require
-from shared.params import load_params
-from shared.photo_store import PhotoStore
-from shared.photos import limits_of
-from shared.torch_setup import set_up_torch
+from market.core.inputs import require
+from market.core.params import load_params
+from market.core.torch_setup import set_up_torch
+from market.data.images import limits_of
+from market.data.photo_store import PhotoStore
+from market.search.engine import Engine
+from market.service.events import EventStore
+from market.service.histories import LoggedHistories
+from market.service.reload import Reloader
+from market.service.routes import (
+    FAULT,
+    NO_STORE,
+    RETRY,
+    Counters,
+    Service,
+    health_router,
+    queues,
+    router,
+)
+from market.service.security import HEADERS, ApiKey, BodyLimit, BrowserHeaders, HeadAsGet
+from market.service.settings import Settings
 
 INDEX, RANK, EMBED = (Path(f"models/{name}") for name in ("index", "rank", "embed"))
 PHOTOS = Path("data/clean/photos")

@@ -22,7 +22,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
-from search.guards import declared_length
+from market.service.security import declared_length
 
 GONE = 499  # a proxy's usual code for "hung up before the answer": nobody reads it
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")

@@ -12,7 +12,7 @@ from click import ClickException
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from shared.ids import LONGEST_ID
+from market.data.ids import LONGEST_ID
 
 FORMER_LONGEST_ID = 100  # in tables that an earlier version made
 WAIT = 10  # seconds for a database that is busy, locked or gone: whoever asked is not kept longer

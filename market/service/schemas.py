@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import UploadFile
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from shared.ids import ID_PATTERN, ID_RULES, LONGEST_ID
+from market.data.ids import ID_PATTERN, ID_RULES, LONGEST_ID
 
 
 def _check_id(text: str) -> str:

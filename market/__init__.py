@@ -1,0 +1,1 @@
+"""Finds, recommends and ranks the listings of a marketplace."""

@@ -1,0 +1,1 @@
+"""What every layer stands on: files, settings, the command line, processes, torch."""

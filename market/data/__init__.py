@@ -1,0 +1,1 @@
+"""Raw listings, photos and events: reading, checking and splitting them."""

@@ -1,0 +1,1 @@
+"""Models of category and price, from text and photos."""

@@ -1,0 +1,1 @@
+"""Retrieving, ranking and recommending listings."""
