@@ -26,6 +26,7 @@ from measuring import DOCUMENT, REPO, describe, machine, put_between, run_measur
 from PIL import Image
 from tabulate import tabulate
 
+from market.core.errors import MarketError
 from market.data.photo_store import pack_photos
 
 SIZES = (11_000, 110_000)
@@ -120,7 +121,7 @@ def measure(root: Path, form: str, count: int, runs: int, links: tuple[str, ...]
         dvc(project, "config", "cache.type", link)
         try:
             took = dvc(project, "checkout", "-q")["wall"]
-        except click.ClickException:  # the file system has no such links
+        except MarketError:  # the file system has no such links
             by_link[link] = None
             dvc(project, "config", "cache.type", "copy")
             dvc(project, "checkout", "-q")

@@ -46,6 +46,7 @@ from implicit.nearest_neighbours import BM25Recommender, CosineRecommender
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
+from market.core.errors import MarketError
 from market.data.interactions import (
     Holdout,
     after,
@@ -144,15 +145,15 @@ def make_task(log: pd.DataFrame, holdout: Holdout) -> Task:
 def split_by_time(log: pd.DataFrame, share: float) -> tuple[Holdout, list[Holdout]]:
     """The holdout to judge with, and those to choose settings with, from events before it.
 
-    Raises ClickException if nobody with a history can be judged.
+    Raises MarketError if nobody with a history can be judged.
     """
     cutoff = cutoff_time(log["timestamp"], share)
     if cutoff is None:
-        raise click.ClickException("the log cannot be split by time: all events have one time")
+        raise MarketError("the log cannot be split by time: all events have one time")
     holdout = after(log, cutoff)
     returned = log["user_id"].iloc[holdout.judged].isin(log["user_id"][holdout.fit])
     if not returned.any():
-        raise click.ClickException(
+        raise MarketError(
             f"the log cannot be split by time: no user with an event before {cutoff:%Y-%m-%d %H:%M}"
             " has a new product after it"
         )
@@ -362,7 +363,7 @@ def compare(
     task = make_task(log, holdout)
     new = task.new_users
     if new.all():
-        raise click.ClickException("no user of the log met two products: nobody can be judged")
+        raise MarketError("no user of the log met two products: nobody can be judged")
     drawn = {
         users: _draw(np.flatnonzero(kept), most, seed)
         for users, kept in {"returning": ~new, "new": new}.items()
@@ -494,8 +495,8 @@ def main(path: Path, out: Path | None, seed: int, max_users: int, test_share: fl
     protocols: dict[str, tuple[Holdout, list[Holdout]]] = {}
     try:
         protocols["time"] = split_by_time(log, test_share)
-    except click.ClickException as error:
-        click.echo(f"{error.message}: {LAST_OUT} only", err=True)
+    except MarketError as error:
+        click.echo(f"{error}: {LAST_OUT} only", err=True)
     protocols[LAST_OUT] = last_out(log, 2), [last_out(log, 1)]
     tables = []
     for protocol, (holdout, earlier) in protocols.items():

@@ -34,6 +34,8 @@ import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 from tabulate import tabulate
 
+from market.core.errors import MarketError
+
 REPO = Path(__file__).parent.parent
 CONNECTIONS = 256
 PAUSE = 0.5  # seconds between the events of the one person
@@ -120,7 +122,7 @@ def serve(folder: Path) -> Iterator[str]:
                     break
                 except httpx.TransportError:
                     if service.poll() is not None:
-                        raise click.ClickException("the service did not start") from None
+                        raise MarketError("the service did not start") from None
                     time.sleep(0.2)
             yield site
         finally:
@@ -205,7 +207,7 @@ def memory(site: str) -> float:
 )
 def main(seconds: int, factors: tuple[float, ...]) -> None:
     if shutil.which("wrk") is None:
-        raise click.ClickException("wrk is not there: install Debian's package wrk")
+        raise MarketError("wrk is not there: install Debian's package wrk")
     rows = []
     with tempfile.TemporaryDirectory() as name:
         script = Path(name) / "search.lua"

@@ -16,9 +16,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import click
 import joblib
 import psutil
+
+from market.core.errors import MarketError
 
 REPO = Path(__file__).parent.parent
 RESULTS = REPO / "results/speed"
@@ -32,7 +33,7 @@ def run_measured(
     """Run a process; return its `wall` seconds, `peak_mb` and `output`.
 
     `peak_mb` is the resident memory of the process and all that it started, added up, at the most;
-    pages that several of them share count for each. A process that fails is a ClickException.
+    pages that several of them share count for each. A process that fails is a MarketError.
     """
     start = time.perf_counter()
     process = psutil.Popen(
@@ -53,7 +54,7 @@ def run_measured(
             continue
     wall = time.perf_counter() - start
     if process.returncode:
-        raise click.ClickException(f"{' '.join(command)} failed:\n{output[-2000:]}")
+        raise MarketError(f"{' '.join(command)} failed:\n{output[-2000:]}")
     return {"wall": wall, "peak_mb": peak / 2**20, "output": output}
 
 
@@ -123,7 +124,7 @@ def put_between(path: Path, name: str, text: str) -> None:
     before, found, rest = document.partition(begin)
     _, closed, after = rest.partition(end)
     if not (found and closed):
-        raise click.ClickException(f"{path} has no {begin} … {end}")
+        raise MarketError(f"{path} has no {begin} … {end}")
     path.write_text(f"{before}{begin}\n{text.strip()}\n{end}{after}", encoding="utf-8")
 
 

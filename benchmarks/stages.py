@@ -57,6 +57,8 @@ from measuring import (
 from PIL import Image
 from tabulate import tabulate
 
+from market.core.errors import MarketError
+
 STAGES = REPO / "stages"
 
 LARGE = (4000, 3000)  # pixels of a 12-megapixel photo
@@ -253,7 +255,7 @@ def bare_passes(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     from market.models.backbones import Classifier
     from stages import train_cnn
 
-    train = load_params("train")
+    train = load_params("train").model_dump()
     device = set_up_torch(SEED)
     network = Classifier(train["backbone"], "pretrained", classes=13).to(device).train()
     train_cnn.groups_by_depth(network, train["finetune_lr"], train["finetune_frozen"])
@@ -321,7 +323,7 @@ def our_layer(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     from market.models.backbones import Classifier
     from stages import embed
 
-    train, sizes = load_params("train", "embed")
+    train, sizes = (part.model_dump() for part in load_params("train", "embed"))
     device = set_up_torch(SEED)
     network = Classifier(train["backbone"], "pretrained", classes=13).to(device).for_inference()
     photos = PhotoStore(project / "data/clean/photos")
@@ -372,7 +374,7 @@ def our_finetune(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     from market.models.training import augment
     from stages import train_cnn
 
-    train = load_params("train")
+    train = load_params("train").model_dump()
     device = set_up_torch(SEED)
     network = Classifier(train["backbone"], "pretrained", classes=13).to(device)
     photos = PhotoStore(project / "data/clean/photos")
@@ -447,7 +449,7 @@ def sizes_of() -> Sizes:
 def params_of(section: str, key: str) -> Any:
     from market.core.params import load_params
 
-    return load_params(section)[key]
+    return getattr(load_params(section), key)
 
 
 def run_side(project: Path, name: str, side: str) -> None:
@@ -548,7 +550,7 @@ def summarise(name: str, pairs: list[tuple[dict, dict]]) -> dict[str, Any]:
     for what in same:
         values = {side[what] for pair in pairs for side in pair if what in side}
         if len(values) > 1:
-            raise click.ClickException(f"{name}: the two ways differ in {what}: {values}")
+            raise MarketError(f"{name}: the two ways differ in {what}: {values}")
     return {
         "title": CASES[name].title,
         "aim": CASES[name].aim,
@@ -645,7 +647,7 @@ def main(
         run_side(Path(side[0]), side[1], side[2])
         return
     if not raw.is_dir():
-        raise click.ClickException(f"{raw} does not exist: `dvc pull data/marketplace/raw`")
+        raise MarketError(f"{raw} does not exist: `dvc pull data/marketplace/raw`")
     about = machine()
     results = {}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:

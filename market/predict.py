@@ -24,6 +24,7 @@ import torch
 from joblib import Parallel, delayed
 
 from market.core.atomic import replace_when_done
+from market.core.errors import MarketError
 from market.core.inputs import require
 from market.core.params import load_params
 from market.core.stage import progress, stage
@@ -157,7 +158,7 @@ class Predictor:
         )
         self.fusion = json.loads((CATEGORY / "fusion.json").read_text(encoding="utf-8"))
         self.classes = self.fusion["classes"]
-        limits = load_params("clean")
+        limits = load_params("clean").model_dump()
         self.placeholder_above = limits["placeholder_above"]
         self.photo_limits = limits_of(limits)
         self.encoder = load_text_encoder(str(device))
@@ -250,13 +251,13 @@ def say_not_read(raw: Path, tables: dict[str, tuple[pd.DataFrame, list[str]]]) -
 @click.option("--out", type=click.Path(path_type=Path), required=True, help=".csv or .parquet")
 def main(raw: Path, out: Path) -> str:
     if out.suffix not in (".csv", ".parquet"):
-        raise click.ClickException(f"--out {out}: its name must end in .csv or .parquet")
+        raise MarketError(f"--out {out}: its name must end in .csv or .parquet")
     predictor = Predictor(set_up_torch(seed=0))
     path, schema = raw / "Products.csv", products_schema(labelled=False)
     listings = read_table(path)
     rows, _ = check_rows(listings, schema, path)
     if rows.empty:
-        raise click.ClickException(f"{path} has no rows")
+        raise MarketError(f"{path} has no rows")
     # A row with such a price has its answer all the same, but for the flag.
     _, unread = check_rows(listings, schema, path, price_faults(listings))
     photos, rejects, _, images = read_images(raw, rows["id"], partial=True)

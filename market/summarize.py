@@ -17,6 +17,7 @@ import click
 from tabulate import tabulate
 
 from market.core.atomic import replace_when_done, write_json
+from market.core.errors import MarketError
 from market.core.stage import stage
 from market.models.spread import spread
 from market.reporting.headline_metrics import (
@@ -210,7 +211,7 @@ def insert(document: str, table: str) -> str:
     before, _, rest = document.partition(begin)
     _, found, after = rest.partition(end)
     if not found:
-        raise click.ClickException(f"{README} has no {begin} … {end} to put the table between")
+        raise MarketError(f"{README} has no {begin} … {end} to put the table between")
     return f"{before}{begin}\n{table}\n{end}{after}"
 
 
@@ -220,7 +221,7 @@ def insert(document: str, table: str) -> str:
 @click.option("--card", type=click.Path(path_type=Path), help="File for a card of --readme.")
 def main(save: Path | None, readme: Path | None, card: Path | None) -> str:
     if card is not None and readme is None:
-        raise click.ClickException("--card needs --readme FOLDER, whose metrics it shows")
+        raise MarketError("--card needs --readme FOLDER, whose metrics it shows")
     metrics = read_metrics(METRICS)
     click.echo(headline_table([metrics], "simple"))
     if save is not None:

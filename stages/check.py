@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from click import ClickException
-
 from market.core.atomic import write_json
+from market.core.errors import MarketError
 from market.core.params import load_params
 from market.core.stage import stage
 
@@ -25,7 +24,7 @@ def main() -> str:
     dataset = load_params("dataset")
     raw = Path("data") / dataset / "raw"
     if not raw.is_dir():
-        raise ClickException(
+        raise MarketError(
             f"{raw} does not exist: `dvc pull` it, or set `dataset` in params.yaml to a folder "
             "under data/ that has raw/Products.csv, raw/Images.csv and raw/images/"
         )

@@ -214,7 +214,7 @@ def label_errors(
 
 @stage
 def main() -> str:
-    params = load_params("classify")
+    params = load_params("classify").model_dump()
     levels = params.pop("levels")
     curve = {name: params.pop(name) for name in ("sharpness", "threshold")}
     require(LISTINGS, TEXT, ENCODER, PHOTO)

@@ -60,7 +60,7 @@ def skip(reason: str) -> str:
 
 @stage
 def main() -> str:
-    params = load_params("classify_rf")
+    params = load_params("classify_rf").model_dump()
     require(LISTINGS)
     table = pq.read_table(LISTINGS, columns=["split", "category", "image_array"])
     table = table.filter(pc.is_valid(table["image_array"])).combine_chunks()

@@ -20,9 +20,9 @@ import click
 import joblib
 import numpy as np
 import pandas as pd
-from click import ClickException
 
 from market.core.atomic import replace_when_done, write_json
+from market.core.errors import MarketError
 from market.core.params import load_params
 from market.core.stage import progress, stage
 from market.core.workers import cluster, worker_count
@@ -94,7 +94,7 @@ def square_photos(paths: list[Path], params: dict) -> Iterator[Square | str]:
                 bar.update(len(squares))
                 yield from squares
         except BrokenProcessPool:
-            raise ClickException(
+            raise MarketError(
                 "a process that decodes photos was ended, perhaps for want of memory: run it again "
                 "with fewer (WORKERS=1)"
             ) from None
@@ -130,7 +130,7 @@ def read_created(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 
 
 def check_prices(products: pd.DataFrame, path: Path, placeholder_above: float) -> None:
-    """Raise ClickException if prices are placeholders by so many that the params must be wrong.
+    """Raise MarketError if prices are placeholders by so many that the params must be wrong.
 
     That is: none is left to learn from, or no more than lie above `placeholder_above`. `path` is
     the table to name.
@@ -139,13 +139,13 @@ def check_prices(products: pd.DataFrame, path: Path, placeholder_above: float) -
     learned = int(has_price_to_learn(products).sum())
     above = int(products["price"].gt(placeholder_above).sum())
     if above and above >= learned:
-        raise ClickException(
+        raise MarketError(
             f"{path}: {above} of {prices} prices are above clean.placeholder_above="
             f"{placeholder_above:g} and so taken for placeholders, which leaves {learned} to learn "
             "from: raise it in params.yaml"
         )
     if prices and not learned:
-        raise ClickException(
+        raise MarketError(
             f"{path}: all {prices} prices look like placeholders (12345…, 11111…), which leaves "
             "none to learn from: correct them"
         )
@@ -158,7 +158,7 @@ def clean(
 
     Every product, row and file of `raw` is in an output or in rejects.csv: products in = products
     out + rejects, and likewise for rows of Images.csv and for files. `rejected` gets the rejects as
-    they become known, so that they are known after an error too. Raises ClickException for a fault
+    they become known, so that they are known after an error too. Raises MarketError for a fault
     that no single row can be blamed for, or if one reason refuses most of a table's rows.
     """
     rejected = [] if rejected is None else rejected
@@ -306,14 +306,15 @@ def keep_rejects(rejected: list[pd.DataFrame]) -> str:
     try:
         with replace_when_done(REJECTS_OF_ERROR) as temporary:
             rejects.to_csv(temporary, index=False, lineterminator="\n")
-    except (ClickException, OSError):  # as the disk that is full already ended the run
+    except (MarketError, OSError):  # as the disk that is full already ended the run
         return ""
     return f"; all rejects so far are in {REJECTS_OF_ERROR}"
 
 
 @stage
 def main() -> str:
-    dataset, params = load_params("dataset", "clean")
+    dataset, settings = load_params("dataset", "clean")
+    params = settings.model_dump()
     raw = Path("data") / dataset / "raw"
     rejected: list[pd.DataFrame] = []
     REJECTS_OF_ERROR.unlink(missing_ok=True)  # a former run's
@@ -321,8 +322,8 @@ def main() -> str:
         with replace_when_done(OUT) as out, cluster():
             out.mkdir()
             metrics = clean(raw, out, params=params, rejected=rejected)
-    except ClickException as error:
-        raise ClickException(error.message + keep_rejects(rejected)) from None
+    except MarketError as error:
+        raise MarketError(f"{error}" + keep_rejects(rejected)) from None
     write_json(Path("metrics/clean.json"), {"dataset": dataset, **metrics})
     return (
         f"{metrics['products']['kept']} products and {metrics['photos']['kept']} photos in {OUT}, "

@@ -146,9 +146,10 @@ def write_texts(path: Path, products: pd.DataFrame, seed: int, batch_size: int) 
 
 @stage
 def main() -> str:
-    params, backbone, weights, jpeg_quality = load_params(
+    settings, backbone, weights, jpeg_quality = load_params(
         "embed", "train.backbone", "train.weights", "clean.jpeg_quality"
     )
+    params = settings.model_dump()
     seed = params.pop("seed")
     require(PHOTOS, PRODUCTS)
     set_up_torch(seed)

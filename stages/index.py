@@ -155,7 +155,7 @@ def unplaced(listings: pd.DataFrame) -> pd.DataFrame:
 
 @stage
 def main() -> str:
-    params = load_params("index")
+    params = load_params("index").model_dump()
     require(LISTINGS, PHOTOS, TEXT, PHOTO, EXPECTED)
     device = set_up_torch(params["seed"])
     columns = [*(name for name in SHOWN if name != "product_id"), "town", "county", "created"]

@@ -22,6 +22,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 from market.core.atomic import replace_when_done, write_json
+from market.core.errors import MarketError
 from market.core.inputs import require
 from market.core.params import load_params
 from market.core.stage import progress, stage
@@ -219,11 +220,11 @@ def fit_folds(
     """Return the folds, of them for validation and for test, that so many products can fill.
 
     Those asked for, or fewer, in about the same shares, where groups or products of a category are
-    fewer. Raises ClickException where not even three can be filled.
+    fewer. Raises MarketError where not even three can be filled.
     """
     possible = min(folds, int(group.nunique()), int(category.value_counts().max()))
     if possible < MIN_FOLDS:
-        raise click.ClickException(
+        raise MarketError(
             f"merge: {len(category)} products in {group.nunique()} independent groups, at most "
             f"{category.value_counts().max()} of a category: train, validation and test products "
             f"need {MIN_FOLDS} of both: add products"
@@ -260,9 +261,9 @@ def split_products(
 
 
 def check_prices(listings: pd.DataFrame) -> None:
-    """Raise ClickException if only test products have a price to learn from."""
+    """Raise MarketError if only test products have a price to learn from."""
     if not has_price_to_learn(listings[listings["split"] != "test"]).any():
-        raise click.ClickException(
+        raise MarketError(
             "merge: no train or validation product has a price to learn from, all of theirs look "
             "like placeholders: add products, or raise clean.placeholder_above in params.yaml"
         )
@@ -275,7 +276,7 @@ def check_split(
     keys: pd.DataFrame,
     ignored: pd.Series,
 ) -> None:
-    """Raise ClickException, one line, unless the split is fit to learn from and to judge by.
+    """Raise MarketError, one line, unless the split is fit to learn from and to judge by.
 
     `split` and `shares` are by product and by split; `listings` has a row per photo.
     """
@@ -283,14 +284,14 @@ def check_split(
     in_train = products[split.eq("train").to_numpy()]
     if in_train["category"].nunique() < 2:
         names = sorted(products["category"].unique())
-        raise click.ClickException(
+        raise MarketError(
             f"merge: all {len(products)} products are of the category {names[0]!r}: at least 2 "
             "categories with 3 products each are needed"
         )
     with_text = set(split[text_of(products).str.contains(r"\w").to_numpy()])
     for name in shares:
         if name not in with_text:
-            raise click.ClickException(
+            raise MarketError(
                 f"merge: none of the {split.eq(name).sum()} {name} products has a name or a "
                 "description: fill product_name or product_description in Products.csv"
             )
@@ -307,7 +308,7 @@ def check_split(
                 f"{size} of {len(split)} products share one {kind}{shown}, so they cannot be "
                 "split: remove what they share from the raw tables, or lower merge.max_sellers"
             )
-        raise click.ClickException(
+        raise MarketError(
             f"merge: {name} would hold {count} of {len(split)} products, not about {wanted:.0f}: "
             f"{cause}"
         )
@@ -378,7 +379,7 @@ def write_listings(listings: pd.DataFrame, photos: PhotoStore, path: Path) -> No
 
 @stage
 def main() -> str:
-    params = load_params("merge")
+    params = load_params("merge").model_dump()
     require(CLEAN / "products.parquet", CLEAN / "images.parquet", CLEAN / "photos")
     products = pd.read_parquet(CLEAN / "products.parquet")
     images = pd.read_parquet(CLEAN / "images.parquet")

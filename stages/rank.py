@@ -508,7 +508,7 @@ def said(scores: dict[str, dict[str, float]], name: str) -> str:
 
 @stage
 def main() -> str:
-    params = load_params("rank")
+    params = load_params("rank").model_dump()
     require(LISTINGS, LOG, INDEX, EMBED)
     seed = params["seed"]
     set_up_torch(seed)

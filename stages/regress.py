@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from click import ClickException
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -32,6 +31,7 @@ from sklearn.metrics import (
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from market.core.atomic import replace_when_done, write_json
+from market.core.errors import MarketError
 from market.core.inputs import require
 from market.core.params import load_params
 from market.core.stage import progress, stage
@@ -206,12 +206,12 @@ def read_products() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 @stage
 def main() -> str:
-    params = load_params("regress")
+    params = load_params("regress").model_dump()
     require(LISTINGS, PHOTO, VECTORS, CATEGORY)
     products, table = read_products()
     priced = (products["split"] != "test") & has_price_to_learn(products)
     if not priced.any():
-        raise ClickException(
+        raise MarketError(
             f"{LISTINGS}: no train or validation product has a price to learn from: add products, "
             "or raise clean.placeholder_above"
         )

@@ -14,12 +14,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import click
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
 from market.core.atomic import replace_when_done
+from market.core.errors import MarketError
 from market.core.params import load_params
 from market.core.stage import progress, stage
 
@@ -716,10 +716,10 @@ def write_marketplace(folder: Path, products: int, seed: int) -> None:
     """Write a marketplace of `products` listings, at least 40, into `folder`, creating it.
 
     Files: Products.csv, Images.csv, images/, interactions.csv, README.txt. Same arguments, same
-    bytes. Raises ClickException for fewer than 40: the traps would not all find a place.
+    bytes. Raises MarketError for fewer than 40: the traps would not all find a place.
     """
     if products < 40:
-        raise click.ClickException(f"sample.products is {products}; it must be at least 40")
+        raise MarketError(f"sample.products is {products}; it must be at least 40")
     rng = np.random.Generator(np.random.PCG64(seed))
     listings = draw_products(rng, products)
     images = draw_images(rng, listings)
@@ -737,7 +737,7 @@ def write_marketplace(folder: Path, products: int, seed: int) -> None:
 
 @stage
 def main() -> str:
-    params = load_params("sample")
+    params = load_params("sample").model_dump()
     with replace_when_done(RAW) as folder:
         write_marketplace(folder, params["products"], params["seed"])
     return f"{params['products']} synthetic products in {RAW}"

@@ -49,6 +49,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 import market
 from market.core.atomic import replace_when_done, write_json
+from market.core.errors import MarketError
 from market.core.inputs import require
 from market.core.params import dataset_name, load_params
 from market.core.stage import progress as progress_bar
@@ -594,13 +595,14 @@ def train(
 
 @stage
 def main() -> str:
-    params, photo_size, backbone_seed = load_params("train", "embed.photo_size", "embed.seed")
+    settings, photo_size, backbone_seed = load_params("train", "embed.photo_size", "embed.seed")
+    params = settings.model_dump()
     require(LISTINGS, PHOTOS, FEATURES)
     device = set_up_torch(params["seed"])
     with process_group(device) as rank:
         parts = -(-params["batch_size"] // PHOTOS_AT_ONCE)
         if dist.is_initialized() and params["finetune_epochs"] and dist.get_world_size() > parts:
-            raise click.ClickException(
+            raise MarketError(
                 f"train.batch_size, {params['batch_size']}, has work for {parts} processes, "
                 f"{PHOTOS_AT_ONCE} photos each: start no more, or make it larger"
             )

@@ -122,7 +122,7 @@ def train(
 
 @stage
 def main() -> str:
-    params = load_params("train_text")
+    params = load_params("train_text").model_dump()
     levels = params.pop("levels")
     shape = {name: params.pop(name) for name in ("tokens", "frozen")}
     dropout = params.pop("dropout")

@@ -183,7 +183,7 @@ def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
     def build(folder: Path) -> None:
         with contextlib.chdir(make_project(folder)):
             for stage in STAGES:
-                main = importlib.import_module(stage).main
+                main = importlib.import_module(f"stages.{stage}").main
                 CliRunner().invoke(main, catch_exceptions=False)
 
     return once("ran", build)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from click import ClickException
+from market.core.errors import MarketError
 
 # What the disk may say, with a remedy that is the user's. Libraries wrap ENOSPC in errors of their
 # own (safetensors, FAISS, torch), so a disk that is full counts whatever the error.
@@ -37,7 +37,7 @@ def replace_when_done(path: Path) -> Iterator[Path]:
     The block writes either a file or a directory there. An exception leaves `path` as it was.
     A file is replaced in one step; a directory is renamed away first, so a kill between the two
     leaves it absent, never half of it, which DVC reads as "run the stage again". A disk that is
-    full or not writable is a ClickException.
+    full or not writable is a MarketError.
     """
     temporary = path.with_name(f".{path.name}.partial")
     former = path.with_name(f".{path.name}.former.partial")
@@ -53,13 +53,13 @@ def replace_when_done(path: Path) -> Iterator[Path]:
         remedy = _remedy(error, path)
         _remove(temporary)
         if remedy is not None:
-            raise ClickException(f"{path}: {remedy}") from None
+            raise MarketError(f"{path}: {remedy}") from None
         raise
     _remove(former)
 
 
 def _remedy(error: BaseException, path: Path) -> str | None:
-    if not isinstance(error, Exception) or isinstance(error, ClickException):
+    if not isinstance(error, Exception) or isinstance(error, MarketError):
         return None
     if isinstance(error, OSError) and error.errno in _REMEDIES:
         return _REMEDIES[error.errno]

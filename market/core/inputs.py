@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from click import ClickException
+from market.core.errors import MarketError
 
 
 def require(*paths: Path) -> None:
-    """Raise ClickException naming the first path that is not there, and the remedy."""
+    """Raise MarketError naming the first path that is not there, and the remedy."""
     for path in paths:
         if not path.exists():
-            raise ClickException(
-                f"{path} is not there: run `dvc repro`, which makes it, or pull it"
-            )
+            raise MarketError(f"{path} is not there: run `dvc repro`, which makes it, or pull it")

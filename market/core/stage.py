@@ -20,6 +20,8 @@ import click
 import yaml
 from tqdm import tqdm
 
+from market.core.errors import MarketError
+
 FIRST_SECONDS = 2.0  # before a bar shows: what is done by then needs none
 LOG_SECONDS = 30.0  # between two lines of a bar in a log
 LINE = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
@@ -60,7 +62,10 @@ def stage(main: Callable[..., str]) -> click.Command:
 
     def run(**options: Any) -> None:
         start = time.monotonic()
-        said = main(**options)
+        try:
+            said = main(**options)
+        except MarketError as error:
+            raise click.ClickException(str(error)) from None
         took = timedelta(seconds=round(time.monotonic() - start))
         wrote = _folders(_declared(name)["writes"])
         click.echo(f"{said}; {took}" + (f", wrote {', '.join(wrote)}" if wrote else ""))

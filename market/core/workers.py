@@ -18,9 +18,9 @@ from threading import Event, Lock, Thread
 from typing import Any, TypeVar
 
 import joblib
-from click import ClickException
 
 import market
+from market.core.errors import MarketError
 
 # What another version of would give other bytes.
 DECISIVE = ("numpy", "pillow", "scikit-learn", "sentence-transformers", "torch")
@@ -53,7 +53,7 @@ def cluster() -> Iterator[None]:
     """Inside, joblib's tasks run on the Dask cluster whose scheduler's address is in SCHEDULER.
 
     Without this environment variable nothing changes: joblib starts processes on this machine.
-    What a worker was doing when it died runs again on another. Raises ClickException if no
+    What a worker was doing when it died runs again on another. Raises MarketError if no
     scheduler or no worker answers, now or later; if a worker, one that joins later too, does not
     see this folder or has other code, as it would take every photo for a missing file; and if a
     task ended each worker that it ran on. In the main thread only: a watch interrupts it.
@@ -67,7 +67,7 @@ def cluster() -> Iterator[None]:
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=True)
     except (OSError, ValueError, TimeoutError) as error:
-        raise ClickException(
+        raise MarketError(
             f"SCHEDULER={address}: no Dask scheduler answers there ({type(error).__name__}): "
             "start one with `dask scheduler`, or unset SCHEDULER"
         ) from None
@@ -84,7 +84,7 @@ def cluster() -> Iterator[None]:
             fault = watch.explain(error)
             if fault is None:
                 raise
-            raise ClickException(f"SCHEDULER={address}: {fault}") from None
+            raise MarketError(f"SCHEDULER={address}: {fault}") from None
         finally:
             watch.end()
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from click import ClickException
+
+from market.core.errors import MarketError
 
 COLUMNS = ["user_id", "product_id", "event", "timestamp"]
 # Other names that a column goes by: MovieLens'. A rating is an event of its own name, "4.0".
@@ -96,11 +97,11 @@ def check_interactions(
     *,
     id_rules: Mapping[str, re.Pattern[str]] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the log and its rejects as `sort_interactions`; ClickException if no row is left."""
+    """Return the log and its rejects as `sort_interactions`; MarketError if no row is left."""
     log, rejects = sort_interactions(table, path, products, id_rules=id_rules)
     if log.empty:
         why = f": {rejects['reason'].iloc[0]} in row 1" if len(rejects) else ""
-        raise ClickException(f"{path} holds no interaction that can be read{why}")
+        raise MarketError(f"{path} holds no interaction that can be read{why}")
     return log, rejects
 
 
@@ -119,7 +120,7 @@ def sort_interactions(
     rating is one of views. Rejects (REJECT_COLUMNS) are rows that lack an id, an event or a time
     that can be read, whose product is not one of `products`, where these are given, or whose
     user_id does not match one of `id_rules` (ids.ID_RULES) whole; `rejected` are products that were
-    refused themselves. `record` counts rows from 1, `id` is the user's. Raises ClickException, one
+    refused themselves. `record` counts rows from 1, `id` is the user's. Raises MarketError, one
     line, if a column is absent.
     """
     names = columns_read(table.columns)
@@ -128,7 +129,7 @@ def sort_interactions(
         table["event"] = "view"
     absent = [name for name in COLUMNS if name not in table]
     if absent:
-        raise ClickException(
+        raise MarketError(
             f"{path}: no column {', '.join(map(repr, absent))} "
             f"(it has {', '.join(map(repr, names))[:MOST_SAID]}): rename or add it"
         )

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from click import ClickException
 from PIL import Image
+
+from market.core.errors import MarketError
 
 PHOTOS_PER_PART = 4096
 ROWS_PER_BATCH = 256
@@ -80,7 +81,7 @@ class PhotoStore(Sequence[bytes]):
     def _open(self) -> None:
         parts = sorted(self.folder.glob("part-*.arrow"))
         if not parts:
-            raise ClickException(f"{self.folder} holds no packed photos: run `dvc repro` first")
+            raise MarketError(f"{self.folder} holds no packed photos: run `dvc repro` first")
         self._parts = parts
         self._tables = [pa.ipc.open_file(pa.memory_map(str(part))).read_all() for part in parts]
         self._starts = np.cumsum([0, *(len(table) for table in self._tables)])

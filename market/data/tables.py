@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import pandas as pd
 import pandera.pandas as pa
-from click import ClickException
 from pandera.errors import SchemaErrors
+
+from market.core.errors import MarketError
 
 MOST_CHARACTERS = 100_000  # of a field: a listing's description has a few thousand
 MOST_SAID = 300  # characters of a file that an error repeats
@@ -86,10 +87,10 @@ def read_table(path: Path) -> pd.DataFrame:
     Lines end at \\n only: the real Products.csv holds bare \\r inside unquoted fields, and with its
     defaults pandas breaks 7,156 rows into 11,318. Files with \\r\\n line ends read the same.
     Every record of the file is a row, but for those without any content; what pandas would read as
-    fewer, or of which it would not read a column, raises ClickException, as does any other fault.
+    fewer, or of which it would not read a column, raises MarketError, as does any other fault.
     """
     if path.exists() and not path.is_file():  # a pipe would be waited for, a device read for ever
-        raise ClickException(f"{path} is no file")
+        raise MarketError(f"{path} is no file")
     try:
         records = _count_records(path)
         table = pd.read_csv(
@@ -101,23 +102,23 @@ def read_table(path: Path) -> pd.DataFrame:
             encoding="utf-8-sig",
         )
     except FileNotFoundError:
-        raise ClickException(
+        raise MarketError(
             f"{say_absent(path)}: `dvc pull` it, or set `dataset` in params.yaml to a folder "
             "under data/ that has raw/Products.csv, raw/Images.csv and raw/images/"
         ) from None
     except OSError as error:
-        raise ClickException(f"{path} cannot be read: {error.strerror}") from None
+        raise MarketError(f"{path} cannot be read: {error.strerror}") from None
     except MemoryError:
-        raise ClickException(f"{path} is too large for the memory of this machine") from None
+        raise MarketError(f"{path} is too large for the memory of this machine") from None
     except (ValueError, pd.errors.ParserError) as error:  # UnicodeDecodeError is a ValueError
         reason = " ".join(str(error).split())[:MOST_SAID]
-        raise ClickException(f"{path} is not a UTF-8 CSV table: {reason}") from None
+        raise MarketError(f"{path} is not a UTF-8 CSV table: {reason}") from None
     if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for labels
-        raise ClickException(f"{path}: its rows have more fields than its header")
+        raise MarketError(f"{path}: its rows have more fields than its header")
     # Before the columns without a name go: a row of which only its number is left is a row.
     filled = table.apply(lambda column: column.str.strip().fillna("").ne("")).any(axis=1)
     if filled.sum() != records:
-        raise ClickException(
+        raise MarketError(
             f"{path}: {records} rows were read as {filled.sum()}: look for stray quotation marks "
             "and line ends"
         )
@@ -144,7 +145,7 @@ def _count_records(path: Path) -> int:
         count += FILLED.search(record.group()) is not None
     if end < len(text):
         line = text.count("\n", 0, end) + 1
-        raise ClickException(
+        raise MarketError(
             f"{path} is not a UTF-8 CSV table: line {line} begins a row with a quotation mark that "
             "is not closed, or not at the end of its field: double the marks within a field"
         )
@@ -153,11 +154,11 @@ def _count_records(path: Path) -> int:
 
 def _check_header(path: Path, header: str) -> None:
     if header.count("\r") > 1:
-        raise ClickException(f"{path}: its lines end in \\r alone: make it \\n")
+        raise MarketError(f"{path}: its lines end in \\r alone: make it \\n")
     names = [name.strip(' "') for name in re.findall(rf"({_FIELD})(?:,|$)", header.strip())]
     twice = {name for name in names if name and names.count(name) > 1}
     if twice:
-        raise ClickException(
+        raise MarketError(
             f"{path}: column {', '.join(map(repr, sorted(twice)))[:MOST_SAID]} is there twice: "
             "rename or remove one"
         )
@@ -172,7 +173,7 @@ def check_rows(
     """Return the rows that satisfy `schema`, and a table of those that do not (REJECT_COLUMNS).
 
     `faults` (n,) says why a row that satisfies it is refused all the same; "" if it is not. A fault
-    of the whole table (a column is absent) raises ClickException with one line; `record` counts a
+    of the whole table (a column is absent) raises MarketError with one line; `record` counts a
     table's records from 1, which is not its line number where fields span lines.
     """
     reasons = pd.Series("", index=table.index) if faults is None else faults.copy()
@@ -198,14 +199,14 @@ def _schema_faults(faults: pd.DataFrame, table: pd.DataFrame, path: Path) -> pd.
     """Return a reason for each row that pandera faults, by its label; the first column's."""
     absent = faults.loc[faults["check"] == "column_in_dataframe", "failure_case"]
     if len(absent):
-        raise ClickException(
+        raise MarketError(
             f"{path}: no column {', '.join(map(repr, absent))} "
             f"(it has {', '.join(map(repr, table.columns))[:MOST_SAID]}): rename or add it"
         )
     of_table = faults[faults["index"].isna()]
     if len(of_table):
         first = of_table.iloc[0]
-        raise ClickException(f"{path}: column {first['column']!r}: {first['check']}")
+        raise MarketError(f"{path}: column {first['column']!r}: {first['check']}")
     # pandera reports both copies of a repeated id; the first one is fine.
     repeated = (faults["check"] == "field_uniqueness") & ~faults["index"].isin(
         table.index[table["id"].duplicated()]
@@ -224,7 +225,7 @@ def _schema_faults(faults: pd.DataFrame, table: pd.DataFrame, path: Path) -> pd.
 def check_share(
     path: Path, table: pd.DataFrame, rejects: pd.DataFrame, *, allowed: float, some: bool
 ) -> None:
-    """Raise ClickException if one reason refuses more of a table's rows than the share `allowed`.
+    """Raise MarketError if one reason refuses more of a table's rows than the share `allowed`.
 
     Also, with `some`, if any row must be kept and none is. `table` (n rows) is what was read of
     `path`, `rejects` are those of its rows, or of their photos. The line names the commonest cause
@@ -232,7 +233,7 @@ def check_share(
     """
     if table.empty:
         if some:
-            raise ClickException(f"{path} has no rows: add some")
+            raise MarketError(f"{path} has no rows: add some")
         return
     reasons = rejects["reason"].map(lambda reason: reason.partition(" (")[0]).astype("str")
     causes = reasons[reasons.ne(PRODUCT_REJECTED)]
@@ -247,7 +248,7 @@ def check_share(
     remedy = "correct them"
     if not nothing_left:
         remedy += f", or raise clean.max_rejected_share ({allowed:g})"
-    raise ClickException(
+    raise MarketError(
         f"{path}: {counts.iloc[0]} of {len(table)} rows are refused: {reason} "
         f"({_example(first, table)}): {remedy}"
     )
@@ -289,9 +290,9 @@ def say_ignored(path: Path, ignored: dict[str, int], read: Iterable[str], has: I
 
 
 def check_nothing_lost(source: Path | str, read: int, kept: int, rejected: int) -> None:
-    """Raise ClickException unless each of `read` things is kept or rejected, and none is both."""
+    """Raise MarketError unless each of `read` things is kept or rejected, and none is both."""
     if read != kept + rejected:
-        raise ClickException(
+        raise MarketError(
             f"{source}: {read} in, but {kept} out and {rejected} rejects: nothing was written, as "
             "this is a fault of the program; please report it with the file"
         )
@@ -311,13 +312,13 @@ def find_photos(folder: Path) -> tuple[dict[str, Path], list[Path]]:
     """
     if not folder.is_dir():
         fault = f"{folder} is no folder" if folder.exists() else say_absent(folder)
-        raise ClickException(f"{fault}: the photos belong there, <id>.jpg")
+        raise MarketError(f"{fault}: the photos belong there, <id>.jpg")
     found: dict[str, Path] = {}
     clashing = []
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
-        raise ClickException(f"{folder} cannot be read: {error.strerror}") from None
+        raise MarketError(f"{folder} cannot be read: {error.strerror}") from None
     for path in paths:
         if path.name.startswith("."):
             continue
@@ -380,7 +381,7 @@ def read_images(
 
     Sorted by id, so that the order of the raw rows does not change what is made of them. Photos of
     `rejected_ids` are refused as their products were. Where Images.csv or images/ is absent it is a
-    ClickException; with `partial` it is one without rows or files.
+    MarketError; with `partial` it is one without rows or files.
     """
     table = pd.DataFrame({"id": [], "product_id": []}, dtype="str")
     files: dict[str, Path] = {}

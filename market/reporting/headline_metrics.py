@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from click import ClickException
+from market.core.errors import MarketError
 
 Metrics = dict[str, dict[str, Any]]  # by the stage that wrote them
 
@@ -89,7 +89,7 @@ HEADLINES = (
 def read_metrics(folder: Path, stages: Iterable[str] = ()) -> Metrics:
     """The metrics in a folder, of the `stages` named or of all that are there.
 
-    Raises ClickException if those of a named stage, or those of `clean`, are not there.
+    Raises MarketError if those of a named stage, or those of `clean`, are not there.
     """
     named = [folder / f"{name}.json" for name in stages]
     found = {
@@ -99,7 +99,7 @@ def read_metrics(folder: Path, stages: Iterable[str] = ()) -> Metrics:
     }
     for name in ("clean", *(path.stem for path in named)):
         if name not in found:
-            raise ClickException(f"{folder}/ has no metrics of {name}: run `dvc repro` first")
+            raise MarketError(f"{folder}/ has no metrics of {name}: run `dvc repro` first")
     return found
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import faiss
 import numpy as np
-from click import ClickException
+
+from market.core.errors import MarketError
 
 EXACT_UP_TO = 20_000  # allowed vectors: as fast as any graph, and a graph loses its way among few
 NEAREST = 10  # of the exact answer, that recall_at looks for
@@ -32,7 +33,7 @@ class VectorIndex:
     def build(cls, vectors: np.ndarray, factory: str, breadth: int) -> VectorIndex:
         """Index (n, width) float32 of length 1. Same vectors, same bytes: one thread builds.
 
-        Raises ClickException if `factory` is no such description, or needs more vectors.
+        Raises MarketError if `factory` is no such description, or needs more vectors.
         """
         threads = faiss.omp_get_max_threads()
         faiss.omp_set_num_threads(1)  # a graph's edges depend on the order of its points
@@ -43,7 +44,7 @@ class VectorIndex:
                 index.add(vectors)
         except RuntimeError as error:
             reason = str(error).rpartition("Error: ")[2].rpartition("failed: ")[2]
-            raise ClickException(
+            raise MarketError(
                 f"params.yaml: index.factory is {factory!r}, of which no index of {len(vectors)} "
                 f"vectors can be built ({reason.rpartition(': ')[2]})"
             ) from None

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
-from click import ClickException
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
@@ -28,6 +27,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
+from market.core.errors import MarketError
 from market.core.inputs import require
 from market.core.params import load_params
 from market.core.torch_setup import set_up_torch
@@ -81,8 +81,8 @@ def create_app() -> FastAPI:
 
         engine, photos, logged = load()
         return make_app(engine, photos, EventStore(settings.events_url), settings, load, logged)
-    except ClickException as fault:
-        sys.exit(f"Error: {fault.message}")
+    except MarketError as fault:
+        sys.exit(f"Error: {fault}")
 
 
 def make_app(
@@ -129,7 +129,7 @@ def make_app(
         photos=photos,
         version=version_of(photos),
         former={},
-        photo_limits=limits_of(load_params("clean")),
+        photo_limits=limits_of(load_params("clean").model_dump()),
         events=events,
         settings=settings,
         counters=counters,
@@ -154,7 +154,7 @@ def make_app(
     app.add_exception_handler(HTTPException, _refused)
     for fault in NO_STORE:
         app.add_exception_handler(fault, _no_store)
-    app.add_exception_handler(ClickException, _not_ready)
+    app.add_exception_handler(MarketError, _not_ready)
     app.add_exception_handler(Exception, _failed)
     Instrumentator(registry=registry, excluded_handlers=["/metrics", "/healthz"]).instrument(
         app
@@ -172,7 +172,7 @@ def renew(
         photos=photos,
         version=version_of(photos),
         former={service.version: service.photos},
-        photo_limits=limits_of(load_params("clean")),
+        photo_limits=limits_of(load_params("clean").model_dump()),
         logged=service.logged if logged is None else logged,
         predictor=None,
     )
@@ -216,8 +216,8 @@ async def _no_store(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _not_ready(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ClickException)  # models that are not there
-    return _error(503, error.message, RETRY)
+    assert isinstance(error, MarketError)  # models that are not there
+    return _error(503, str(error), RETRY)
 
 
 async def _failed(_: Request, error: Exception) -> JSONResponse:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
-from click import ClickException
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from market.core.errors import MarketError
 from market.data.ids import LONGEST_ID
 
 FORMER_LONGEST_ID = 100  # in tables that an earlier version made
@@ -48,14 +48,14 @@ class EventStore:
     def __init__(self, url: str) -> None:
         """Connect, and make the table where it is not there.
 
-        Raises ClickException for a URL that cannot be used and a database that does not answer.
+        Raises MarketError for a URL that cannot be used and a database that does not answer.
         """
         try:
             parsed = sa.make_url(url)
             of_sqlite = parsed.get_backend_name() == "sqlite"
             if of_sqlite:
                 if not parsed.database or parsed.database == ":memory:":
-                    raise ClickException(f"EVENTS_URL={url}: name a file, sqlite:///data/….sqlite")
+                    raise MarketError(f"EVENTS_URL={url}: name a file, sqlite:///data/….sqlite")
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             waits = _WAITS.get(parsed.get_driver_name(), {})
             # A database that was restarted has closed its connections: look before using one.
@@ -65,7 +65,7 @@ class EventStore:
                 pool_timeout=WAIT,
             )
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OSError) as error:
-            raise ClickException(f"EVENTS_URL cannot be used: {_one_line(error)}") from None
+            raise MarketError(f"EVENTS_URL cannot be used: {_one_line(error)}") from None
         if of_sqlite:
             sa.event.listen(self._engine, "connect", _set_up_sqlite)
         try:
@@ -77,7 +77,7 @@ class EventStore:
                 self._create()
             except DBAPIError as error:
                 shown = parsed.render_as_string(hide_password=True)
-                raise ClickException(
+                raise MarketError(
                     f"EVENTS_URL={shown} does not answer: {_one_line(error.orig)}"
                 ) from None
 

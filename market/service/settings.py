@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import joblib
-from click import ClickException
+
+from market.core.errors import MarketError
 
 SHORTEST_KEY = 16  # characters: shorter ones can be guessed
 
@@ -31,7 +32,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Read the environment; a value that cannot be used raises ClickException naming it."""
+        """Read the environment; a value that cannot be used raises MarketError naming it."""
         given: dict[str, Any] = {}
         kinds = {"int": int, "float": float}
         for setting in fields(cls):
@@ -46,15 +47,15 @@ class Settings:
             try:
                 number = given[setting.name] = kind(text)
             except ValueError:
-                raise ClickException(f"{variable}={text!r} is not a number") from None
+                raise MarketError(f"{variable}={text!r} is not a number") from None
             if not 0 < number < math.inf:
-                raise ClickException(f"{variable}={text!r} must be above 0 and finite")
+                raise MarketError(f"{variable}={text!r} must be above 0 and finite")
         key = given.get("api_key")
         # Never quoted: it is a secret. What a header cannot carry as it is would never be right.
         if key is not None and (
             len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable() or " " in key
         ):
-            raise ClickException(
+            raise MarketError(
                 f"API_KEY needs {SHORTEST_KEY} ASCII characters or more, none of them a space; "
                 "`openssl rand -hex 32` makes one, and without API_KEY no key is asked for"
             )

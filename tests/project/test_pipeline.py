@@ -1,0 +1,279 @@
+"""The pipeline as a whole: what dvc.yaml declares is what the code reads, and DVC acts on it."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from repository import REPO, commit, contents, forget_everything, init, ran_stages, run
+
+from market.core.dependencies import code_dependencies, direct_imports
+
+SCRIPTS = sorted((REPO / "stages").glob("*.py"))
+DVC_YAML = yaml.safe_load((REPO / "dvc.yaml").read_text(encoding="utf-8"))
+STAGES: dict[str, dict[str, Any]] = DVC_YAML["stages"]
+
+
+# --- What dvc.yaml declares -----------------------------------------------------------------------
+def declared(stage: dict[str, Any], kind: str) -> set[str]:
+    """The paths or keys of a stage's deps, params, outs or metrics, without their options."""
+    entries = stage.get(kind, [])
+    return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
+
+
+def test_imports_of_every_form_are_found(tmp_path: Path) -> None:
+    for name in ("clean", "data/tables", "core/atomic", "core/params"):
+        (tmp_path / f"market/{name}.py").parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"market/{name}.py").touch()
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import market.clean\nfrom market.data.tables import read_table\n"
+        "def main():\n    from market.core import atomic\n    import numpy, market.core.params\n"
+    )
+    assert code_dependencies(script, tmp_path) == [
+        "market/clean.py",
+        "market/core/atomic.py",
+        "market/core/params.py",
+        "market/data/tables.py",
+        "script.py",
+    ]
+    script.write_text("from . import clean\n")
+    with pytest.raises(ValueError, match="relative import"):
+        code_dependencies(script, tmp_path)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_code_deps_are_what_the_stage_imports(name: str) -> None:
+    stage = STAGES[name]
+    assert stage["cmd"] == f"python stages/{name}.py"
+    code = {dep for dep in declared(stage, "deps") if dep.endswith(".py")}
+    assert code == set(code_dependencies(REPO / f"stages/{name}.py")), "run `make deps`"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_params_are_the_keys_that_the_stage_reads(name: str) -> None:
+    script = REPO / f"stages/{name}.py"
+    read: set[str] = set()
+    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load_params":
+            read |= {ast.literal_eval(key) for key in node.args}
+    assert read == declared(STAGES[name], "params")
+
+
+def test_every_param_belongs_to_a_stage() -> None:
+    params = yaml.safe_load((REPO / "params.yaml").read_text(encoding="utf-8"))
+    used = {key for stage in STAGES.values() for key in declared(stage, "params")}
+    assert set(params) == {key.split(".")[0] for key in used}
+    for key in used:
+        value = params
+        for part in key.split("."):
+            value = value[part]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_says_what_it_does(name: str) -> None:
+    assert len(STAGES[name]["desc"]) > 20
+    assert "persist" not in str(STAGES[name])
+
+
+# Each layer imports only those to the left of it; stages and commands stand on all of them.
+LAYERS = ("core", "data", "models", "search")
+TOP = ("reporting", "service")
+MODULES = sorted((REPO / "market").rglob("*.py"))
+
+
+def layer(path: Path) -> str:
+    """Return the folder of market/ that a module stands in; "" for a command."""
+    parts = path.relative_to(REPO).parts
+    return parts[0] if parts[0] != "market" else "" if len(parts) == 2 else parts[1]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.relative_to(REPO).as_posix())
+def test_a_module_imports_only_lower_layers(module: Path) -> None:
+    own = layer(module)
+    allowed = {own, *LAYERS}
+    if own in LAYERS:
+        allowed = set(LAYERS[: LAYERS.index(own) + 1])
+    elif not own:
+        allowed |= set(TOP)
+    assert {layer(path) for path in direct_imports(module)} <= allowed
+
+
+@pytest.mark.parametrize("script", [*SCRIPTS, *MODULES], ids=lambda path: path.stem)
+def test_nothing_imports_a_stage(script: Path) -> None:
+    assert not direct_imports(script) & set(SCRIPTS)
+
+
+@pytest.mark.parametrize("module", (REPO / "market").rglob("__init__.py"), ids=str)
+def test_a_package_runs_nothing_on_import(module: Path) -> None:
+    """DVC is told of modules alone: what __init__.py did would go unseen."""
+    (statement,) = ast.parse(module.read_text(encoding="utf-8")).body
+    assert isinstance(statement, ast.Expr)
+
+
+# --- What is said when an input is wrong ----------------------------------------------------------
+def drop_column(raw: Path) -> None:
+    table = raw / "Products.csv"
+    table.write_bytes(table.read_bytes().replace(b",location\n", b",place\n", 1))
+
+
+def write_latin_1(raw: Path) -> None:
+    (raw / "Products.csv").write_bytes("id,name\n1,café\n".encode("latin-1"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "changes", "damage", "said"),
+    [
+        ("sample", {"sample.products": 39}, None, "39"),
+        ("check", {"dataset": "absent"}, None, "data/absent/raw does not exist"),
+        ("clean", {"dataset": "absent"}, None, "data/absent/raw/Products.csv does not exist"),
+        ("clean", {}, drop_column, "Products.csv: no column 'location'"),
+        ("clean", {}, write_latin_1, "Products.csv is not a UTF-8 CSV table"),
+        ("merge", {"merge.val_folds": 0}, None, "merge.val_folds"),
+        ("embed", {"train.backbone": "resnet18"}, None, "train.backbone is 'resnet18'"),
+        ("train_cnn", {"train.epochs": 0, "train.finetune_epochs": 0}, None, "epochs"),
+        ("train_text", {"train_text.epochs": 0}, None, "train_text.epochs"),
+    ],
+)
+def test_a_fault_is_one_line_and_leaves_nothing(
+    ran: Path,
+    make_project: Callable[..., Path],
+    run_stage: Callable,
+    tmp_path: Path,
+    stage: str,
+    changes: dict[str, Any],
+    damage: Callable[[Path], None] | None,
+    said: str,
+) -> None:
+    project = make_project(tmp_path / "project", changes)
+    if damage is not None:
+        damage(project / "data/sample/raw")
+    outs = {project / out for kind in ("outs", "metrics") for out in declared(STAGES[stage], kind)}
+    needed = {project / dep for dep in declared(STAGES[stage], "deps") if "$" not in dep}
+    for path in needed:
+        if not path.exists():  # a former stage's output
+            path.parent.mkdir(parents=True, exist_ok=True)
+            source = ran / path.relative_to(project)
+            shutil.copytree(source, path) if source.is_dir() else shutil.copy(source, path)
+    before = {path for path in project.rglob("*") if "__pycache__" not in path.parts}
+    result = run_stage(project, stage, check=False)
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("Error: ") and said in lines[0]
+    after = {path for path in project.rglob("*") if "__pycache__" not in path.parts}
+    assert not {path for path in after - before if path in outs or ".partial" in path.name}
+
+
+# --- What DVC does --------------------------------------------------------------------------------
+@pytest.fixture(scope="session")
+def reproduced(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
+    """A folder with a repository in repo/ that `dvc repro` has run in. Only to be copied."""
+
+    def build(folder: Path) -> None:
+        repo = make_project(folder / "repo")
+        shutil.rmtree(repo / "data")
+        init(repo)
+        commit(repo)
+        (folder / "output.txt").write_text(run(repo, "dvc", "repro").stdout, encoding="utf-8")
+
+    return once("reproduced", build)
+
+
+@pytest.fixture
+def repo(reproduced: Path, tmp_path: Path) -> Path:
+    shutil.copytree(reproduced / "repo", tmp_path / "repo")
+    return tmp_path / "repo"
+
+
+def test_repro_runs_every_stage_once(reproduced: Path, repo: Path) -> None:
+    assert ran_stages((reproduced / "output.txt").read_text(encoding="utf-8")) == list(STAGES)
+    for name, stage in STAGES.items():
+        for out in declared(stage, "outs") | declared(stage, "metrics"):
+            assert (repo / out).exists(), f"{name}: {out}"
+    untracked = run(repo, "git", "status", "--short").stdout.split()
+    assert untracked == ["??", "dvc.lock", "??", "metrics/"], "outs and runs are ignored by git"
+    again = run(repo, "dvc", "repro").stdout
+    assert not ran_stages(again)
+    assert "Data and pipelines are up to date." in again
+
+
+def test_stages_run_again_elsewhere_give_the_same_bytes(
+    reproduced: Path, ran: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "elsewhere" / "repo"
+    shutil.copytree(ran, other, ignore=shutil.ignore_patterns("__pycache__", "runs"))
+    init(other)
+    run(other, "dvc", "commit", "--force")
+    expected = (reproduced / "repo/dvc.lock").read_text(encoding="utf-8")
+    assert (other / "dvc.lock").read_text(encoding="utf-8") == expected
+    assert contents(other / "metrics") == contents(reproduced / "repo/metrics")
+
+
+@pytest.mark.parametrize("how", ["repro", "exp"])
+def test_an_unknown_dataset_is_refused_before_anything_is_touched(
+    make_project: Callable[..., Path], tmp_path: Path, how: str
+) -> None:
+    repo = make_project(tmp_path / "repo")
+    shutil.rmtree(repo / "data")
+    init(repo)
+    commit(repo)
+    run(repo, "dvc", "repro", "clean")
+    commit(repo)
+    before = {name: contents(repo / name) for name in ("data/clean", "metrics")}
+    if how == "repro":
+        params = yaml.safe_load((repo / "params.yaml").read_text(encoding="utf-8"))
+        params["dataset"] = "nope"
+        (repo / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+        result = run(repo, "dvc", "repro", check=False)
+    else:
+        result = run(repo, "dvc", "exp", "run", "-S", "dataset=nope", check=False)
+    assert result.returncode != 0 and "data/nope/raw" in result.stdout
+    assert {name: contents(repo / name) for name in before} == before
+
+
+def test_outputs_come_back_from_the_remote_instead_of_a_run(repo: Path) -> None:
+    before = {folder: contents(repo / folder) for folder in ("data", "models", "plots")}
+    commit(repo)
+    run(repo, "dvc", "push")
+    forget_everything(repo)
+    assert not ran_stages(run(repo, "dvc", "repro", "--pull").stdout)
+    for folder, content in before.items():
+        assert contents(repo / folder) == content, folder
+
+
+@pytest.fixture
+def with_remote(raw: Path, tmp_path: Path) -> Path:
+    """A repository without its raw folder, which is in the remote."""
+    repo = tmp_path / "repo"
+    init(repo)
+    shutil.copytree(raw, repo / "data/mine/raw", ignore=shutil.ignore_patterns("*[2-9a-f].jpg"))
+    run(repo, "dvc", "add", "data/mine/raw")
+    run(repo, "git", "add", "-f", "data/mine/raw.dvc")
+    commit(repo)
+    run(repo, "dvc", "push")
+    forget_everything(repo)
+    assert not (repo / "data/mine/raw").exists()
+    return repo
+
+
+def test_the_raw_folder_comes_back_from_the_remote(with_remote: Path, raw: Path) -> None:
+    run(with_remote, "dvc", "pull")
+    pulled = contents(with_remote / "data/mine/raw")
+    expected = contents(raw)
+    assert {"Products.csv", "Images.csv"} < set(pulled)
+    assert pulled == {name: expected[name] for name in pulled}
+
+
+def test_a_tampered_object_is_refused(with_remote: Path, raw: Path) -> None:
+    objects = with_remote.parent / "shared/remote/files/md5"
+    genuine = (raw / "Products.csv").read_bytes()
+    (stored,) = (path for path in objects.glob("*/*") if path.read_bytes() == genuine)
+    stored.chmod(0o644)
+    stored.write_bytes(genuine.replace(b"\xc2\xa3", b"\xc2\xa39"))
+    assert run(with_remote, "dvc", "pull", check=False).returncode != 0
+    assert not (with_remote / "data/mine/raw/Products.csv").exists()

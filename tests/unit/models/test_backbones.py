@@ -1,0 +1,147 @@
+"""The photo networks: their shapes, their weights, and what is said when these are wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import NoReturn
+from urllib.error import URLError
+
+import pytest
+import torch
+
+from market.core.errors import MarketError
+from market.models import backbones as backbone
+from market.models.backbones import Classifier
+
+PHOTOS = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [("efficientnet_lite0", 1280), ("efficientnet_lite2", 1280), ("resnet50", 2048)],
+)
+def test_a_new_layer_sits_on_the_backbones_features(name: str, width: int) -> None:
+    model = Classifier(name, "none", 13).eval()
+    with torch.inference_mode():
+        features = model.features(PHOTOS)
+        logits = model(PHOTOS)
+        torch.testing.assert_close(model.head(features), logits)
+    assert model.width == model.head.in_features == width
+    assert features.shape == (2, width) and logits.shape == (2, 13)
+    assert not torch.equal(features[0], features[1])
+
+
+@pytest.mark.parametrize("name", backbone.BACKBONES)
+def test_photos_are_normalised_as_the_backbone_learned_them(name: str) -> None:
+    model = Classifier(name, "none", 2)
+    seen = []
+    model.backbone = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    model.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    grey = torch.full((1, 3, 32, 32), 128, dtype=torch.uint8)
+    model.features(torch.cat([grey * 0, grey, grey + 127]))
+    mean, std = (torch.tensor(numbers) for numbers in backbone.NORMALISATION[name])
+    for row, level in enumerate((0, 128, 255)):
+        torch.testing.assert_close(seen[0][row, :, 5, 5], (level / 255 - mean) / std)
+
+
+@pytest.mark.parametrize("of", ["efficientnet_lite0", "efficientnet_lite2"])
+def test_pretrained_weights_come_with_the_package(of: str) -> None:
+    pretrained = Classifier(of, "pretrained", 2).backbone.state_dict()
+    random = Classifier(of, "none", 2).backbone.state_dict()
+    packaged = torch.load(backbone._weights_file(of), weights_only=True)
+    name = "_conv_stem.weight"
+    assert torch.equal(pretrained[name], packaged[name])
+    assert not torch.equal(random[name], packaged[name])
+    assert "site-packages" in str(backbone._weights_file(of))
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"), [("efficientnet_lite0", "pretrained"), ("resnet50", "none")]
+)
+def test_the_copy_for_inference_computes_the_same(name: str, weights: str) -> None:
+    model = Classifier(name, weights, 13).eval()
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    folded = model.for_inference()
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(PHOTOS), model(PHOTOS), rtol=1e-3, atol=1e-4)
+    assert not folded.training
+    for key, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[key]), "the model itself stays as it is"
+
+
+@pytest.mark.parametrize("weights", ["pretrained", "none"])
+def test_only_pretrained_batch_norms_keep_their_statistics(weights: str) -> None:
+    model = Classifier("efficientnet_lite0", weights, 2).train()
+    before = model.backbone.state_dict()["_bn0.running_mean"].clone()
+    model(PHOTOS)
+    kept = torch.equal(model.backbone.state_dict()["_bn0.running_mean"], before)
+    assert kept == (weights == "pretrained")
+
+
+def test_the_saved_state_is_the_weights_alone() -> None:
+    state = Classifier("efficientnet_lite0", "none", 2).state_dict()
+    assert not {"mean", "std"} & set(state)
+    assert state["head.weight"].shape == (2, 1280)
+
+
+def weights_file(folder: Path, content: bytes, hash_of: bytes) -> Path:
+    path = folder / f"net-{hashlib.sha256(hash_of).hexdigest()[:8]}.pth"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("named", ["net-00000000.pth", "net.pth"])
+def test_damaged_weights_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    damaged = tmp_path / named
+    torch.save({}, damaged)
+    monkeypatch.setattr(backbone, "_weights_file", lambda name: damaged)
+    with pytest.raises(MarketError) as error:
+        Classifier("efficientnet_lite0", "pretrained", 2)
+    assert str(damaged) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_weights_that_run_code_are_refused(tmp_path: Path) -> None:
+    class Run:
+        def __reduce__(self) -> tuple:
+            return (Path(tmp_path / "ran").touch, ())
+
+    torch.save(Run(), tmp_path / "net.pth")
+    content = (tmp_path / "net.pth").read_bytes()
+    with pytest.raises(Exception, match="Weights only"):
+        backbone._load_checked(weights_file(tmp_path, content, content))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (URLError("Temporary failure in name resolution"), "put resnet50-11ad3fa6.pth into"),
+        (TimeoutError("timed out"), "put resnet50-11ad3fa6.pth into"),
+        (RuntimeError('invalid hash value (expected "11ad3fa6", got "0")'), "damaged"),
+    ],
+)
+def test_resnet50_without_network_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
+    with pytest.raises(MarketError) as raised:
+        Classifier("resnet50", "pretrained", 2)
+    assert said in str(raised.value) and "\n" not in str(raised.value)
+    assert not list(tmp_path.rglob("*.pth"))
+
+
+def test_resnet50s_file_is_used_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / backbone.PRETRAINED).mkdir(parents=True)
+    (tmp_path / backbone.PRETRAINED / "resnet50-11ad3fa6.pth").write_bytes(b"damaged")
+    with pytest.raises(MarketError, match=r"resnet50-11ad3fa6\.pth is damaged"):
+        Classifier("resnet50", "pretrained", 2)
