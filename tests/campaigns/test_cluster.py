@@ -1,7 +1,7 @@
 """A Dask scheduler and two workers, real processes: same bytes, and what is left when one dies.
 
 A part here; whole stages as scripts, and kills at random moments, are a campaign:
-`KILLS=20 python -m pytest -n0 -m campaign tests/test_cluster.py -s`.
+`KILLS=20 python -m pytest -n0 -m campaign tests/campaigns/test_cluster.py -s`.
 """
 
 from __future__ import annotations

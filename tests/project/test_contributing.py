@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from repository import REPO
 
 STAGE = '''"""Count the listings.
 
@@ -64,7 +65,7 @@ def test_a_stage_by_the_recipe_passes(tmp_path: Path) -> None:
         assert old in text
         (tmp_path / name).write_text(text.replace(old, new, 1), encoding="utf-8")
     chosen = "code_deps and count or params_are and count or every_param or says_what and count"
-    command = [sys.executable, "-m", "pytest", "tests/test_pipeline.py", "-k", chosen]
+    command = [sys.executable, "-m", "pytest", "tests/project/test_pipeline.py", "-k", chosen]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stdout
     assert "passed" in result.stdout

@@ -1,7 +1,7 @@
 """Bad input, at scale: a clear line or a row in rejects.csv, in bounded memory and time.
 
 The corpus of corpus.py goes through stage clean whole as a campaign, in part in the usual suite:
-`python -m pytest -m campaign tests/test_bad_input.py -s`.
+`python -m pytest -m campaign tests/stages/test_bad_input.py -s`.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image, UnidentifiedImageError
+from repository import REPO
 
 from market.core.errors import MarketError
 from stages import sample
@@ -209,11 +210,11 @@ def test_shoppers_have_a_taste(products: pd.DataFrame, log: pd.DataFrame) -> Non
 
 # --- The whole ------------------------------------------------------------------------------------
 def test_same_seed_same_bytes_in_another_process(raw: Path, tmp_path: Path) -> None:
-    code = "import pathlib, sample; sample.write_marketplace(pathlib.Path({!r}), {}, {})"
-    path = os.pathsep.join([str(Path(sample.__file__).parent), *sys.path])
+    code = "import pathlib; from stages import sample; sample.write_marketplace(pathlib.Path({!r}), {}, {})"
     subprocess.run(
         [sys.executable, "-c", code.format(str(tmp_path), PRODUCTS, SEED)],
-        env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "1"},
+        cwd=REPO,
+        env={**os.environ, "PYTHONHASHSEED": "1"},
         check=True,
     )
     assert contents(tmp_path) == contents(raw)

@@ -342,8 +342,8 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(
         "import json, sys, torch\n"
-        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from test_train_cnn import train_network\n"
+        "import runpy\n"
+        f"train_network = runpy.run_path({__file__!r})['train_network']\n"
         "from market.models.training import process_group\n"
         "with process_group(torch.device('cpu')) as rank:\n"
         "    weights, history = train_network(shared=True)\n"

@@ -101,15 +101,14 @@ def test_trees_from_other_processes_are_the_same_bytes(tmp_path: Path) -> None:
 
 def test_equal_models_are_equal_bytes_in_any_process(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib, test_model_file\n"
+        f"import sys, pathlib, runpy; digests = runpy.run_path({__file__!r})['digests']\n"
         "unused = [object() for _ in range(2000)]\n"  # moves addresses in memory
-        "print(*test_model_file.digests(pathlib.Path(sys.argv[1])))\n"
+        "print(*digests(pathlib.Path(sys.argv[1])))\n"
     )
     other = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "other"],
         env={
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
             "PYTHONHASHSEED": "1",
         },
         stdout=subprocess.PIPE,
