@@ -1,6 +1,7 @@
 """Faults: after any of them the same command ends with the bytes of an undisturbed run.
 
-Most are a campaign: `python -m pytest -m campaign tests/campaigns/test_faults.py -s`. Mounts need root.
+Most are a campaign: `python -m pytest -m campaign tests/campaigns/test_faults.py -s`. Mounts need
+root.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """README's examples: each command runs, and what it says has the shape that README shows.
 
 Those of everyday run in the usual suite. All of them, in README's order and in one repository of
-the tiny dataset, are a campaign of minutes: python -m pytest -m campaign tests/project/test_readme.py
+the tiny dataset, are a campaign of minutes:
+python -m pytest -m campaign tests/project/test_readme.py
 """
 
 from __future__ import annotations

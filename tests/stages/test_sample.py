@@ -210,7 +210,10 @@ def test_shoppers_have_a_taste(products: pd.DataFrame, log: pd.DataFrame) -> Non
 
 # --- The whole ------------------------------------------------------------------------------------
 def test_same_seed_same_bytes_in_another_process(raw: Path, tmp_path: Path) -> None:
-    code = "import pathlib; from stages import sample; sample.write_marketplace(pathlib.Path({!r}), {}, {})"
+    code = (
+        "import pathlib; from stages import sample; "
+        "sample.write_marketplace(pathlib.Path({!r}), {}, {})"
+    )
     subprocess.run(
         [sys.executable, "-c", code.format(str(tmp_path), PRODUCTS, SEED)],
         cwd=REPO,

@@ -163,7 +163,8 @@ def test_what_was_saved_scores_and_mends_the_same(index: LexicalIndex, tmp_path:
 
 def test_the_same_listings_are_the_same_bytes(tmp_path: Path) -> None:
     script = (
-        f"import sys; from pathlib import Path; from runpy import run_path; t = run_path({__file__!r})\n"
+        "import sys; from pathlib import Path; from runpy import run_path\n"
+        f"t = run_path({__file__!r})\n"
         "index = t['LexicalIndex'].build(t['NAMES'], t['DESCRIPTIONS'], t['LANGUAGE'])\n"
         "index.save(Path(sys.argv[1]))"
     )
