@@ -258,8 +258,10 @@ def bare_passes(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     train = load_params("train").model_dump()
     device = set_up_torch(SEED)
     network = Classifier(train["backbone"], "pretrained", classes=13).to(device).train()
-    train_cnn.groups_by_depth(network, train["finetune_lr"], train["finetune_frozen"])
-    side = train["finetune_size"]
+    train_cnn.groups_by_depth(
+        network, train["finetune_learning_rate"], train["finetune_frozen_share"]
+    )
+    side = train["finetune_photo_size"]
     photos = torch.rand(AT_ONCE, 3, side, side, device=device) * 255
     labels = torch.arange(AT_ONCE, device=device) % 13
     start = time.perf_counter()
@@ -338,7 +340,7 @@ def our_layer(project: Path, raw: Path, out: Path) -> dict[str, Any]:
         dataset=lambda epoch: dataset,
         epochs=EPOCHS,
         micro_batch=train["batch_size"],
-        groups=[{"params": list(head.parameters()), "lr": train["lr"]}],
+        groups=[{"params": list(head.parameters()), "lr": train["learning_rate"]}],
         weight_decay=train["weight_decay"],
     )
     return {"times": 1}
@@ -390,16 +392,18 @@ def our_finetune(project: Path, raw: Path, out: Path) -> dict[str, Any]:
             open_photo,
             chosen,
             labels,
-            transform=augment(train["finetune_size"]),
+            transform=augment(train["finetune_photo_size"]),
             seed=SEED,
             epoch=epoch,
         ),
         epochs=1,
         micro_batch=train_cnn.PHOTOS_AT_ONCE,
-        groups=train_cnn.groups_by_depth(network, train["finetune_lr"], train["finetune_frozen"]),
+        groups=train_cnn.groups_by_depth(
+            network, train["finetune_learning_rate"], train["finetune_frozen_share"]
+        ),
         weight_decay=train["finetune_weight_decay"],
         mixup=train["finetune_mixup"],
-        average=train["finetune_average"],
+        average=train["finetune_ema_decay"],
     )
     return {"photos_per_second": count / (time.perf_counter() - start)}
 

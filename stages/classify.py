@@ -215,8 +215,11 @@ def label_errors(
 @stage
 def main() -> str:
     params = load_params("classify").model_dump()
-    levels = params.pop("levels")
-    curve = {name: params.pop(name) for name in ("sharpness", "threshold")}
+    levels = params.pop("label_depth")
+    curve = {
+        "sharpness": params.pop("calibration_slope"),
+        "threshold": params.pop("calibration_midpoint"),
+    }
     require(LISTINGS, TEXT, ENCODER, PHOTO)
     columns = ["product_id", "name", "description", "category", "category_levels"]
     products = pd.read_parquet(LISTINGS, columns=[*columns, "split", "group", "has_near_copy"])

@@ -184,12 +184,12 @@ def main() -> str:
     photos = PhotoStore(PHOTOS)
     colours = colours_of(photos)
     space = PhotoSpace.fit(
-        features, colours, components=params["components"], colour=params["colour"],
+        features, colours, components=params["n_components"], colour=params["colour_weight"],
         seed=params["seed"],
     )  # fmt: skip
     looks = space.transform(features, colours)[shown["number"]]
     both = read_and_seen(vectors, looks, shown["owner"].to_numpy())
-    alike = find_alike(VectorIndex.build(both, params["factory"], params["breadth"]), both)
+    alike = find_alike(VectorIndex.build(both, params["factory"], params["search_effort"]), both)
     vectors = expand(vectors, alike)
 
     metrics: dict[str, Any] = {
@@ -203,7 +203,7 @@ def main() -> str:
         words.save(folder / "words")
         np.save(folder / "alike.npy", alike)
         for name, of in {"text": vectors, "photo": looks}.items():
-            index = VectorIndex.build(of, params["factory"], params["breadth"])
+            index = VectorIndex.build(of, params["factory"], params["search_effort"])
             index.save(folder / f"{name}.faiss")
             rng = np.random.default_rng(params["seed"])
             queries = of[rng.permutation(len(of))[:JUDGED]]
@@ -220,7 +220,7 @@ def main() -> str:
         shown.to_parquet(folder / "shown.parquet", index=False)
         about = {
             "array_size": photos.array_type.shape[1],
-            "breadth": params["breadth"],
+            "breadth": params["search_effort"],
             "encoder": {"name": encoder_name, "sha256": weights_digest(encoder_name)},
         }
         write_json(folder / "index.json", about)

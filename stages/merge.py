@@ -392,8 +392,8 @@ def main() -> str:
         listings,
         hashes,
         usable,
-        min_similarity=min(params["copy_similarity"], params["report_similarity"]),
-        max_distance=max(params["copy_distance"], params["report_distance"]),
+        min_similarity=min(params["duplicate_text_similarity"], params["report_text_similarity"]),
+        max_distance=max(params["duplicate_photo_distance"], params["report_photo_distance"]),
     )
 
     def closer(min_similarity: float, max_distance: int) -> dict[str, pd.DataFrame]:
@@ -403,7 +403,7 @@ def main() -> str:
             "near photo": photo_pairs[photo_pairs["distance"] <= max_distance],
         }
 
-    near = closer(params["copy_similarity"], params["copy_distance"])
+    near = closer(params["duplicate_text_similarity"], params["duplicate_photo_distance"])
     keys = collect_keys(listings, near)
     ignored = find_boilerplate(keys, once, params["max_sellers"])
     group = group_products(keys, ignored, once)
@@ -415,7 +415,7 @@ def main() -> str:
     shares = {name: count / folds["folds"] for name, count in held_out.items()}
     check_split(split, {"train": 1 - sum(shares.values()), **shares}, listings, keys, ignored)
 
-    looser = closer(params["report_similarity"], params["report_distance"])
+    looser = closer(params["report_text_similarity"], params["report_photo_distance"])
     flagged = pd.Series(across_splits(looser, split), group.index, name="has_near_copy")
     listings = listings.join(group, on="product_id").join(split, on="product_id")
     listings = listings.join(flagged, on="product_id")

@@ -213,11 +213,11 @@ def judge_search(engine: Engine, queries: dict[str, set[str]], seed: int) -> Sco
         answer = engine.search(text, filters=ANYTHING, limit=DEPTH)
         note("model", [hit.product_id for hit in answer.hits], wanted)
         ids, signals, _ = query_signals(engine, text)
-        note("bm25", best_first(ids, signals["words"].to_numpy()), wanted)
+        note("bm25", best_first(ids, signals["bm25"].to_numpy()), wanted)
         alone = engine.candidates(Query(meaning=engine.ask(text).meaning), engine.allowed(ANYTHING))
         found = ids_of_all[alone[0]].tolist()
-        if "meaning" in alone[1]:
-            found = best_first(found, alone[1]["meaning"].to_numpy())
+        if "text_similarity" in alone[1]:
+            found = best_first(found, alone[1]["text_similarity"].to_numpy())
         note("embedding", found, wanted)
         note("reciprocal_rank_fusion", best_first(ids, reciprocal_ranks(signals)), wanted)
         drawn = rng.choice(ids_of_all, min(DEPTH, len(ids_of_all)), replace=False)
@@ -534,7 +534,7 @@ def main() -> str:
 
     log = pd.read_parquet(LOG)
     log = log[log["product_id"].isin(listings["product_id"])].reset_index(drop=True)
-    users = params["shoppers"]
+    users = params["max_users"]
     personalised, learned = judge_log(
         engine, log, share=params["test_share"], users=users, seed=seed
     )

@@ -265,7 +265,7 @@ def searches(engine: Engine) -> Iterator[Search]:
     # Of somebody unknown nothing can be said; and where no photo was given, looks are those of the
     # best matches.
     asked = {name: said for name, said in SIGNALS.items() if name in (*QUERY, *ITEM)}
-    asked["near"] = f"near {town}"
+    asked["proximity"] = f"near {town}"
     of_words, of_listing = asked | OF_WORDS, asked | OF_LISTING
     by_words = engine.search(words, limit=FOUND)
     yield Search(f"“{words}”", [], by_words, of_words)

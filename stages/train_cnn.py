@@ -1,7 +1,7 @@
 """Predict the category from the photo by transfer learning: a new layer, then the whole network.
 
-The new layer has an output for each subcategory (params train.levels; 1: for each category), whose
-probabilities add up to the category's.
+The new layer has an output for each subcategory (params train.label_depth; 1: for each category),
+whose probabilities add up to the category's.
 
 In:  data/merged/listings.parquet, data/clean/photos, data/embeddings.
 Out: models/cnn/ (model.safetensors, model.json), metrics/train_cnn.json, plots/train_cnn.csv (loss
@@ -191,7 +191,7 @@ def head_phase(
         epochs=params["epochs"],
         batch_size=params["batch_size"],
         micro_batch=params["batch_size"],
-        groups=[{"params": list(head.parameters()), "lr": params["lr"]}],
+        groups=[{"params": list(head.parameters()), "lr": params["learning_rate"]}],
         momentum=params["momentum"],
         weight_decay=params["weight_decay"],
         label_smoothing=params["label_smoothing"],
@@ -209,7 +209,7 @@ def finetune_phase(
     """The whole network, on the train photos."""
     device = next(model.parameters()).device
     # Random weights have no edges and colours yet that could stay as they are.
-    frozen = params["finetune_frozen"] if params["weights"] == "pretrained" else 0.0
+    frozen = params["finetune_frozen_share"] if params["weights"] == "pretrained" else 0.0
     return Phase(
         name="finetune",
         module=model,
@@ -217,7 +217,7 @@ def finetune_phase(
             data.rows["train"],
             labels.codes,
             open_photo,
-            transform=augment(params["finetune_size"]),
+            transform=augment(params["finetune_photo_size"]),
             seed=params["seed"],
             epoch=epoch,
         ),
@@ -226,12 +226,12 @@ def finetune_phase(
         epochs=params["finetune_epochs"],
         batch_size=params["batch_size"],
         micro_batch=PHOTOS_AT_ONCE,
-        groups=groups_by_depth(model, params["finetune_lr"], frozen),
+        groups=groups_by_depth(model, params["finetune_learning_rate"], frozen),
         momentum=params["momentum"],
         weight_decay=params["finetune_weight_decay"],
         label_smoothing=params["label_smoothing"],
         mixup=params["finetune_mixup"],
-        average=params["finetune_average"],
+        average=params["finetune_ema_decay"],
         shared=dist.is_initialized(),
         amp=bool(int(os.environ.get("AMP", device.type == "cuda"))),
         seed=params["seed"],
@@ -345,7 +345,7 @@ def head_probabilities(
     seed: int,
 ) -> np.ndarray:
     """What the first phase alone, fitted on the rows `train`, says of others: (n, classes)."""
-    labels = data.labels_of(train, params["levels"])
+    labels = data.labels_of(train, params["label_depth"])
     torch.manual_seed(seed)
     head = nn.Linear(data.features.shape[1], len(labels.names)).to(device)
     phase = head_phase(data, params, head, train, labels, lambda module: {}, seed)
@@ -524,7 +524,7 @@ def skip(data: Data, params: dict[str, Any], photo_size: int, rank: int) -> str:
     reason = f"{counts} photos, where each split needs one"
     if rank:
         return reason
-    labels = data.labels_of(data.rows["train"], params["levels"])
+    labels = data.labels_of(data.rows["train"], params["label_depth"])
     model = Classifier(params["backbone"], params["weights"], len(labels.names))
     for weight in model.head.parameters():
         nn.init.zeros_(weight)
@@ -551,7 +551,7 @@ def train(
     data = Data.load()
     if not all(map(len, data.rows.values())):
         return skip(data, params, photo_size, rank)
-    labels = data.labels_of(data.rows["train"], params["levels"])
+    labels = data.labels_of(data.rows["train"], params["label_depth"])
     torch.manual_seed(backbone_seed)  # random weights must be those that `embed` computed with
     model = Classifier(params["backbone"], params["weights"], len(labels.names))
     torch.manual_seed(params["seed"])

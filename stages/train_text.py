@@ -123,8 +123,9 @@ def train(
 @stage
 def main() -> str:
     params = load_params("train_text").model_dump()
-    levels = params.pop("levels")
-    shape = {name: params.pop(name) for name in ("tokens", "frozen")}
+    levels = params.pop("label_depth")
+    shape = {"tokens": params.pop("max_tokens"), "frozen": params.pop("frozen_layers")}
+    params["lr"], params["head_lr"] = params.pop("learning_rate"), params.pop("head_learning_rate")
     dropout = params.pop("dropout")
     require(LISTINGS)
     device = set_up_torch(params["seed"])

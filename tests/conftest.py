@@ -68,16 +68,16 @@ SMALL = {
     "train.weights": "pretrained",
     "train.epochs": 3,
     "train.finetune_epochs": 1,
-    "train.finetune_size": 64,
-    "train.levels": 2,
-    "regress.trees": 20,
-    "index.components": 16,
+    "train.finetune_photo_size": 64,
+    "train.label_depth": 2,
+    "regress.n_estimators": 20,
+    "index.n_components": 16,
     "rank.known_items": 10,
-    "rank.shoppers": 6,
+    "rank.max_users": 6,
     "train.batch_size": 16,
     "train_text.epochs": 1,
-    "train_text.tokens": 16,
-    "train_text.frozen": 5,
+    "train_text.max_tokens": 16,
+    "train_text.frozen_layers": 5,
 }
 
 

@@ -51,7 +51,8 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _small_numbers(cls, values: Any) -> Any:
-        # PyYAML takes 1e-05 for a text, and so `dvc exp run -S train.lr=0.00001` writes it.
+        # PyYAML reads 1e-05 as a text, and so does `dvc exp run -S train.learning_rate=0.00001`
+        # write it.
         if not isinstance(values, dict):
             return values
         texts = {name for name, field in cls.model_fields.items() if field.annotation is str}
@@ -82,10 +83,10 @@ class Merge(Section):
     folds: Annotated[int, Field(ge=3)]
     val_folds: Count
     test_folds: Count
-    copy_similarity: Annotated[float, Field(gt=0, le=1)]
-    copy_distance: Annotated[int, Field(ge=0, le=256)]
-    report_similarity: Annotated[float, Field(gt=0, le=1)]
-    report_distance: Annotated[int, Field(ge=0, le=256)]
+    duplicate_text_similarity: Annotated[float, Field(gt=0, le=1)]
+    duplicate_photo_distance: Annotated[int, Field(ge=0, le=256)]
+    report_text_similarity: Annotated[float, Field(gt=0, le=1)]
+    report_photo_distance: Annotated[int, Field(ge=0, le=256)]
     max_sellers: Count
     seed: Seed
 
@@ -103,10 +104,10 @@ class Regress(Section):
     alpha: Positive
     min_df: Count
     epochs: Count
-    rate: Annotated[float, Field(gt=0, le=1)]
-    trees: Count
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    n_estimators: Count
     coverage: Proportion
-    far_off: Annotated[float, Field(gt=0, lt=0.5)]
+    flagged_share: Annotated[float, Field(gt=0, lt=0.5)]
     seed: Seed
 
 
@@ -125,21 +126,21 @@ class Embed(Section):
 class Train(Section):
     backbone: Literal["efficientnet_lite0", "efficientnet_lite2", "resnet50"]
     weights: Literal["pretrained", "none"]
-    levels: Levels
+    label_depth: Levels
     batch_size: Count
     momentum: Proportion
     label_smoothing: BelowOne
     seed: Seed
     epochs: Annotated[int, Field(ge=0)]
-    lr: Positive
+    learning_rate: Positive
     weight_decay: NotNegative
     finetune_epochs: Annotated[int, Field(ge=0)]
-    finetune_lr: Positive
+    finetune_learning_rate: Positive
     finetune_weight_decay: NotNegative
-    finetune_size: Annotated[int, Field(ge=32, le=4096)]
-    finetune_frozen: BelowOne
+    finetune_photo_size: Annotated[int, Field(ge=32, le=4096)]
+    finetune_frozen_share: BelowOne
     finetune_mixup: NotNegative
-    finetune_average: BelowOne
+    finetune_ema_decay: BelowOne
 
     @model_validator(mode="after")
     def _train_at_all(self) -> Train:
@@ -151,14 +152,14 @@ class Train(Section):
 
 
 class TrainText(Section):
-    levels: Levels
-    tokens: Annotated[int, Field(ge=3, le=512)]
-    frozen: Annotated[int, Field(ge=0, le=6)]
+    label_depth: Levels
+    max_tokens: Annotated[int, Field(ge=3, le=512)]
+    frozen_layers: Annotated[int, Field(ge=0, le=6)]
     dropout: BelowOne
     epochs: Count
     batch_size: Count
-    lr: Positive
-    head_lr: Positive
+    learning_rate: Positive
+    head_learning_rate: Positive
     weight_decay: NotNegative
     label_smoothing: BelowOne
     seed: Seed
@@ -167,9 +168,9 @@ class TrainText(Section):
 class Classify(Section):
     c: Positive
     min_df: Count
-    levels: Levels
-    sharpness: Positive
-    threshold: float
+    label_depth: Levels
+    calibration_slope: Positive
+    calibration_midpoint: float
     embedding_weight: NotNegative
     seed: Seed
 
@@ -216,15 +217,15 @@ class Index(Section):
         ),
     ]
     factory: Annotated[str, Field(min_length=1, description="a description that FAISS knows")]
-    breadth: Count
-    components: Count
-    colour: NotNegative
+    search_effort: Count
+    n_components: Count
+    colour_weight: NotNegative
     seed: Seed
 
 
 class Rank(Section):
     known_items: Count
-    shoppers: Count
+    max_users: Count
     test_share: Proportion
     seed: Seed
 

@@ -218,10 +218,12 @@ def _condense(table: pd.DataFrame, seed: int) -> ColumnTransformer:
     return ColumnTransformer(blocks)
 
 
-def _trees(seed: int, rate: float, trees: int, **loss: Any) -> HistGradientBoostingRegressor:
+def _trees(
+    seed: int, learning_rate: float, n_estimators: int, **loss: Any
+) -> HistGradientBoostingRegressor:
     return HistGradientBoostingRegressor(
-        learning_rate=rate,
-        max_iter=trees,
+        learning_rate=learning_rate,
+        max_iter=n_estimators,
         max_leaf_nodes=15,
         l2_regularization=5,
         max_features=0.3,
@@ -238,10 +240,10 @@ class Settings:
     alpha: float
     min_df: int
     epochs: int
-    rate: float
-    trees: int
+    learning_rate: float
+    n_estimators: int
     coverage: float
-    far_off: float
+    flagged_share: float
     seed: int
 
 
@@ -307,7 +309,9 @@ class Correction:
         outside = (1 - settings.coverage) / 2
 
         def trees(rows: np.ndarray, draw: int, **loss: Any) -> HistGradientBoostingRegressor:
-            model = _trees(settings.seed + draw, settings.rate, settings.trees, **loss)
+            model = _trees(
+                settings.seed + draw, settings.learning_rate, settings.n_estimators, **loss
+            )
             model.fit(features[rows], missing[rows])
             fitted_one()
             return model
@@ -612,7 +616,7 @@ def _same_bounds(answer: np.ndarray, index: pd.Index) -> pd.DataFrame:
 def _margins(misses: np.ndarray, settings: Settings) -> tuple[float, float]:
     """The margin of the interval and that of what is far off; NaN among `misses` do not count."""
     known = misses[~np.isnan(misses)]
-    return _conformal(known, settings.coverage), _conformal(known, 1 - settings.far_off)
+    return _conformal(known, settings.coverage), _conformal(known, 1 - settings.flagged_share)
 
 
 def _in_pounds(logs: pd.DataFrame, margin: float, far_margin: float) -> pd.DataFrame:

@@ -29,8 +29,8 @@ from threadpoolctl import threadpool_limits
 # How much an event says about interest; any other name counts as a view.
 EVENT_WEIGHTS = {"view": 1.0, "save": 2.0, "message": 3.0, "buy": 4.0}
 COLLABORATIVE = [
-    "together", "together.lately", "together.broadly", "next",
-    "popular", "trending", "trending.hours", "trending.day", "trending.month",
+    "co_occurrence", "co_occurrence.recent", "co_occurrence.factors", "next_item",
+    "popularity", "trending", "trending.hours", "trending.day", "trending.month",
 ]  # fmt: skip
 EVERYBODYS = COLLABORATIVE[4:]  # the same for all users
 

@@ -349,7 +349,7 @@ class Engine:
             rest = rest[start : offset + limit - len(order)]
             features = {name: values[rest] for name, values in retrieved.features.items()}
             if query.empty:
-                features["fresh"] = np.nan_to_num(self._freshness(rest, as_of))
+                features["recency"] = np.nan_to_num(self._freshness(rest, as_of))
             weighted = replace(self._ranker_for(query), trees=None)
             hits += self._hits(rest, weighted.score(pd.DataFrame(features))[1], away)
         return Answer(hits, total, understood)
@@ -457,15 +457,15 @@ class Engine:
             best = np.argpartition(-worded, min(DEPTH, len(worded) - 1))[:DEPTH]
             candidates.append(best[worded[best] > 0])
             matched |= worded > 0
-            features["words"] = np.square(worded)
+            features["bm25"] = np.square(worded)
         if query.meaning is not None:
             near, cosines = self._texts.within(
                 query.meaning[None], query.min_meaning, allowed, min_breadth=DEPTH
             )
             candidates.append(near[_largest(cosines, DEPTH)])
             matched[near] = True
-            features["meaning"] = np.zeros(len(allowed), np.float32)
-            features["meaning"][near] = cosines
+            features["text_similarity"] = np.zeros(len(allowed), np.float32)
+            features["text_similarity"][near] = cosines
         if query.looks is not None:
             rows, cosines = self._photos.within(
                 query.looks[None],
@@ -476,8 +476,8 @@ class Engine:
             owners = self._owner[rows]
             candidates.append(owners[_largest(cosines, 2 * DEPTH)])
             matched[owners] = True
-            features["looks"] = np.zeros(len(allowed), np.float32)
-            np.maximum.at(features["looks"], owners, cosines)
+            features["image_similarity"] = np.zeros(len(allowed), np.float32)
+            np.maximum.at(features["image_similarity"], owners, cosines)
         return Retrieved(np.unique(np.concatenate(candidates)), matched, features)
 
     def _features(
@@ -494,10 +494,10 @@ class Engine:
         features = self._query_signals(query, candidates, attributes)
         person = self._person_signals(past, crowd, candidates, attributes, query.empty)
         fresh = self._freshness(candidates, as_of)
-        item = pd.DataFrame({"fresh": fresh, "fair": self._fair[candidates]})
+        item = pd.DataFrame({"recency": fresh, "price_fairness": self._fair[candidates]})
         features = pd.concat([features, person, item], axis=1)
         if away is not None:  # the place asked for, not where the shopper usually looks
-            features["near"] = nearness(away[candidates])
+            features["proximity"] = nearness(away[candidates])
         return features
 
     def _query_signals(
@@ -514,11 +514,13 @@ class Engine:
         texts = attributes.text
         if query.words is not None:
             # Squared: a listing with all the words is what was asked for, one with half may not be.
-            signals["words"] = np.square(query.words[candidates])
+            signals["bm25"] = np.square(query.words[candidates])
         if query.meaning is not None:
-            signals["meaning"] = _share_of_largest(texts @ query.meaning)
+            signals["text_similarity"] = _share_of_largest(texts @ query.meaning)
         if query.looks is not None:
-            signals["looks"] = _share_of_largest(self._nearest_photo(query.looks, candidates))
+            signals["image_similarity"] = _share_of_largest(
+                self._nearest_photo(query.looks, candidates)
+            )
         if query.words is not None and query.meaning is not None and len(candidates):
             others, place = np.unique(self._alike[candidates], return_inverse=True)
             place = place.reshape(len(candidates), -1)
@@ -529,10 +531,12 @@ class Engine:
                 """Set the signals of a meaning."""
                 own = np.clip(texts @ meaning, 0, None)
                 largest = max(float(own.max()), 1e-9)
-                signals["meaning"] = own / largest
+                signals["text_similarity"] = own / largest
                 if len(others):
                     theirs = np.clip(others_texts @ meaning / largest, 0, 1)
-                    signals["meaning.alike"] = ((worded + theirs) / 2)[place].mean(axis=1)
+                    signals["text_similarity.neighbours"] = ((worded + theirs) / 2)[place].mean(
+                        axis=1
+                    )
 
             read(query.meaning)
             # Not with the ranker's own weights: these are chosen on what this function returns.
@@ -546,7 +550,7 @@ class Engine:
             if query.looks is None:
                 covers = attributes.photo
                 seen = _share_of_largest(covers @ (trust @ covers[best]))
-                signals["looks"] = np.where(covers.any(1), seen, np.nan)
+                signals["image_similarity"] = np.where(covers.any(1), seen, np.nan)
         return pd.DataFrame(signals, index=range(len(candidates)))
 
     def _ranker_for(self, query: Query) -> Ranker:
@@ -565,12 +569,14 @@ class Engine:
             return weights
         total = sum(weights.values())
         if query.words is None:
-            given = {"meaning": query.meaning, "looks": query.looks}
+            given = {"text_similarity": query.meaning, "image_similarity": query.looks}
             asked = [name for name, vector in given.items() if vector is not None]
             return weights | {name: total / len(asked) for name in asked}
-        of_text = total - weights["looks"]
+        of_text = total - weights["image_similarity"]
         share = total / 2 / of_text if of_text else 0.0
-        return {name: weight * share for name, weight in weights.items()} | {"looks": total / 2}
+        return {name: weight * share for name, weight in weights.items()} | {
+            "image_similarity": total / 2
+        }
 
     def _on_offer(self, as_of: pd.Timestamp) -> np.ndarray:
         """Return (n,) bool: listings that may have been on offer at a time, the undated included.
@@ -698,7 +704,7 @@ class Engine:
             best = self._photos.search(seen[seen.any(1)], each, allowed[self._owner])[1]
             found.append(self._owner[best[best >= 0]])
         if crowd is not None:
-            for name in ("together", "next", "popular"):
+            for name in ("co_occurrence", "next_item", "popularity"):
                 liked = crowd.loc[crowd[name] > 0, name]
                 best = self._positions(liked.nlargest(share).index)
                 found.append(best[(best >= 0) & allowed[best]])

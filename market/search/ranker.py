@@ -24,54 +24,64 @@ from scipy.optimize import minimize
 # A signal's name and what a person is told: "why this". A column "name.detail" is one more measure
 # of the signal `name`, told in its words.
 SIGNALS = {
-    "words": "has your words",
-    "meaning": "means what you wrote",
-    "looks": "looks like your photo",
-    "together": "goes with what you looked at",
-    "next": "often comes next",
-    "category": "a category you like",
-    "price_level": "your price range",
-    "style": "reads like what you looked at",
-    "look": "looks like what you looked at",
-    "near": "near you",
-    "popular": "popular",
+    "bm25": "has your words",
+    "text_similarity": "means what you wrote",
+    "image_similarity": "looks like your photo",
+    "co_occurrence": "goes with what you looked at",
+    "next_item": "often comes next",
+    "user_category": "a category you like",
+    "user_price": "your price range",
+    "user_text_similarity": "reads like what you looked at",
+    "user_image_similarity": "looks like what you looked at",
+    "proximity": "near you",
+    "popularity": "popular",
     "trending": "popular these days",
-    "fresh": "newly listed",
-    "fair": "a fair price",
+    "recency": "newly listed",
+    "price_fairness": "a fair price",
 }
 # What a signal means where that is not what SIGNALS says: asked in words, or by a listing.
-OF_WORDS = {"looks": "looks right"}  # like the best matches: there is no photo
-OF_LISTING = {"meaning": "reads like this one", "looks": "looks like this one"}
-QUERY = ("words", "meaning", "meaning.alike", "looks")
-ITEM = ("popular", "trending", "fresh", "fair")  # of a product for everybody: the trees may turn
+OF_WORDS = {"image_similarity": "looks right"}  # like the best matches: there is no photo
+OF_LISTING = {"text_similarity": "reads like this one", "image_similarity": "looks like this one"}
+QUERY = ("bm25", "text_similarity", "text_similarity.neighbours", "image_similarity")
+ITEM = (
+    "popularity",
+    "trending",
+    "recency",
+    "price_fairness",
+)  # of a product for everybody: the trees may turn
 # them as they like; more of any other signal never lowers a score
 
 PRIOR = {
-    "words": 6.0,  # what was asked for outweighs taste: a half of it all that follows a history
-    "meaning": 4.0,
-    "meaning.alike": 2.0,  # the words and the meaning of the listings that are most like it
-    "looks": 6.0,
-    "together": 1.5,  # the four of the crowd: what the log of MovieLens 100k gave them, rounded
-    "together.lately": 2.0,
-    "together.broadly": 1.5,
-    "next": 2.0,
-    "category": 1.2,  # the listing's own signals say less than a crowd that chose, and are there
-    "style": 1.2,  # when there is none: for new products and in new marketplaces
-    "look": 0.9,
-    "price_level": 0.6,
-    "near": 0.6,
-    "popular": 0.6,  # what a new person gets, with the three below: breaks ties, outweighs no taste
+    # The query outweighs the user: it is a half of all that follows a history.
+    "bm25": 6.0,
+    "text_similarity": 4.0,
+    "text_similarity.neighbours": 2.0,  # both of these, averaged over the most similar listings
+    "image_similarity": 6.0,
+    # These four are what the log of MovieLens 100k gave them, rounded.
+    "co_occurrence": 1.5,
+    "co_occurrence.recent": 2.0,
+    "co_occurrence.factors": 1.5,
+    "next_item": 2.0,
+    # A listing's own features say less than other users' choices. They serve where there are none:
+    # for new listings and in new marketplaces.
+    "user_category": 1.2,
+    "user_text_similarity": 1.2,
+    "user_image_similarity": 0.9,
+    "user_price": 0.6,
+    "proximity": 0.6,
+    # A new user's answer. With a history they break ties only.
+    "popularity": 0.6,
     "trending": 0.6,
-    "trending.hours": 0.0,  # these three only where a log shows that they help
+    "trending.hours": 0.0,  # these three count only where a log shows that they help
     "trending.day": 0.0,
     "trending.month": 0.0,
-    "popular.new_user": 0.6,  # the same of a user without a history
+    "popularity.new_user": 0.6,  # the same features of a user without a history
     "trending.new_user": 0.6,
     "trending.hours.new_user": 0.0,
     "trending.day.new_user": 0.0,
     "trending.month.new_user": 0.0,
-    "fresh": 0.3,
-    "fair": 0.3,
+    "recency": 0.3,
+    "price_fairness": 0.3,
 }
 CERTAINTY = 1.0  # of PRIOR: the log likelihood that a weight costs at a distance of 1 from it
 

@@ -10,7 +10,13 @@ import pandas as pd
 HALF_LIFE_DAYS = 14.0  # after which an event counts half, against the shopper's last
 HALF_LIFE_EVENTS = 20.0  # and after how many later ones: a long evening of browsing has a turn too
 PRICE_SPREAD = 0.7  # of log prices that somebody who wants a thing of £50 still looks at
-TASTES = ["category", "price_level", "style", "look", "near"]
+TASTES = [
+    "user_category",
+    "user_price",
+    "user_text_similarity",
+    "user_image_similarity",
+    "proximity",
+]
 NEARBY_KM = 40.0  # the distance that halves a listing's nearness
 
 
@@ -49,11 +55,11 @@ def person_signals(liked: Attributes, weights: np.ndarray, candidates: Attribute
     shares = weights / weights.sum()
     return pd.DataFrame(
         {
-            "category": _category(liked.category, shares, candidates.category),
-            "price_level": _price_level(liked.price, shares, candidates.price),
-            "style": _alike(liked.text, shares, candidates.text),
-            "look": _alike(liked.photo, shares, candidates.photo),
-            "near": _near(liked.place, shares, candidates.place),
+            "user_category": _category(liked.category, shares, candidates.category),
+            "user_price": _price_level(liked.price, shares, candidates.price),
+            "user_text_similarity": _alike(liked.text, shares, candidates.text),
+            "user_image_similarity": _alike(liked.photo, shares, candidates.photo),
+            "proximity": _near(liked.place, shares, candidates.place),
         }
     )
 

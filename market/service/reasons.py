@@ -24,8 +24,8 @@ def explain(
     said = SIGNALS | words | {NEWCOMER: "suits somebody new"}
     unknown = PERSON if newcomer else frozenset()
     if near:
-        said["near"] = f"near {near}"
-        unknown = unknown - {"near"}
+        said["proximity"] = f"near {near}"
+        unknown = unknown - {"proximity"}
     parts = {name: part for name, part in why.items() if name not in unknown}
     parts[NEWCOMER] = sum(part for name, part in why.items() if name in unknown)
     return [

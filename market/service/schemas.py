@@ -120,7 +120,7 @@ class Similar(Page):
 class Reason(BaseModel):
     """One signal's part in a score."""
 
-    signal: str = Field(examples=["words"])
+    signal: str = Field(examples=["bm25"])
     words: str = Field(description="The signal, as told to a person.", examples=["has your words"])
     contribution: float = Field(description="What it adds to the score.", examples=[0.42])
 

@@ -193,7 +193,13 @@ def test_similar_is_never_the_same(client: TestClient, some: dict[str, Any]) -> 
 
 
 def test_reasons_fit_the_question_and_the_person() -> None:
-    why = {"looks": 0.5, "style": 0.3, "near": 0.25, "fair": -0.1, "popular": 0.0}
+    why = {
+        "image_similarity": 0.5,
+        "user_text_similarity": 0.3,
+        "proximity": 0.25,
+        "price_fairness": -0.1,
+        "popularity": 0.0,
+    }
 
     def said(words: dict[str, str], *, newcomer: bool, near: str | None) -> list[tuple[str, float]]:
         found = explain(why, words, newcomer=newcomer, near=near)

@@ -128,7 +128,7 @@ def test_the_baseline_is_of_words_alone(ran: Path, products: pd.DataFrame) -> No
     known = products[products["split"] != "test"]
     test = products[products["split"] == "test"]
     settings = yaml.safe_load((ran / "params.yaml").read_text(encoding="utf-8"))["classify"]
-    for name in ("levels", "sharpness", "threshold"):
+    for name in ("label_depth", "calibration_slope", "calibration_midpoint"):
         del settings[name]
     settings["without"] = frozenset({"embedding"})
     model = classify.fit_text(settings, known, known["category"].to_numpy())

@@ -121,9 +121,12 @@ def test_weights_go_to_the_signal_that_is_right(right: str) -> None:
 
 
 def test_each_set_of_queries_counts_alike() -> None:
-    many, few = toy_queries("words", 40), toy_queries("looks", 4)
+    many, few = toy_queries("bm25", 40), toy_queries("image_similarity", 4)
     one, alike, ten = (rank.tune(sets) for sets in ([many], [many, few], [many + few]))
-    assert one["looks"] == 0 < alike["looks"] and ten["looks"] < alike["looks"]
+    assert (
+        one["image_similarity"] == 0 < alike["image_similarity"]
+        and ten["image_similarity"] < alike["image_similarity"]
+    )
 
 
 @pytest.mark.parametrize("sets", [[], [[], []], [[np.ones(len(rank.GRID))]]])
@@ -451,7 +454,7 @@ def test_the_parts_that_are_judged_are_the_engines(engine: Engine) -> None:
     ids, signals, _ = rank.query_signals(engine, name)
     assert signals.columns.tolist() == list(QUERY) and signals.notna().all(axis=None)
     assert len(ids) == len(signals) == len(set(ids))
-    assert rank.best_first(ids, signals["words"].to_numpy())[0] == engine.listings["product_id"][0]
+    assert rank.best_first(ids, signals["bm25"].to_numpy())[0] == engine.listings["product_id"][0]
     fused = rank.reciprocal_ranks(signals)
     assert fused.max() <= len(QUERY) / 61 and fused.min() > 0
     assert engine.candidates(Query(), engine.allowed(Filters(flagged=True)))[0].size == 60

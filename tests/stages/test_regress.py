@@ -36,10 +36,10 @@ HOW: dict[str, Any] = {
     "alpha": 4.0,
     "min_df": 2,
     "epochs": 3,
-    "rate": 0.05,
-    "trees": 20,
+    "learning_rate": 0.05,
+    "n_estimators": 20,
     "coverage": 0.8,
-    "far_off": 0.02,
+    "flagged_share": 0.02,
     "seed": 0,
 }
 
@@ -312,7 +312,7 @@ def test_expected_prices_owe_nothing_to_the_products_own_group(products: pd.Data
     other.loc[mate, ["price", "price_is_placeholder"]] = (20.0, False)
     changed = other.copy()
     changed.loc[mate, "price"] = 9000.0
-    small = HOW | {"trees": 5, "epochs": 1}
+    small = HOW | {"n_estimators": 5, "epochs": 1}
     candidates = [regress.fit_candidates(of, table_of(of), **small) for of in (other, changed)]
     for name in candidates[0]:
         one, two = (regress.expect(of[name], table_of(other)) for of in candidates)

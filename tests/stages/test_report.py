@@ -138,12 +138,22 @@ def test_a_score_that_a_run_has_not_is_left_open() -> None:
 
 
 def test_reasons_are_the_strongest_that_have_words() -> None:
-    why = {"fresh": 0.5, "words": 3.0, "next": 9.0, "meaning": 1.5, "fair": -1.0, "looks": 1.0}
-    words = {name: name.upper() for name in ("words", "meaning", "looks", "fresh", "fair")}
+    why = {
+        "recency": 0.5,
+        "bm25": 3.0,
+        "next_item": 9.0,
+        "text_similarity": 1.5,
+        "price_fairness": -1.0,
+        "image_similarity": 1.0,
+    }
+    words = {
+        name: name.upper()
+        for name in ("bm25", "text_similarity", "image_similarity", "recency", "price_fairness")
+    }
     assert report.reasons(why, words) == [
         ("WORDS", 3 / 6), ("MEANING", 1.5 / 6), ("LOOKS", 1 / 6)
     ]  # fmt: skip
-    assert report.reasons({"next": 1.0}, words) == []
+    assert report.reasons({"next_item": 1.0}, words) == []
 
 
 def test_searches_find_within_what_was_asked(engine: Engine) -> None:

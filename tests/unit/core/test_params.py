@@ -47,7 +47,7 @@ def refusal(*keys: str) -> str:
 
 def test_one_key_is_a_value_and_more_are_a_tuple() -> None:
     assert load_params("dataset") == "sample"
-    rate, sample = load_params("train.lr", "sample")
+    rate, sample = load_params("train.learning_rate", "sample")
     assert rate == 0.03 and sample.model_dump() == {"products": 600, "seed": 20220226}
     assert load_params("train").model_dump() == yaml.safe_load(MANUAL)["train"]
 
@@ -55,10 +55,14 @@ def test_one_key_is_a_value_and_more_are_a_tuple() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("train.lr", "fast", "train.lr is 'fast', must be a number above 0"),
-        ("train.lr", 0, "train.lr is 0, must be a number above 0"),
-        ("train.lr", float("nan"), "train.lr is nan, must be a number above 0"),
-        ("train.lr", None, "train.lr is None, must be a number above 0"),
+        ("train.learning_rate", "fast", "train.learning_rate is 'fast', must be a number above 0"),
+        ("train.learning_rate", 0, "train.learning_rate is 0, must be a number above 0"),
+        (
+            "train.learning_rate",
+            float("nan"),
+            "train.learning_rate is nan, must be a number above 0",
+        ),
+        ("train.learning_rate", None, "train.learning_rate is None, must be a number above 0"),
         ("train.epochs", 2.5, "train.epochs is 2.5, must be a whole number from 0"),
         ("train.epochs", True, "train.epochs is True, must be a whole number from 0"),
         ("train.epochs", "3", "train.epochs is '3', must be a whole number from 0"),
@@ -82,7 +86,7 @@ def test_one_key_is_a_value_and_more_are_a_tuple() -> None:
         ("trian", {"epochs": 3}, "trian is unknown: did you mean train?"),
         ("train.x", 3, "train.x is unknown: there are train.backbone, train.batch_size"),
         ("xyz", 3, "xyz is unknown: there are classify, classify_rf, clean"),
-        ("train.lr", ..., "params.yaml has no train.lr: add it"),
+        ("train.learning_rate", ..., "params.yaml has no train.learning_rate: add it"),
         ("train", ..., "params.yaml has no train: add it"),
         ("merge.test_folds", 9, "merge.val_folds (1) and merge.test_folds (9) must leave some"),
         ("sample.products", 39, "sample.products is 39, must be a whole number from 40"),
@@ -129,9 +133,9 @@ def test_a_misspelt_key_is_called_unknown_before_it_is_missed(folder: Path) -> N
 
 
 def test_small_numbers_are_numbers_as_dvc_writes_them(folder: Path) -> None:
-    # `dvc exp run -S train.lr=0.00001` writes 1e-05, which YAML 1.1 takes for a text.
+    # `dvc exp run -S train.learning_rate=0.00001` writes 1e-05, which YAML 1.1 takes for a text.
     (folder / "params.yaml").write_text(MANUAL.replace("  lr: 0.03", "  lr: 1e-05"))
-    assert load_params("train.lr") == 1e-5
+    assert load_params("train.learning_rate") == 1e-5
 
 
 @pytest.mark.parametrize("content", [None, "", "- a list\n", "train: [1, 2\nlr: 3\n", "a: b: c\n"])
@@ -139,7 +143,7 @@ def test_what_is_no_params_file_is_said_in_one_line(folder: Path, content: str |
     (folder / "params.yaml").unlink()
     if content is not None:
         (folder / "params.yaml").write_text(content)
-    assert "params.yaml" in refusal("train.lr")
+    assert "params.yaml" in refusal("train.learning_rate")
 
 
 def test_the_networks_offered_are_those_there_are() -> None:

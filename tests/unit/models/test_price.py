@@ -22,7 +22,14 @@ from market.models.price import (
 )
 
 SETTINGS = Settings(
-    alpha=1.0, min_df=2, epochs=3, rate=0.1, trees=30, coverage=0.8, far_off=0.02, seed=0
+    alpha=1.0,
+    min_df=2,
+    epochs=3,
+    learning_rate=0.1,
+    n_estimators=30,
+    coverage=0.8,
+    flagged_share=0.02,
+    seed=0,
 )
 BOUNDS = ["price", "price_low", "price_high", "least", "most"]
 

@@ -15,7 +15,7 @@ from market.search import collaborative
 from market.search.collaborative import COLLABORATIVE, CollaborativeModel
 
 START = pd.Timestamp("2022-03-01")
-PERSON = ["together", "together.lately", "together.broadly", "next"]
+PERSON = ["co_occurrence", "co_occurrence.recent", "co_occurrence.factors", "next_item"]
 
 
 def make_log(sequences: list[list[str]]) -> pd.DataFrame:
@@ -54,10 +54,10 @@ def model(log: pd.DataFrame) -> CollaborativeModel:
 def test_it_finds_what_goes_together_and_what_comes_next(model: CollaborativeModel) -> None:
     found = model.signals(history("a1", "a2")).drop(index=["a1", "a2"])
     crowd = found.index.str.startswith("a")
-    assert (found.loc[crowd, "together"] > 0).all()
-    assert (found.loc[~crowd, ["together", "next"]] == 0).all(axis=None)
-    assert found["next"].idxmax() == "a3"
-    assert found["together.lately"].idxmax() in {"a0", "a3"}, "met next to them"
+    assert (found.loc[crowd, "co_occurrence"] > 0).all()
+    assert (found.loc[~crowd, ["co_occurrence", "next_item"]] == 0).all(axis=None)
+    assert found["next_item"].idxmax() == "a3"
+    assert found["co_occurrence.recent"].idxmax() in {"a0", "a3"}, "met next to them"
 
 
 def test_signals_have_a_row_for_every_product_and_one_scale(
@@ -80,13 +80,13 @@ def test_the_best_unseen_product_is_at_1(model: CollaborativeModel) -> None:
 def test_a_new_person_has_no_taste_yet(model: CollaborativeModel, past: pd.DataFrame) -> None:
     found = model.signals(past)
     assert (found[PERSON] == 0).all(axis=None)
-    assert (found["popular"] > 0).all()
+    assert (found["popularity"] > 0).all()
 
 
 def test_what_was_looked_at_last_counts_most(model: CollaborativeModel) -> None:
     a_last = model.signals(history("b0", "b1", "b2", "a0", "a1", "a2"))
     b_last = model.signals(history("a0", "a1", "a2", "b0", "b1", "b2"))
-    for name in ("together.lately", "next"):
+    for name in ("co_occurrence.recent", "next_item"):
         assert a_last.loc["a3", name] > a_last.loc["b3", name]
         assert b_last.loc["b3", name] > b_last.loc["a3", name]
 
@@ -94,7 +94,7 @@ def test_what_was_looked_at_last_counts_most(model: CollaborativeModel) -> None:
 def test_a_purchase_says_more_than_a_view(model: CollaborativeModel) -> None:
     def difference(event: str) -> float:
         past = pd.concat([history("a1", event=event), history("b1")])
-        found = model.signals(past)["together"]
+        found = model.signals(past)["co_occurrence"]
         return float(found["a0"] - found["b0"])
 
     assert difference("buy") > difference("view")
@@ -141,7 +141,7 @@ def test_each_trend_has_its_own_memory() -> None:
     found = CollaborativeModel.fit(log).signals(history())
     best = found.filter(like="trending").idxmax()
     assert best["trending.hours"] == "hours" and best["trending"] in {"day", "hours"}
-    assert found["popular"].idxmax() == "old" and found.loc["old", "trending.day"] == 0
+    assert found["popularity"].idxmax() == "old" and found.loc["old", "trending.day"] == 0
 
 
 def test_a_product_was_seen_before_an_hour_or_not(
@@ -158,7 +158,7 @@ def test_a_product_was_seen_before_an_hour_or_not(
 def test_a_new_users_signals_have_names_of_their_own(model: CollaborativeModel) -> None:
     found = collaborative.as_new_user(model.signals(history()))
     assert found.columns.str.endswith(".new_user").all()
-    assert set(found.columns.str.split(".").str[0]) == {"popular", "trending"}
+    assert set(found.columns.str.split(".").str[0]) == {"popularity", "trending"}
 
 
 def test_implicit_has_nothing_to_warn_of(log: pd.DataFrame, tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_rare_products_of_a_large_catalogue_have_neighbours_too(
         assert (matrix.diagonal() == 0).all()
     for product in model.products:
         found = model.signals(history(product)).drop(index=product)
-        assert found["together"].idxmax()[0] == product[0]
+        assert found["co_occurrence"].idxmax()[0] == product[0]
 
 
 def test_what_was_saved_again_is_the_same(model: CollaborativeModel, tmp_path: Path) -> None:

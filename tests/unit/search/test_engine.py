@@ -366,9 +366,9 @@ def test_a_photo_counts_however_texts_are_weighed(
     history = past(45, 46, 47, event="buy")
     row = int(np.flatnonzero(handmade.shown["owner"] == 27)[0])
     first = engine.search(photo=photo_of(row), history=history, limit=1).hits[0]
-    assert first.product_id == "p27" and first.why["looks"] == pytest.approx(18)
+    assert first.product_id == "p27" and first.why["image_similarity"] == pytest.approx(18)
     both = engine.search("broken", photo=photo_of(row), history=history, limit=1).hits[0]
-    assert 20 <= int(both.product_id[1:]) < 30 and both.why["looks"] > 7
+    assert 20 <= int(both.product_id[1:]) < 30 and both.why["image_similarity"] > 7
     assert all(20 <= int(id_[1:]) < 30 for id_ in ids(engine.similar("p27", limit=3)))
 
 
@@ -428,7 +428,15 @@ def test_a_new_shopper_gets_a_mix(shop: Engine, history: pd.DataFrame | None) ->
     answer = shop.recommend(history, limit=10)
     kinds = {int(id_[1:]) // EACH for id_ in ids(answer)}
     assert len(answer.hits) == 10 and len(kinds) >= 4
-    personal = {"category", "price_level", "style", "look", "near", "together", "next"}
+    personal = {
+        "user_category",
+        "user_price",
+        "user_text_similarity",
+        "user_image_similarity",
+        "proximity",
+        "co_occurrence",
+        "next_item",
+    }
     assert not any(personal & hit.why.keys() for hit in answer.hits)
 
 
@@ -471,7 +479,7 @@ def test_an_answer_as_of_a_time_knows_nothing_later(handmade: Handmade, days: in
     on_offer |= engine.listings["product_id"].isin(early)
     assert len(candidates) == on_offer.sum() > 0
     age = ((as_of - created) / pd.Timedelta(days=1)).clip(lower=0).to_numpy()
-    np.testing.assert_allclose(features["fresh"], 0.5 ** (age / market.search.engine.FRESH_DAYS))
+    np.testing.assert_allclose(features["recency"], 0.5 ** (age / market.search.engine.FRESH_DAYS))
     late = [f"p{start:02d}" for start in range(6, 10)]
     trend = features.set_index(engine.listings["product_id"].iloc[candidates])["trending"]
     assert (trend[trend.index.isin(late)] == 0).all()
@@ -483,10 +491,10 @@ def test_without_a_time_the_newest_that_is_known_counts(handmade: Handmade) -> N
     everything = np.ones(len(handmade.listings), bool)
     newest = handmade.listings["created"].max()
     log = past(1, 2).assign(user_id=1, timestamp=newest + pd.Timedelta(days=14))
-    alone = handmade.engine().candidates(Query(), everything)[1]["fresh"].max()
+    alone = handmade.engine().candidates(Query(), everything)[1]["recency"].max()
     later = handmade.engine(crowd=CollaborativeModel.fit(log))
     assert alone == 1
-    assert later.candidates(Query(), everything)[1]["fresh"].max() == pytest.approx(0.5, abs=0.01)
+    assert later.candidates(Query(), everything)[1]["recency"].max() == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("with_log", [False, True])
@@ -497,7 +505,7 @@ def test_listings_without_dates_are_recommended(with_log: bool) -> None:
     engine = undated.engine(crowd=CollaborativeModel.fit(log) if with_log else None)
     for as_of in (None, pd.Timestamp("2022-03-01")):
         _, features = engine.candidates(Query(), np.ones(len(engine.listings), bool), as_of=as_of)
-        assert features["fresh"].isna().all()
+        assert features["recency"].isna().all()
         assert engine.recommend(past(0), as_of=as_of).hits
 
 
@@ -668,7 +676,10 @@ def test_matches_that_are_not_ranked_come_after_those_that_are(
     assert [hit.product_id for hit in head] == [f"p{number:02d}" for number in best_first]
     assert len(tail) > 10
     assert [hit.score for hit in tail] == sorted((hit.score for hit in tail), reverse=True)
-    assert all(hit.why and hit.why.keys() <= {"words", "meaning", "looks"} for hit in tail)
+    assert all(
+        hit.why and hit.why.keys() <= {"bm25", "text_similarity", "image_similarity"}
+        for hit in tail
+    )
 
     browsed = shop.search("", limit=100).hits
     newest = handmade.listings.set_index("product_id")["created"]
@@ -710,11 +721,11 @@ def test_listings_that_are_alike_speak_for_one_another(handmade: Handmade) -> No
     candidates, signals = engine.candidates(asked, engine.allowed(Filters()))
     signals = signals.set_index(candidates)
     own = signals.loc[NO_TEXT]
-    assert own["words"] == 0 and own["meaning.alike"] > 0.5
-    others = signals.loc[signals.index // EACH != silent, "meaning.alike"]
-    assert others.empty or others.max() < own["meaning.alike"]
+    assert own["bm25"] == 0 and own["text_similarity.neighbours"] > 0.5
+    others = signals.loc[signals.index // EACH != silent, "text_similarity.neighbours"]
+    assert others.empty or others.max() < own["text_similarity.neighbours"]
     photo = engine.candidates(Query(looks=handmade.looks[0]), engine.allowed(Filters()))[1]
-    assert "meaning.alike" not in photo, "no words were asked for"
+    assert "text_similarity.neighbours" not in photo, "no words were asked for"
 
 
 def test_queries_are_read_once_and_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,21 +11,28 @@ import pytest
 from market.search import ranker as module
 from market.search.ranker import PRIOR, SIGNALS, Ranker
 
-COLUMNS = ["together", "together.lately", "next", "near", "fair", "words"]
+COLUMNS = [
+    "co_occurrence",
+    "co_occurrence.recent",
+    "next_item",
+    "proximity",
+    "price_fairness",
+    "bm25",
+]
 Drawn = tuple[pd.DataFrame, np.ndarray, np.ndarray]
 
 
 def draw(groups: int, seed: int, *, curved: bool = False) -> Drawn:
-    """Candidates of whom each group takes the best by `next` and `near`, and noise.
+    """Candidates of whom each group takes the best by `next_item` and `near`, and noise.
 
     With `curved` it takes one that is middling in `fair`: no weighted sum can say so.
     """
     rng = np.random.default_rng(seed)
     group = np.repeat(np.arange(groups), 20)
     table = pd.DataFrame(rng.random((len(group), len(COLUMNS))), columns=COLUMNS)
-    merit = table["next"] + table["near"]
+    merit = table["next_item"] + table["proximity"]
     if curved:
-        merit = 0.3 * table["next"] - 2 * (table["fair"] - 0.5).abs()
+        merit = 0.3 * table["next_item"] - 2 * (table["price_fairness"] - 0.5).abs()
     merit += rng.normal(0, 0.1, len(group))
     taken = merit.groupby(group).rank(ascending=False) == 1
     return table, taken.to_numpy(int), group
@@ -56,7 +63,7 @@ every = pytest.mark.parametrize("ranker", ["prior", "summed", "corrected"], indi
 
 def hit_rate(ranker: Ranker, drawn: Drawn) -> float:
     table, taken, group = drawn
-    scores = pd.Series(ranker.score(table.drop(columns="words"))[0])
+    scores = pd.Series(ranker.score(table.drop(columns="bm25"))[0])
     return float(taken[scores.groupby(group).idxmax()].mean())
 
 
@@ -65,7 +72,7 @@ def test_weights_are_learned(summed: Ranker) -> None:
     assert summed.trees is None
     assert hit_rate(summed, drawn) > 0.6
     assert hit_rate(summed, drawn) > 1.3 * hit_rate(Ranker.prior(), drawn)
-    assert summed.weights["next"] > 4 * summed.weights["together"] >= 0
+    assert summed.weights["next_item"] > 4 * summed.weights["co_occurrence"] >= 0
 
 
 def test_trees_learn_what_no_sum_can_say(corrected: Ranker) -> None:
@@ -84,9 +91,9 @@ def test_trees_that_do_not_help_are_left_out() -> None:
 
 def test_what_the_log_says_nothing_about_keeps_its_prior_weight() -> None:
     table, taken, group = draw(80, 3)
-    table = table.assign(near=np.nan, words=0.5).drop(columns="fair")
+    table = table.assign(proximity=np.nan, bm25=0.5).drop(columns="price_fairness")
     found = Ranker.fit(table, taken, group, seed=0)
-    for name in set(PRIOR) - {"together", "together.lately", "next"}:
+    for name in set(PRIOR) - {"co_occurrence", "co_occurrence.recent", "next_item"}:
         assert found.weights[name] == pytest.approx(PRIOR[name]), name
 
 
@@ -113,9 +120,15 @@ def test_the_same_seed_gives_the_same_bytes(corrected: Ranker, tmp_path: Path) -
 @every
 def test_contributions_add_up_to_the_score(ranker: Ranker) -> None:
     table, _, _ = draw(5, 5)
-    table.loc[::3, "near"] = np.nan
+    table.loc[::3, "proximity"] = np.nan
     scores, parts = ranker.score(table)
-    assert parts.columns.tolist() == ["together", "next", "near", "fair", "words"]
+    assert parts.columns.tolist() == [
+        "co_occurrence",
+        "next_item",
+        "proximity",
+        "price_fairness",
+        "bm25",
+    ]
     assert parts.index.equals(table.index)
     np.testing.assert_allclose(parts.sum(axis=1), scores)
     off = scores - ranker.predict(table)
@@ -125,7 +138,7 @@ def test_contributions_add_up_to_the_score(ranker: Ranker) -> None:
 @every
 def test_more_of_a_persons_or_querys_signal_never_lowers_the_score(ranker: Ranker) -> None:
     table, _, _ = draw(20, 6)
-    for name in ("together", "next", "near", "words"):
+    for name in ("co_occurrence", "next_item", "proximity", "bm25"):
         more = table.assign(**{name: table[name] + 0.3})
         assert (ranker.predict(more) >= ranker.predict(table) - 1e-9).all(), name
 
@@ -133,23 +146,23 @@ def test_more_of_a_persons_or_querys_signal_never_lowers_the_score(ranker: Ranke
 @every
 def test_the_querys_signals_count_also_where_the_rest_is_learned(ranker: Ranker) -> None:
     table, _, _ = draw(5, 7)
-    more = table.assign(words=table["words"] + 1)
+    more = table.assign(bm25=table["bm25"] + 1)
     gain = ranker.score(more)[0] - ranker.score(table)[0]
-    np.testing.assert_allclose(gain, ranker.weights["words"])
-    assert ranker.weights["words"] > 0
+    np.testing.assert_allclose(gain, ranker.weights["bm25"])
+    assert ranker.weights["bm25"] > 0
 
 
 @every
 def test_few_or_no_signals_and_no_rows_are_scored(ranker: Ranker) -> None:
-    for table in (pd.DataFrame({"next": []}), pd.DataFrame({"colour": ["red"]})):
+    for table in (pd.DataFrame({"next_item": []}), pd.DataFrame({"colour": ["red"]})):
         scores, parts = ranker.score(table)
         assert len(scores) == len(parts) == len(table) and len(parts.columns) <= 1
         assert (scores == 0).all()
 
 
 def test_unknown_signals_add_nothing() -> None:
-    scores, parts = Ranker.prior().score(pd.DataFrame({"next": [np.nan, 1.0]}))
-    assert scores.tolist() == parts["next"].tolist() == [0, PRIOR["next"]]
+    scores, parts = Ranker.prior().score(pd.DataFrame({"next_item": [np.nan, 1.0]}))
+    assert scores.tolist() == parts["next_item"].tolist() == [0, PRIOR["next_item"]]
 
 
 def test_the_shortlist_comes_first_and_the_rest_in_the_order_of_the_sum(corrected: Ranker) -> None:
@@ -187,15 +200,15 @@ def test_feedback_has_weights_of_its_own_and_they_are_saved(tmp_path: Path) -> N
 
 
 def test_new_users_teach_weights_of_their_own() -> None:
-    """Who has a history takes by `next`, who has none by what is trending."""
+    """Who has a history takes by `next_item`, who has none by what is trending."""
     table, _, group = draw(120, 10)
     new = group % 2 == 1
     rng = np.random.default_rng(0)
     trend = pd.Series(rng.random(len(table)))
-    table = table["next"].where(~new).to_frame()
+    table = table["next_item"].where(~new).to_frame()
     table["trending.day.new_user"] = trend.where(new)
-    merit = table["next"].fillna(table["trending.day.new_user"])
+    merit = table["next_item"].fillna(table["trending.day.new_user"])
     taken = (merit.groupby(group).rank(ascending=False) == 1).to_numpy(int)
     found = Ranker.fit(table, taken, group, seed=0).weights
-    assert found["trending.day.new_user"] > 2 and found["next"] > PRIOR["next"]
+    assert found["trending.day.new_user"] > 2 and found["next_item"] > PRIOR["next_item"]
     assert found["trending.day"] == PRIOR["trending.day"]

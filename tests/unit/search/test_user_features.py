@@ -39,7 +39,12 @@ def listings(**given: Any) -> Attributes:
 def of(name: str, liked: list, weights: list[float], candidates: list) -> list[float]:
     found = signals(listings(**{name: liked}), np.array(weights), listings(**{name: candidates}))
     assert found.columns.tolist() == TASTES
-    column = {"price": "price_level", "text": "style", "photo": "look", "place": "near"}
+    column = {
+        "price": "user_price",
+        "text": "user_text_similarity",
+        "photo": "user_image_similarity",
+        "place": "proximity",
+    }
     others = found.drop(columns=column.get(name, name))
     assert others.isna().all(axis=None) or name != "category"
     return found[column.get(name, name)].tolist()
