@@ -25,8 +25,8 @@ from joblib import Parallel, delayed
 
 from market.core.atomic import replace_when_done
 from market.core.errors import MarketError
-from market.core.inputs import require
 from market.core.params import load_params
+from market.core.paths import require
 from market.core.stage import progress, stage
 from market.core.torch_setup import set_up_torch
 from market.core.workers import cluster, keep

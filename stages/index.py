@@ -23,8 +23,8 @@ import pandas as pd
 from sklearn.preprocessing import normalize
 
 from market.core.atomic import replace_when_done, write_json
-from market.core.inputs import require
 from market.core.params import load_params
+from market.core.paths import require
 from market.core.stage import progress, stage
 from market.core.torch_setup import set_up_torch
 from market.data.photo_store import PhotoStore

@@ -23,8 +23,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from market.core.atomic import replace_when_done, write_json
 from market.core.errors import MarketError
-from market.core.inputs import require
 from market.core.params import load_params
+from market.core.paths import require
 from market.core.stage import progress, stage
 from market.data.listings import has_price_to_learn
 from market.data.near_duplicates import (

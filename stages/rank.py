@@ -44,8 +44,8 @@ import numpy as np
 import pandas as pd
 
 from market.core.atomic import replace_when_done, write_json
-from market.core.inputs import require
 from market.core.params import load_params
+from market.core.paths import require
 from market.core.stage import progress, stage
 from market.core.torch_setup import set_up_torch
 from market.data.interactions import (
@@ -143,7 +143,7 @@ def query_signals(engine: Engine, text: str) -> tuple[list[str], pd.DataFrame, n
     """The candidates for a text among all listings, their words, meaning and looks, and what all
     other features add to the score of each."""
     everything = engine.allowed(ANYTHING)
-    candidates, features = engine.candidates(engine.ask(text), everything)
+    candidates, features = engine.candidates(engine.build_query(text), everything)
     ids = engine.listings["product_id"].iloc[candidates].tolist()
     rest = engine.ranker.predict(features.drop(columns=list(QUERY), errors="ignore"))
     return ids, features.reindex(columns=list(QUERY)).fillna(0.0), rest
@@ -214,7 +214,9 @@ def judge_search(engine: Engine, queries: dict[str, set[str]], seed: int) -> Sco
         note("model", [hit.product_id for hit in answer.hits], wanted)
         ids, signals, _ = query_signals(engine, text)
         note("bm25", best_first(ids, signals["bm25"].to_numpy()), wanted)
-        alone = engine.candidates(Query(meaning=engine.ask(text).meaning), engine.allowed(ANYTHING))
+        alone = engine.candidates(
+            Query(meaning=engine.build_query(text).meaning), engine.allowed(ANYTHING)
+        )
         found = ids_of_all[alone[0]].tolist()
         if "text_similarity" in alone[1]:
             found = best_first(found, alone[1]["text_similarity"].to_numpy())
@@ -333,7 +335,7 @@ def learn(
         cases = next_steps(log, holdout, most=users, seed=seed)
         for history, taken, as_of in progress(cases, desc="learn from users", unit="user"):
             candidates, features = engine.candidates(
-                Query(), everything & ~engine.met(history), history, as_of=as_of
+                Query(), everything & ~engine.already_seen(history), history, as_of=as_of
             )
             right = engine.listings["product_id"].iloc[candidates].isin(taken).to_numpy()
             if right.any():

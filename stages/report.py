@@ -21,7 +21,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from market.core.atomic import replace_when_done
-from market.core.inputs import require
+from market.core.paths import require
 from market.core.stage import progress, stage
 from market.core.torch_setup import set_up_torch
 from market.data.photo_store import PhotoStore

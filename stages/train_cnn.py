@@ -50,8 +50,8 @@ from torch.utils.tensorboard import SummaryWriter
 import market
 from market.core.atomic import replace_when_done, write_json
 from market.core.errors import MarketError
-from market.core.inputs import require
 from market.core.params import dataset_name, load_params
+from market.core.paths import require
 from market.core.stage import progress as progress_bar
 from market.core.stage import stage
 from market.core.torch_setup import set_up_torch

@@ -24,8 +24,8 @@ import torch
 from torch import nn
 
 from market.core.atomic import replace_when_done, write_json
-from market.core.inputs import require
 from market.core.params import load_params
+from market.core.paths import require
 from market.core.stage import progress, stage
 from market.core.torch_setup import set_up_torch
 from market.models.labels import finer_labels, sum_by_category

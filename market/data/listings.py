@@ -155,3 +155,20 @@ def clean_products(rows: pd.DataFrame, *, placeholder_above: float) -> pd.DataFr
             "price_is_placeholder": is_placeholder(price, placeholder_above),
         }
     )
+
+
+def listing_text(products: pd.DataFrame) -> pd.Series:
+    """Return the text (n,) of each listing: its name, a line end, and its description.
+
+    Parameters
+    ----------
+    products
+        With the columns name and description, both without missing values.
+
+    Returns
+    -------
+    pd.Series
+        By the index of `products`; "" for a listing with neither.
+    """
+    text = products["name"] + "\n" + products["description"]
+    return text.where(text != "\n", "")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -213,6 +214,18 @@ class Engine:
             PhotoEncoder(embed, space, about["array_size"], device),
         )
 
+    def with_ranker(self, ranker: Ranker) -> Engine:
+        """Return this engine with another ranker."""
+        other = copy(self)
+        other.ranker = ranker
+        return other
+
+    def with_collaborative(self, collaborative: CollaborativeModel | None) -> Engine:
+        """Return this engine with another collaborative model, or with none."""
+        other = copy(self)
+        other.collaborative = collaborative
+        return other
+
     # --- Asking ---------------------------------------------------------------------------------
     def search(
         self,
@@ -240,7 +253,7 @@ class Engine:
         # sign that it does not know: the shopper gets what they would get without it.
         says_something = split_words(text) or not text.strip()
         understood = self._lexical.mend(text) if says_something else ""
-        query = self.ask(understood, photo=photo, like=like)
+        query = self.build_query(understood, photo=photo, like=like)
         own = None if like is None else self._position[like]
         changed = understood if understood != text else None
         return self._answer(query, history, filters, limit, offset, own=own, understood=changed)
@@ -260,7 +273,7 @@ class Engine:
         `search`. Copies of one product count once. Raises KeyError for an unknown id.
         """
         own = self._position[product_id]
-        query = self.ask(like=product_id)
+        query = self.build_query(like=product_id)
         return self._answer(query, history, filters, limit, offset, own=own, varied=True)
 
     def recommend(
@@ -281,7 +294,7 @@ class Engine:
             Query(), history, filters, limit, offset, varied=True, unseen=True, as_of=as_of
         )
 
-    def ask(
+    def build_query(
         self, text: str = "", *, photo: Image.Image | None = None, like: str | None = None
     ) -> Query:
         """What a search looks for, from the same arguments as `search`."""
@@ -326,7 +339,7 @@ class Engine:
         if own is not None:
             allowed &= (self._group != self._group[own]) & ~self._same_picture(own)
         if unseen:
-            allowed &= ~self.met(history)
+            allowed &= ~self.already_seen(history)
         past = NO_HISTORY if history is None else history
         crowd = None if self.collaborative is None else self.collaborative.signals(past, as_of)
         retrieved = self._retrieve(query, allowed, past, crowd, as_of)
@@ -674,7 +687,7 @@ class Engine:
         same[self._owner[near]] = True
         return same
 
-    def met(self, history: pd.DataFrame | None) -> np.ndarray:
+    def already_seen(self, history: pd.DataFrame | None) -> np.ndarray:
         """Return (n,) bool: the listings of a history, and copies of them."""
         past = NO_HISTORY if history is None else history
         positions = self._positions(past["product_id"])

@@ -28,8 +28,8 @@ from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
 from market.core.errors import MarketError
-from market.core.inputs import require
 from market.core.params import load_params
+from market.core.paths import require
 from market.core.torch_setup import set_up_torch
 from market.data.images import limits_of
 from market.data.photo_store import PhotoStore

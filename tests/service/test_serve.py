@@ -384,9 +384,7 @@ def test_without_an_index_one_line_says_what_to_do(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
         create_app()
-    assert ended.value.code == (
-        "Error: models/index is not there: run `dvc repro`, which makes it, or pull it"
-    )
+    assert ended.value.code == ("Error: models/index not found: run `dvc repro` or `dvc pull`")
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="it is Linux that has affinity")

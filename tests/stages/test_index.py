@@ -211,7 +211,7 @@ def test_another_encoder_reads_listings_and_queries(
     pd.testing.assert_frame_equal(words, same)
 
     engine = Engine.load(rank=None)
-    asked = engine.ask("a red guitar").meaning
+    asked = engine.build_query("a red guitar").meaning
     wanted = encoder.encode(["wanted: a red guitar"], normalize_embeddings=True)[0]
     assert asked is not None
     np.testing.assert_allclose(asked, wanted, atol=1e-6)

@@ -39,7 +39,7 @@ def test_a_raw_photo_has_the_vector_that_was_indexed(
     assert len(raw_files) > 10
     for number, path in raw_files.items():
         picture, _, _ = decode_photo(path, **limits_of(clean_params))
-        vector = engine.ask(photo=picture).looks
+        vector = engine.build_query(photo=picture).looks
         (indexed,) = engine.photo_vectors(np.array([number]))
         assert vector is not None
         assert vector @ indexed == pytest.approx(1, abs=1e-5), path.name
@@ -57,4 +57,4 @@ def test_predict_and_search_see_the_same_features(
             picture, _, _ = decode_photo(path, **limits)
             colours = colour_histogram(to_array(picture, clean_params["array_size"]))
             (vector,) = space.transform(answer[None, : models.width], colours[None])
-            np.testing.assert_array_equal(vector, engine.ask(photo=picture).looks)
+            np.testing.assert_array_equal(vector, engine.build_query(photo=picture).looks)

@@ -454,7 +454,7 @@ def test_of_a_new_shopper_the_crowd_says_nothing(
     assert features[new].notna().any().all()
     _, known = engine.candidates(Query(), everything, past(3))
     assert known[COLLABORATIVE].notna().any().all() and not set(new) & set(known)
-    _, asked = engine.candidates(engine.ask("guitar"), everything, history)
+    _, asked = engine.candidates(engine.build_query("guitar"), everything, history)
     assert set(EVERYBODYS) <= set(asked), "a search weighs them as everybody's"
 
 
@@ -515,7 +515,10 @@ def test_features_of_a_query_do_not_depend_on_the_chosen_weights(
 ) -> None:
     engine = handmade.engine()
     everything = np.ones(len(engine.listings), bool)
-    for query in (engine.ask("lovely guitar or sofa"), engine.ask("red", photo=photo_of(3))):
+    for query in (
+        engine.build_query("lovely guitar or sofa"),
+        engine.build_query("red", photo=photo_of(3)),
+    ):
         _, before = engine.candidates(query, everything)
         engine.ranker = Ranker.prior().with_weights(dict.fromkeys(QUERY, 0.0) | {heavy: 18.0})
         _, after = engine.candidates(query, everything)
@@ -668,7 +671,7 @@ def test_matches_that_are_not_ranked_come_after_those_that_are(
     for name, value in {"DEPTH": 3, "BROWSED": 12}.items():
         monkeypatch.setattr(market.search.engine, name, value)
     text = "lovely guitar or a red sofa"
-    candidates, features = shop.candidates(shop.ask(text), shop.allowed(Filters()))
+    candidates, features = shop.candidates(shop.build_query(text), shop.allowed(Filters()))
     scores, _ = shop.ranker.score(features)
     best_first = candidates[np.argsort(-scores, kind="stable")]
     answer = shop.search(text, limit=100)
@@ -717,7 +720,7 @@ def test_reasons_add_up_to_the_score_the_largest_first(shop: Engine, ask: Callab
 def test_listings_that_are_alike_speak_for_one_another(handmade: Handmade) -> None:
     engine = handmade.engine()
     silent = NO_TEXT // EACH  # the kind of the listing that has no words
-    asked = engine.ask(list(KINDS)[silent])
+    asked = engine.build_query(list(KINDS)[silent])
     candidates, signals = engine.candidates(asked, engine.allowed(Filters()))
     signals = signals.set_index(candidates)
     own = signals.loc[NO_TEXT]
@@ -759,7 +762,7 @@ def test_browsing_many_listings_keeps_what_matters(
     crowd = CollaborativeModel.fit(log)
     for engine in (handmade.engine(), handmade.engine(crowd=crowd)):
         for history in (None, past(25)):
-            allowed = engine.allowed(Filters()) & ~engine.met(history)
+            allowed = engine.allowed(Filters()) & ~engine.already_seen(history)
             found = set(engine.candidates(Query(), allowed, history)[0].tolist())
             assert 8 <= len(found) <= 15
             if history is not None:
@@ -886,7 +889,7 @@ def test_threads_share_the_networks(ran: Path, engine: Engine) -> None:
     fresh = Engine.load(*(ran / f"models/{name}" for name in ("index", "rank", "embed")))
     picture = Image.new("RGB", (9, 9), "red")
 
-    def ask(number: int) -> list[str]:
+    def build_query(number: int) -> list[str]:
         return ids(fresh.search(f"a chair {number % 4}", photo=picture if number % 2 else None))
 
     with ThreadPoolExecutor(8) as pool:

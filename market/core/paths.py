@@ -1,0 +1,62 @@
+"""Where everything lies, relative to the project's folder: the one module that spells a path.
+
+What lies inside an artefact's folder is its class's own affair.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from market.core.errors import MarketError
+
+PARAMS = Path("params.yaml")
+DVC_YAML = Path("dvc.yaml")
+README = Path("README.md")
+
+DATA = Path("data")
+SAMPLE_RAW = DATA / "sample/raw"
+DATASET = DATA / "dataset.json"
+
+CLEAN = DATA / "clean"
+PRODUCTS = CLEAN / "products.parquet"
+IMAGES = CLEAN / "images.parquet"
+INTERACTIONS = CLEAN / "interactions.parquet"
+PHOTOS = CLEAN / "photos"
+REJECTS = CLEAN / "rejects.csv"
+REJECTS_OF_ERROR = DATA / "clean.rejects.csv"  # not an output: only an error leaves it
+
+LISTINGS = DATA / "merged/listings.parquet"
+PHOTO_EMBEDDINGS = DATA / "embeddings/photo.npy"
+TEXT_EMBEDDINGS = DATA / "embeddings/text.parquet"
+PHOTO_PROBABILITIES = DATA / "cnn/probabilities.parquet"
+TEXT_PROBABILITIES = DATA / "text/probabilities.parquet"
+CATEGORY = DATA / "category"
+EXPECTED_PRICES = DATA / "price/expected.parquet"
+
+MODELS = Path("models")
+PRETRAINED = MODELS / "pretrained"
+RANDOM_FOREST = MODELS / "rf"
+PHOTO_EMBEDDER = MODELS / "embed"
+PHOTO_CLASSIFIER = MODELS / "cnn"
+TEXT_CLASSIFIER = MODELS / "text"
+CATEGORY_CLASSIFIER = MODELS / "category"
+PRICE_MODEL = MODELS / "price"
+SEARCH_INDEX = MODELS / "index"
+RANKER = MODELS / "rank"
+
+METRICS = Path("metrics")
+PLOTS = Path("plots")
+RUNS = Path("runs")  # of TensorBoard, and checkpoints
+REPORT = Path("report/index.html")
+
+
+def raw_folder(dataset: str) -> Path:
+    """Return the folder of a dataset's raw tables and photos."""
+    return DATA / dataset / "raw"
+
+
+def require(*paths: Path) -> None:
+    """Raise MarketError naming the first path that does not exist, and the remedy."""
+    for path in paths:
+        if not path.exists():
+            raise MarketError(f"{path} not found: run `dvc repro` or `dvc pull`")
