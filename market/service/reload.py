@@ -29,7 +29,7 @@ class Reloader:
         self._asked = False
         self._task: asyncio.Task[None] | None = None
 
-    def build_query(self) -> None:
+    def ask(self) -> None:
         """Reload; once more, if it is asked for in the middle of a reload: the files have changed
         since."""
         self._asked = True

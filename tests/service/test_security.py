@@ -63,7 +63,7 @@ def test_so_many_at_once_so_many_wait_and_the_rest_are_refused() -> None:
     running = most = 0
     order: list[int] = []
 
-    async def build_query(number: int) -> int:
+    async def ask(number: int) -> int:
         nonlocal running, most
         try:
             async with queue.turn(there):
@@ -88,7 +88,7 @@ def test_so_many_at_once_so_many_wait_and_the_rest_are_refused() -> None:
 
 
 def test_nobody_waits_longer_than_is_said() -> None:
-    async def build_query() -> None:
+    async def ask() -> None:
         queue = admission(1, 5, 0.05)
         async with queue.turn(there):
             with pytest.raises(HTTPException, match="503"):
@@ -101,7 +101,7 @@ def test_nobody_waits_longer_than_is_said() -> None:
 
 
 def test_for_who_has_gone_nothing_is_computed() -> None:
-    async def build_query() -> str:
+    async def ask() -> str:
         queue = admission(1, 5, 60)
         done = []
 
@@ -124,7 +124,7 @@ def test_a_turn_ends_where_asking_who_is_there_fails() -> None:
     async def wrong() -> bool:
         raise HTTPException(413)
 
-    async def build_query() -> list[Any]:
+    async def ask() -> list[Any]:
         queue = admission(1, 5, 60)
 
         async def one(is_gone: Any) -> int:
@@ -142,7 +142,7 @@ def test_a_turn_ends_where_asking_who_is_there_fails() -> None:
 
 
 def test_a_turn_ends_with_a_fault_and_with_a_cancelled_request() -> None:
-    async def build_query() -> None:
+    async def ask() -> None:
         queue = admission(1, 1, 60)
         with pytest.raises(ZeroDivisionError):
             async with queue.turn(there):

@@ -889,7 +889,7 @@ def test_threads_share_the_networks(ran: Path, engine: Engine) -> None:
     fresh = Engine.load(*(ran / f"models/{name}" for name in ("index", "rank", "embed")))
     picture = Image.new("RGB", (9, 9), "red")
 
-    def build_query(number: int) -> list[str]:
+    def ask(number: int) -> list[str]:
         return ids(fresh.search(f"a chair {number % 4}", photo=picture if number % 2 else None))
 
     with ThreadPoolExecutor(8) as pool:
