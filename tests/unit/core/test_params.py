@@ -131,14 +131,18 @@ def test_the_countries_are_those_of_the_gazetteer() -> None:
 
 
 def test_a_misspelt_key_is_called_unknown_before_it_is_missed(folder: Path) -> None:
-    text = MANUAL.replace("  finetune_mixup:", "  finetune_mixing:")
+    text = MANUAL.replace("  finetune_photo_size:", "  finetune_photo_side:")
     (folder / "params.yaml").write_text(text, encoding="utf-8")
-    assert "train.finetune_mixing is unknown: did you mean train.finetune_mixup?" in refusal()
+    assert (
+        "train.finetune_photo_side is unknown: did you mean train.finetune_photo_size?" in refusal()
+    )
 
 
 def test_small_numbers_are_numbers_as_dvc_writes_them(folder: Path) -> None:
     # `dvc exp run -S train.learning_rate=0.00001` writes 1e-05, which YAML 1.1 takes for a text.
-    (folder / "params.yaml").write_text(MANUAL.replace("  lr: 0.03", "  lr: 1e-05"))
+    (folder / "params.yaml").write_text(
+        MANUAL.replace("learning_rate: 0.03 ", "learning_rate: 1e-05 ")
+    )
     assert load_params("train.learning_rate") == 1e-5
 
 
