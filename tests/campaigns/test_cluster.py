@@ -26,7 +26,8 @@ from click.testing import CliRunner, Result
 from distributed import Client
 
 from market.core import workers
-from stages import classify_rf, clean, sample
+from market.data.synthetic.marketplace import write_marketplace
+from stages import classify_rf, clean
 
 KILLS = int(os.environ.get("KILLS", 5))
 SEED = 20220226
@@ -208,7 +209,7 @@ def many_photos(make_project: Callable[..., Path], run_stage: Callable, tmp_path
     """A project of 600 products, whose clean has 16 tasks, run without a cluster."""
     project = make_project(tmp_path / "many", {"clean.photo_size": 224})
     shutil.rmtree(project / "data/sample/raw")
-    sample.write_marketplace(project / "data/sample/raw", 600, SEED)
+    write_marketplace(project / "data/sample/raw", 600, SEED)
     run_stage(project, "clean")
     return project
 
