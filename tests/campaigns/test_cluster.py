@@ -25,7 +25,7 @@ import pytest
 from click.testing import CliRunner, Result
 from distributed import Client
 
-from market.core import workers
+from market.core import cluster as core_cluster
 from market.data.synthetic.marketplace import write_marketplace
 from stages import classify_rf, clean
 
@@ -191,7 +191,7 @@ def test_a_cluster_that_is_gone_ends_the_stage_in_a_line(
 ) -> None:
     cluster.fill()
     before = content(cluster.project, "clean")
-    monkeypatch.setattr(workers, "CONNECT_SECONDS", 3)
+    monkeypatch.setattr(core_cluster, "CONNECT_SECONDS", 3)
     processes = [cluster.scheduler] if gone == "the scheduler" else cluster.workers
     after_first_task(monkeypatch, lambda: _kill(*processes))
     result = run(clean.main)
