@@ -24,12 +24,13 @@ import torch
 from joblib import Parallel, delayed
 
 from market.core.atomic import replace_when_done
+from market.core.cluster import cluster
 from market.core.errors import MarketError
 from market.core.params import load_params
 from market.core.paths import require
 from market.core.stage import progress, stage
 from market.core.torch_setup import set_up_torch
-from market.core.workers import cluster, keep
+from market.core.workers import keep
 from market.data.images import UnusablePhoto, decode_photo, limits_of, to_jpeg
 from market.data.listings import clean_products, price_faults
 from market.data.photo_store import open_photo

@@ -43,10 +43,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
 from market.core.atomic import replace_when_done, write_json
+from market.core.cluster import cluster
 from market.core.params import load_params
 from market.core.paths import require
 from market.core.stage import progress, stage
-from market.core.workers import cluster, worker_count
+from market.core.workers import worker_count
 from market.models.fusion import average_photos, fit_weights, pool, text_probabilities
 from market.models.labels import Labels, finer_labels, sum_by_category
 from market.models.metrics import macro_f1, majority_accuracy, score

@@ -18,10 +18,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from market.core.atomic import replace_when_done, write_json
+from market.core.cluster import cluster
 from market.core.params import load_params
 from market.core.paths import require
 from market.core.stage import progress, stage
-from market.core.workers import cluster, worker_count
+from market.core.workers import worker_count
 from market.models.metrics import macro_f1, majority_accuracy
 from market.models.skops_files import save_model
 

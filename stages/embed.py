@@ -22,11 +22,12 @@ from joblib import Parallel, delayed
 from torch.utils.data import DataLoader
 
 from market.core.atomic import replace_when_done, write_json
+from market.core.cluster import cluster
 from market.core.params import load_params
 from market.core.paths import require
 from market.core.stage import progress, stage
 from market.core.torch_setup import set_up_torch
-from market.core.workers import cluster, keep
+from market.core.workers import keep
 from market.data.photo_store import PhotoStore, open_photo
 from market.models.backbones import Classifier
 from market.models.photo_dataset import PhotoDataset

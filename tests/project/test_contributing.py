@@ -54,11 +54,11 @@ def test_a_stage_by_the_recipe_passes(tmp_path: Path) -> None:
     for name, old, new in (
         ("params.yaml", "\nrank:", "\ncount:\n  least: 1\n\nrank:"),
         (
-            "market/core/params.py",
+            "market/core/settings.py",
             "class Params(",
             "class CountStage(Section):\n    least: Count\n\n\nclass Params(",
         ),
-        ("market/core/params.py", "    rank: Rank\n", "    rank: Rank\n    count: CountStage\n"),
+        ("market/core/settings.py", "    rank: Rank\n", "    rank: Rank\n    count: CountStage\n"),
         ("dvc.yaml", "stages:\n", ENTRY),
     ):
         text = (tmp_path / name).read_text(encoding="utf-8")

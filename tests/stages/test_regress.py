@@ -15,9 +15,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression
 
 from market.data.listings import clean_products, has_price_to_learn
+from market.data.synthetic.listings import draw_products
 from market.models.price import FLAGS, Candidate, PriceModel, flag_prices, price_table
 from market.models.skops_files import load_model
-from stages import regress, sample
+from stages import regress
 
 SCORES = {"rmse", "mae", "median_ae", "rmsle", "within_25pct", "n"}
 
@@ -25,7 +26,7 @@ SCORES = {"rmse", "mae", "median_ae", "rmsle", "within_25pct", "n"}
 @pytest.fixture(scope="module")
 def products() -> pd.DataFrame:
     """Six hundred sample listings without photos, a quarter of them for testing."""
-    drawn = sample.draw_products(np.random.Generator(np.random.PCG64(3)), 600)
+    drawn = draw_products(np.random.Generator(np.random.PCG64(3)), 600)
     table = clean_products(drawn.reset_index(drop=True), placeholder_above=100_000)
     table["split"] = np.where(np.arange(600) % 4 == 0, "test", "train")
     table["group"] = np.arange(600)
