@@ -27,13 +27,12 @@ from market.core.atomic import replace_when_done
 from market.core.cluster import cluster
 from market.core.errors import MarketError
 from market.core.params import load_params
-from market.core.paths import require
+from market.core.paths import PHOTO_CLASSIFIER, PHOTO_EMBEDDER, TEXT_CLASSIFIER, require
 from market.core.stage import progress, stage
 from market.core.torch_setup import set_up_torch
 from market.core.workers import keep
-from market.data.images import UnusablePhoto, decode_photo, limits_of, to_jpeg
+from market.data.images import UnusablePhoto, decode_photo, limits_of
 from market.data.listings import clean_products, price_faults
-from market.data.photo_store import open_photo
 from market.data.tables import (
     IMAGES_SCHEMA,
     check_nothing_lost,
@@ -46,73 +45,44 @@ from market.data.tables import (
     say_absent,
     say_ignored,
 )
-from market.models.backbones import Classifier
+from market.models.embeddings import folder_stamp
 from market.models.fusion import average_photos, pool, text_probabilities
 from market.models.labels import sum_by_category
-from market.models.photo_reader import PhotoReader
+from market.models.photo_classifier import PhotoClassifier
+from market.models.photo_embedder import PhotoEmbedder
 from market.models.price import PriceModel, flag_prices, price_table
 from market.models.skops_files import load_model
 from market.models.text_classifier import TextClassifier
 from market.models.text_encoder import encode_texts, load_text_encoder, with_embedding
 
 CATEGORY = Path("models/category")
-CNN = Path("models/cnn")
-EMBED = Path("models/embed")
 PRICE = Path("models/price")
-TEXT = Path("models/text")
 BATCH = 64
-
-
-def load_network(folder: Path, device: torch.device) -> tuple[Classifier, dict]:
-    """Return a saved network and what model.json says of it."""
-    require(folder / "model.json", folder / "model.safetensors")
-    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    model = Classifier.load(folder / "model.safetensors", about["backbone"])
-    return model.to(device).for_inference(), about
-
-
-def load_text_classifier(device: torch.device) -> tuple[TextClassifier, dict]:
-    """Return the fine-tuned sentence encoder and what model.json says of it."""
-    require(TEXT / "model.json", TEXT / "model.safetensors")
-    about = json.loads((TEXT / "model.json").read_text(encoding="utf-8"))
-    shape = {name: about[name] for name in ("tokens", "frozen")}
-    model = TextClassifier(load_text_encoder(str(device)), len(about["labels"]), **shape)
-    return model.load(TEXT / "model.safetensors"), about
 
 
 class PhotoModels:
     """What the networks make of a photo: features for the price, probabilities of the labels."""
 
     def __init__(self, device: torch.device) -> None:
-        self.device = device
-        require(EMBED / "model.json", EMBED / "model.safetensors")
-        self.reader = PhotoReader.load(
-            EMBED, device, load_network=Classifier.load, encode=to_jpeg, decode=open_photo
-        )
-        self.width = self.reader.model.width
-        self.classifier, self.about = load_network(CNN, device)
+        self.embedder = PhotoEmbedder.load(PHOTO_EMBEDDER, device)
+        self.classifier = PhotoClassifier.load(PHOTO_CLASSIFIER, device)
+        self.width = self.embedder.network.width
 
     # A cluster's worker reads the files itself, once, rather than receiving the networks.
     def __reduce__(self) -> tuple:
-        files = [folder / "model.safetensors" for folder in (EMBED, CNN)]
-        stamp = tuple((path.stat().st_size, path.stat().st_mtime_ns) for path in files)
-        return kept_models, (stamp,)
+        return kept_models, (folder_stamp(PHOTO_EMBEDDER), folder_stamp(PHOTO_CLASSIFIER))
 
     def __call__(self, photos: np.ndarray) -> np.ndarray:
         """Return (n, width + labels) for (n, 3, side, side) uint8."""
         with torch.inference_mode():
-            features = self.reader.features(photos)
-            # Where only the new layer was trained, both networks are one: one pass is enough.
-            if self.about["finetuned"]:
-                logits = self.classifier(torch.from_numpy(photos).to(self.device))
-            else:
-                logits = self.classifier.head(features)
-            return torch.cat([features, logits.softmax(1)], 1).cpu().numpy()
+            features = self.embedder.features(photos)
+            probabilities = self.classifier.label_probabilities(photos, features)
+            return torch.cat([features, probabilities], 1).cpu().numpy()
 
 
-def kept_models(stamp: tuple) -> PhotoModels:
-    """The models with this stamp, loaded once in each process."""
-    return keep("predict photos", stamp, lambda: PhotoModels(set_up_torch(seed=0)))
+def kept_models(*stamps: tuple) -> PhotoModels:
+    """The models with these stamps, loaded once in each process."""
+    return keep("predict photos", stamps, lambda: PhotoModels(set_up_torch(seed=0)))
 
 
 def read_some(models: PhotoModels, sources: Sequence[Path | bytes], limits: dict) -> list:
@@ -125,7 +95,7 @@ def read_some(models: PhotoModels, sources: Sequence[Path | bytes], limits: dict
         except UnusablePhoto as reason:
             answers.append(str(reason))
         else:
-            squares.append(models.reader.pixels(picture))
+            squares.append(models.embedder.pixels(picture))
             answers.append(None)
     computed = iter(models(np.stack(squares))) if squares else iter(())
     return [next(computed) if answer is None else answer for answer in answers]
@@ -151,7 +121,7 @@ class Predictor:
     def __init__(self, device: torch.device) -> None:
         self.photo_models = PhotoModels(device)
         self.text_model = load_model(CATEGORY / "text.skops")
-        self.finetuned, self.about_finetuned = load_text_classifier(device)
+        self.text_classifier = TextClassifier.load(TEXT_CLASSIFIER, device)
         require(CATEGORY / "fusion.json", PRICE / "margins.json")
         margins = json.loads((PRICE / "margins.json").read_text(encoding="utf-8"))
         self.price_model = PriceModel.assemble(
@@ -175,7 +145,8 @@ class Predictor:
         products = clean_products(rows, placeholder_above=self.placeholder_above)
         answers = list(read_photos(self.photo_models, sources, self.photo_limits))
         usable = np.array([not isinstance(answer, str) for answer in answers], dtype=bool)
-        width, labels = self.photo_models.width, len(self.photo_models.about["labels"])
+        classifier = self.photo_models.classifier
+        width, labels = self.photo_models.width, len(classifier.labels)
         seen = np.array([a for a in answers if not isinstance(a, str)], dtype=np.float32)
         by_product = average_photos(
             seen.reshape(-1, width + labels),
@@ -189,14 +160,11 @@ class Predictor:
             len(self.fusion["parents"]),
             **self.fusion["curve"],
         )
-        labelled = {
-            "svm": (by_label, self.fusion),
-            "encoder": (self.finetuned.probabilities(products), self.about_finetuned),
-            "photo": (by_product[:, width:], self.photo_models.about),
-        }
+        count = len(self.classes)
         models = {
-            name: sum_by_category(of, np.array(about["parents"]), len(self.classes))
-            for name, (of, about) in labelled.items()
+            "svm": sum_by_category(by_label, np.array(self.fusion["parents"]), count),
+            "encoder": self.text_classifier.probabilities(products),
+            "photo": sum_by_category(by_product[:, width:], classifier.parents, count),
         }
         pooling = self.fusion["weights"], self.fusion["class_shares"]
         probabilities = pool(models, *pooling)

@@ -49,7 +49,7 @@ from market.core.paths import require
 from market.core.stage import progress, stage
 from market.core.workers import worker_count
 from market.models.fusion import average_photos, fit_weights, pool, text_probabilities
-from market.models.labels import Labels, finer_labels, sum_by_category
+from market.models.labels import Labels, subcategory_labels, sum_by_category
 from market.models.metrics import macro_f1, majority_accuracy, score
 from market.models.skops_files import save_model
 from market.models.text_encoder import EMBEDDING, with_embedding
@@ -232,7 +232,7 @@ def main() -> str:
     test = (products["split"] == "test").to_numpy()
     known = ~test
 
-    finer = finer_labels(
+    finer = subcategory_labels(
         products["category_levels"][known], classes, depth=levels, min_rows=MIN_PRODUCTS
     )
     model = fit_text(params, products[known], finer.codes)

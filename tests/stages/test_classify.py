@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from market.models.fusion import fit_weights, margin_probabilities, pool, text_probabilities
-from market.models.labels import Labels, finer_labels, sum_by_category
+from market.models.labels import Labels, subcategory_labels, sum_by_category
 from market.models.skops_files import load_model
 from market.models.text_encoder import TEXT_WIDTH, with_embedding
 from stages import classify
@@ -62,7 +62,7 @@ def test_nobody_answers_for_a_product_it_was_fitted_on(
 ) -> None:
     monkeypatch.setenv("WORKERS", "1")
     known = products[products["split"] != "test"].reset_index(drop=True)
-    labels = finer_labels(
+    labels = subcategory_labels(
         known["category_levels"], sorted(known["category"].unique()), depth=1, min_rows=1
     )
     fitted_on: list[set[str]] = []
