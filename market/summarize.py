@@ -19,7 +19,7 @@ from tabulate import tabulate
 from market.core.atomic import replace_when_done, write_json
 from market.core.errors import MarketError
 from market.core.stage import stage
-from market.models.spread import spread
+from market.models.metrics import spread
 from market.reporting.headline_metrics import (
     HEADLINES,
     Metrics,

@@ -58,9 +58,8 @@ from market.core.torch_setup import set_up_torch
 from market.data.photo_store import PhotoStore, open_photo
 from market.models.backbones import Classifier
 from market.models.labels import Labels, finer_labels, sum_by_category
-from market.models.metrics import loss_and_accuracy, macro_f1, majority_accuracy, score
+from market.models.metrics import loss_and_accuracy, macro_f1, majority_accuracy, score, spread
 from market.models.photo_dataset import PhotoDataset
-from market.models.spread import spread
 from market.models.training import (
     Checkpoint,
     Phase,

@@ -31,6 +31,7 @@ TEXT_EMBEDDINGS = DATA / "embeddings/text.parquet"
 PHOTO_PROBABILITIES = DATA / "cnn/probabilities.parquet"
 TEXT_PROBABILITIES = DATA / "text/probabilities.parquet"
 CATEGORY = DATA / "category"
+CATEGORY_PROBABILITIES = CATEGORY / "probabilities.parquet"
 EXPECTED_PRICES = DATA / "price/expected.parquet"
 
 MODELS = Path("models")
