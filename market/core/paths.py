@@ -33,6 +33,7 @@ TEXT_PROBABILITIES = DATA / "text/probabilities.parquet"
 CATEGORY = DATA / "category"
 TEST_PREDICTIONS = CATEGORY / "test.parquet"
 LABEL_ERRORS = CATEGORY / "label_errors.csv"
+CATEGORY_PROBABILITIES = CATEGORY / "probabilities.parquet"
 EXPECTED_PRICES = DATA / "price/expected.parquet"
 
 MODELS = Path("models")
