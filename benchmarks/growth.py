@@ -45,14 +45,14 @@ WARM = {"embed_texts": "sentence_transformers", "index": "sentence_transformers"
 
 def make_project(folder: Path, products: int) -> None:
     """The inputs of clean, for `products` listings, in a project folder with our settings."""
-    from stages import sample
+    from market.data.synthetic.marketplace import write_marketplace
 
     folder.mkdir()
     text = (REPO / "params.yaml").read_text(encoding="utf-8")
     text = re.sub(r"(?m)^dataset: \S+", "dataset: sample", text)
     text = re.sub(r"(?m)^  folds: \d+", "  folds: 5", text)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
-    sample.write_marketplace(folder / "data/sample/raw", products, SEED)
+    write_marketplace(folder / "data/sample/raw", products, SEED)
 
 
 def make_up_prices(project: Path) -> None:

@@ -618,7 +618,7 @@ def draw_plot(results: dict[str, dict[str, Any]], path: Path) -> None:
 @click.option("--photos", default=1024, help="Photos for the new layer.")
 @click.option("--batches", default=20, help="Batches of fine-tuning.")
 @click.option("--trees", default=200)
-@click.option("--write", is_flag=True, help="Write results/speed/, docs/speed.* and README.md.")
+@click.option("--write", is_flag=True, help="Write results/speed/ and docs/speed.*.")
 @click.option("--side", hidden=True, nargs=3, type=str, help="Internal: PROJECT CASE SIDE.")
 def main(
     raw: Path, chosen: tuple[str, ...], pairs: int, write: bool, side: tuple[str, str, str] | None,
@@ -650,8 +650,6 @@ def main(
     if write:
         save("stages", {"machine": about, "sizes": sizes, "pairs": pairs, "cases": results})
         put_between(DOCUMENT, "stages", f"{describe(about)}; {pairs} pairs.\n\n{table}")
-        plot = "![How many times faster than the plain way, by stage](docs/speed.svg)"
-        put_between(REPO / "README.md", "speed", f"{table}\n\n{plot}")
         draw_plot(results, REPO / "docs/speed.svg")
 
 

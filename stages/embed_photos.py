@@ -8,11 +8,11 @@ Out: data/embeddings/photo.npy, float32 (photos, width), in the order of the pac
 from __future__ import annotations
 
 from market.core.atomic import replace_when_done, write_json
+from market.core.cluster import cluster
 from market.core.params import load_params
 from market.core.paths import METRICS, PHOTO_EMBEDDER, PHOTO_EMBEDDINGS, PHOTOS, require
 from market.core.stage import stage
 from market.core.torch_setup import set_up_torch
-from market.core.workers import cluster
 from market.models.backbones import new_network
 from market.models.embeddings import PhotoSettings, write_photo_embeddings
 from market.models.photo_embedder import PhotoEmbedder

@@ -10,11 +10,11 @@ from __future__ import annotations
 import pandas as pd
 
 from market.core.atomic import replace_when_done, write_json
+from market.core.cluster import cluster
 from market.core.params import load_params
 from market.core.paths import METRICS, PRODUCTS, TEXT_EMBEDDINGS, require
 from market.core.stage import stage
 from market.core.torch_setup import set_up_torch
-from market.core.workers import cluster
 from market.models.embeddings import write_text_embeddings
 from market.models.text_encoder import TEXT_WIDTH
 

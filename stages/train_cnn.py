@@ -29,7 +29,7 @@ import numpy as np
 from torch import nn
 
 from market.core.atomic import replace_when_done, write_json
-from market.core.params import Train, load_params
+from market.core.params import load_params
 from market.core.paths import (
     LISTINGS,
     METRICS,
@@ -40,6 +40,7 @@ from market.core.paths import (
     PLOTS,
     require,
 )
+from market.core.settings import Train
 from market.core.stage import stage
 from market.core.torch_setup import set_up_torch
 from market.models.checkpoints import training_key

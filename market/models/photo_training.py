@@ -13,15 +13,14 @@ from sklearn.model_selection import GroupKFold
 from torch import nn
 from torch.utils.data import Dataset
 
-from market.core.params import Train
+from market.core.settings import Train
 from market.data.photo_store import open_photo
 from market.models.backbones import PhotoNetwork, new_network
 from market.models.batches import load_batches, predict_probabilities, shuffled_positions
 from market.models.labelled_photos import LabelledPhotos
 from market.models.labels import Labels, sum_by_category
-from market.models.metrics import loss_and_accuracy
+from market.models.metrics import loss_and_accuracy, spread
 from market.models.photo_dataset import augment
-from market.models.spread import spread
 from market.models.training import Phase, run_phases
 
 PHOTOS_AT_ONCE = 32  # 128 take 12 GB and are no faster on two cores

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from market.core.params import TrainText
+from market.core.settings import TrainText
 from market.data.listings import listing_text
 from market.models.labels import Labels, subcategory_labels
 from market.models.metrics import loss_and_accuracy, majority_accuracy, score

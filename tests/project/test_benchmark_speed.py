@@ -16,7 +16,7 @@ from PIL import Image
 from repository import REPO
 
 from market.core.errors import MarketError
-from stages import sample
+from market.data.synthetic.marketplace import write_marketplace
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_dvc_is_measured_on_packed_photos() -> None:
 @pytest.mark.campaign
 def test_every_case_of_every_script_runs(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
-    sample.write_marketplace(raw, 150, 1)
+    write_marketplace(raw, 150, 1)
     sizes = ["--large", "2", "--texts", "30", "--photos", "32", "--batches", "1", "--trees", "10"]
     cases = cells(run("stages", "--raw", raw, "--pairs", "1", *sizes))
     assert len(cases) == 10

@@ -10,9 +10,9 @@ import pytest
 import torch
 import yaml
 
-from market import predict
 from market.data.images import decode_photo, limits_of, to_array
 from market.data.photo_store import PhotoStore
+from market.models.predictor import PhotoModels, read_batch
 from market.search.engine import Engine
 from market.search.photo_space import PhotoSpace, colour_histogram
 
@@ -51,9 +51,10 @@ def test_predict_and_search_compute_the_same_features(
     limits = limits_of(clean_params)
     space = PhotoSpace.load(ran / "models/index/photo_space.npz")
     with contextlib.chdir(ran):
-        models = predict.PhotoModels(torch.device("cpu"))
+        models = PhotoModels(torch.device("cpu"))
         for path in list(raw_files.values())[:5]:
-            (answer,) = predict.read_some(models, [path], limits)
+            (answer,) = read_batch(models, [path], limits)
+            assert not isinstance(answer, str)
             picture, _, _ = decode_photo(path, **limits)
             colours = colour_histogram(to_array(picture, clean_params["array_size"]))
             (vector,) = space.transform(answer[None, : models.width], colours[None])

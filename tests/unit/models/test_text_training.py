@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from market.core.errors import MarketError
-from market.core.params import TrainText
+from market.core.settings import TrainText
 from market.models.labels import Labels
 from market.models.text_classifier import TextClassifier
 from market.models.text_encoder import load_text_encoder
