@@ -29,7 +29,7 @@ def load(monkeypatch: pytest.MonkeyPatch):
     return get
 
 
-def run(script: str, *arguments: str | Path, cwd: Path = REPO) -> str:
+def run(script: str, *arguments: object, cwd: Path = REPO) -> str:
     result = subprocess.run(
         [sys.executable, REPO / script, *map(str, arguments)],
         cwd=cwd,
