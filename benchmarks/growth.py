@@ -49,7 +49,8 @@ from market.core.paths import EXPECTED_PRICES, PRODUCTS, SAMPLE_RAW
 LAZY_IMPORTS = {
     "clean": (),
     "merge": (),
-    "embed": ("sentence_transformers",),
+    "embed_photos": (),
+    "embed_texts": ("sentence_transformers",),
     "index": ("sentence_transformers",),
     "rank": ("sentence_transformers",),
 }

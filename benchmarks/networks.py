@@ -6,6 +6,7 @@ Labels are drawn from CLASSES categories: time does not depend on them.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,15 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from market.core.atomic import replace_when_done
 from market.core.params import load_params
 from market.core.paths import PHOTOS
 from market.core.torch_setup import set_up_torch
 from market.data.photo_store import PhotoStore, open_photo
-from market.models.backbones import NORMALISATION, Classifier
-from market.models.photo_dataset import PhotoDataset
-from market.models.training import Checkpoint, Phase, Progress, augment, run_phase
-from stages.embed import embed_photos
-from stages.train_cnn import PHOTOS_AT_ONCE, groups_by_depth
+from market.models.backbones import NORMALISATION, PhotoNetwork
+from market.models.embeddings import embed_photos
+from market.models.photo_dataset import PhotoDataset, augment
+from market.models.photo_training import PHOTOS_AT_ONCE, shuffled
+from market.models.training import Phase, run_phases
 
 CLASSES = 13
 PLAIN_EPOCHS = 2  # measured; 160 would take half an hour for a thousand photos
@@ -55,7 +55,7 @@ def plain_new_layer(job: Job) -> dict[str, Any]:
     """Decode every photo and run the frozen network in each epoch; extrapolate to EPOCHS."""
     train = load_params("train")
     paths = sorted((job.project / PLAIN_PHOTOS).iterdir())[: job.sizes.photos]
-    network = Classifier(train.backbone, "pretrained", classes=CLASSES).eval()
+    network = PhotoNetwork(train.backbone, "pretrained", classes=CLASSES).eval()
     optimizer = torch.optim.SGD(network.head.parameters(), lr=0.03, momentum=0.9)
     photos = PhotoFiles(paths, train.backbone)
     for _ in range(PLAIN_EPOCHS):
@@ -71,47 +71,47 @@ def plain_new_layer(job: Job) -> dict[str, Any]:
 
 def our_new_layer(job: Job) -> dict[str, Any]:
     """Compute the features once, then train EPOCHS epochs on them, as the stages do."""
-    train, embed = load_params("train", "embed")
+    train, embed = load_params("train", "embed_photos")
     device = set_up_torch(SEED)
-    network = Classifier(train.backbone, "pretrained", classes=CLASSES).to(device).for_inference()
+    network = PhotoNetwork(train.backbone, "pretrained", classes=CLASSES).to(device)
+    network = network.for_inference()
     photos = PhotoStore(job.project / PHOTOS)
     chosen = np.arange(min(job.sizes.photos, len(photos)))
-    features = torch.from_numpy(
-        embed_photos(
-            network, photos, chosen, photo_size=embed.photo_size, batch_size=embed.batch_size
-        )
+    features = embed_photos(
+        network, photos, chosen, photo_size=embed.photo_size, batch_size=embed.batch_size
     )
-    dataset = TensorDataset(features, torch.arange(len(features)) % CLASSES)
+    labels = torch.arange(len(features)) % CLASSES
+    dataset = TensorDataset(torch.from_numpy(features), labels)
     head = nn.Linear(network.width, CLASSES)
-    _train(
-        name="head",
-        module=head,
-        dataset=lambda epoch: dataset,
-        epochs=EPOCHS,
-        micro_batch=train.batch_size,
-        groups=[{"params": list(head.parameters()), "lr": train.learning_rate}],
-        weight_decay=train.weight_decay,
-    )
+    _train("head", head, lambda epoch: dataset, EPOCHS, train.learning_rate, train.batch_size)
     return {"times": 1}
 
 
-def _train(**settings: Any) -> None:
-    """Train a phase by the library's loop.
-
-    The checkpoint costs each step as much as the stage's does, and is never due.
-    """
+def _train(
+    name: str,
+    module: nn.Module,
+    dataset: Callable[[int], Dataset],
+    epochs: int,
+    learning_rate: float,
+    micro_batch: int,
+) -> None:
+    """Train a phase by the library's loop, with the settings of stage train_cnn."""
     train = load_params("train")
+    device = next(module.parameters()).device
     phase = Phase(
+        name=name,
+        module=module,
+        optimizer=torch.optim.SGD(
+            module.parameters(), lr=learning_rate, momentum=train.momentum, nesterov=True
+        ),
+        epochs=epochs,
         parents=np.arange(CLASSES),
-        evaluate=lambda module: {},
-        batch_size=train.batch_size,
-        momentum=train.momentum,
+        evaluate=lambda: {},
         label_smoothing=train.label_smoothing,
-        seed=SEED,
-        **settings,
+        micro_batch=micro_batch,
+        **shuffled(dataset, train.batch_size, name, SEED, device),
     )
-    checkpoint = Checkpoint(Path("never"), float("inf"), replace_when_done)
-    run_phase(phase, Progress(phase.name), checkpoint=checkpoint)
+    run_phases([phase])
 
 
 # --- Fine-tuning ----------------------------------------------------------------------------------
@@ -119,8 +119,7 @@ def bare_passes(job: Job) -> dict[str, Any]:
     """Measure forward and backward passes of the network alone, on random tensors."""
     train = load_params("train")
     device = set_up_torch(SEED)
-    network = Classifier(train.backbone, "pretrained", classes=CLASSES).to(device).train()
-    groups_by_depth(network, train.finetune_learning_rate, train.finetune_frozen_share)
+    network = PhotoNetwork(train.backbone, "pretrained", classes=CLASSES).to(device).train()
     side = train.finetune_photo_size
     photos = torch.rand(PHOTOS_AT_ONCE, 3, side, side, device=device) * 255
     labels = torch.arange(PHOTOS_AT_ONCE, device=device) % CLASSES
@@ -135,23 +134,15 @@ def our_fine_tuning(job: Job) -> dict[str, Any]:
     """Measure one epoch of the stage's fine-tuning, the start of the loader included."""
     train = load_params("train")
     device = set_up_torch(SEED)
-    network = Classifier(train.backbone, "pretrained", classes=CLASSES).to(device)
+    network = PhotoNetwork(train.backbone, "pretrained", classes=CLASSES).to(device)
     photos = PhotoStore(job.project / PHOTOS)
     count = job.sizes.batches * train.batch_size
     chosen, labels = np.arange(count) % len(photos), np.arange(count) % CLASSES
     transform = augment(train.finetune_photo_size)
+
+    def dataset(epoch: int) -> PhotoDataset:
+        return PhotoDataset(photos, open_photo, chosen, labels, transform, SEED, epoch)
+
     start = time.perf_counter()
-    _train(
-        name="finetune",
-        module=network,
-        dataset=lambda epoch: PhotoDataset(
-            photos, open_photo, chosen, labels, transform=transform, seed=SEED, epoch=epoch
-        ),
-        epochs=1,
-        micro_batch=PHOTOS_AT_ONCE,
-        groups=groups_by_depth(network, train.finetune_learning_rate, train.finetune_frozen_share),
-        weight_decay=train.finetune_weight_decay,
-        mixup=train.finetune_mixup,
-        average=train.finetune_ema_decay,
-    )
+    _train("finetune", network, dataset, 1, train.finetune_learning_rate, PHOTOS_AT_ONCE)
     return {"photos_per_second": count / (time.perf_counter() - start)}

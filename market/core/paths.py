@@ -10,7 +10,7 @@ from pathlib import Path
 from market.core.errors import MarketError
 
 PARAMS = Path("params.yaml")
-DVC_YAML = Path("dvc.yaml")
+DVC_FILES = (Path("data/sample/dvc.yaml"), Path("dvc.yaml"))
 README = Path("README.md")
 
 DATA = Path("data")
@@ -33,6 +33,7 @@ TEXT_PROBABILITIES = DATA / "text/probabilities.parquet"
 CATEGORY = DATA / "category"
 TEST_PREDICTIONS = CATEGORY / "test.parquet"
 LABEL_ERRORS = CATEGORY / "label_errors.csv"
+CATEGORY_PROBABILITIES = CATEGORY / "probabilities.parquet"
 EXPECTED_PRICES = DATA / "price/expected.parquet"
 
 MODELS = Path("models")

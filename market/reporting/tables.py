@@ -9,7 +9,7 @@ from typing import Any
 from tabulate import tabulate
 
 from market.core.errors import MarketError
-from market.models.spread import spread
+from market.models.metrics import spread
 from market.reporting.headline_metrics import (
     FACTS,
     HEADLINES,
