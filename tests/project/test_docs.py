@@ -150,6 +150,6 @@ def test_every_page_is_linked_from_readme() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(REPO).as_posix())
-def test_page_opens_with_a_paragraph(document: Path) -> None:
+def test_page_opens_below_its_title(document: Path) -> None:
     title, blank, opening, *_ = document.read_text(encoding="utf-8").splitlines()
-    assert title.startswith("# ") and not blank and opening[0] not in "#|`-<"
+    assert title.startswith("# ") and not blank and opening[0] not in "#|-<"
