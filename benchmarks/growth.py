@@ -1,4 +1,4 @@
-"""How clean, merge, embed, index and rank grow: 1, 10 and 100 times as many listings.
+"""How clean, merge, both embeddings, index and rank grow: 1, 10 and 100 times as many listings.
 
     python benchmarks/growth.py --write
 
@@ -34,25 +34,25 @@ from tabulate import tabulate
 
 STAGES = REPO / "stages"
 
-CHAIN = ("clean", "merge", "embed", "index", "rank")
+CHAIN = ("clean", "merge", "embed_photos", "embed_texts", "index", "rank")
 TIMES = (1, 10, 100)
 SEED = 20220226
 PAPER = 100_000_000  # listings
 MACHINES, CORES = 64, 16  # of the cluster on paper
-WARM = {"embed": "sentence_transformers", "index": "sentence_transformers",
+WARM = {"embed_texts": "sentence_transformers", "index": "sentence_transformers",
         "rank": "sentence_transformers"}  # fmt: skip
 
 
 def make_project(folder: Path, products: int) -> None:
     """The inputs of clean, for `products` listings, in a project folder with our settings."""
-    from stages import sample
+    from market.data.synthetic.marketplace import write_marketplace
 
     folder.mkdir()
     text = (REPO / "params.yaml").read_text(encoding="utf-8")
     text = re.sub(r"(?m)^dataset: \S+", "dataset: sample", text)
     text = re.sub(r"(?m)^  folds: \d+", "  folds: 5", text)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
-    sample.write_marketplace(folder / "data/sample/raw", products, SEED)
+    write_marketplace(folder / "data/sample/raw", products, SEED)
 
 
 def make_up_prices(project: Path) -> None:

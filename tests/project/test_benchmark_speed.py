@@ -16,7 +16,7 @@ from PIL import Image
 from repository import REPO
 
 from market.core.errors import MarketError
-from stages import sample
+from market.data.synthetic.marketplace import write_marketplace
 
 
 @pytest.fixture
@@ -74,12 +74,14 @@ def test_dvc_is_measured_on_packed_photos() -> None:
 @pytest.mark.campaign
 def test_every_case_of_every_script_runs(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
-    sample.write_marketplace(raw, 150, 1)
+    write_marketplace(raw, 150, 1)
     sizes = ["--large", "2", "--texts", "30", "--photos", "32", "--batches", "1", "--trees", "10"]
     cases = cells(run("stages", "--raw", raw, "--pairs", "1", *sizes))
     assert len(cases) == 10
     stages = cells(run("growth", "--base", "40", "--times", "1", "--times", "2", "--runs", "1"))
-    assert [row[0] for row in stages[1:6]] == ["clean", "merge", "embed", "index", "rank"]
+    assert [row[0] for row in stages[1:7]] == [
+        "clean", "merge", "embed_photos", "embed_texts", "index", "rank"
+    ]  # fmt: skip
     by_form = cells(run("dvc_cost", "--photos", "20", "--runs", "1"))
     assert [row[0] for row in by_form[1:3]] == ["20 photos, folder", "20 photos, packed"]
 

@@ -119,10 +119,10 @@ ABSENT = "import os\ndel os.posix_fallocate\n"
 def test_embed_needs_no_posix_fallocate(ran: Path, run_stage: Callable, tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(ran, project, ignore=shutil.ignore_patterns("raw", "runs", "__pycache__"))
-    shutil.rmtree(project / "data/embeddings")
+    (project / "data/embeddings/photo.npy").unlink()
     (tmp_path / "system").mkdir()
     (tmp_path / "system/sitecustomize.py").write_text(ABSENT, encoding="utf-8")
-    run_stage(project, "embed", PYTHONPATH=str(tmp_path / "system"))
+    run_stage(project, "embed_photos", PYTHONPATH=str(tmp_path / "system"))
     written, expected = (np.load(folder / "data/embeddings/photo.npy") for folder in (project, ran))
     np.testing.assert_array_equal(written, expected)
 

@@ -19,11 +19,12 @@ import pytest
 import torch
 from repository import REPO
 
-from market import predict
 from market.core.errors import MarketError
 from market.data.photo_store import PhotoStore
 from market.models import backbones as backbone
 from market.models import text_encoder
+from market.models.predictor import Predictor
+from market.models.random_forest import RandomForest
 from market.search.engine import Engine
 
 SOURCES = [
@@ -129,11 +130,11 @@ def load_models(project: Path, folder: str) -> None:
     """Load a folder of models/ with the code that the project loads it with."""
     with contextlib.chdir(project):
         if folder == "rf":
-            predict.load_model(Path("models/rf/model.skops"))
+            RandomForest.load(Path("models/rf"))
         elif folder in ("index", "rank"):
             Engine.load(*(Path("models") / name for name in ("index", "rank", "embed")))
         else:
-            predict.Predictor(torch.device("cpu"))
+            Predictor(torch.device("cpu"))
 
 
 def load_data(path: Path) -> None:

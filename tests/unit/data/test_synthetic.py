@@ -15,7 +15,12 @@ from PIL import Image, UnidentifiedImageError
 from repository import REPO
 
 from market.core.errors import MarketError
-from stages import sample
+from market.data.synthetic.draws import trap_count
+from market.data.synthetic.listings import draw_products
+from market.data.synthetic.marketplace import write_marketplace
+from market.data.synthetic.photo_files import ODD_FILES, ONLY_PHOTO, draw_images
+from market.data.synthetic.shapes import SHAPES, parse_shape
+from market.data.synthetic.vocabulary import CATALOGUE, CLASSES, PHONES, PLACEHOLDERS
 
 PRODUCTS, SEED = 60, 7
 
@@ -23,7 +28,7 @@ PRODUCTS, SEED = 60, 7
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("marketplace") / "raw"
-    sample.write_marketplace(folder, PRODUCTS, SEED)
+    write_marketplace(folder, PRODUCTS, SEED)
     return folder
 
 
@@ -62,8 +67,8 @@ def test_products_have_the_raw_format(raw: Path, products: pd.DataFrame) -> None
 
 
 def test_every_class_is_there(products: pd.DataFrame) -> None:
-    assert set(products["category"].str.split(" / ").str[0]) == set(sample.CLASSES)
-    assert len(sample.CLASSES) == 13
+    assert set(products["category"].str.split(" / ").str[0]) == set(CLASSES)
+    assert len(CLASSES) == 13
 
 
 def test_bare_returns_break_a_naive_reader(raw: Path, products: pd.DataFrame) -> None:
@@ -88,14 +93,14 @@ def test_descriptions_hold(products: pd.DataFrame, pattern: str) -> None:
 
 def test_telephone_numbers_are_fictional() -> None:
     drama = re.compile(r"(\+?447700900|07700900|02079460)\d{3}")
-    for phone in sample.PHONES:
+    for phone in PHONES:
         assert drama.fullmatch(re.sub(r"[^\d+]", "", phone.format(42)))
 
 
 def test_prices_hold_zeros_and_placeholders(products: pd.DataFrame) -> None:
     pounds = products["price"].str.replace("[£,]", "", regex=True).astype(float)
     assert (pounds == 0).any()
-    assert pounds.isin(sample.PLACEHOLDERS).sum() >= 2
+    assert pounds.isin(PLACEHOLDERS).sum() >= 2
     assert 10 < pounds.median() < 150
 
 
@@ -127,14 +132,14 @@ def test_rows_and_files_do_not_match_up(
     products: pd.DataFrame, images: pd.DataFrame, files: dict[str, bytes]
 ) -> None:
     assert len(set(files) - set(images["id"])) == 5
-    assert len(set(images["id"]) - set(files)) == sample.few(PRODUCTS)
+    assert len(set(images["id"]) - set(files)) == trap_count(PRODUCTS)
     assert len(set(images["product_id"]) - set(products["id"])) == 2
 
 
 def test_products_share_photos(images: pd.DataFrame, files: dict[str, bytes]) -> None:
     content = images["id"].map(files).dropna()
     owners = images.loc[content.index].groupby(content)["product_id"].nunique()
-    assert (owners > 1).sum() == sample.few(PRODUCTS)
+    assert (owners > 1).sum() == trap_count(PRODUCTS)
 
 
 def test_odd_files_are_what_they_say(
@@ -142,7 +147,7 @@ def test_odd_files_are_what_they_say(
 ) -> None:
     owned = images[images["product_id"].isin(products["id"]) & images["id"].isin(files)]
     seen = [look(raw / "images" / f"{image}.jpg") for image in owned["id"]]
-    for kind in sample.ODD_FILES:
+    for kind in ODD_FILES:
         assert sum(kind in traits for traits in seen) == 1, kind
     assert sum(not traits for traits in seen) > 0.7 * len(seen), "most are plain JPEGs"
 
@@ -179,7 +184,7 @@ def test_some_products_have_no_photo_that_decodes(
 ) -> None:
     only = images.groupby("product_id").filter(lambda rows: len(rows) == 1)["id"]
     hopeless = [image for image in only if files.get(image, b"?")[:5] in (b"", b"<html")]
-    assert len(hopeless) == len(sample.ONLY_PHOTO)
+    assert len(hopeless) == len(ONLY_PHOTO)
 
 
 # --- interactions.csv -----------------------------------------------------------------------------
@@ -211,8 +216,8 @@ def test_shoppers_have_a_taste(products: pd.DataFrame, log: pd.DataFrame) -> Non
 # --- The whole ------------------------------------------------------------------------------------
 def test_same_seed_same_bytes_in_another_process(raw: Path, tmp_path: Path) -> None:
     code = (
-        "import pathlib; from stages import sample; "
-        "sample.write_marketplace(pathlib.Path({!r}), {}, {})"
+        "import pathlib; from market.data.synthetic.marketplace import write_marketplace; "
+        "write_marketplace(pathlib.Path({!r}), {}, {})"
     )
     subprocess.run(
         [sys.executable, "-c", code.format(str(tmp_path), PRODUCTS, SEED)],
@@ -232,30 +237,30 @@ def test_seeds_differ_and_the_smallest_sample_holds_every_trap() -> None:
     ids = set()
     for seed in range(20):
         rng = np.random.Generator(np.random.PCG64(seed))
-        listings = sample.draw_products(rng, 40)
-        images = sample.draw_images(rng, listings)
-        assert set(images["content"]) == {"photo", "missing", *sample.ODD_FILES}
-        assert (images["same_as"] != images["id"]).sum() == sample.few(40)
+        listings = draw_products(rng, 40)
+        images = draw_images(rng, listings)
+        assert set(images["content"]) == {"photo", "missing", *ODD_FILES}
+        assert (images["same_as"] != images["id"]).sum() == trap_count(40)
         ids |= set(listings["id"])
     assert len(ids) == 20 * 40
 
 
 def test_too_small_a_sample_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MarketError, match="at least 40"):
-        sample.write_marketplace(tmp_path / "raw", 39, SEED)
+        write_marketplace(tmp_path / "raw", 39, SEED)
 
 
 def test_the_folder_says_that_it_is_synthetic(raw: Path) -> None:
     assert "synthetic" in (raw / "README.txt").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("shape", sorted(sample.SHAPES))
+@pytest.mark.parametrize("shape", sorted(SHAPES))
 def test_shapes_fill_their_square(shape: str) -> None:
-    points = np.concatenate([points for _, points in sample.parse_shape(sample.SHAPES[shape])])
+    points = np.concatenate([points for _, points in parse_shape(SHAPES[shape])])
     assert points.min() >= -2 and points.max() <= 102
     assert np.ptp(points, axis=0).max() > 80
 
 
 def test_every_item_has_a_shape_and_every_shape_an_item() -> None:
-    items = [item for items in sample.CATALOGUE.values() for item in items]
-    assert {shape for _, shape, _ in items} == set(sample.SHAPES)
+    items = [item for items in CATALOGUE.values() for item in items]
+    assert {shape for _, shape, _ in items} == set(SHAPES)
