@@ -33,18 +33,15 @@ from market.core.torch_setup import set_up_torch
 from market.core.workers import keep
 from market.data.images import UnusablePhoto, decode_photo, limits_of, to_jpeg
 from market.data.listings import clean_products, price_faults
+from market.data.photo_files import read_images
 from market.data.photo_store import open_photo
+from market.data.rejects import check_nothing_lost, reject_files
+from market.data.schemas import IMAGES_SCHEMA, check_rows, products_schema
 from market.data.tables import (
-    IMAGES_SCHEMA,
-    check_nothing_lost,
-    check_rows,
+    ignored_column_messages,
     ignored_columns,
-    products_schema,
-    read_images,
+    not_found_message,
     read_table,
-    reject_files,
-    say_absent,
-    say_ignored,
 )
 from market.models.backbones import Classifier
 from market.models.fusion import average_photos, pool, text_probabilities
@@ -159,8 +156,8 @@ class Predictor:
         )
         self.fusion = json.loads((CATEGORY / "fusion.json").read_text(encoding="utf-8"))
         self.classes = self.fusion["classes"]
-        limits = load_params("clean").model_dump()
-        self.placeholder_above = limits["placeholder_above"]
+        limits = load_params("clean")
+        self.placeholder_above = limits.placeholder_above
         self.photo_limits = limits_of(limits)
         self.encoder = load_text_encoder(str(device))
 
@@ -237,13 +234,13 @@ def say_not_read(raw: Path, tables: dict[str, tuple[pd.DataFrame, list[str]]]) -
     lines = [
         line
         for name, (table, read) in tables.items()
-        for line in say_ignored(raw / name, ignored_columns(table, read), read, table)
+        for line in ignored_column_messages(raw / name, ignored_columns(table, read), read, table)
     ]
     if not (raw / "Images.csv").exists():
-        lines.append(f"{say_absent(raw / 'Images.csv')}: no photo is read")
+        lines.append(f"{not_found_message(raw / 'Images.csv')}: no photo is read")
     if not (raw / "images").is_dir():
         fault = f"{raw / 'images'} is no folder" if (raw / "images").exists() else ""
-        lines.append(f"{fault or say_absent(raw / 'images')}: no photo is read")
+        lines.append(f"{fault or not_found_message(raw / 'images')}: no photo is read")
     return lines
 
 

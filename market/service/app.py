@@ -129,7 +129,7 @@ def make_app(
         photos=photos,
         version=version_of(photos),
         former={},
-        photo_limits=limits_of(load_params("clean").model_dump()),
+        photo_limits=limits_of(load_params("clean")),
         events=events,
         settings=settings,
         counters=counters,
@@ -172,7 +172,7 @@ def renew(
         photos=photos,
         version=version_of(photos),
         former={service.version: service.photos},
-        photo_limits=limits_of(load_params("clean").model_dump()),
+        photo_limits=limits_of(load_params("clean")),
         logged=service.logged if logged is None else logged,
         predictor=None,
     )

@@ -16,13 +16,13 @@ from playwright.sync_api import expect, sync_playwright
 from test_search_page import CHROMIUM, PATIENCE
 
 from market.core.params import load_params
+from market.data.cleaning import Cleaner
 from market.data.ids import ID_PATTERN, ID_RULES, LONGEST_ID
 from market.data.photo_store import PhotoStore
 from market.search.engine import Engine
 from market.service.app import PHOTOS, make_app
 from market.service.events import EventStore
 from market.service.settings import Settings
-from stages import clean
 
 pytestmark = pytest.mark.xdist_group("search_api")
 ODD = [
@@ -78,7 +78,7 @@ def cleaned(ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ).to_csv(raw / "interactions.csv", index=False, lineterminator="\n")
     out = tmp_path / "out"
     out.mkdir()
-    clean.clean(raw, out, params=load_params("clean").model_dump())
+    Cleaner(raw, load_params("clean")).run(out)
     return out
 
 

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from market import predict
+from market.core.settings import Clean
 from market.data.images import decode_photo, limits_of, to_array
 from market.data.photo_store import PhotoStore
 from market.search.engine import Engine
@@ -20,8 +21,8 @@ EVERY = 7  # of the packed photos, the ones that are looked at
 
 
 @pytest.fixture(scope="module")
-def clean_params(ran: Path) -> dict:
-    return yaml.safe_load((ran / "params.yaml").read_text(encoding="utf-8"))["clean"]
+def clean_settings(ran: Path) -> Clean:
+    return Clean(**yaml.safe_load((ran / "params.yaml").read_text(encoding="utf-8"))["clean"])
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +35,11 @@ def raw_files(ran: Path) -> dict[int, Path]:
 
 
 def test_a_raw_photo_has_the_vector_that_was_indexed(
-    engine: Engine, clean_params: dict, raw_files: dict[int, Path]
+    engine: Engine, clean_settings: Clean, raw_files: dict[int, Path]
 ) -> None:
     assert len(raw_files) > 10
     for number, path in raw_files.items():
-        picture, _, _ = decode_photo(path, **limits_of(clean_params))
+        picture, _, _ = decode_photo(path, **limits_of(clean_settings))
         vector = engine.build_query(photo=picture).looks
         (indexed,) = engine.photo_vectors(np.array([number]))
         assert vector is not None
@@ -46,15 +47,15 @@ def test_a_raw_photo_has_the_vector_that_was_indexed(
 
 
 def test_predict_and_search_see_the_same_features(
-    ran: Path, engine: Engine, clean_params: dict, raw_files: dict[int, Path]
+    ran: Path, engine: Engine, clean_settings: Clean, raw_files: dict[int, Path]
 ) -> None:
-    limits = limits_of(clean_params)
+    limits = limits_of(clean_settings)
     space = PhotoSpace.load(ran / "models/index/photo_space.npz")
     with contextlib.chdir(ran):
         models = predict.PhotoModels(torch.device("cpu"))
         for path in list(raw_files.values())[:5]:
             (answer,) = predict.read_some(models, [path], limits)
             picture, _, _ = decode_photo(path, **limits)
-            colours = colour_histogram(to_array(picture, clean_params["array_size"]))
+            colours = colour_histogram(to_array(picture, clean_settings.array_size))
             (vector,) = space.transform(answer[None, : models.width], colours[None])
             np.testing.assert_array_equal(vector, engine.build_query(photo=picture).looks)
