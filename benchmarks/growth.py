@@ -1,4 +1,4 @@
-"""How clean, merge, embed, index and rank grow: 1, 10 and 100 times as many listings.
+"""How clean, merge, both embeddings, index and rank grow: 1, 10 and 100 times as many listings.
 
     python benchmarks/growth.py --write
 
@@ -34,12 +34,12 @@ from tabulate import tabulate
 
 STAGES = REPO / "stages"
 
-CHAIN = ("clean", "merge", "embed", "index", "rank")
+CHAIN = ("clean", "merge", "embed_photos", "embed_texts", "index", "rank")
 TIMES = (1, 10, 100)
 SEED = 20220226
 PAPER = 100_000_000  # listings
 MACHINES, CORES = 64, 16  # of the cluster on paper
-WARM = {"embed": "sentence_transformers", "index": "sentence_transformers",
+WARM = {"embed_texts": "sentence_transformers", "index": "sentence_transformers",
         "rank": "sentence_transformers"}  # fmt: skip
 
 

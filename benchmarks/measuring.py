@@ -1,6 +1,6 @@
 """What the speed benchmarks share: measuring a process, naming the machine, placing a table.
 
-The tables in docs/speed.md and README.md stand between markers, <!-- NAME: begin --> and end.
+The tables in docs/speed.md stand between markers, <!-- NAME: begin --> and end.
 """
 
 from __future__ import annotations

@@ -16,9 +16,8 @@ tfidf       LinearRegression on TF-IDF made dense.
 forest      the same forest by one job, from a pandas object column.
 new_layer   every epoch decodes every photo and runs the frozen network. Two epochs are measured and
             multiplied: 160 would take half an hour for a thousand photos.
-finetune    not a ratio of times but a share: our training with loader, augmentation, mixup and
-            moving average, of the bare forward and backward pass of the same network on random
-            tensors.
+finetune    not a ratio of times but a share: our training with loader and augmentation, of the bare
+            forward and backward pass of the same network on random tensors.
 """
 
 from __future__ import annotations
@@ -217,12 +216,12 @@ def plain_layer(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     from torch import nn
 
     from market.core.params import load_params
-    from market.models.backbones import NORMALISATION, Classifier
+    from market.models.backbones import NORMALISATION, PhotoNetwork
 
     backbone, batch_size = load_params("train.backbone", "train.batch_size")
     paths = sorted((project / "plain/photos").iterdir())[: sizes_of().photos]
     labels = torch.arange(len(paths)) % 13
-    network = Classifier(backbone, "pretrained", classes=13).eval()
+    network = PhotoNetwork(backbone, "pretrained", classes=13).eval()
     mean, deviation = (torch.tensor(of).view(3, 1, 1) for of in NORMALISATION[backbone])
     optimizer = torch.optim.SGD(network.head.parameters(), lr=0.03, momentum=0.9)
 
@@ -252,20 +251,16 @@ def bare_passes(project: Path, raw: Path, out: Path) -> dict[str, Any]:
 
     from market.core.params import load_params
     from market.core.torch_setup import set_up_torch
-    from market.models.backbones import Classifier
-    from stages import train_cnn
+    from market.models.backbones import PhotoNetwork
 
-    train = load_params("train").model_dump()
+    train = load_params("train")
     device = set_up_torch(SEED)
-    network = Classifier(train["backbone"], "pretrained", classes=13).to(device).train()
-    train_cnn.groups_by_depth(
-        network, train["finetune_learning_rate"], train["finetune_frozen_share"]
-    )
-    side = train["finetune_photo_size"]
+    network = PhotoNetwork(train.backbone, "pretrained", classes=13).to(device).train()
+    side = train.finetune_photo_size
     photos = torch.rand(AT_ONCE, 3, side, side, device=device) * 255
     labels = torch.arange(AT_ONCE, device=device) % 13
     start = time.perf_counter()
-    passes = sizes_of().batches * train["batch_size"] // AT_ONCE
+    passes = sizes_of().batches * train.batch_size // AT_ONCE
     for _ in range(passes):
         nn.functional.cross_entropy(network(photos), labels).backward()
     rate = passes * AT_ONCE / (time.perf_counter() - start)
@@ -315,96 +310,78 @@ def our_forest(project: Path, raw: Path, out: Path) -> dict[str, Any]:
 
 
 def our_layer(project: Path, raw: Path, out: Path) -> dict[str, Any]:
-    """Features once, then every epoch on them, as `embed` and `train_cnn` do."""
+    """Features once, then every epoch on them, as `embed_photos` and `train_cnn` do."""
     import torch
     from torch import nn
 
     from market.core.params import load_params
     from market.core.torch_setup import set_up_torch
     from market.data.photo_store import PhotoStore
-    from market.models.backbones import Classifier
-    from stages import embed
+    from market.models.backbones import PhotoNetwork
+    from market.models.embeddings import embed_photos
 
-    train, sizes = (part.model_dump() for part in load_params("train", "embed"))
+    train, photo_size, batch_size = load_params(
+        "train", "embed_photos.photo_size", "embed_photos.batch_size"
+    )
     device = set_up_torch(SEED)
-    network = Classifier(train["backbone"], "pretrained", classes=13).to(device).for_inference()
+    network = PhotoNetwork(train.backbone, "pretrained", classes=13).to(device).for_inference()
     photos = PhotoStore(project / "data/clean/photos")
     chosen = np.arange(min(sizes_of().photos, len(photos)))
-    features = torch.from_numpy(embed.embed_photos(network, photos, chosen, **sizes))
+    features = torch.from_numpy(
+        embed_photos(network, photos, chosen, photo_size=photo_size, batch_size=batch_size)
+    )
     dataset = torch.utils.data.TensorDataset(features, torch.arange(len(features)) % 13)
     head = nn.Linear(network.width, 13)
-    train_phase(
-        train,
-        name="head",
-        module=head,
-        dataset=lambda epoch: dataset,
-        epochs=EPOCHS,
-        micro_batch=train["batch_size"],
-        groups=[{"params": list(head.parameters()), "lr": train["learning_rate"]}],
-        weight_decay=train["weight_decay"],
-    )
+    train_phase("head", head, lambda epoch: dataset, EPOCHS, train.learning_rate)
     return {"times": 1}
 
 
-def train_phase(train: dict[str, Any], **of_phase: Any) -> None:
-    """Train by the stage's loop, with its settings, on labels drawn from 13.
+def train_phase(name: str, module: Any, dataset: Any, epochs: int, learning_rate: float) -> None:
+    """Train by the stage's loop, with its settings, on labels drawn from 13."""
+    import torch
 
-    The checkpoint costs each step what the stage's does, and is never written.
-    """
-    from market.core.atomic import replace_when_done
-    from market.models.training import Checkpoint, Phase, Progress, run_phase
+    from market.core.params import load_params
+    from market.models.photo_training import PHOTOS_AT_ONCE, shuffled
+    from market.models.training import Phase, run_phases
 
+    train = load_params("train")
+    device = next(module.parameters()).device
     phase = Phase(
+        name=name,
+        module=module,
+        optimizer=torch.optim.SGD(
+            module.parameters(), lr=learning_rate, momentum=train.momentum, nesterov=True
+        ),
+        epochs=epochs,
         parents=np.arange(13),
-        evaluate=lambda module: {},
-        batch_size=train["batch_size"],
-        momentum=train["momentum"],
-        label_smoothing=train["label_smoothing"],
-        seed=SEED,
-        **of_phase,
+        evaluate=lambda: {},
+        label_smoothing=train.label_smoothing,
+        micro_batch=train.batch_size if name == "head" else PHOTOS_AT_ONCE,
+        **shuffled(dataset, train.batch_size, name, SEED, device),
     )
-    never = Checkpoint(Path("never"), float("inf"), replace_when_done)
-    run_phase(phase, Progress(phase.name), checkpoint=never)
+    run_phases([phase])
 
 
 def our_finetune(project: Path, raw: Path, out: Path) -> dict[str, Any]:
     from market.core.params import load_params
     from market.core.torch_setup import set_up_torch
     from market.data.photo_store import PhotoStore, open_photo
-    from market.models.backbones import Classifier
-    from market.models.photo_dataset import PhotoDataset
-    from market.models.training import augment
-    from stages import train_cnn
+    from market.models.backbones import PhotoNetwork
+    from market.models.photo_dataset import PhotoDataset, augment
 
-    train = load_params("train").model_dump()
+    train = load_params("train")
     device = set_up_torch(SEED)
-    network = Classifier(train["backbone"], "pretrained", classes=13).to(device)
+    network = PhotoNetwork(train.backbone, "pretrained", classes=13).to(device)
     photos = PhotoStore(project / "data/clean/photos")
-    count = sizes_of().batches * train["batch_size"]
+    count = sizes_of().batches * train.batch_size
     chosen, labels = np.arange(count) % len(photos), np.arange(count) % 13
+
+    def dataset(epoch: int) -> PhotoDataset:
+        transform = augment(train.finetune_photo_size)
+        return PhotoDataset(photos, open_photo, chosen, labels, transform, SEED, epoch)
+
     start = time.perf_counter()
-    train_phase(
-        train,
-        name="finetune",
-        module=network,
-        dataset=lambda epoch: PhotoDataset(
-            photos,
-            open_photo,
-            chosen,
-            labels,
-            transform=augment(train["finetune_photo_size"]),
-            seed=SEED,
-            epoch=epoch,
-        ),
-        epochs=1,
-        micro_batch=train_cnn.PHOTOS_AT_ONCE,
-        groups=train_cnn.groups_by_depth(
-            network, train["finetune_learning_rate"], train["finetune_frozen_share"]
-        ),
-        weight_decay=train["finetune_weight_decay"],
-        mixup=train["finetune_mixup"],
-        average=train["finetune_ema_decay"],
-    )
+    train_phase("finetune", network, dataset, 1, train.finetune_learning_rate)
     return {"photos_per_second": count / (time.perf_counter() - start)}
 
 
@@ -423,7 +400,7 @@ class Case:
 
 
 PIXELS = ("clean", "pandas", "PIL.JpegImagePlugin")
-NETWORK = ("train_cnn", "embed", "torchvision.transforms.v2")
+NETWORK = ("train_cnn", "embed_photos", "torchvision.transforms.v2")
 JOIN = ("merge", "networkx")
 CASES = {
     "clean_large": Case("clean, 12-megapixel photos", plain_clean, our_clean, PIXELS, "≥ 4", True),
@@ -641,7 +618,7 @@ def draw_plot(results: dict[str, dict[str, Any]], path: Path) -> None:
 @click.option("--photos", default=1024, help="Photos for the new layer.")
 @click.option("--batches", default=20, help="Batches of fine-tuning.")
 @click.option("--trees", default=200)
-@click.option("--write", is_flag=True, help="Write results/speed/, docs/speed.* and README.md.")
+@click.option("--write", is_flag=True, help="Write results/speed/ and docs/speed.*.")
 @click.option("--side", hidden=True, nargs=3, type=str, help="Internal: PROJECT CASE SIDE.")
 def main(
     raw: Path, chosen: tuple[str, ...], pairs: int, write: bool, side: tuple[str, str, str] | None,
@@ -673,8 +650,6 @@ def main(
     if write:
         save("stages", {"machine": about, "sizes": sizes, "pairs": pairs, "cases": results})
         put_between(DOCUMENT, "stages", f"{describe(about)}; {pairs} pairs.\n\n{table}")
-        plot = "![How many times faster than the plain way, by stage](docs/speed.svg)"
-        put_between(REPO / "README.md", "speed", f"{table}\n\n{plot}")
         draw_plot(results, REPO / "docs/speed.svg")
 
 

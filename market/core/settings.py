@@ -110,10 +110,17 @@ class ClassifyRf(Section):
     seed: Seed
 
 
-class Embed(Section):
-    """Settings of stage embed."""
+class EmbedPhotos(Section):
+    """Settings of stage embed_photos."""
 
     photo_size: Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
+    batch_size: Count
+    seed: Seed
+
+
+class EmbedTexts(Section):
+    """Settings of stage embed_texts."""
+
     batch_size: Count
     seed: Seed
 
@@ -135,9 +142,6 @@ class Train(Section):
     finetune_learning_rate: Positive
     finetune_weight_decay: NotNegative
     finetune_photo_size: Annotated[int, Field(ge=32, le=4096)]
-    finetune_frozen_share: BelowOne
-    finetune_mixup: NotNegative
-    finetune_ema_decay: BelowOne
 
     @model_validator(mode="after")
     def _train_at_least_once(self) -> Train:
@@ -253,7 +257,8 @@ class Params(Section):
     merge: Merge
     regress: Regress
     classify_rf: ClassifyRf
-    embed: Embed
+    embed_photos: EmbedPhotos
+    embed_texts: EmbedTexts
     train: Train
     train_text: TrainText
     classify: Classify

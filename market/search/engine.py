@@ -23,10 +23,8 @@ from PIL import Image
 from scipy import sparse
 from sklearn.preprocessing import normalize
 
-from market.data.images import to_array, to_jpeg
-from market.data.photo_store import open_photo
-from market.models.backbones import Classifier
-from market.models.photo_reader import PhotoReader
+from market.data.images import to_array
+from market.models.photo_embedder import PhotoEmbedder
 from market.models.text_encoder import load_text_encoder
 from market.search.collaborative import EVERYBODYS, CollaborativeModel, as_new_user, event_weights
 from market.search.gazetteer import distance_km, fold, on_sphere
@@ -848,18 +846,13 @@ class PhotoEncoder:
         photo = photo.convert("RGB")
         colours = colour_histogram(to_array(photo, self._array_size))
         with self._lock:
-            features = self._reader.features(self._reader.pixels(photo)[None]).cpu().numpy()
+            pixels = self._embedder.pixels(photo)
+            features = self._embedder.features(pixels[None]).cpu().numpy()
         return self._space.transform(features, colours[None])[0]
 
     @cached_property
-    def _reader(self) -> PhotoReader:
-        return PhotoReader.load(
-            self._embed,
-            self._device,
-            load_network=Classifier.load,
-            encode=to_jpeg,
-            decode=open_photo,
-        )
+    def _embedder(self) -> PhotoEmbedder:
+        return PhotoEmbedder.load(self._embed, self._device)
 
 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:

@@ -31,7 +31,7 @@ from market.service.reasons import explain
 from market.service.settings import Settings
 
 if TYPE_CHECKING:
-    from market.predict import Predictor
+    from market.models.predictor import Predictor
 
 FAULT: dict[str, Any] = {"model": schemas.Fault}
 # A photo of 50 megapixels takes 150 MB for a moment: not many at a time.
@@ -369,7 +369,7 @@ def predict(
     photos = [photo.file.read() for photo in new.photos]
     with PREDICTING:
         if service.predictor is None:
-            from market.predict import Predictor  # it brings what a search has no use for
+            from market.models.predictor import Predictor  # it brings what a search has no use for
 
             service.predictor = Predictor(set_up_torch(seed=0))
         table, reasons = service.predictor(rows, pd.Series(["new"] * len(photos)), photos)

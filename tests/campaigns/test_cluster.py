@@ -37,7 +37,8 @@ pytestmark = pytest.mark.xdist_group("cluster")
 OUTS = {
     "clean": ["data/clean", "metrics/clean.json"],
     "classify_rf": ["models/rf", "metrics/classify_rf.json"],
-    "embed": ["data/embeddings", "models/embed", "metrics/embed.json"],
+    "embed_photos": ["data/embeddings/photo.npy", "models/embed", "metrics/embed_photos.json"],
+    "embed_texts": ["data/embeddings/text.parquet", "metrics/embed_texts.json"],
     "classify": ["data/category", "models/category", "metrics/classify.json"],
     "predict": ["scored"],
 }
@@ -317,7 +318,7 @@ def test_workers_killed_at_random_moments(request: pytest.FixtureRequest, stage:
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("stage", ["clean", "embed", "predict"])
+@pytest.mark.parametrize("stage", ["clean", "embed_photos", "predict"])
 @pytest.mark.parametrize("gone", ["last worker", "scheduler"])
 def test_all_of_a_cluster_killed(request: pytest.FixtureRequest, stage: str, gone: str) -> None:
     project = request.getfixturevalue("many_photos" if stage == "clean" else "fresh")

@@ -79,7 +79,9 @@ def test_every_case_of_every_script_runs(tmp_path: Path) -> None:
     cases = cells(run("stages", "--raw", raw, "--pairs", "1", *sizes))
     assert len(cases) == 10
     stages = cells(run("growth", "--base", "40", "--times", "1", "--times", "2", "--runs", "1"))
-    assert [row[0] for row in stages[1:6]] == ["clean", "merge", "embed", "index", "rank"]
+    assert [row[0] for row in stages[1:7]] == [
+        "clean", "merge", "embed_photos", "embed_texts", "index", "rank"
+    ]  # fmt: skip
     by_form = cells(run("dvc_cost", "--photos", "20", "--runs", "1"))
     assert [row[0] for row in by_form[1:3]] == ["20 photos, folder", "20 photos, packed"]
 

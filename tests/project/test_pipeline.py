@@ -135,7 +135,7 @@ def write_latin_1(raw: Path) -> None:
         ("clean", {}, drop_column, "Products.csv: no column 'location'"),
         ("clean", {}, write_latin_1, "Products.csv is not a UTF-8 CSV table"),
         ("merge", {"merge.val_folds": 0}, None, "merge.val_folds"),
-        ("embed", {"train.backbone": "resnet18"}, None, "train.backbone is 'resnet18'"),
+        ("embed_photos", {"train.backbone": "resnet18"}, None, "train.backbone is 'resnet18'"),
         ("train_cnn", {"train.epochs": 0, "train.finetune_epochs": 0}, None, "epochs"),
         ("train_text", {"train_text.epochs": 0}, None, "train_text.epochs"),
     ],

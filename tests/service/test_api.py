@@ -25,7 +25,7 @@ from market import predict
 from market.core.params import load_params
 from market.core.torch_setup import set_up_torch
 from market.data.photo_store import PhotoStore, pack_photos
-from market.predict import Predictor
+from market.models.predictor import Predictor
 from market.search.engine import Engine
 from market.search.ranker import OF_LISTING, OF_WORDS
 from market.service.app import PHOTOS, make_app, renew, version_of
@@ -413,7 +413,8 @@ def loaded(ran: Path) -> Predictor:
 @pytest.fixture
 def predictor(loaded: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     """The models are loaded once for all tests: that takes seconds."""
-    monkeypatch.setattr("market.predict.Predictor", lambda device: loaded)
+    for module in ("market.predict", "market.models.predictor"):
+        monkeypatch.setattr(f"{module}.Predictor", lambda device: loaded)
 
 
 @pytest.mark.usefixtures("predictor")

@@ -14,7 +14,7 @@ from repository import REPO
 from market.core.errors import MarketError
 from market.core.params import load_params, ranges
 from market.core.settings import Train, _has_places
-from market.models.backbones import BACKBONES, WEIGHTS
+from market.models.backbones import NORMALISATION
 from market.search.gazetteer import SMALLEST
 
 MANUAL = (REPO / "params.yaml").read_text(encoding="utf-8")
@@ -69,7 +69,11 @@ def test_one_key_gives_a_value_and_several_a_tuple() -> None:
         ("train.epochs", True, "train.epochs is True, must be a whole number from 0"),
         ("train.epochs", "3", "train.epochs is '3', must be a whole number from 0"),
         ("regress.coverage", 1, "regress.coverage is 1, must be a number above 0 below 1"),
-        ("embed.photo_size", 100, "embed.photo_size is 100, must be a multiple of 32 from 32"),
+        (
+            "embed_photos.photo_size",
+            100,
+            "embed_photos.photo_size is 100, must be a multiple of 32 from 32",
+        ),
         ("train.backbone", "resnet18", "train.backbone is 'resnet18', must be one of efficientnet"),
         ("index.country", "Britain", "index.country is 'Britain', must be two capital letters"),
         ("dataset", "../mine", "dataset is '../mine', must be the name of a folder under data/"),
@@ -154,8 +158,7 @@ def test_a_file_that_holds_no_params_is_one_line(folder: Path, content: str | No
 
 def test_every_network_can_be_chosen() -> None:
     fields = Train.model_fields
-    assert set(fields["backbone"].annotation.__args__) == set(BACKBONES)  # type: ignore[union-attr]
-    assert set(fields["weights"].annotation.__args__) == set(WEIGHTS)  # type: ignore[union-attr]
+    assert set(fields["backbone"].annotation.__args__) == set(NORMALISATION)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("key", ranges())

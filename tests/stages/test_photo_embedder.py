@@ -1,4 +1,4 @@
-"""One reader of new photos: indexed, predicted from and searched by, a photo has one vector."""
+"""One embedder of photos: the index, predictions and search by photo use the same vectors."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 import torch
 import yaml
 
-from market import predict
 from market.core.settings import Clean
 from market.data.images import decode_photo, limits_of, to_array
 from market.data.photo_store import PhotoStore
+from market.models.predictor import PhotoModels, read_batch
 from market.search.engine import Engine
 from market.search.photo_space import PhotoSpace, colour_histogram
 
-EVERY = 7  # of the packed photos, the ones that are looked at
+STEP = 7  # every so many packed photos, one is tested
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +31,10 @@ def raw_files(ran: Path) -> dict[int, Path]:
     batches = PhotoStore(ran / "data/clean/photos").batches()
     ids = [image_id for batch in batches for image_id in batch["image_id"].to_pylist()]
     files = {path.stem: path for path in (ran / "data/sample/raw/images").iterdir()}
-    return {number: files[ids[number]] for number in range(0, len(ids), EVERY)}
+    return {number: files[ids[number]] for number in range(0, len(ids), STEP)}
 
 
-def test_a_raw_photo_has_the_vector_that_was_indexed(
+def test_a_raw_photo_gets_the_vector_in_the_index(
     engine: Engine, clean_settings: Clean, raw_files: dict[int, Path]
 ) -> None:
     assert len(raw_files) > 10
@@ -46,15 +46,16 @@ def test_a_raw_photo_has_the_vector_that_was_indexed(
         assert vector @ indexed == pytest.approx(1, abs=1e-5), path.name
 
 
-def test_predict_and_search_see_the_same_features(
+def test_predict_and_search_compute_the_same_features(
     ran: Path, engine: Engine, clean_settings: Clean, raw_files: dict[int, Path]
 ) -> None:
     limits = limits_of(clean_settings)
     space = PhotoSpace.load(ran / "models/index/photo_space.npz")
     with contextlib.chdir(ran):
-        models = predict.PhotoModels(torch.device("cpu"))
+        models = PhotoModels(torch.device("cpu"))
         for path in list(raw_files.values())[:5]:
-            (answer,) = predict.read_some(models, [path], limits)
+            (answer,) = read_batch(models, [path], limits)
+            assert not isinstance(answer, str)
             picture, _, _ = decode_photo(path, **limits)
             colours = colour_histogram(to_array(picture, clean_settings.array_size))
             (vector,) = space.transform(answer[None, : models.width], colours[None])
