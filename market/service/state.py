@@ -105,4 +105,4 @@ class ServiceState:
 
 def new_decoder() -> PhotoDecoder:
     """Return a decoder with the photo limits of params.yaml."""
-    return PhotoDecoder(limits_of(load_params("clean").model_dump()))
+    return PhotoDecoder(limits_of(load_params("clean")))

@@ -23,13 +23,13 @@ from sample_ids import ODD_IDS, REFUSED_IDS
 
 from market.core.params import load_params
 from market.core.paths import PHOTOS
+from market.data.cleaning import Cleaner
 from market.data.ids import ID_PATTERN
 from market.data.photo_store import PhotoStore
 from market.search.engine import Engine
 from market.service.app import make_app
 from market.service.events import EventStore
 from market.service.settings import Settings
-from stages import clean
 
 pytestmark = pytest.mark.xdist_group("search_api")  # share one engine
 
@@ -60,7 +60,7 @@ def cleaned(ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ).to_csv(raw / "interactions.csv", index=False, lineterminator="\n")
     out = tmp_path / "out"
     out.mkdir()
-    clean.clean(raw, out, params=load_params("clean").model_dump())
+    Cleaner(raw, load_params("clean")).run(out)
     return out
 
 
