@@ -110,7 +110,7 @@ def evaluate(
         **score_each(priced),
         "without_placeholders": score_each(sensible),
         "interval": {
-            "asked": coverage,
+            "target_coverage": coverage,
             **score_intervals(price[priced].to_numpy(), *interval.T),
         },
         "placeholders": int((priced & ~sensible).sum()),

@@ -112,7 +112,7 @@ def kept_models(stamp: tuple) -> PhotoModels:
 
 def read_batch(
     models: PhotoModels, sources: Sequence[Path | bytes], limits: Mapping[str, Any]
-) -> list[np.ndarray | str]:
+) -> list[Any]:
     """As `read_photos`, for one batch."""
     pixels: list[np.ndarray] = []
     results: list[np.ndarray | str | None] = []

@@ -225,7 +225,8 @@ def test_metrics_stand_beside_those_of_the_baselines(metrics: dict) -> None:
     assert metrics["chosen"] == min(rmsle, key=lambda name: rmsle[name])
     if metrics["chosen"] != "boosted":
         assert metrics["model"] == metrics[metrics["chosen"]]
-    assert metrics["interval"]["n"] == metrics["n"] and metrics["interval"]["asked"] == 0.8
+    assert metrics["interval"]["n"] == metrics["n"]
+    assert metrics["interval"]["target_coverage"] == 0.8
     assert set(metrics["without_placeholders"]) == models
     for name in models:
         assert set(metrics[name]) == set(metrics["without_placeholders"][name]) == SCORES
