@@ -24,8 +24,6 @@ train and test rows. For the same reason those of train and validation products 
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 import numpy as np
 import pandas as pd
@@ -45,15 +43,14 @@ from market.core.paths import (
     require,
 )
 from market.core.stage import stage
-from market.models.category_classifier import SVM, CategoryClassifier
+from market.models.category_classifier import ENCODER, PHOTO, SVM, CategoryClassifier
+from market.models.category_evaluation import HEADLINES, evaluate, predict_pools
 from market.models.fusion import average_photos
 from market.models.label_errors import find_label_errors
 from market.models.labels import sum_by_category
 from market.models.metrics import (
-    calibration_error,
     calibration_table,
     majority_accuracy,
-    score,
     score_labels,
 )
 from market.models.text_encoder import with_embedding
@@ -63,15 +60,6 @@ from market.models.text_svm import (
     fit_and_predict,
     fit_pipeline,
 )
-
-MODELS = {  # pooled for each score
-    "text_svm": (SVM,),
-    "text_encoder": ("encoder",),
-    "text": (SVM, "encoder"),
-    "photo": ("photo",),
-    "fused": (SVM, "encoder", "photo"),
-}
-HEADLINES = ("text", "photo", "fused")
 
 
 def read_products() -> pd.DataFrame:
@@ -88,26 +76,9 @@ def read_networks(product_ids: pd.Series, classes: list[str]) -> dict[str, np.nd
     encoder = pd.read_parquet(TEXT_PROBABILITIES).set_index("product_id")[classes]
     photos = pd.read_parquet(PHOTO_PROBABILITIES)
     return {
-        "encoder": encoder.reindex(product_ids).to_numpy(),  # NaN for train products
-        "photo": average_photos(photos[classes].to_numpy(), photos["product_id"], product_ids),
+        ENCODER: encoder.reindex(product_ids).to_numpy(),  # NaN for train products
+        PHOTO: average_photos(photos[classes].to_numpy(), photos["product_id"], product_ids),
     }
-
-
-def evaluate(
-    predicted: dict[str, np.ndarray], codes: np.ndarray, has_near_copy: np.ndarray
-) -> dict[str, Any]:
-    """Return the scores of the test products' (n, classes) probabilities, by a key of MODELS."""
-    metrics: dict[str, Any] = {
-        name: score(probabilities, codes) | {"ece": calibration_error(probabilities, codes)}
-        for name, probabilities in predicted.items()
-    }
-    rows = ~has_near_copy
-    if rows.any():
-        metrics |= {
-            f"{name}_without_near_copies": score(predicted[name][rows], codes[rows])
-            for name in HEADLINES
-        }
-    return metrics
 
 
 def write_predictions(
@@ -151,10 +122,9 @@ def main() -> str:
     }
     known = {name: probabilities[~test] for name, probabilities in by_model.items()}
     classifier = CategoryClassifier.fit_fusion(classes, svm, labels.parents, known, codes[~test])
-    predicted = {
-        name: classifier.fuse({model: by_model[model][test] for model in models})
-        for name, models in MODELS.items()
-    }
+    predicted = predict_pools(
+        classifier, {name: probabilities[test] for name, probabilities in by_model.items()}
+    )
     by_svm = classifier.fuse({SVM: by_model[SVM]})
     rows = ~np.isnan(by_model[SVM]).any(1)  # predicted by the SVM
     errors = find_label_errors(products[rows], by_svm[rows], codes[rows], classes)
@@ -168,7 +138,7 @@ def main() -> str:
         "features_without_terms": without_terms,
         "majority_accuracy": majority_accuracy(codes[~test], codes[test]),
         "label_errors": len(errors),
-        "without_photo": int(np.isnan(by_model["photo"][test]).any(1).sum()),
+        "without_photo": int(np.isnan(by_model[PHOTO][test]).any(1).sum()),
         "n": int(test.sum()),
         "seed": settings.seed,
     }

@@ -28,7 +28,7 @@ from market.data.images import UnusablePhoto, decode_photo, limits_of, to_jpeg
 from market.data.listings import clean_products
 from market.data.photo_store import open_photo
 from market.models.backbones import Classifier
-from market.models.category_classifier import SVM, CategoryClassifier
+from market.models.category_classifier import ENCODER, PHOTO, SVM, CategoryClassifier
 from market.models.fusion import average_photos
 from market.models.labels import sum_by_category
 from market.models.photo_reader import PhotoReader
@@ -208,10 +208,10 @@ class Predictor:
         vectors = encode_texts(self.encoder, products["name"], products["description"], BATCH)
         by_model = {
             SVM: self.category.svm_probabilities(with_embedding(products, vectors)),
-            "encoder": self._by_category(
+            ENCODER: self._by_category(
                 self.finetuned.probabilities(products), self.about_finetuned
             ),
-            "photo": self._by_category(photo_labels, self.photo_models.about),
+            PHOTO: self._by_category(photo_labels, self.photo_models.about),
         }
         probabilities = self.category.fuse(by_model)
         # By the SVM alone, as the price model was fitted on its probabilities.
