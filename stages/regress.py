@@ -66,7 +66,7 @@ def main() -> str:
     require(LISTINGS, PHOTO_EMBEDDINGS, TEXT_EMBEDDINGS, CATEGORY_PROBABILITIES)
     products, table = read_products()
     is_test = products["split"] == "test"
-    # `merge` has checked that there are any.
+    # Stage `merge` fails unless there is at least one.
     to_learn = ~is_test & has_price_to_learn(products)
     price_to_learn = products["price"].where(to_learn)
 
