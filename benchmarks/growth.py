@@ -68,8 +68,9 @@ def run_stage(project: Path, stage: str) -> None:
     """Run a stage in this process, and print its seconds without the imports, as JSON."""
     os.chdir(project)
     sys.argv = [stage]
-    for module in (stage, WARM.get(stage, stage)):
-        importlib.import_module(module)
+    importlib.import_module(f"stages.{stage}")
+    if stage in WARM:
+        importlib.import_module(WARM[stage])
     start = time.perf_counter()
     try:
         runpy.run_path(str(STAGES / f"{stage}.py"), run_name="__main__")

@@ -399,9 +399,9 @@ class Case:
     large: bool = False  # of 12-megapixel photos
 
 
-PIXELS = ("clean", "pandas", "PIL.JpegImagePlugin")
-NETWORK = ("train_cnn", "embed_photos", "torchvision.transforms.v2")
-JOIN = ("merge", "networkx")
+PIXELS = ("stages.clean", "pandas", "PIL.JpegImagePlugin")
+NETWORK = ("stages.train_cnn", "stages.embed_photos", "torchvision.transforms.v2")
+JOIN = ("stages.merge", "networkx")
 CASES = {
     "clean_large": Case("clean, 12-megapixel photos", plain_clean, our_clean, PIXELS, "≥ 4", True),
     "clean": Case("clean, the marketplace's photos", plain_clean, our_clean, PIXELS, "≥ 1.8"),
@@ -415,7 +415,7 @@ CASES = {
         ("sklearn.linear_model", "sklearn.feature_extraction.text"),
         "–",
     ),
-    "forest": Case("classify_rf", plain_forest, our_forest, ("classify_rf",), "≥ 1.9"),
+    "forest": Case("classify_rf", plain_forest, our_forest, ("stages.classify_rf",), "≥ 1.9"),
     "new_layer": Case(f"{EPOCHS} epochs of the new layer", plain_layer, our_layer, NETWORK, "≥ 50"),
     "finetune": Case(
         "fine-tuning, share of bare passes", bare_passes, our_finetune, NETWORK, "≥ 0.8"
