@@ -15,8 +15,9 @@ tfidf       LinearRegression on dense TF-IDF.
 forest      the same forest in one job, from a pandas object column.
 new_layer   every epoch decodes every photo and runs the frozen network. Two epochs are measured and
             extrapolated to 160.
-finetune    not a ratio of times but a share: the rate of our training, with loader and augmentation,
-            over that of bare forward and backward passes of the same network on random tensors.
+finetune    not a ratio of times but a share: the rate of our training (loader and augmentation
+            included) over that of bare forward and backward passes of the same network on random
+            tensors.
 """
 
 from __future__ import annotations
