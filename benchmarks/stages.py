@@ -2,7 +2,7 @@
 
     python benchmarks/stages.py --raw data/marketplace/raw --write
 
-Every run is a process of its own. Seconds are those of the work, from reading the inputs to the
+Every run is a process of its own. Seconds count the work, from reading the inputs to writing the
 last output, without imports. Memory is the peak of the process and its workers together. A ratio
 compares neighbouring runs: plain, ours, plain, ours. The plain ways (reference.py, networks.py):
 
@@ -73,7 +73,7 @@ def prepare(project: Path, raw: Path, sizes: Sizes, *, all_stages: bool) -> None
     sizes
         The amounts of work.
     all_stages
-        Whether to run what precedes the stages after clean.
+        Whether to prepare the inputs of all stages, not of clean only.
     """
     (project / "raw").symlink_to(raw)
     (project / "sizes.json").write_text(json.dumps(asdict(sizes)), encoding="utf-8")
