@@ -48,8 +48,8 @@ class Job:
     Attributes
     ----------
     project
-        A project folder with the outputs of the preceding stages, and in plain/ those of their
-        plain counterparts.
+        A project folder in which the preceding stages have run, and in plain/ their plain
+        counterparts.
     raw
         The raw folder to clean.
     out

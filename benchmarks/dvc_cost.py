@@ -80,7 +80,7 @@ def make_project(project: Path, form: str, count: int) -> None:
 
 
 def dvc(project: Path, *arguments: str) -> dict[str, Any]:
-    """Run a DVC command; return what `run_measured` does."""
+    """Run a DVC command and measure it, by `run_measured`."""
     # DVC's database of hashes stays beside the project, not in the user's home.
     site = project.with_name(f"{project.name}-site")
     return run_measured(
@@ -157,7 +157,7 @@ def measure(root: Path, form: str, count: int, runs: int, links: tuple[str, ...]
 
 
 def tables(results: dict[str, dict[str, Any]]) -> str:
-    """Return the seconds of each command, and those of checkout by link, as Markdown tables."""
+    """Return two Markdown tables: seconds of each command, and checkout by kind of link."""
     measured_links = next(iter(results.values()))["checkout"]
     links = [link for link in LINKS if link in measured_links]
     rows = [

@@ -3,11 +3,10 @@
     python benchmarks/growth.py --write
 
 Stage `sample` draws each marketplace anew, with its own photos and texts: repeated photos would all
-be one group for `merge`. Settings are those of params.yaml, except merge.folds = 5, as the smallest
-marketplace has few products. Every run is a process of its own. Its seconds are those of the stage
-without imports; the fastest of several runs counts, as other programs can only slow one down.
-*growth* is the time per additional listing between the last two sizes, over that between the first
-two: 1 is linear.
+be one group for `merge`. Settings come from params.yaml, except merge.folds = 5, as the smallest
+marketplace has few products. Every run is a process of its own. Seconds exclude imports; the
+fastest of several runs counts, as other programs can only slow one down. *growth* is the time per
+additional listing between the last two sizes, over the same between the first two: 1 is linear.
 
 Stage index needs expected prices, whose stages are not measured here: they are drawn at random.
 """
@@ -45,7 +44,7 @@ from tabulate import tabulate
 
 from market.core.paths import EXPECTED_PRICES, PRODUCTS, SAMPLE_RAW
 
-# The measured stages, and what they import only when they run.
+# The measured stages, and the modules that they import only when they run.
 LAZY_IMPORTS = {
     "clean": (),
     "merge": (),
@@ -195,7 +194,7 @@ def projected_table(stages: dict[str, dict[str, Any]], cores: int) -> str:
 def measure_sizes(
     base: int, times: tuple[int, ...], stages: tuple[str, ...], runs: int
 ) -> tuple[list[dict[str, int]], list[dict[str, dict[str, float]]]]:
-    """Return the size of each marketplace, and what `measure` found on it."""
+    """Return the size of each marketplace, and the measurements of the stages on it."""
     sizes, measured = [], []
     with tempfile.TemporaryDirectory(prefix="growth-") as folder:
         for factor in times:

@@ -44,7 +44,7 @@ def write_params(project: Path, changes: Mapping[str, Any]) -> None:
 
 
 def import_stage(name: str) -> None:
-    """Import what a stage imports, without running it."""
+    """Import the modules of a stage, without running it."""
     runpy.run_path(str(STAGES / f"{name}.py"), run_name="imported")
 
 
@@ -75,7 +75,7 @@ def run_measured(
     cwd
         The folder to run in.
     environment
-        Variables that are set in addition to those of this process.
+        Variables to set in addition to this process's own.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The plain ways: what one writes first, with the same libraries as the stages.
+"""The plain ways: straightforward code with the same libraries as the stages.
 
 A heavy library is imported where it is used, so that it counts in the memory of its own case only.
 """

@@ -2,7 +2,7 @@
 
     python benchmarks/stages.py --raw data/marketplace/raw --write
 
-Every run is a process of its own. Seconds are those of the work, from reading the inputs to the
+Every run is a process of its own. Seconds count the work, from reading the inputs to writing the
 last output, without imports. Memory is the peak of the process and its workers together. A ratio
 compares neighbouring runs: plain, ours, plain, ours. The plain ways (reference.py, networks.py):
 
@@ -15,8 +15,9 @@ tfidf       LinearRegression on dense TF-IDF.
 forest      the same forest in one job, from a pandas object column.
 new_layer   every epoch decodes every photo and runs the frozen network. Two epochs are measured and
             extrapolated to 160.
-finetune    a share, not a ratio of times: the rate of our training, with loader and augmentation,
-            over that of bare forward and backward passes of the same network on random tensors.
+finetune    not a ratio of times but a share: the rate of our training (loader and augmentation
+            included) over that of bare forward and backward passes of the same network on random
+            tensors.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def prepare(project: Path, raw: Path, sizes: Sizes, *, all_stages: bool) -> None
     sizes
         The amounts of work.
     all_stages
-        Whether to run what precedes the stages after clean.
+        Whether to prepare the inputs of all stages, not of clean only.
     """
     (project / "raw").symlink_to(raw)
     (project / "sizes.json").write_text(json.dumps(asdict(sizes)), encoding="utf-8")

@@ -48,7 +48,7 @@ def write_documents(folder: Path, card: Path | None) -> None:
     Parameters
     ----------
     folder
-        Holds the metrics of a run, and those of other splits in splits/<seed>/.
+        Holds the metrics of a run, and in splits/<seed>/ the metrics of other splits.
     card
         The file of the model card.
     """

@@ -154,7 +154,7 @@ def read_metrics(folder: Path, stages: Iterable[str] = ()) -> Metrics:
     Raises
     ------
     MarketError
-        If the metrics of `clean`, or those of a stage in `stages`, are missing.
+        If the metrics of `clean`, or of a stage in `stages`, are missing.
     """
     requested = [folder / f"{stage}.json" for stage in stages]
     metrics = {

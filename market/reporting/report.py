@@ -50,14 +50,14 @@ def audit(metrics: Metrics, products: pd.DataFrame) -> dict[str, Any]:
     Parameters
     ----------
     metrics
-        With those of stage clean.
+        Metrics of a run; stage clean is needed.
     products
         One row per product: price (£), price_is_placeholder.
 
     Returns
     -------
-    counts, by what they count; rejected, by reason, the most frequent first; missing, values by
-    column; price_chart; placeholders, (price, products) by price.
+    counts: numbers by name. rejected: numbers by reason, the most frequent first. missing: numbers
+    of values by column. price_chart. placeholders: (price, number of products), by price.
     """
     cleaned = facts(
         metrics, "product_counts", "photo_counts", "log_counts", "rejected", "missing_values"

@@ -116,7 +116,7 @@ def number_paths(metrics: dict[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def full_table(splits: Sequence[Metrics]) -> str:
-    """Return every number of the first split beside those of the other splits, as Markdown."""
+    """Return a Markdown table of every number of the first split, beside the other splits."""
     rows = [
         [
             f"`{path}`",
