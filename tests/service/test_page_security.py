@@ -40,7 +40,7 @@ def check_no_html(page: Page) -> None:
     assert page.evaluate("window.ran") is None
     # One query, as results may arrive between two.
     markup = "main b, dialog b, [onerror], body script"
-    own = "\.estimate b, .why summary > b, #nothing > p > b"
+    own = ".estimate b, .why summary > b, #nothing > p > b"
     count = "selector => document.querySelectorAll(selector).length"
     assert page.evaluate(count, f":is({markup}):not({own})") == 0, "text became elements"
 
