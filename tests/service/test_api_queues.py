@@ -18,7 +18,6 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.testclient import TestClient
-from listening import listening
 from PIL import Image
 
 from market.core.paths import PHOTOS
@@ -31,23 +30,6 @@ from market.service.settings import Settings
 pytestmark = pytest.mark.xdist_group("search_api")  # share one engine
 
 PATIENCE = 60  # seconds: the machine may be busy
-
-
-@pytest.fixture
-def serve(
-    ran: Path, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., str]]:
-    """Return serve(max_at_once=1), which returns the URL of a service with these settings."""
-    monkeypatch.chdir(ran)
-    engine.search("warm up", limit=1)  # as the service does
-    with contextlib.ExitStack() as running:
-
-        def start(**settings: Any) -> str:
-            store = EventStore(f"sqlite:///{tmp_path}/events.sqlite")
-            app = make_app(engine, PhotoStore(PHOTOS), store, Settings(**settings))
-            return running.enter_context(listening(app))
-
-        yield start
 
 
 @pytest.fixture
@@ -87,8 +69,8 @@ def status_of(connection: socket.socket) -> int:
 def levels(site: str, name: str) -> dict[str, float]:
     """Return the values of a metric by queue."""
     text = httpx.get(f"{site}metrics", timeout=PATIENCE).text
-    found = re.findall(rf'^{name}{{queue="(\w+)"}} (\S+)$', text, re.MULTILINE)
-    return {queue: float(value) for queue, value in found}
+    matches = re.findall(rf'^{name}{{queue="(\w+)"}} (\S+)$', text, re.MULTILINE)
+    return {queue: float(value) for queue, value in matches}
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -46,7 +46,7 @@ def check_no_html(page: Page) -> None:
 
 
 def test_text_of_listings_never_becomes_html(visit: Callable[..., Page], engine: Engine) -> None:
-    """Listings are texts by strangers: their text is shown unchanged and runs nothing."""
+    """Strangers write the listings: their text is shown unchanged and runs nothing."""
     product = engine.search("laptop").hits[0].product_id
 
     def replace_text(listing: dict[str, Any]) -> dict[str, Any]:
