@@ -42,7 +42,7 @@ def held(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.
         assert go_on.wait(PATIENCE)
         return compute(*args, **named)
 
-    monkeypatch.setattr(engine, "search", slow)
+    monkeypatch.setitem(vars(engine), "search", slow)
     yield go_on
     go_on.set()
 
@@ -178,7 +178,7 @@ def test_overloaded_service_answers_503_and_recovers(
         assert free.wait(60)
         return compute(*args, **named)
 
-    monkeypatch.setattr(engine, "search", slow)
+    monkeypatch.setitem(vars(engine), "search", slow)
     store = EventStore(f"sqlite:///{tmp_path}/events.sqlite")
     app = make_app(engine, PhotoStore(PHOTOS), store, settings)
     with TestClient(app) as client, ThreadPoolExecutor(12) as users:
