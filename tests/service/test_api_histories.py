@@ -59,9 +59,9 @@ def test_logged_users_are_known_from_the_start(
     personal = 0
     for user, events in log.groupby("user_id"):
         history = events.sort_values("timestamp", kind="stable").tail(LAST)
-        found = ids(get(client, f"/api/recommend/{user}", limit=20))
-        assert found == hit_ids(engine.recommend(history, limit=20))
-        personal += found != stranger
+        recommended = ids(get(client, f"/api/recommend/{user}", limit=20))
+        assert recommended == hit_ids(engine.recommend(history, limit=20))
+        personal += recommended != stranger
     assert personal == log["user_id"].nunique()
 
 

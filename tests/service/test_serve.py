@@ -304,8 +304,10 @@ def test_campaign_of_kills(project: Path, kind: str, request: pytest.FixtureRequ
         started = time.monotonic()
         with serving(project, EVENTS_URL=url) as served:
             starts.append(time.monotonic() - started)
-            found = kill_under_load(served, url, clients=16, after=int(rng.integers(20, 400)))
-            answered, kept = answered + found[0], found[1]
+            newly_answered, kept = kill_under_load(
+                served, url, clients=16, after=int(rng.integers(20, 400))
+            )
+            answered += newly_answered
     print(
         f"\n{kind}: {kills} kills, {answered} events answered 201, {kept} kept, none lost; "
         f"it answered {min(starts):.0f} to {max(starts):.0f} s after its start"
@@ -347,9 +349,9 @@ def test_campaign_of_reloads(project: Path, ran: Path) -> None:
 
         def memory() -> float:
             text = httpx.get(f"{served.site}/metrics").text
-            found = re.search(r"^process_resident_memory_bytes (\S+)", text, re.MULTILINE)
-            assert found is not None
-            return float(found[1]) / 1e6
+            match = re.search(r"^process_resident_memory_bytes (\S+)", text, re.MULTILINE)
+            assert match is not None
+            return float(match[1]) / 1e6
 
         load = Load(served.site, 8, search)
         took = [memory()]
