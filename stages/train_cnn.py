@@ -21,6 +21,7 @@ and params, and ends with the same weights. CHECKPOINT_SECONDS (default 60) and 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -39,6 +40,7 @@ from market.core.paths import (
     PLOTS,
     require,
 )
+from market.core.settings import Train
 from market.core.stage import stage
 from market.core.torch_setup import set_up_torch
 from market.models.checkpoints import training_key
@@ -67,6 +69,24 @@ def write_tables(
         confusion_table(data, probabilities["test"]).to_csv(path, index=False)
 
 
+def skip(data: LabelledPhotos, classifier: PhotoClassifier, settings: Train) -> str:
+    """Write outputs without training, because a split has no photo.
+
+    With a new layer of zeros all categories are equally likely, so the classifier does not affect
+    the pooled probabilities of the stage classify.
+    """
+    for weight in classifier.network.head.parameters():
+        nn.init.zeros_(weight)
+    replace(classifier, finetuned=False).save(PHOTO_CLASSIFIER)
+    none = np.empty((0, len(data.classes)), np.float32)
+    write_tables(data.without_rows(), {"val": none, "test": none}, [])
+    counts = ", ".join(f"{len(rows)} {split}" for split, rows in data.rows.items())
+    reason = f"{counts} photos, but each split needs at least one"
+    metrics = {"n": 0, "skipped": reason, "backbone": settings.backbone, "seed": settings.seed}
+    write_json(METRICS / "train_cnn.json", metrics)
+    return f"no photo classifier was trained: {reason}"
+
+
 @stage
 def main() -> str:
     settings, photo_size, backbone_seed = load_params(
@@ -81,19 +101,8 @@ def main() -> str:
     classifier = PhotoClassifier(
         network, data.classes, labels.names, labels.parents, photo_size, finetuned
     )
-    about = {"backbone": settings.backbone, "seed": settings.seed}
     if not all(map(len, data.rows.values())):
-        # With a new layer of zeros all categories are equally likely: the pooled probabilities of
-        # `classify` are not affected.
-        for weight in network.head.parameters():
-            nn.init.zeros_(weight)
-        PhotoClassifier(**{**vars(classifier), "finetuned": False}).save(PHOTO_CLASSIFIER)
-        none = np.empty((0, len(data.classes)), np.float32)
-        write_tables(data.without_rows(), {"val": none, "test": none}, [])
-        counts = ", ".join(f"{len(rows)} {split}" for split, rows in data.rows.items())
-        reason = f"{counts} photos, but each split needs at least one"
-        write_json(METRICS / "train_cnn.json", {"n": 0, "skipped": reason, **about})
-        return f"no photo classifier was trained: {reason}"
+        return skip(data, classifier, settings)
 
     key = training_key(LISTINGS, PHOTOS, PHOTO_EMBEDDINGS, settings, photo_size, device=device)
     checkpoint = new_checkpoint(key)
@@ -111,13 +120,11 @@ def main() -> str:
         split: split_probabilities(data, labels.parents, settings, photo_size, final, split)
         for split in ("val", "test")
     }
-    board.add_graph(network, data.photos[data.photo_index[data.rows["val"]][0]])
-    board.add_features(data, probabilities["val"])
-    board.add_mistakes(data, probabilities["val"])
-    board.close()
+    board.add_network(network, data, probabilities["val"])
 
     metrics = score_splits(data, probabilities, progress)
-    metrics |= {**about, "epochs": settings.epochs, "finetune_epochs": settings.finetune_epochs}
+    shown = ("backbone", "epochs", "finetune_epochs", "seed")
+    metrics |= {name: getattr(settings, name) for name in shown}
     if settings.epochs:
         metrics["new_layer"] = compare_splits(data, settings, device)
     if not finetuned:

@@ -49,7 +49,26 @@ class Board:
             for split in ("train", "val"):
                 self._writer.add_scalar(f"{name}/{split}", row[f"{split}_{name}"], row["epoch"])
 
-    def add_graph(self, network: PhotoNetwork, photo: bytes) -> None:
+    def add_network(
+        self, network: PhotoNetwork, data: LabelledPhotos, probabilities: np.ndarray
+    ) -> None:
+        """Add what curves cannot show, and close the folder.
+
+        Parameters
+        ----------
+        network
+            After training.
+        data
+            The photos.
+        probabilities
+            (n, categories) of the validation photos.
+        """
+        self._add_graph(network, data.photos[data.photo_index[data.rows["val"]][0]])
+        self._add_features(data, probabilities)
+        self._add_mistakes(data, probabilities)
+        self._writer.close()
+
+    def _add_graph(self, network: PhotoNetwork, photo: bytes) -> None:
         """Add the network's graph, traced with one packed photo."""
         device = next(network.parameters()).device
         pixels = torch.from_numpy(open_photo(photo).copy()).permute(2, 0, 1)
@@ -57,16 +76,8 @@ class Board:
         with warnings.catch_warnings(action="ignore", category=FutureWarning):
             self._writer.add_graph(network.for_inference(), pixels[None].to(device))
 
-    def add_features(self, data: LabelledPhotos, probabilities: np.ndarray) -> None:
-        """Add a projector of the frozen features of up to PROJECTED validation photos.
-
-        Parameters
-        ----------
-        data
-            The photos.
-        probabilities
-            (n, categories) of the validation photos.
-        """
+    def _add_features(self, data: LabelledPhotos, probabilities: np.ndarray) -> None:
+        """Add a projector of the frozen features of up to PROJECTED validation photos."""
         photos, classes, rows = data.photos, data.classes, data.rows["val"]
         index, labels = data.photo_index[rows], data.categories[rows]
         predicted = probabilities.argmax(1)
@@ -82,11 +93,8 @@ class Board:
             tag="photos",
         )
 
-    def add_mistakes(self, data: LabelledPhotos, probabilities: np.ndarray) -> None:
-        """Add the validation photos with the most confident wrong predictions, up to MISTAKES.
-
-        Parameters as `add_features`.
-        """
+    def _add_mistakes(self, data: LabelledPhotos, probabilities: np.ndarray) -> None:
+        """Add the validation photos with the most confident wrong predictions, up to MISTAKES."""
         rows, classes = data.rows["val"], data.classes
         index, labels = data.photo_index[rows], data.categories[rows]
         predicted = probabilities.argmax(1)
@@ -97,7 +105,3 @@ class Board:
                 title = f"mistakes/{place:02d} {both} {confidence[row]:.0%}"
                 photo = open_photo(data.photos[index[row]])
                 self._writer.add_image(title, photo, dataformats="HWC")
-
-    def close(self) -> None:
-        """Write what is still in memory."""
-        self._writer.close()

@@ -281,7 +281,9 @@ def test_without_validation_and_test_photos_training_is_skipped(
     without_photos: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(without_photos)
-    answer = CliRunner().invoke(importlib.import_module(name).main, catch_exceptions=False)
+    answer = CliRunner().invoke(
+        importlib.import_module(f"stages.{name}").main, catch_exceptions=False
+    )
     assert answer.exit_code == 0 and "0 test" in answer.output
     metrics = json.loads(Path(f"metrics/{name}.json").read_text(encoding="utf-8"))
     assert metrics["n"] == 0 and "0 test" in metrics["skipped"]

@@ -1,4 +1,4 @@
-"""Which device, how many threads; what a GPU would be given, as far as it can be seen without."""
+"""Set-up of torch: device, threads, and, as far as is testable without one, the use of a GPU."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ GPU = torch.device("cuda:0")
 
 @pytest.fixture(autouse=True)
 def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("DEVICE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("DEVICE", raising=False)
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
@@ -30,37 +29,32 @@ def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("there", "device", "rank", "expected"),
+    ("has_gpu", "device", "expected"),
     [
-        (False, "auto", None, "cpu"),
-        (True, "auto", None, "cuda:0"),
-        (True, "auto", "1", "cuda:1"),
-        (True, "cuda", "3", "cuda:3"),
-        (True, "cpu", "1", "cpu"),
+        (False, "auto", "cpu"),
+        (True, "auto", "cuda:0"),
+        (True, "cuda", "cuda:0"),
+        (True, "cuda:1", "cuda:1"),
+        (True, "cpu", "cpu"),
     ],
 )
-def test_each_process_takes_the_gpu_of_its_number(
-    monkeypatch: pytest.MonkeyPatch, there: bool, device: str, rank: str | None, expected: str
+def test_a_gpu_is_used_if_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, has_gpu: bool, device: str, expected: str
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
     monkeypatch.setenv("DEVICE", device)
-    if rank is not None:
-        monkeypatch.setenv("LOCAL_RANK", rank)
     assert set_up_torch(seed=0) == torch.device(expected)
     assert torch.are_deterministic_algorithms_enabled()
 
 
-@pytest.mark.parametrize(
-    ("processes", "asked", "expected"), [(1, 0, 8), (4, 0, 2), (16, 0, 1), (4, 3, 3)]
-)
-def test_processes_of_one_machine_share_its_cores(
-    monkeypatch: pytest.MonkeyPatch, processes: int, asked: int, expected: int
+@pytest.mark.parametrize(("threads", "expected"), [(None, 8), ("3", 3)])
+def test_torch_uses_every_core_by_default(
+    monkeypatch: pytest.MonkeyPatch, threads: str | None, expected: int
 ) -> None:
     monkeypatch.setattr(joblib, "cpu_count", lambda: 8)
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
     monkeypatch.delenv("TORCH_THREADS")
-    if asked:
-        monkeypatch.setenv("TORCH_THREADS", str(asked))
+    if threads:
+        monkeypatch.setenv("TORCH_THREADS", threads)
     set_up_torch(seed=0)
     assert torch.get_num_threads() == expected
 
