@@ -26,7 +26,7 @@ from market.core.stage import progress, stage
 from market.core.torch_setup import set_up_torch
 from market.data.photo_store import PhotoStore
 from market.reporting.headline_metrics import HEADLINES, Metrics, measured, read_metrics
-from market.search.engine import Answer, Engine, Filters
+from market.search.engine import Engine, Filters, SearchResult
 from market.search.ranker import ITEM, OF_LISTING, OF_WORDS, QUERY, SIGNALS
 
 LISTINGS = Path("data/merged/listings.parquet")
@@ -40,6 +40,7 @@ PRICES = Path("plots/regress.csv")
 METRICS = Path("metrics")
 COMMITTED = Path("results/marketplace")
 STAGES = ("clean", "classify", "classify_rf", "rank", "regress", "train_cnn")
+EXPECTED = Path("data/price/expected.parquet")
 INDEX, RANK = Path("models/index"), Path("models/rank")
 TEMPLATE = Path(__file__).with_suffix(".html.j2")
 OUT = Path("report/index.html")
@@ -245,7 +246,7 @@ class Search(NamedTuple):
 
     title: str
     asked: list[str]
-    answer: Answer
+    answer: SearchResult
     words: dict[str, str]
 
 
@@ -377,7 +378,7 @@ def read_output(path: Path, text: Sequence[str] = ()) -> pd.DataFrame:
 @stage
 def main() -> str:
     curves = (PHOTO_CURVES, TEXT_CURVES)
-    require(LISTINGS, PHOTOS, ANSWERS, ERRORS, CALIBRATION, *curves, PRICES, INDEX, RANK)
+    require(LISTINGS, PHOTOS, ANSWERS, ERRORS, CALIBRATION, *curves, PRICES, INDEX, RANK, EXPECTED)
     metrics = read_metrics(METRICS, STAGES)
     set_up_torch(0)
     columns = ["product_id", "name", "category", "photo_index", "price", "price_is_placeholder"]

@@ -53,6 +53,7 @@ from market.service.settings import Settings
 INDEX, RANK, EMBED = (Path(f"models/{name}") for name in ("index", "rank", "embed"))
 PHOTOS = Path("data/clean/photos")
 LOG = Path("data/clean/interactions.parquet")
+EXPECTED = Path("data/price/expected.parquet")
 STATIC = Path(__file__).parent / "static"
 TAGS = [
     {"name": "find", "description": "Search, similar listings, recommendations."},
@@ -68,13 +69,13 @@ def create_app() -> FastAPI:
     """Load everything and return the app; what is missing ends the process with one line."""
     try:
         settings = Settings.from_environment()
-        needed = INDEX, RANK, EMBED, PHOTOS, LOG
+        needed = INDEX, RANK, EMBED, PHOTOS, LOG, EXPECTED
         require(*needed)
         device = str(set_up_torch(seed=0))
 
         def load() -> tuple[Engine, PhotoStore, LoggedHistories]:
             require(*needed)
-            engine = Engine.load(INDEX, RANK, EMBED, device=device)
+            engine = Engine.load(INDEX, RANK, EMBED, EXPECTED, device=device)
             # The networks load when they are first asked: now, rather than while somebody waits.
             engine.search("warm up", photo=Image.new("RGB", (8, 8)), limit=1)
             return engine, PhotoStore(PHOTOS), LoggedHistories.load(LOG, settings.history_events)

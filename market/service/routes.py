@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from market.core.torch_setup import set_up_torch
 from market.data.images import UnusablePhoto, decode_photo
 from market.data.photo_store import PhotoStore
-from market.search.engine import Answer, Engine, Filters
+from market.search.engine import Engine, Filters, SearchResult
 from market.search.ranker import OF_LISTING, OF_WORDS
 from market.service import schemas
 from market.service.admission import Admission, Queue, admitted_to
@@ -176,7 +176,7 @@ def _card(service: Service, product_id: str) -> dict[str, Any]:
 
 
 def _results(
-    service: Service, answer: Answer, asked: dict[str, Any], words: dict[str, str]
+    service: Service, answer: SearchResult, asked: dict[str, Any], words: dict[str, str]
 ) -> schemas.Results:
     """`asked` is what _asked gave, `words` those of signals that mean something special here."""
     history, near = asked["history"], asked["filters"].near
@@ -192,8 +192,8 @@ def _results(
             for hit in answer.hits
         ],
         total=answer.total,
-        understood=answer.understood,
-        unplaced=answer.unplaced,
+        understood=answer.corrected_query,
+        unplaced=answer.unknown_place,
     )
 
 

@@ -127,7 +127,7 @@ def load_models(project: Path, folder: str) -> None:
         if folder == "rf":
             predict.load_model(Path("models/rf/model.skops"))
         elif folder in ("index", "rank"):
-            Engine.load(*(Path("models") / name for name in ("index", "rank", "embed")))
+            Engine.load()
         else:
             predict.Predictor(torch.device("cpu"))
 

@@ -323,7 +323,7 @@ def test_listings_without_any_photo_are_indexed_and_served(
     bare: Path, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(bare)
-    engine = Engine.load(*(bare / f"models/{name}" for name in ("index", "rank", "embed")))
+    engine = Engine.load()
     app = make_app(engine, PhotoStore(PHOTOS), store, Settings())
     with TestClient(app, raise_server_exceptions=False) as client:
         hits = everything(client)
@@ -679,7 +679,7 @@ def test_the_api_describes_itself_without_other_sites(client: TestClient) -> Non
 def test_a_fault_of_ours_is_one_line_too(
     client: TestClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "places", lambda: 1 / 0)
+    monkeypatch.setitem(vars(engine), "places", lambda: 1 / 0)
     answer = client.get("/api/places")
     assert answer.status_code == 500 and list(answer.json()) == ["error"]
     assert "ZeroDivision" not in answer.text

@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from market.data.photo_store import PhotoStore
-from market.search.engine import Answer, Engine
+from market.search.engine import Engine, SearchResult
 from market.service.app import LOG, PHOTOS, make_app, renew
 from market.service.events import EventStore
 from market.service.histories import LoggedHistories, merge_histories
@@ -117,8 +117,8 @@ def log(ran: Path) -> pd.DataFrame:
     return pd.read_parquet(ran / LOG)
 
 
-def ids(results: dict[str, Any] | Answer) -> list[str]:
-    if isinstance(results, Answer):
+def ids(results: dict[str, Any] | SearchResult) -> list[str]:
+    if isinstance(results, SearchResult):
         return [hit.product_id for hit in results.hits]
     return [hit["product_id"] for hit in results["hits"]]
 
@@ -149,7 +149,7 @@ def test_search_and_similar_know_the_history_too(
     user = log["user_id"].iloc[0]
     history = log[log["user_id"] == user].tail(LAST)
     product = engine.listings["product_id"].iloc[5]
-    asked: dict[str, Callable[[pd.DataFrame | None], Answer]] = {
+    asked: dict[str, Callable[[pd.DataFrame | None], SearchResult]] = {
         "/api/search?q=table": lambda past: engine.search("table", history=past, limit=30),
         "/api/search?q=": lambda past: engine.search("", history=past, limit=30),
         f"/api/similar/{product}?": lambda past: engine.similar(product, history=past, limit=30),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ from market.core.params import load_params
 from market.data.ids import ID_PATTERN, ID_RULES, LONGEST_ID
 from market.data.photo_store import PhotoStore
 from market.search.engine import Engine
+from market.search.index import SearchIndex
 from market.service.app import PHOTOS, make_app
 from market.service.events import EventStore
 from market.service.settings import Settings
@@ -98,10 +100,16 @@ def site(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service whose first listings have the odd ids."""
     folder = tmp_path_factory.mktemp("odd")
     shutil.copytree(ran / "models/index", folder / "index")
-    listings = pd.read_parquet(folder / "index/listings.parquet")
-    listings["product_id"] = [*ODD, *listings["product_id"][len(ODD) :]]
-    listings.to_parquet(folder / "index/listings.parquet", index=False)
-    engine = Engine.load(folder / "index", ran / "models/rank", ran / "models/embed")
+    index = SearchIndex.load(folder / "index")
+    ids = [*ODD, *index.listings["product_id"][len(ODD) :]]
+    renamed = dict(zip(index.listings["product_id"], ids, strict=True))
+    replace(index, listings=index.listings.assign(product_id=ids)).save(folder / "index")
+    prices = pd.read_parquet(ran / "data/price/expected.parquet")
+    prices["product_id"] = prices["product_id"].map(renamed)
+    prices.to_parquet(folder / "expected.parquet", index=False)
+    engine = Engine.load(
+        folder / "index", ran / "models/rank", ran / "models/embed", folder / "expected.parquet"
+    )
     engine.search("warm up", limit=1)
     store = EventStore(f"sqlite:///{folder}/events.sqlite")
     with pytest.MonkeyPatch.context() as patch:

@@ -14,7 +14,8 @@ from market import predict
 from market.data.images import decode_photo, limits_of, to_array
 from market.data.photo_store import PhotoStore
 from market.search.engine import Engine
-from market.search.photo_space import PhotoSpace, colour_histogram
+from market.search.image_space import colour_histogram
+from market.search.index import SearchIndex
 
 EVERY = 7  # of the packed photos, the ones that are looked at
 
@@ -39,7 +40,7 @@ def test_a_raw_photo_has_the_vector_that_was_indexed(
     assert len(raw_files) > 10
     for number, path in raw_files.items():
         picture, _, _ = decode_photo(path, **limits_of(clean_params))
-        vector = engine.build_query(photo=picture).looks
+        vector = engine.build_query(photo=picture).image_vector
         (indexed,) = engine.photo_vectors(np.array([number]))
         assert vector is not None
         assert vector @ indexed == pytest.approx(1, abs=1e-5), path.name
@@ -49,7 +50,7 @@ def test_predict_and_search_see_the_same_features(
     ran: Path, engine: Engine, clean_params: dict, raw_files: dict[int, Path]
 ) -> None:
     limits = limits_of(clean_params)
-    space = PhotoSpace.load(ran / "models/index/photo_space.npz")
+    space = SearchIndex.load(ran / "models/index").image_space
     with contextlib.chdir(ran):
         models = predict.PhotoModels(torch.device("cpu"))
         for path in list(raw_files.values())[:5]:
@@ -57,4 +58,4 @@ def test_predict_and_search_see_the_same_features(
             picture, _, _ = decode_photo(path, **limits)
             colours = colour_histogram(to_array(picture, clean_params["array_size"]))
             (vector,) = space.transform(answer[None, : models.width], colours[None])
-            np.testing.assert_array_equal(vector, engine.build_query(photo=picture).looks)
+            np.testing.assert_array_equal(vector, engine.build_query(photo=picture).image_vector)

