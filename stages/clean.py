@@ -22,10 +22,11 @@ import numpy as np
 import pandas as pd
 
 from market.core.atomic import replace_when_done, write_json
+from market.core.cluster import cluster
 from market.core.errors import MarketError
 from market.core.params import load_params
 from market.core.stage import progress, stage
-from market.core.workers import cluster, worker_count
+from market.core.workers import worker_count
 from market.data.ids import ID_RULES
 from market.data.images import UnusablePhoto, decode_photo, limits_of, to_array, to_jpeg
 from market.data.interactions import (

@@ -1,285 +1,196 @@
 """Predict the price: simple baselines, and a better model with an interval.
 
 In:  data/merged/listings.parquet, data/embeddings, data/category/probabilities.parquet.
-Out: models/price/ (*.skops, margins.json), metrics/regress.json, plots/regress.csv (of the test
-     products), data/price/expected.parquet (price_expected and price_flag of every product).
+Out: models/price/, metrics/regress.json, plots/regress.csv (of the test products),
+     data/price/expected.parquet (price_expected and price_flag of every product).
 
 Everything is fitted on the train and validation products that have a price to learn from; the test
-products judge. Expected prices, flags and intervals of the former are out-of-fold: by models fitted
-without the product's group. By the RMSLE of these out-of-fold prices the median, the ridge
-regression on TF-IDF or the boosted model is chosen and saved; of equal ones the simplest.
+products are for evaluation only. The expected prices, flags and intervals of the products that were
+fitted on are out-of-fold: by models fitted without the product's group. The median price, a ridge
+regression on TF-IDF and the boosted model compete: the one with the lowest out-of-fold RMSLE is
+saved, of equal ones the simplest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.compose import ColumnTransformer
-from sklearn.dummy import DummyRegressor
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LinearRegression
-from sklearn.metrics import (
-    mean_absolute_error,
-    median_absolute_error,
-    root_mean_squared_error,
-    root_mean_squared_log_error,
-)
-from sklearn.pipeline import Pipeline, make_pipeline
 
 from market.core.atomic import replace_when_done, write_json
-from market.core.errors import MarketError
 from market.core.params import load_params
-from market.core.paths import require
-from market.core.stage import progress, stage
+from market.core.paths import (
+    CATEGORY_PROBABILITIES,
+    EXPECTED_PRICES,
+    LISTINGS,
+    METRICS,
+    PHOTO_EMBEDDINGS,
+    PLOTS,
+    PRICE_MODEL,
+    TEXT_EMBEDDINGS,
+    require,
+)
+from market.core.stage import stage
 from market.data.listings import has_price_to_learn
 from market.models.fusion import average_photos
-from market.models.price import (
-    BASELINES,
-    FLAGS,
-    MIN_FOLDS,
-    SEEDS,
-    TEXT,
+from market.models.metrics import score_intervals, score_prices, spread
+from market.models.price_baselines import BASELINES, predict_untransformed
+from market.models.price_boosting import SEEDS
+from market.models.price_features import TEXT_COLUMNS, columns_without_terms, price_table
+from market.models.price_flags import FLAGS, flag_prices
+from market.models.price_model import BOOSTED
+from market.models.price_training import (
     Candidate,
-    Settings,
-    assign_folds,
-    count_fits,
-    fit_baseline,
-    fit_boosted,
-    flag_prices,
-    price_table,
-    unread_columns,
+    explain_selection,
+    fit_candidates,
+    score_out_of_fold,
+    select,
 )
-from market.models.skops_files import save_model
-from market.models.spread import spread
-
-LISTINGS = Path("data/merged/listings.parquet")
-PHOTO = Path("data/embeddings/photo.npy")
-VECTORS = Path("data/embeddings/text.parquet")
-CATEGORY = Path("data/category/probabilities.parquet")
-EXPECTED = Path("data/price/expected.parquet")
-
-
-def baseline(columns: Sequence[str] = TEXT) -> Pipeline:
-    """TF-IDF of name, description and location into LinearRegression, in pounds."""
-    return make_pipeline(
-        ColumnTransformer([(column, TfidfVectorizer(), column) for column in columns]),
-        LinearRegression(),
-    )
-
-
-def score_prices(price: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Errors in pounds (rmse, mae, median_ae), of log(1 + price), and the share within 25 %.
-
-    A linear model can predict less than nothing, which has no logarithm: rmsle takes it as £0.
-    Of no price there is nothing but n, 0.
-    """
-    if not len(price):
-        return {"n": 0}
-    return {
-        "rmse": float(root_mean_squared_error(price, predicted)),
-        "mae": float(mean_absolute_error(price, predicted)),
-        "median_ae": float(median_absolute_error(price, predicted)),
-        "rmsle": float(root_mean_squared_log_error(price, predicted.clip(min=0))),
-        "within_25pct": float(np.mean(np.abs(predicted - price) <= 0.25 * price)),
-        "n": len(price),
-    }
-
-
-def predict_naively(known: pd.DataFrame, test: pd.DataFrame) -> dict[str, np.ndarray]:
-    """The mean price, and `baseline`: their predictions for `test`, fitted on `known`, by name."""
-    columns = [name for name in TEXT if name not in unread_columns(known, min_df=1)]
-    words = baseline(columns) if columns else DummyRegressor(strategy="mean")
-    estimators = {"constant_mean": DummyRegressor(strategy="mean"), "baseline": words}
-    texts = list(TEXT)
-    return {
-        name: estimator.fit(known[texts], known["price"]).predict(test[texts])
-        for name, estimator in estimators.items()
-    }
-
-
-def interval_scores(price: np.ndarray, predicted: pd.DataFrame) -> dict[str, float]:
-    """How often the price lies within its interval, and how wide that is, in the middle."""
-    if not len(price):
-        return {"n": 0}
-    low, high = predicted["price_low"].to_numpy(), predicted["price_high"].to_numpy()
-    return {
-        "coverage": float(np.mean((low <= price) & (price <= high))),
-        "median_high_over_low": float(np.median((1 + high) / (1 + low))),
-        "n": len(price),
-    }
-
-
-def over_seeds(price: np.ndarray, predicted: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Mean and standard deviation of the scores of each boosted model by itself."""
-    single = [score_prices(price, predicted[f"seed_{draw}"].to_numpy()) for draw in range(SEEDS)]
-    return {name: spread([scores[name] for scores in single]) for name in ("rmsle", "median_ae")}
-
-
-def fit_candidates(
-    products: pd.DataFrame, table: pd.DataFrame, **params: Any
-) -> dict[str, Candidate]:
-    """Fit "constant", "ridge" and "boosted" on the train and validation products, by name.
-
-    `table` is the `price_table` of `products`, `params` are section `regress`. The out-of-fold
-    predictions of each are of the products whose group has a price to learn from. "boosted" is
-    absent if these are fewer than MIN_FOLDS groups.
-    """
-    settings = Settings(**params)
-    priced = (products["split"] != "test") & has_price_to_learn(products)
-    fold = assign_folds(products["group"].to_numpy(), priced.to_numpy())
-    rows = fold >= 0
-    data = (table[rows], products["price"].where(priced)[rows].to_numpy(float), fold[rows])
-    candidates = {name: fit_baseline(name, *data, settings) for name in BASELINES}
-    if (folds := fold.max() + 1) >= MIN_FOLDS:
-        with progress(total=count_fits(folds), desc="fit", unit="model") as bar:
-            candidates["boosted"] = fit_boosted(*data, settings, bar.update)
-    return candidates
-
-
-def score_out_of_fold(
-    products: pd.DataFrame, candidates: dict[str, Candidate]
-) -> dict[str, dict[str, float]]:
-    """Scores of the candidates' out-of-fold predictions of train and validation prices, by name."""
-    priced = products[(products["split"] != "test") & has_price_to_learn(products)]
-    scores = {}
-    for name, candidate in candidates.items():
-        predicted = candidate.out_of_fold["price"].reindex(priced.index).to_numpy()
-        known = ~np.isnan(predicted)
-        scores[name] = score_prices(priced["price"].to_numpy()[known], predicted[known])
-    return scores
-
-
-def choose(scores: dict[str, dict[str, float]]) -> str:
-    """The candidate with the least RMSLE; of equal ones the first, which is the simplest."""
-    return min(scores, key=lambda name: scores[name].get("rmsle", np.inf))
-
-
-def expect(candidate: Candidate, table: pd.DataFrame) -> pd.DataFrame:
-    """What the candidate predicts for every row: out-of-fold where its group was fitted on."""
-    others = table.drop(index=candidate.out_of_fold.index)
-    parts = [candidate.out_of_fold, candidate.model.predict(others)] if len(others) else []
-    return pd.concat(parts or [candidate.out_of_fold]).loc[table.index]
-
-
-def score_each(
-    price: np.ndarray, predictions: dict[str, np.ndarray], rows: np.ndarray
-) -> dict[str, dict[str, float]]:
-    """Scores of the predictions (n,) of prices (n,), by name; only the `rows` (n,) count."""
-    return {name: score_prices(price[rows], of[rows]) for name, of in predictions.items()}
-
-
-def explain(chosen: str, scores: dict[str, dict[str, float]], unread: list[str]) -> str:
-    """What the user must know of the choice and of columns left out; "" if nothing."""
-    told = []
-    if chosen != "boosted" and "boosted" in scores:
-        won, lost = (scores[name]["rmsle"] for name in (chosen, "boosted"))
-        told.append(
-            f"the baseline {chosen} replaces the boosted model, which is no better "
-            f"(cross-validated RMSLE {won:.3f} against {lost:.3f}, n={scores[chosen]['n']})"
-        )
-    elif chosen != "boosted":
-        told.append(f"the baseline {chosen} replaces the model: too few groups have a price")
-    if unread:
-        told.append(f"nothing learned from {', '.join(unread)}: no word in regress.min_df products")
-    return "".join(f"; {line}" for line in told)
 
 
 def read_products() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the products, one row each, and their `price_table`."""
     columns = ["product_id", "photo_index", "split", "group", "price", "price_is_placeholder"]
-    listings = pd.read_parquet(LISTINGS, columns=[*columns, *TEXT])
+    listings = pd.read_parquet(LISTINGS, columns=[*columns, *TEXT_COLUMNS])
     products = listings.drop_duplicates("product_id").reset_index(drop=True)
-    shown = listings.dropna(subset="photo_index")
-    features = np.load(PHOTO, mmap_mode="r")[shown["photo_index"].to_numpy(np.int64)]
     ids = products["product_id"]
+    photos = listings.dropna(subset="photo_index")
+    rows = photos["photo_index"].to_numpy(np.int64)
+    features = np.load(PHOTO_EMBEDDINGS, mmap_mode="r")[rows]
     return products, price_table(
         products,
-        pd.read_parquet(VECTORS).set_index("product_id").loc[ids].to_numpy(),
-        average_photos(features, shown["product_id"], ids),
-        pd.read_parquet(CATEGORY).set_index("product_id").loc[ids].to_numpy(),
+        pd.read_parquet(TEXT_EMBEDDINGS).set_index("product_id").loc[ids].to_numpy(),
+        average_photos(features, photos["product_id"], ids),
+        pd.read_parquet(CATEGORY_PROBABILITIES).set_index("product_id").loc[ids].to_numpy(),
     )
+
+
+def predict_test(
+    known: pd.DataFrame,
+    test: pd.DataFrame,
+    table: pd.DataFrame,
+    candidates: dict[str, Candidate],
+    selected: str,
+) -> pd.DataFrame:
+    """Return the price of the test products in pounds, by each model and baseline.
+
+    `known` are the products that were fitted on, `table` is the `price_table` of `test`.
+    `seed_<i>` is each boosted model alone.
+    """
+    predicted = {name: candidate.model.predict(table) for name, candidate in candidates.items()}
+    columns = predict_untransformed(known, test)
+    columns |= {name: predicted[name]["price"] for name in BASELINES}
+    columns["model"] = predicted[selected]["price"]
+    if BOOSTED in predicted:
+        layers = predicted[BOOSTED].filter(regex="^(linear|network|seed_.*)$")
+        columns |= dict(layers.items())
+    return pd.DataFrame(columns, test.index)
+
+
+def evaluate(
+    test: pd.DataFrame, predicted: pd.DataFrame, expected: pd.DataFrame, coverage: float
+) -> dict[str, Any]:
+    """Return the scores of the test products that have a price.
+
+    `predicted` is from `predict_test`, `expected` has the intervals of the selected model.
+    """
+    priced = test["price"].notna()
+    sensible = priced & ~test["price_is_placeholder"]
+    price = test["price"]
+    by_seed = predicted.filter(like="seed_")
+    models = predicted.columns.difference(by_seed.columns)
+
+    def score_each(rows: pd.Series) -> dict[str, Any]:
+        known = price[rows].to_numpy()
+        return {name: score_prices(known, predicted.loc[rows, name].to_numpy()) for name in models}
+
+    interval = expected.loc[priced, ["price_low", "price_high"]].to_numpy()
+    metrics = {
+        **score_each(priced),
+        "without_placeholders": score_each(sensible),
+        "interval": {
+            "asked": coverage,
+            **score_intervals(price[priced].to_numpy(), *interval.T),
+        },
+        "placeholders": int((priced & ~sensible).sum()),
+        "n": int(priced.sum()),
+    }
+    if len(by_seed.columns) and priced.any():
+        known = price[priced].to_numpy()
+        scores = [
+            score_prices(known, by_seed.loc[priced, f"seed_{i}"].to_numpy()) for i in range(SEEDS)
+        ]
+        metrics["over_seeds"] = {
+            name: spread([of_seed[name] for of_seed in scores]) for name in ("rmsle", "median_ae")
+        }
+    return metrics
+
+
+def write_plot(price: np.ndarray, predicted: np.ndarray) -> None:
+    """Write plots/regress.csv, in logarithms: in pounds one placeholder hides all other prices."""
+    log_price, log_predicted = np.log10(1 + price), np.log10(1 + predicted)
+    columns = {
+        "log10_price": log_price,
+        "log10_predicted": log_predicted,
+        "log10_residual": log_price - log_predicted,
+    }
+    with replace_when_done(PLOTS / "regress.csv") as path:
+        pd.DataFrame(columns).round(4).to_csv(path, index=False)
 
 
 @stage
 def main() -> str:
-    params = load_params("regress").model_dump()
-    require(LISTINGS, PHOTO, VECTORS, CATEGORY)
+    settings = load_params("regress")
+    require(LISTINGS, PHOTO_EMBEDDINGS, TEXT_EMBEDDINGS, CATEGORY_PROBABILITIES)
     products, table = read_products()
-    priced = (products["split"] != "test") & has_price_to_learn(products)
-    if not priced.any():
-        raise MarketError(
-            f"{LISTINGS}: no train or validation product has a price to learn from: add products, "
-            "or raise clean.placeholder_above"
-        )
-    candidates = fit_candidates(products, table, **params)
-    scores = score_out_of_fold(products, candidates)
-    chosen = choose(scores)
-    model, expected = candidates[chosen].model, expect(candidates[chosen], table)
+    is_test = products["split"] == "test"
+    # `merge` has checked that there are any.
+    to_learn = ~is_test & has_price_to_learn(products)
+    price_to_learn = products["price"].where(to_learn)
 
-    test = products[products["split"] == "test"]
-    predicted = expected.loc[test.index]
-    of_test = {name: of.model.predict(table.loc[test.index]) for name, of in candidates.items()}
-    predictions = predict_naively(products[priced], test) | {
-        **{name: of_test[name]["price"].to_numpy() for name in BASELINES},
-        "model": predicted["price"].to_numpy(),
-    }
-    if "boosted" in of_test:
-        layers = ("linear", "network")
-        predictions |= {name: of_test["boosted"][name].to_numpy() for name in layers}
+    candidates = fit_candidates(table, price_to_learn, products["group"], settings)
+    scores = score_out_of_fold(candidates, price_to_learn)
+    selected = select(scores)
+    expected = candidates[selected].expected(table)
     flags = flag_prices(products["price"], products["price_is_placeholder"], expected)
-    with replace_when_done(Path("models/price")) as folder:
-        folder.mkdir()
-        for name, estimator in model.estimators().items():
-            save_model(estimator, folder / f"{name}.skops")
-        write_json(folder / "margins.json", model.margins())
-    with replace_when_done(EXPECTED) as path:
-        of_all = {
+
+    test = products[is_test]
+    predicted = predict_test(products[to_learn], test, table[is_test], candidates, selected)
+    metrics = {
+        **evaluate(test, predicted, expected[is_test], settings.coverage),
+        "chosen": selected,
+        "cross_validated": scores,
+        "flags": {name: int((flags[is_test] == name).sum()) for name in FLAGS},
+        "seed": settings.seed,
+    }
+
+    candidates[selected].model.save(PRICE_MODEL)
+    with replace_when_done(EXPECTED_PRICES) as path:
+        columns = {
             "product_id": products["product_id"],
             "price_expected": expected["price"].round(2),
             "price_flag": flags,
         }
-        pd.DataFrame(of_all).to_parquet(path, index=False)
-    price = test["price"].to_numpy()
-    asked = ~np.isnan(price)
-    with replace_when_done(Path("plots/regress.csv")) as path:
-        # Logarithms: on a scale of pounds one placeholder hides every other price.
-        asked_for, guessed = np.log10(1 + price[asked]), np.log10(1 + predictions["model"][asked])
-        columns = {
-            "log10_price": asked_for,
-            "log10_predicted": guessed,
-            "log10_residual": asked_for - guessed,
-        }
-        pd.DataFrame(columns).round(4).to_csv(path, index=False)
-    meant = asked & ~test["price_is_placeholder"].to_numpy()
-    metrics = {
-        **score_each(price, predictions, asked),
-        "without_placeholders": score_each(price, predictions, meant),
-        "chosen": chosen,
-        "cross_validated": scores,
-        "interval": {
-            "asked": params["coverage"],
-            **interval_scores(price[asked], predicted[asked]),
-        },
-        "flags": {name: int((flags[test.index] == name).sum()) for name in FLAGS},
-        "placeholders": int((asked & ~meant).sum()),
-        "n": int(asked.sum()),
-        "seed": params["seed"],
-    }
-    if "boosted" in of_test and asked.any():
-        metrics["over_seeds"] = over_seeds(price[asked], of_test["boosted"][asked])
-    write_json(Path("metrics/regress.json"), metrics)
-    told = explain(chosen, scores, unread_columns(table[priced], params["min_df"]))
-    if not asked.any():
-        return f"no test product has a price to judge by{told}"
-    of_model = metrics["model"]
-    return (
-        f"RMSLE {of_model['rmsle']:.3f}, median error £{of_model['median_ae']:.0f}, "
-        f"{metrics['interval']['coverage']:.1%} within their interval, n={metrics['n']}{told}"
-    )
+        pd.DataFrame(columns).to_parquet(path, index=False)
+    priced = test["price"].notna()
+    write_plot(test.loc[priced, "price"].to_numpy(), predicted.loc[priced, "model"].to_numpy())
+    write_json(METRICS / "regress.json", metrics)
+
+    notes = [explain_selection(selected, scores)]
+    if unused := columns_without_terms(table[to_learn], settings.min_df):
+        notes.append(
+            f"{', '.join(unused)}: no word is in {settings.min_df} products (regress.min_df), so "
+            "the models do not use this text"
+        )
+    model, coverage = metrics["model"], metrics["interval"].get("coverage")
+    result = "no test product has a price, so there are no scores"
+    if metrics["n"]:
+        result = (
+            f"RMSLE {model['rmsle']:.3f}, median error £{model['median_ae']:.0f}, "
+            f"{coverage:.1%} within their interval, n={metrics['n']}"
+        )
+    return "; ".join([result, *filter(None, notes)])
 
 
 if __name__ == "__main__":

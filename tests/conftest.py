@@ -19,8 +19,9 @@ from cluster import INITDB, Cluster, cluster
 from filelock import FileLock
 
 from market.core import paths
+from market.core.paths import DVC_FILES
+from market.data.synthetic.marketplace import write_marketplace
 from market.search.engine import Engine
-from stages import sample
 
 REPO = Path(__file__).parent.parent
 PRODUCTS, SEED = 60, 1
@@ -41,7 +42,8 @@ STAGES = (
     "clean",
     "merge",
     "classify_rf",
-    "embed",
+    "embed_photos",
+    "embed_texts",
     "train_cnn",
     "train_text",
     "classify",
@@ -63,7 +65,7 @@ SMALL = {
     "merge.folds": 5,
     "merge.val_folds": 1,
     "merge.test_folds": 2,
-    "embed.photo_size": 64,
+    "embed_photos.photo_size": 64,
     "classify_rf.n_estimators": 10,
     "train.backbone": "efficientnet_lite0",
     "train.weights": "pretrained",
@@ -127,7 +129,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def raw(once: Callable[..., Path]) -> Path:
     """A raw folder: 60 products, their photos, every trap."""
-    return once("raw", lambda folder: sample.write_marketplace(folder, PRODUCTS, SEED))
+    return once("raw", lambda folder: write_marketplace(folder, PRODUCTS, SEED))
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +141,6 @@ def make_project(raw: Path) -> Callable[..., Path]:
             shutil.copytree(
                 REPO / code, folder / code, ignore=shutil.ignore_patterns("__pycache__")
             )
-        shutil.copy(REPO / "dvc.yaml", folder)
         shutil.copytree(REPO / "results", folder / "results")
         params = yaml.safe_load((REPO / "params.yaml").read_text(encoding="utf-8"))
         for key, value in {**SMALL, **(changes or {})}.items():
@@ -147,6 +148,8 @@ def make_project(raw: Path) -> Callable[..., Path]:
             (params[section] if section else params)[name] = value
         (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
         shutil.copytree(raw, folder / "data/sample/raw")
+        for file in DVC_FILES:
+            shutil.copy(REPO / file, folder / file)
         return folder
 
     return make

@@ -30,9 +30,11 @@ def run(folder: Path, *command: str, check: bool = True) -> subprocess.Completed
 
 
 def ran_stages(output: str) -> list[str]:
-    return [
+    """Return the names of the stages that DVC says it runs, in order."""
+    addresses = [
         line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")
     ]
+    return [address.rpartition(":")[2] for address in addresses]
 
 
 def init(repo: Path) -> None:

@@ -14,6 +14,7 @@ import click
 from ruamel.yaml import YAML
 
 from market.core.atomic import replace_when_done
+from market.core.paths import DVC_FILES
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +32,7 @@ def direct_imports(script: Path, root: Path = ROOT) -> set[Path]:
     Raises
     ------
     ValueError
-        If an import is relative: absolute ones alone can be read without running anything.
+        If an import is relative: only absolute ones can be resolved without running the module.
     """
     names: set[str] = set()
     for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
@@ -57,7 +58,7 @@ def all_imports(script: Path, root: Path = ROOT) -> set[Path]:
 
 
 def code_dependencies(script: Path, root: Path = ROOT) -> list[str]:
-    """Return the paths of `all_imports`, relative to `root` and sorted, as dvc.yaml has them."""
+    """Return the paths of `all_imports`, relative to `root` and sorted, as dvc.yaml lists them."""
     return sorted(path.relative_to(root).as_posix() for path in all_imports(script, root))
 
 
@@ -66,14 +67,13 @@ def main() -> None:
     yaml = YAML()
     yaml.width = 100
     yaml.indent(mapping=2, sequence=4, offset=2)
-    path = ROOT / "dvc.yaml"
-    text = path.read_text(encoding="utf-8")
-    content = yaml.load(text)
-    for name, stage in content["stages"].items():
-        other = [dep for dep in stage["deps"] if not dep.endswith(".py")]
-        stage["deps"][:] = sorted(other + code_dependencies(ROOT / f"stages/{name}.py"))
-    with replace_when_done(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        yaml.dump(content, file)
+    for path in (ROOT / file for file in DVC_FILES):
+        content = yaml.load(path.read_text(encoding="utf-8"))
+        for name, stage in content["stages"].items():
+            other = [dep for dep in stage["deps"] if not dep.endswith(".py")]
+            stage["deps"][:] = sorted(other + code_dependencies(ROOT / f"stages/{name}.py"))
+        with replace_when_done(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+            yaml.dump(content, file)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 from market.core.errors import MarketError
 
 PARAMS = Path("params.yaml")
-DVC_YAML = Path("dvc.yaml")
+DVC_FILES = (Path("data/sample/dvc.yaml"), Path("dvc.yaml"))
 README = Path("README.md")
 
 DATA = Path("data")
@@ -31,6 +31,9 @@ TEXT_EMBEDDINGS = DATA / "embeddings/text.parquet"
 PHOTO_PROBABILITIES = DATA / "cnn/probabilities.parquet"
 TEXT_PROBABILITIES = DATA / "text/probabilities.parquet"
 CATEGORY = DATA / "category"
+TEST_PREDICTIONS = CATEGORY / "test.parquet"
+LABEL_ERRORS = CATEGORY / "label_errors.csv"
+CATEGORY_PROBABILITIES = CATEGORY / "probabilities.parquet"
 EXPECTED_PRICES = DATA / "price/expected.parquet"
 
 MODELS = Path("models")
@@ -46,6 +49,11 @@ RANKER = MODELS / "rank"
 
 METRICS = Path("metrics")
 PLOTS = Path("plots")
+CALIBRATION_PLOT = PLOTS / "classify_calibration.csv"
+PHOTO_CURVES = PLOTS / "train_cnn.csv"
+TEXT_CURVES = PLOTS / "train_text.csv"
+PRICE_PLOT = PLOTS / "regress.csv"
+RESULTS = Path("results/marketplace")  # committed metrics of the last run on the real data
 RUNS = Path("runs")  # of TensorBoard, and checkpoints
 REPORT = Path("report/index.html")
 

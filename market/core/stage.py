@@ -1,8 +1,8 @@
-"""How a stage appears to whoever runs it: its --help, its bars, and its last line.
+"""The command line of a stage: its --help, its progress bars and its last line.
 
-The same for all: a stage is `@stage def main() -> str`, which returns what there is to say of its
-result, and `progress` around what takes long. Inputs, outputs and params are read from dvc.yaml and
-params.yaml, where they stand already.
+A stage is `@stage def main() -> str`, which returns a one-line summary of its result. Slow loops
+run inside `progress`. The help lists inputs, outputs and params as dvc.yaml and params.yaml declare
+them.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ import yaml
 from tqdm import tqdm
 
 from market.core.errors import MarketError
+from market.core.paths import DVC_FILES, PARAMS
 
-FIRST_SECONDS = 2.0  # before a bar shows: what is done by then needs none
-LOG_SECONDS = 30.0  # between two lines of a bar in a log
-LINE = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
+BAR_DELAY = 2.0  # seconds before a bar shows: a shorter loop needs none
+LOG_INTERVAL = 30.0  # seconds between two lines of a bar in a log
+LOG_FORMAT = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
 
 
-class _Lines(io.TextIOBase):
-    """A log: each state of a bar is a line, where a terminal draws it over the one before."""
+class _LogLines(io.TextIOBase):
+    """Standard error as a log: each state of a bar is a line of its own."""
 
     def write(self, text: str) -> int:
         if line := text.strip():
@@ -42,42 +43,59 @@ class _Lines(io.TextIOBase):
 def progress(
     items: Iterable | None = None, *, total: int | None = None, desc: str, unit: str
 ) -> tqdm:
-    """A tqdm over `items`, or by hand up to `total`, that shows once it has taken FIRST_SECONDS.
+    """Return a progress bar: on a terminal drawn in place, elsewhere a line every 30 seconds.
 
-    With rate and remaining time on a terminal; elsewhere a line each LOG_SECONDS and at the end.
+    Parameters
+    ----------
+    items
+        What to iterate over; without it the caller updates the bar.
+    total
+        Number of items, where `items` has no length.
+    desc
+        A verb for what is done, such as "decode".
+    unit
+        One item, such as "photo".
+
+    Returns
+    -------
+    tqdm
+        The bar, which iterates over `items`. It shows after 2 seconds.
     """
-    shown: dict[str, Any] = {"delay": FIRST_SECONDS, "desc": desc, "unit": unit}
+    options: dict[str, Any] = {"delay": BAR_DELAY, "desc": desc, "unit": unit}
     if not sys.stderr.isatty():
-        shown |= {"file": _Lines(), "bar_format": LINE, "miniters": 1}
-        shown |= {"mininterval": LOG_SECONDS, "maxinterval": LOG_SECONDS}
-    return tqdm(items, total=total, **shown)
+        options |= {"file": _LogLines(), "bar_format": LOG_FORMAT, "miniters": 1}
+        options |= {"mininterval": LOG_INTERVAL, "maxinterval": LOG_INTERVAL}
+    return tqdm(items, total=total, **options)
 
 
 def stage(main: Callable[..., str]) -> click.Command:
-    """Make a command of a stage's `main`; its module's docstring is the help.
+    """Make a command of a stage's `main`; the docstring of its module is the help.
 
-    What `main` returns is printed at its end, with what it wrote and how long it took.
+    At the end the command prints the summary that `main` returns, the time that it took, and the
+    folders that it wrote. A MarketError becomes one line and exit status 1.
     """
     name = Path(inspect.getfile(main)).stem
 
     def run(**options: Any) -> None:
         start = time.monotonic()
         try:
-            said = main(**options)
+            summary = main(**options)
         except MarketError as error:
             raise click.ClickException(str(error)) from None
-        took = timedelta(seconds=round(time.monotonic() - start))
-        wrote = _folders(_declared(name)["writes"])
-        click.echo(f"{said}; {took}" + (f", wrote {', '.join(wrote)}" if wrote else ""))
+        duration = timedelta(seconds=round(time.monotonic() - start))
+        folders = _folders(_declared(name)["writes"])
+        click.echo(f"{summary}; {duration}" + (f", wrote {', '.join(folders)}" if folders else ""))
 
-    # A \b keeps the line ends of the paragraph after it.
+    # \b tells click to keep the line ends of the paragraph that follows.
     paragraphs = (inspect.getdoc(inspect.getmodule(main)) or "").split("\n\n")
     text = "\n\n".join(f"\b\n{paragraph}" for paragraph in paragraphs)
     params = getattr(main, "__click_params__", [])[::-1]
-    return _Command(name, callback=run, params=params, help=text)
+    return _StageCommand(name, callback=run, params=params, help=text)
 
 
-class _Command(click.Command):
+class _StageCommand(click.Command):
+    """A command whose help ends in what the stage reads, writes and takes from params.yaml."""
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         assert self.name is not None
         for title, lines in _declared(self.name).items():
@@ -86,43 +104,57 @@ class _Command(click.Command):
                 formatter.write("".join(f"  {line}\n" for line in lines))
 
 
-def _declared(name: str) -> dict[str, list[str]]:
-    """What dvc.yaml says that a stage reads, writes, and takes from params.yaml, ranges and all.
+def pipeline_stages(root: Path = Path()) -> dict[str, dict[str, Any]]:
+    """Return the entries of all stages by name, in order, from the dvc.yaml files under `root`.
 
-    Nothing where there is no dvc.yaml: the stages run without it.
+    Paths in an entry are relative to `root`. A file that does not exist has no stages.
     """
-    path = Path("dvc.yaml")
-    stages = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"] if path.exists() else {}
-    entry = stages.get(name, {})
+    stages: dict[str, dict[str, Any]] = {}
+    for path in (root / file for file in DVC_FILES):
+        if path.exists():
+            stages |= yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+    return stages
+
+
+def _declared(name: str) -> dict[str, list[str]]:
+    """Return what a stage declares: the paths it reads and writes, and its lines of params.yaml.
+
+    All are empty for a command without an entry, and where there is no dvc.yaml.
+    """
+    entry = pipeline_stages().get(name, {})
     paths = {
-        kind: [of if isinstance(of, str) else next(iter(of)) for of in entry.get(kind, [])]
+        kind: [item if isinstance(item, str) else next(iter(item)) for item in entry.get(kind, [])]
         for kind in ("deps", "outs", "metrics", "params")
     }
     return {
-        "reads": [of.replace("${dataset}", "<dataset>") for of in paths["deps"] if ".py" not in of],
+        "reads": [
+            path.replace("${dataset}", "<dataset>")
+            for path in paths["deps"]
+            if not path.endswith((".py", ".j2"))
+        ],
         "writes": paths["outs"] + paths["metrics"],
-        "params": [line for key in paths["params"] for line in _manual(key)],
+        "params": [line for key in paths["params"] for line in _lines_of_param(key)],
     }
 
 
 def _folders(paths: list[str]) -> list[str]:
-    """The paths cut to two levels: data/clean for all that is in it."""
+    """Return the paths cut to two levels, each once: data/clean for every file in it."""
     return list(dict.fromkeys("/".join(path.split("/")[:2]) for path in paths))
 
 
-def _manual(key: str) -> list[str]:
-    """The lines of params.yaml that a dotted key takes, its comments among them."""
-    text = Path("params.yaml").read_text(encoding="utf-8")
+def _lines_of_param(key: str) -> list[str]:
+    """Return the lines of params.yaml that hold a dotted key, with their comments."""
+    text = PARAMS.read_text(encoding="utf-8")
     lines, node, end = text.splitlines(), yaml.compose(text), len(text.splitlines())
     start = 0
     for part in key.split("."):
-        names = [of.value for of, _ in node.value]
+        names = [name.value for name, _ in node.value]
         place = names.index(part)
         start = node.value[place][0].start_mark.line
         if place + 1 < len(names):
             end = node.value[place + 1][0].start_mark.line
         node = node.value[place][1]
-    found = lines[start:end]
-    while found and not found[-1].strip():
-        found.pop()
-    return found if "." not in key else [key.partition(".")[0] + ":", *found]
+    section = lines[start:end]
+    while section and not section[-1].strip():
+        section.pop()
+    return section if "." not in key else [key.partition(".")[0] + ":", *section]

@@ -1,4 +1,4 @@
-"""The photo networks: built by name, pretrained or not, their last layer taken off."""
+"""The photo networks: a backbone by name, pretrained or not, with a new last layer."""
 
 from __future__ import annotations
 
@@ -15,17 +15,15 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from market.core.errors import MarketError
+from market.core.paths import PRETRAINED
 
-PRETRAINED = Path("models/pretrained")
-
-# EfficientNet-Lite was trained on pixels scaled so; ResNet50 on ImageNet's mean and deviation.
+# Mean and standard deviation of the pixels that each backbone was trained on.
 NORMALISATION = {
     "efficientnet_lite0": ([127 / 255] * 3, [128 / 255] * 3),
     "efficientnet_lite2": ([127 / 255] * 3, [128 / 255] * 3),
     "resnet50": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
 }
-BACKBONES = tuple(NORMALISATION)
-# Of the weights that come with pip, whole; of others a name holds the first eight digits.
+# Full hashes of the weights that pip packages ship; other file names contain the first 8 digits.
 SHA256 = {
     "efficientnet-lite0-57934424.pth": (
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -34,14 +32,34 @@ SHA256 = {
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
     ),
 }
-WEIGHTS = ("pretrained", "none")
 
 
-class Classifier(nn.Module):
-    """A backbone without its last layer, and a new linear layer on its pooled features.
+class PhotoNetwork(nn.Module):
+    """A backbone without its last layer, and a new linear layer (`head`) on its pooled features.
 
-    Takes photos as uint8 (n, 3, side, side) and normalises them itself, so that training, embedding
-    and serving cannot differ in that. `features` gives (n, width); `forward` gives (n, classes).
+    It normalises the pixels itself, so that training, embedding and serving cannot differ.
+
+    Parameters
+    ----------
+    backbone
+        A key of NORMALISATION.
+    weights
+        "pretrained", or "none" for random weights, drawn from torch's generator.
+    classes
+        Number of outputs of the new layer.
+
+    Attributes
+    ----------
+    name
+        The backbone.
+    width
+        Number of features: 1280 of EfficientNet-Lite (Tan and Le, 2019), 2048 of ResNet50 (He et
+        al., 2016).
+
+    Raises
+    ------
+    MarketError
+        If the pretrained weights are damaged, or cannot be downloaded.
     """
 
     mean: torch.Tensor
@@ -54,31 +72,20 @@ class Classifier(nn.Module):
         self.head = nn.Linear(self.width, classes)
         self.freeze_norms = weights == "pretrained"
         mean, std = NORMALISATION[backbone]
-        # Constants of the backbone, not weights: kept out of the saved state.
+        # Constants of the backbone, not weights: they are not saved.
         shape = (1, 3, 1, 1)
         self.register_buffer("mean", torch.tensor(mean).view(shape) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(shape) * 255, persistent=False)
 
     def features(self, photos: torch.Tensor) -> torch.Tensor:
+        """Return (n, width) for photos, uint8 (n, 3, side, side)."""
         pixels = (photos.float() - self.mean) / self.std
         # Convolutions on two cores run 2-4 times faster in this layout.
         return self.backbone(pixels.contiguous(memory_format=torch.channels_last))
 
     def forward(self, photos: torch.Tensor) -> torch.Tensor:
+        """Return logits (n, classes) for photos, uint8 (n, 3, side, side)."""
         return self.head(self.features(photos))
-
-    def blocks(self) -> list[list[nn.Parameter]]:
-        """The backbone's weights by depth: of its stem, of each residual block, of what follows."""
-        body: Any = self.backbone
-        if self.name == "resnet50":
-            parts = [[body.conv1, body.bn1]]
-            parts += [[b] for layer in (body.layer1, body.layer2, body.layer3, body.layer4)
-                      for b in layer]  # fmt: skip
-        else:
-            parts = [[body._conv_stem, body._bn0]]
-            parts += [[block] for block in body._blocks]
-            parts += [[body._conv_head, body._bn1]]
-        return [[weight for part in of for weight in part.parameters()] for of in parts]
 
     def save(self, path: Path) -> None:
         """Write the weights as safetensors."""
@@ -86,16 +93,18 @@ class Classifier(nn.Module):
         save_file(state, path)
 
     @classmethod
-    def load(cls, path: Path, backbone: str) -> Classifier:
-        """The network that `save` wrote, of this backbone."""
+    def load(cls, path: Path, backbone: str) -> PhotoNetwork:
+        """Return the network with this backbone that `save` wrote."""
         state = load_file(path)
-        model = cls(backbone, "none", classes=len(state["head.bias"]))
-        model.load_state_dict(state)
-        return model
+        network = cls(backbone, "none", classes=len(state["head.bias"]))
+        network.load_state_dict(state)
+        return network
 
-    def train(self, mode: bool = True) -> Classifier:
-        """As nn.Module, but pretrained batch norms keep their statistics: a short training on few
-        photos estimates worse ones."""
+    def train(self, mode: bool = True) -> PhotoNetwork:
+        """Switch to training mode, but keep the statistics of pretrained batch norms.
+
+        A short training on few photos would estimate worse ones.
+        """
         super().train(mode)
         if mode and self.freeze_norms:
             for module in self.modules():
@@ -103,21 +112,27 @@ class Classifier(nn.Module):
                     module.eval()
         return self
 
-    def for_inference(self) -> Classifier:
-        """A copy for prediction only, its batch norms folded into the convolutions before them.
+    def for_inference(self) -> PhotoNetwork:
+        """Return a copy for prediction only, with batch norms folded into their convolutions.
 
-        The same function up to rounding, at 1.6 times the speed with EfficientNet-Lite0 on two
-        cores. ResNet50 stays as it is: torchvision's batch norms cost it little.
+        It computes the same function up to rounding, 1.6 times faster with EfficientNet-Lite0 on
+        two cores. ResNet50 keeps its batch norms: torchvision's cost it little.
         """
-        model = copy.deepcopy(self).eval()
+        network = copy.deepcopy(self).eval()
         if self.name != "resnet50":
-            _fold_batch_norms(model.backbone)
-        return model.requires_grad_(False)
+            _fold_batch_norms(network.backbone)
+        return network.requires_grad_(False)
+
+
+def new_network(backbone: str, weights: str, *, classes: int, seed: int) -> PhotoNetwork:
+    """Return a PhotoNetwork whose random weights, if any, are those of this seed."""
+    torch.manual_seed(seed)
+    return PhotoNetwork(backbone, weights, classes)
 
 
 def _build(name: str, weights: str) -> tuple[nn.Module, int]:
     if name == "resnet50":
-        from torchvision.models import resnet50  # here, as it costs two seconds of every start
+        from torchvision.models import resnet50  # here: its import takes two seconds
 
         network = resnet50()
         width, last = network.fc.in_features, "fc"  # 2048
@@ -129,7 +144,7 @@ def _build(name: str, weights: str) -> tuple[nn.Module, int]:
         network._dropout = nn.Identity()
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
-                # The package's 0.01 is for thousands of steps: its statistics lag in short runs.
+                # The package's 0.01 suits thousands of steps: in short runs, statistics would lag.
                 module.momentum = 0.1
     if weights == "pretrained":
         network.load_state_dict(_load_checked(_weights_file(name)))
@@ -138,13 +153,13 @@ def _build(name: str, weights: str) -> tuple[nn.Module, int]:
 
 
 def _fold_batch_norms(network: Any) -> None:
-    # torch.fx's fuse() would find the pairs by itself, but knows plain Conv2d only, and these are a
-    # subclass that pads as TensorFlow does.
+    # torch.fx's fuse() finds such pairs, but only of plain Conv2d; these are a subclass that pads
+    # as TensorFlow does.
     pairs = {"_conv_stem": "_bn0", "_conv_head": "_bn1"}
     in_block = {"_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_conv": "_bn2"}
     for module, names in [(network, pairs), *((block, in_block) for block in network._blocks)]:
         for conv, norm in names.items():
-            if hasattr(module, conv):  # a block that does not expand has no _expand_conv
+            if hasattr(module, conv):  # some blocks have no _expand_conv
                 folded = fuse_conv_bn_eval(getattr(module, conv), getattr(module, norm))
                 setattr(module, conv, folded)
                 setattr(module, norm, nn.Identity())
@@ -163,7 +178,7 @@ def _weights_file(name: str) -> Path:
 
 
 def _resnet50_weights() -> Path:
-    """The file in models/pretrained/, downloaded there first if it is not there yet."""
+    """Return the file in models/pretrained; download it first if necessary."""
     from torchvision.models import ResNet50_Weights
 
     url = ResNet50_Weights.IMAGENET1K_V2.url
@@ -177,16 +192,21 @@ def _resnet50_weights() -> Path:
                 f"resnet50's weights cannot be downloaded ({error}): put {path.name} into "
                 f"{PRETRAINED}/, or set train.weights=none or train.backbone=efficientnet_lite0"
             ) from None
-        except RuntimeError as error:  # its hash is not the one in its name
-            raise MarketError(f"resnet50's weights were damaged on the way: {error}") from None
+        except RuntimeError as error:  # the hash is not the one in the file's name
+            raise MarketError(
+                f"resnet50's weights were damaged in the download ({error}): run it again"
+            ) from None
     return path
 
 
 def _hash_in_name(path: Path) -> str:
-    """PyTorch's convention: resnet50-11ad3fa6.pth begins its sha256 with 11ad3fa6."""
+    """Return 11ad3fa6 for resnet50-11ad3fa6.pth: by convention the start of its SHA-256."""
     match = re.search(r"-([0-9a-f]{8,})\.pth$", path.name)
     if match is None:
-        raise MarketError(f"{path}: its name must end in its hash, like resnet50-11ad3fa6.pth")
+        raise MarketError(
+            f"{path}: the name has no hash: rename it to end in its SHA-256's first 8 digits, like "
+            "resnet50-11ad3fa6.pth"
+        )
     return match[1]
 
 
@@ -195,5 +215,8 @@ def _load_checked(path: Path) -> dict[str, torch.Tensor]:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     expected = SHA256.get(path.name, _hash_in_name(path))
     if not digest.startswith(expected):
-        raise MarketError(f"{path} is damaged: its sha256 is {digest[:16]}…, not as in its name")
+        raise MarketError(
+            f"{path} is damaged: its SHA-256 starts with {digest[:16]}, not {expected[:16]}: "
+            "delete it, then download or install it again"
+        )
     return torch.load(path, map_location="cpu", weights_only=True)

@@ -1,146 +1,149 @@
-"""Several models' probabilities into one, whichever of them there are for a product."""
+"""Late fusion: pool the class probabilities of several models, any of which may be missing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import softmax
 
-FLOOR = 1e-6  # of a probability: a model's certainty must not outvote everything
-LEAST = 0.1  # exponent of a model alone
-PRIOR = 5.0  # strength of the belief in the exponents to begin with, in log likelihood
-NOISE = "noise"  # beside the names of models, so none of them may be called that
+MIN_PROBABILITY = 1e-6  # of a class: no model may be so certain that it overrules all others
+MIN_EXPONENT = 0.1  # of a model on its own
+PRIOR_STRENGTH = 5.0  # of the prior on the exponents, in units of log likelihood
+NOISE = "noise"  # the key beside the models' names, so no model may have this name
 
-Answers = Mapping[str, np.ndarray]  # each model's (n, classes) probabilities; NaN: it has none
-Weights = Mapping[str, Mapping[str, float]]  # of each set of models
-
-
-def _log(probabilities: np.ndarray) -> np.ndarray:
-    return np.log(np.clip(probabilities, FLOOR, 1))
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
-
-
-def margin_probabilities(
-    model: Any, table: pd.DataFrame, labels: int, *, sharpness: float, threshold: float
-) -> np.ndarray:
-    """Return (n, labels) probabilities from a classifier's margins, one against the rest.
-
-    Each margin becomes a probability by a logistic curve (Platt), the same for all labels; together
-    they are made to sum to 1. A softmax of the margins was too sure of large ones, where a curve
-    has an end, and too timid about small ones. `model` was fitted on labels 0 … labels - 1; a label
-    that it never saw gets 0.
-    """
-    margins = model.decision_function(table)
-    if margins.ndim == 1:  # two classes have one margin between them
-        margins = np.column_stack([-margins, margins])
-    chances = expit(sharpness * (margins - threshold))
-    probabilities = np.zeros((len(table), labels))
-    probabilities[:, model.classes_] = chances / chances.sum(1, keepdims=True)
-    return probabilities
-
-
-def text_probabilities(
-    model: Any, products: pd.DataFrame, labels: int, **curve: float
-) -> np.ndarray:
-    """`margin_probabilities` by the text; NaN where a product has no name and no description."""
-    probabilities = margin_probabilities(model, products, labels, **curve)
-    # Nothing to read is not a text that says nothing.
-    probabilities[(products["name"] + products["description"]).eq("")] = np.nan
-    return probabilities
+# (n, classes) by model; a row of NaN: the model has no prediction for that product.
+Probabilities = Mapping[str, np.ndarray]
+# By set of models ("photo+svm"): the exponent of each model, and the label noise.
+Weights = Mapping[str, Mapping[str, float]]
 
 
 def average_photos(values: np.ndarray, owner: pd.Series, product_ids: pd.Series) -> np.ndarray:
-    """Each product's mean over its photos of (width,) probabilities or features; NaN without one.
+    """Average the photos of each product.
 
-    `owner` names the product of each row of `values`.
+    Parameters
+    ----------
+    values
+        (photos, width) probabilities or features.
+    owner
+        (photos,) the product that each photo belongs to.
+    product_ids
+        (n,) the products to return, in order.
+
+    Returns
+    -------
+    np.ndarray
+        (n, width) float64; NaN for a product without photos.
     """
     means = pd.DataFrame(values).groupby(owner.to_numpy()).mean()
     return means.reindex(product_ids).to_numpy(dtype=float)
 
 
-def fit_weights(answers: Answers, labels: np.ndarray) -> Weights:
-    """Fit a logarithmic pool with label noise for every set of models, by maximum a posteriori
-    likelihood.
+def fit_weights(probabilities: Probabilities, labels: np.ndarray) -> Weights:
+    """Fit a logarithmic opinion pool with label noise for every set of models.
 
-    p = (1 - noise) · softmax(Σ exponent · log answer) + noise / classes: without the last part a
-    few listings in an odd category would make all answers timid. `answers` holds each model's (n,
-    classes) probabilities of products that it was not fitted on, and rows of NaN where it has none:
-    a set's weights are fitted on the products that all of its models answer, so that one that
-    answers few keeps no product from the others. Returns for each set ("photo+svm") the exponent of
-    each of its models and "noise": so few numbers that some hundred products are enough.
+    p = (1 - noise) · softmax(Σ exponent · log p_model) + noise / classes, fitted by maximum a
+    posteriori likelihood (Genest and Zidek 1986 describe the pool). Without the noise term a few
+    mislabelled products would flatten all predictions.
+
+    Parameters
+    ----------
+    probabilities
+        (n, classes) by model, for products that the model was not fitted on. The weights of a set
+        are fitted on the products that all of its models predict, so a model with few predictions
+        takes no product away from the other sets.
+    labels
+        (n,) codes of the true classes.
+
+    Returns
+    -------
+    dict
+        For each set of models, its names sorted and joined by "+": the exponent of each model, and
+        "noise". These are few enough to be fitted on some hundred products.
     """
     weights = {}
-    for models in _sets(answers):
-        rows = np.all([_answered(answers[model]) for model in models], axis=0)
-        fitted = _fit([_log(answers[model][rows]) for model in models], labels[rows])
+    for models in _sets(probabilities):
+        rows = np.all([_is_predicted(probabilities[model]) for model in models], axis=0)
+        fitted = _fit([_log(probabilities[model][rows]) for model in models], labels[rows])
         weights["+".join(models)] = dict(zip([*models, NOISE], fitted, strict=True))
     return weights
 
 
-def _sets(answers: Answers) -> list[tuple[str, ...]]:
-    names = sorted(answers)
+def pool(probabilities: Probabilities, weights: Weights, class_shares: np.ndarray) -> np.ndarray:
+    """Pool the probabilities of one or more models.
+
+    Parameters
+    ----------
+    probabilities
+        (n, classes) by model.
+    weights
+        As `fit_weights` returns them, for these models or for more.
+    class_shares
+        (classes,) the prediction for a product that no model predicts.
+
+    Returns
+    -------
+    np.ndarray
+        (n, classes) probabilities.
+    """
+    predicted = {model: _is_predicted(values) for model, values in probabilities.items()}
+    count = len(next(iter(probabilities.values())))
+    pooled = np.tile(np.asarray(class_shares, float), (count, 1))
+    for models in _sets(probabilities):
+        # The products that these models predict, and no other does.
+        rows = np.all([predicted[model] == (model in models) for model in probabilities], axis=0)
+        if rows.any():
+            logs = [_log(probabilities[model][rows]) for model in models]
+            fitted = weights["+".join(models)]
+            pooled[rows] = _pool(logs, [fitted[name] for name in (*models, NOISE)])
+    return pooled
+
+
+def _sets(probabilities: Probabilities) -> list[tuple[str, ...]]:
+    names = sorted(probabilities)
     return [models for size in range(1, len(names) + 1) for models in combinations(names, size)]
 
 
-def _answered(of: np.ndarray) -> np.ndarray:
-    return ~np.isnan(of).any(1)
+def _is_predicted(probabilities: np.ndarray) -> np.ndarray:
+    return ~np.isnan(probabilities).any(1)
+
+
+def _log(probabilities: np.ndarray) -> np.ndarray:
+    return np.log(np.clip(probabilities, MIN_PROBABILITY, 1))
 
 
 def _fit(logs: list[np.ndarray], labels: np.ndarray) -> list[float]:
-    # A prior worth a few products, as a dozen are not enough to silence a model: that models mean
-    # what they say, and say much the same, which makes their pool a geometric mean. That they were
-    # independent (exponents of 1) would make a few dozen products' fit far too sure.
-    centre = 1 / len(logs)
-    if len(labels) == 0:  # no product is answered by all of them: nothing to fit
-        return [centre] * len(logs) + [0.0]
+    """Return the exponent of each model and the noise, given (n, classes) log probabilities."""
+    # The prior is worth a few products, because a dozen are not enough to silence a model. It
+    # assumes calibrated models that largely agree, so that their pool is a geometric mean; assuming
+    # that they are independent (exponents of 1) would make a fit on few products overconfident.
+    prior_exponent = 1 / len(logs)
+    if len(labels) == 0:  # no product is predicted by all of these models
+        return [prior_exponent] * len(logs) + [0.0]
 
     def loss(weights: np.ndarray) -> float:
-        pooled = _pooled(logs, weights)
+        pooled = _pool(logs, weights)
         likelihood = np.log(pooled[np.arange(len(labels)), labels] + 1e-12).sum()
         *exponents, noise = weights
-        prior = PRIOR * (np.square(np.subtract(exponents, centre)).sum() + noise)
-        return float(prior - likelihood) / len(labels)
+        distance = np.square(np.subtract(exponents, prior_exponent)).sum()
+        return float(PRIOR_STRENGTH * (distance + noise) - likelihood) / len(labels)
 
-    # A model alone may be unsure, but not say nothing.
-    least = LEAST if len(logs) == 1 else 0.0
-    found = minimize(
+    # A model on its own may become less certain, but must still rank the classes.
+    min_exponent = MIN_EXPONENT if len(logs) == 1 else 0.0
+    optimum = minimize(
         loss,
-        [*np.full(len(logs), centre), 0.05],
+        [*np.full(len(logs), prior_exponent), 0.05],
         method="Nelder-Mead",
-        bounds=[*[(least, 10.0)] * len(logs), (0.0, 0.5)],
+        bounds=[*[(min_exponent, 10.0)] * len(logs), (0.0, 0.5)],
         options={"xatol": 1e-4, "fatol": 1e-7, "maxiter": 2000},
     )
-    return [float(weight) for weight in found.x]
+    return [float(weight) for weight in optimum.x]
 
 
-def _pooled(logs: list[np.ndarray], weights: Sequence[float] | np.ndarray) -> np.ndarray:
+def _pool(logs: list[np.ndarray], weights: Sequence[float] | np.ndarray) -> np.ndarray:
     *exponents, noise = weights
-    answer = _softmax(np.tensordot(exponents, logs, 1))
-    return (1 - noise) * answer + noise / answer.shape[1]
-
-
-def pool(answers: Answers, weights: Weights, shares: np.ndarray) -> np.ndarray:
-    """Return (n, classes) probabilities from those of one or several models.
-
-    `weights` as fitted by `fit_weights` on these models, or on these and others. A row of NaN says
-    that a model has no answer; where none has, the answer is `shares`, the classes' shares of the
-    products fitted on.
-    """
-    answered = {model: _answered(of) for model, of in answers.items()}
-    pooled = np.tile(np.asarray(shares, float), (len(next(iter(answers.values()))), 1))
-    for models in _sets(answers):
-        rows = np.all([answered[model] == (model in models) for model in answers], axis=0)
-        if rows.any():
-            logs = [_log(answers[model][rows]) for model in models]
-            of_set = weights["+".join(models)]
-            pooled[rows] = _pooled(logs, [of_set[name] for name in (*models, NOISE)])
-    return pooled
+    pooled = softmax(np.tensordot(exponents, logs, 1), axis=1)
+    return (1 - noise) * pooled + noise / pooled.shape[1]

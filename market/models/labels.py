@@ -1,4 +1,8 @@
-"""Finer labels to train on: a category is many things, and a linear layer wants one at a time."""
+"""Subcategories as training labels: a category holds many kinds of things, a label only one.
+
+A linear layer separates subcategories better than whole categories. The probability of a category
+is the sum of those of its subcategories.
+"""
 
 from __future__ import annotations
 
@@ -10,36 +14,76 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Labels:
-    """What a classifier learns: `names` of its labels and the category that each belongs to."""
+    """The labels that a classifier learns, and their categories.
 
-    names: list[str]  # "Home & Garden / Garden & Patio"; a category's own name for the rest of it
-    parents: np.ndarray  # (len(names),) int64, positions among the categories
-    codes: np.ndarray  # (rows,) int64, the label of each row given
+    Attributes
+    ----------
+    names
+        "Home & Garden / Garden & Patio"; a category's own name labels its remaining listings.
+    parents
+        (len(names),) int64, the position of each label's category among the categories.
+    codes
+        (rows,) int64, the label of each training row.
+    """
+
+    names: list[str]
+    parents: np.ndarray
+    codes: np.ndarray
 
 
-def finer_labels(levels: pd.Series, categories: list[str], *, depth: int, min_rows: int) -> Labels:
-    """Label rows with the first `depth` levels of their category; `depth` 1 is the category itself.
+def subcategory_labels(
+    levels: pd.Series, categories: list[str], *, depth: int, min_rows: int
+) -> Labels:
+    """Label rows by the first `depth` levels of their category path.
 
-    `levels` holds a list of levels for each train row. A label of fewer than `min_rows` rows cannot
-    be learned: its rows keep the label one level up, in the end the category.
+    Parameters
+    ----------
+    levels
+        (rows,) the category path of each training row, a list of names.
+    categories
+        The names of all categories, the first levels of the paths.
+    depth
+        Maximum number of levels; with 1 the labels are the categories.
+    min_rows
+        A label of fewer rows cannot be learned: its rows get the label one level up instead, at
+        most up to the category.
+
+    Returns
+    -------
+    Labels
+        Sorted by path. Each category has at least one label, even without a training row.
     """
     paths = levels.map(lambda row: tuple(row[:depth]))
     for length in range(depth, 1, -1):
         counts = paths.map(paths.value_counts())
         rare = (paths.map(len) == length) & (counts < min_rows)
         paths = paths.where(~rare, paths.map(lambda path, cut=length - 1: path[:cut]))
-    # Every category has a label of its own or below it, also one that no train row is of.
-    found = set(paths)
-    found |= {(name,) for name in set(categories) - {path[0] for path in found}}
-    known = sorted(found)
-    position = {path: code for code, path in enumerate(known)}
+    used = set(paths)
+    used |= {(name,) for name in set(categories) - {path[0] for path in used}}
+    ordered = sorted(used)
+    code_of = {path: code for code, path in enumerate(ordered)}
     return Labels(
-        names=[" / ".join(path) for path in known],
-        parents=np.array([categories.index(path[0]) for path in known], dtype=np.int64),
-        codes=paths.map(position).to_numpy(np.int64, copy=True),  # torch wants to own it
+        names=[" / ".join(path) for path in ordered],
+        parents=np.array([categories.index(path[0]) for path in ordered], dtype=np.int64),
+        codes=paths.map(code_of).to_numpy(np.int64, copy=True),  # torch needs a writable array
     )
 
 
 def sum_by_category(probabilities: np.ndarray, parents: np.ndarray, categories: int) -> np.ndarray:
-    """Return (n, categories) from the (n, labels) probabilities of finer labels."""
+    """Return the probabilities of categories, given those of their labels.
+
+    Parameters
+    ----------
+    probabilities
+        (n, labels).
+    parents
+        (labels,) the category of each label, below `categories`.
+    categories
+        Number of categories.
+
+    Returns
+    -------
+    np.ndarray
+        (n, categories), of the type of `probabilities`.
+    """
     return probabilities @ np.eye(categories, dtype=probabilities.dtype)[parents]

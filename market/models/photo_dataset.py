@@ -1,4 +1,4 @@
-"""Packed photos as a torch Dataset."""
+"""Packed photos as a torch Dataset, and their augmentation."""
 
 from __future__ import annotations
 
@@ -10,12 +10,25 @@ from torch.utils.data import Dataset
 
 
 class PhotoDataset(Dataset):
-    """(photo, label) by position: photo uint8 (3, side, side), label int64 (-1: none).
+    """Items are (photo, label): uint8 (3, side, side), and an int (-1 without labels).
 
-    `encoded` gives the bytes of photo i, `decode` turns them into (side, side, 3) uint8 and
-    `transform`, if any, changes the tensor. A transform that draws at random gets a seed of its own
-    for each photo, made of `seed`, `epoch` and the position, so what it draws does not depend on
-    the number of loader workers or on where an interrupted run began again.
+    A random transform draws from a seed made of `seed`, `epoch` and the position. Its result
+    depends neither on the number of loader processes nor on where an interrupted training resumed.
+
+    Parameters
+    ----------
+    encoded
+        The bytes of all photos.
+    decode
+        Turns bytes into (side, side, 3) uint8.
+    indices
+        (n,) the place of each item's photo in `encoded`.
+    labels
+        (n,) the label of each item.
+    transform
+        Changes a photo, a uint8 tensor (3, side, side).
+    seed, epoch
+        Of a random transform.
     """
 
     def __init__(
@@ -44,3 +57,19 @@ class PhotoDataset(Dataset):
                 torch.manual_seed(int(entropy.generate_state(1)[0]))
                 photo = self.transform(photo)
         return photo, -1 if self.labels is None else int(self.labels[position])
+
+
+def augment(side: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return a random transform: a crop of 35 to 100 % of a photo, perhaps mirrored.
+
+    The result has `side` pixels each way. Objects look larger in crops, so a network is best
+    trained at a smaller side than it is tested at (FixRes: Touvron et al., 2019).
+    """
+    from torchvision.transforms import v2  # its import takes seconds, and only fine-tuning needs it
+
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(side, scale=(0.35, 1.0), ratio=(3 / 4, 4 / 3), antialias=True),
+            v2.RandomHorizontalFlip(),
+        ]
+    )

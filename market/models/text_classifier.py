@@ -1,95 +1,89 @@
-"""The sentence encoder with a new layer on top, fine-tuned: from a listing's text to its label."""
+"""The text classifier, models/text: a fine-tuned encoder whose labels are subcategories."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
-from torch import nn
 
-AT_ONCE = 64  # texts per forward pass when nothing is learned
+from market.core.atomic import replace_when_done, write_json
+from market.core.paths import require
+from market.data.listings import listing_text
+from market.models.labels import sum_by_category
+from market.models.text_encoder import load_text_encoder
+from market.models.text_network import TextNetwork
 
 
-class TextClassifier(nn.Module):
-    """An encoder's mean token vector, and a new linear layer on it.
+@dataclass(frozen=True)
+class TextClassifier:
+    """A network, and the meaning of its outputs.
 
-    Takes over `encoder`, a SentenceTransformer as `load_text_encoder` gives it, and changes it. Of
-    a text its first `tokens` tokens count. The word vectors and the first `frozen` layers stay as
-    they were: a few thousand listings can spoil what they know, not add to it.
+    Attributes
+    ----------
+    network
+        Its outputs are logits of `labels`.
+    categories
+        Their names.
+    labels
+        The names of the subcategories.
+    parents
+        (labels,) int64, the position of each label's category in `categories`.
     """
 
-    def __init__(
-        self, encoder: Any, labels: int, *, tokens: int, frozen: int, dropout: float = 0.0
-    ) -> None:
-        super().__init__()
-        self.tokens, self.tokenizer = tokens, encoder.tokenizer
-        self.body = encoder[0].model
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(self.body.config.hidden_size, labels, device=self.body.device)
-        still = [self.body.embeddings, *self.body.encoder.layer[:frozen]]
-        # It has one for the first token alone, which the mean does not use.
-        self.body.pooler = None
-        for part in still:
-            part.requires_grad_(False)
+    network: TextNetwork
+    categories: list[str]
+    labels: list[str]
+    parents: np.ndarray
 
-    def tokenize(self, texts: list[str]) -> list[list[int]]:
-        """The numbers of each text's first tokens, the end mark among them."""
-        if not texts:
-            return []
-        return self.tokenizer(texts, truncation=True, max_length=self.tokens)["input_ids"]
+    def save(self, folder: Path) -> None:
+        """Replace `folder` by this classifier."""
+        with replace_when_done(folder) as temporary:
+            temporary.mkdir()
+            self.network.save(temporary / "model.safetensors")
+            content = {
+                "classes": self.categories,
+                "frozen": self.network.frozen,
+                "labels": self.labels,
+                "parents": self.parents.tolist(),
+                "tokens": self.network.tokens,
+            }
+            write_json(temporary / "model.json", content)
 
-    def forward(self, batch: list[list[int]]) -> torch.Tensor:
-        """Return (n, labels) logits for tokenized texts."""
-        device = self.head.weight.device
-        lengths = torch.tensor([len(tokens) for tokens in batch], device=device)
-        filled = torch.arange(int(lengths.max()), device=device) < lengths[:, None]
-        numbers = torch.full(filled.shape, self.tokenizer.pad_token_id, device=device)
-        numbers[filled] = torch.tensor([number for of in batch for number in of], device=device)
-        found = self.body(input_ids=numbers, attention_mask=filled.long()).last_hidden_state
-        mean = (found * filled[:, :, None]).sum(1) / lengths[:, None]
-        return self.head(self.dropout(mean))
+    @classmethod
+    def load(cls, folder: Path, device: torch.device | str = "cpu") -> TextClassifier:
+        """Return the classifier that `save` wrote, for inference on `device`.
 
-    def probabilities(self, products: pd.DataFrame) -> np.ndarray:
-        """Return (n, labels) float32 for the columns name and description; NaN without a text."""
-        texts = join_text(products)
-        found = np.full((len(products), self.head.out_features), np.nan, np.float32)
-        rows = np.flatnonzero(texts != "")
-        tokens = dict(zip(rows, self.tokenize(texts.iloc[rows].tolist()), strict=True))
-        # Texts of one length together: none is padded much.
-        rows = np.array(sorted(rows, key=lambda row: len(tokens[row])), dtype=int)
-        learning = self.training
-        self.eval()
-        with torch.inference_mode():
-            for start in range(0, len(rows), AT_ONCE):
-                some = rows[start : start + AT_ONCE]
-                found[some] = self([tokens[row] for row in some]).softmax(1).cpu().numpy()
-        self.train(learning)
-        return found
-
-    def learned(self) -> dict[str, nn.Parameter]:
-        """The weights that a training changes, so none of word vectors and frozen layers."""
-        return {name: of for name, of in self.named_parameters() if of.requires_grad}
-
-    def save(self, path: Path) -> None:
-        """Write what was learned as safetensors; the rest comes with the encoder's package."""
-        save_file(
-            {name: of.detach().cpu().contiguous() for name, of in self.learned().items()}, path
+        Raises
+        ------
+        MarketError
+            If a file is missing, or its weights are those of another network.
+        """
+        require(folder / "model.json", folder / "model.safetensors")
+        content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        network = TextNetwork(
+            load_text_encoder(str(device)),
+            len(content["labels"]),
+            tokens=content["tokens"],
+            frozen=content["frozen"],
+        )
+        return cls(
+            network=network.load(folder / "model.safetensors"),
+            categories=content["classes"],
+            labels=content["labels"],
+            parents=np.array(content["parents"]),
         )
 
-    def load(self, path: Path) -> TextClassifier:
-        """Take the weights that `save` wrote for such a classifier, to predict with."""
-        saved = load_file(path)
-        if set(saved) != set(self.learned()):
-            raise ValueError(f"{path} holds the weights of another classifier")
-        self.load_state_dict(saved, strict=False)
-        return self.eval().requires_grad_(False)
+    def probabilities(self, listings: pd.DataFrame) -> np.ndarray:
+        """Return the probabilities of categories, float32 (n, categories); NaN without a text.
 
-
-def join_text(products: pd.DataFrame) -> pd.Series:
-    """A listing's text as the encoder reads it; "" for one without any."""
-    both = products["name"] + "\n" + products["description"]
-    return both.where(both != "\n", "")
+        Parameters
+        ----------
+        listings
+            Columns name and description.
+        """
+        by_label = self.network.probabilities(listing_text(listings).tolist())
+        return sum_by_category(by_label, self.parents, len(self.categories))

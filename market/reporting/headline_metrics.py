@@ -1,6 +1,7 @@
-"""The numbers that are told first, of all that the stages measure, and where each one stands.
+"""Headline metrics: the few that README, model card and report show, and where to find each one.
 
-A path names a stage and its keys: "classify.fused.ece" is fused.ece in metrics/classify.json.
+This is the only module that knows a path into `metrics/*.json`. A path names a stage and its keys:
+"classify.fused.ece" is the value at fused.ece in metrics/classify.json.
 """
 
 from __future__ import annotations
@@ -12,13 +13,26 @@ from typing import Any, NamedTuple
 
 from market.core.errors import MarketError
 
-Metrics = dict[str, dict[str, Any]]  # by the stage that wrote them
+Metrics = dict[str, dict[str, Any]]  # the content of metrics/*.json, by stage
 
 
 class Headline(NamedTuple):
-    """A score: its path, those of a simpler and of a trivial way to get one, and of its n.
+    """A score of the model, beside its baselines.
 
-    Of several simpler ways, by their names, the one with the highest score counts.
+    Parameters
+    ----------
+    title
+        The task. A title that begins with "–" is a variant of the row above it.
+    measure
+        The measure, with its unit if it has one.
+    model
+        Path of the model's score.
+    baseline
+        Path of a simple baseline's score, or paths by the baselines' names: the highest counts.
+    trivial
+        Path of the score without any model, such as the majority class or a random order.
+    n
+        Path of the number of test cases. By default `n` stands beside the model's score.
     """
 
     title: str
@@ -26,106 +40,177 @@ class Headline(NamedTuple):
     model: str
     baseline: str | dict[str, str] = ""
     trivial: str = ""
-    n: str = ""  # "": beside the model's score
+    n: str = ""
+
+    def paths(self) -> set[str]:
+        """Return every path given, without the default one of `n`."""
+        named = self.baseline.values() if isinstance(self.baseline, dict) else [self.baseline]
+        return {self.model, *named, self.trivial, self.n} - {""}
 
 
-MAJORITY = "classify.majority_accuracy"
-SVM = "classify.text_baseline.accuracy"
-LAYER = "train_cnn.new_layer.test_accuracy"
-NAMES, ITEMS = "rank.search.category_names", "rank.search.known_items"
-PHOTO, LOG = "rank.photo_to_photo", "rank.personalised.log"
-LAST_OUT = "rank.personalised.leave_last_out"
+def _ndcg(task: str, **names: str) -> dict[str, str]:
+    """Return the paths of several baselines' NDCG@10 for a task, by the names to show."""
+    return {name: f"{task}.{baseline}.ndcg@10" for baseline, name in names.items()}
 
 
-def _ways(of: str, **names: str) -> dict[str, str]:
-    """The NDCG@10 of several simpler ways: their keys below `of`, by the names to show."""
-    return {name: f"{of}.{key}.ndcg@10" for key, name in names.items()}
-
-
-SEARCH_WAYS = {"bm25": "BM25", "embedding": "embedding", "reciprocal_rank_fusion": "RRF"}
-USER_WAYS = {"popular": "popular", "recent_popular": "recent"}
+_MAJORITY = "classify.majority_accuracy"
+_SVM = "classify.text_baseline.accuracy"
+_HEAD = "train_cnn.new_layer.test_accuracy"
+_CATEGORY_NAMES = "rank.search.category_names"
+_KNOWN_ITEMS = "rank.search.known_items"
+_SAME_PRODUCT = "rank.photo_to_photo"
+_TIME_SPLIT = "rank.personalised.log"
+_LEAVE_LAST_OUT = "rank.personalised.leave_last_out"
+_RETRIEVERS = {"bm25": "BM25", "embedding": "embedding", "reciprocal_rank_fusion": "RRF"}
+_POPULARITY = {"popular": "popular", "recent_popular": "recent"}
+_PLAIN_PRICES = "regress.without_placeholders"
 
 # fmt: off
 HEADLINES = (
-    Headline("category of a photo", "accuracy", "train_cnn.test.accuracy",
+    Headline("category from one photo", "accuracy", "train_cnn.test.accuracy",
              "classify_rf.accuracy", "train_cnn.majority_accuracy"),
-    Headline("– by the new layer, mean of 3 trainings", "accuracy", f"{LAYER}.mean",
+    Headline("– linear head only, mean of 3 seeds", "accuracy", f"{_HEAD}.mean",
              n="train_cnn.test.n"),
-    Headline("– the same, were photos split: leaks", "accuracy", f"{LAYER}_if_split_by_photo.mean",
-             n="train_cnn.test.n"),
-    Headline("category by text", "accuracy", "classify.text.accuracy", SVM, MAJORITY),
-    Headline("category by photos", "accuracy", "classify.photo.accuracy", "", MAJORITY),
-    Headline("category by text and photos", "accuracy", "classify.fused.accuracy", SVM, MAJORITY),
-    Headline("– without the near-copies", "accuracy",
+    Headline("– linear head, split by photo (leaks)", "accuracy",
+             f"{_HEAD}_if_split_by_photo.mean", n="train_cnn.test.n"),
+    Headline("category from text", "accuracy", "classify.text.accuracy", _SVM, _MAJORITY),
+    Headline("category from photos", "accuracy", "classify.photo.accuracy", "", _MAJORITY),
+    Headline("category from text and photos", "accuracy", "classify.fused.accuracy",
+             _SVM, _MAJORITY),
+    Headline("– without near-duplicates", "accuracy",
              "classify.fused_without_near_copies.accuracy"),
-    Headline("category by text and photos", "macro F1", "classify.fused.macro_f1",
+    Headline("category from text and photos", "macro F1", "classify.fused.macro_f1",
              "classify.text_baseline.macro_f1"),
-    Headline("category by text and photos", "calibration error", "classify.fused.ece"),
+    Headline("category from text and photos", "calibration error", "classify.fused.ece"),
     Headline("price", "RMSLE", "regress.model.rmsle",
              "regress.ridge.rmsle", "regress.constant.rmsle"),
-    Headline("price", "median error in £", "regress.model.median_ae",
+    Headline("price", "median error, £", "regress.model.median_ae",
              "regress.ridge.median_ae", "regress.constant.median_ae"),
-    Headline("price", "share in interval", "regress.interval.coverage"),
-    Headline("price, placeholders left out", "RMSLE", "regress.without_placeholders.model.rmsle",
-             "regress.without_placeholders.ridge.rmsle",
-             "regress.without_placeholders.constant.rmsle"),
-    Headline("search by names of categories", "NDCG@10", f"{NAMES}.model.ndcg@10",
-             _ways(NAMES, **SEARCH_WAYS), f"{NAMES}.random.ndcg@10"),
-    Headline("search for one known listing", "NDCG@10", f"{ITEMS}.model.ndcg@10",
-             _ways(ITEMS, **SEARCH_WAYS), f"{ITEMS}.random.ndcg@10"),
-    Headline("a product's other photo by one", "recall@1", f"{PHOTO}.model.recall@1",
-             "", f"{PHOTO}.random.recall@1"),
-    Headline("a product's other photo by one", "recall@10", f"{PHOTO}.model.recall@10",
-             "", f"{PHOTO}.random.recall@10"),
-    Headline("next-item recommendation, split by time", "NDCG@10", f"{LOG}.model.ndcg@10",
-             _ways(LOG, **USER_WAYS), f"{LOG}.random.ndcg@10"),
-    Headline("– the same, leave-last-out: later events leak", "NDCG@10",
-             f"{LAST_OUT}.model.ndcg@10", _ways(LAST_OUT, **USER_WAYS),
-             f"{LAST_OUT}.random.ndcg@10"),
+    Headline("price", "interval coverage", "regress.interval.coverage"),
+    Headline("price, placeholders excluded", "RMSLE", f"{_PLAIN_PRICES}.model.rmsle",
+             f"{_PLAIN_PRICES}.ridge.rmsle", f"{_PLAIN_PRICES}.constant.rmsle"),
+    Headline("search by category name", "NDCG@10", f"{_CATEGORY_NAMES}.model.ndcg@10",
+             _ndcg(_CATEGORY_NAMES, **_RETRIEVERS), f"{_CATEGORY_NAMES}.random.ndcg@10"),
+    Headline("known-item search", "NDCG@10", f"{_KNOWN_ITEMS}.model.ndcg@10",
+             _ndcg(_KNOWN_ITEMS, **_RETRIEVERS), f"{_KNOWN_ITEMS}.random.ndcg@10"),
+    Headline("same-product photo retrieval", "recall@1", f"{_SAME_PRODUCT}.model.recall@1",
+             "", f"{_SAME_PRODUCT}.random.recall@1"),
+    Headline("same-product photo retrieval", "recall@10", f"{_SAME_PRODUCT}.model.recall@10",
+             "", f"{_SAME_PRODUCT}.random.recall@10"),
+    Headline("next-item recommendation, time split", "NDCG@10", f"{_TIME_SPLIT}.model.ndcg@10",
+             _ndcg(_TIME_SPLIT, **_POPULARITY), f"{_TIME_SPLIT}.random.ndcg@10"),
+    Headline("– leave-last-out (later events leak)", "NDCG@10",
+             f"{_LEAVE_LAST_OUT}.model.ndcg@10",
+             _ndcg(_LEAVE_LAST_OUT, **_POPULARITY), f"{_LEAVE_LAST_OUT}.random.ndcg@10"),
 )
 # fmt: on
+HEADLINE_STAGES = tuple(
+    sorted({path.split(".")[0] for headline in HEADLINES for path in headline.paths()})
+)
+
+# Other values that the documents show.
+FACTS = {
+    "dataset": "clean.dataset",
+    "product_counts": "clean.products",
+    "photo_counts": "clean.photos",
+    "log_counts": "clean.interactions",
+    "rejected": "clean.rejected",
+    "missing_values": "clean.products.missing_values",
+    "products": "clean.products.kept",
+    "photos": "clean.photos.kept",
+    "placeholders": "clean.products.placeholder_prices",
+    "without_photo": "clean.products.without_photo",
+    "split_seed": "merge.seed",
+    "train_products": "merge.splits.train.products",
+    "val_products": "merge.splits.val.products",
+    "test_products": "merge.splits.test.products",
+    "leakage": "merge.leakage",
+    "classified_products": "classify.n",
+    "model_seed": "classify.seed",
+    "fused_accuracy": "classify.fused.accuracy",
+    "text_accuracy": "classify.text.accuracy",
+    "photo_accuracy": "classify.photo.accuracy",
+    "majority_accuracy": _MAJORITY,
+    "calibration_error": "classify.fused.ece",
+    "label_errors": "classify.label_errors",
+    "within_25pct": "regress.model.within_25pct",
+    "target_coverage": "regress.interval.asked",
+    "coverage": "regress.interval.coverage",
+    "interval_ratio": "regress.interval.median_high_over_low",
+    "simulated_users": "rank.personalised.simulated",
+}
 
 
 def read_metrics(folder: Path, stages: Iterable[str] = ()) -> Metrics:
-    """The metrics in a folder, of the `stages` named or of all that are there.
+    """Read a folder of metrics.
 
-    Raises MarketError if those of a named stage, or those of `clean`, are not there.
+    Parameters
+    ----------
+    folder
+        Holds <stage>.json.
+    stages
+        The stages to read; by default all that the folder has.
+
+    Raises
+    ------
+    MarketError
+        If the metrics of `clean`, or those of a stage in `stages`, are missing.
     """
-    named = [folder / f"{name}.json" for name in stages]
-    found = {
+    requested = [folder / f"{stage}.json" for stage in stages]
+    metrics = {
         path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in named or sorted(folder.glob("*.json"))
+        for path in requested or sorted(folder.glob("*.json"))
         if path.exists()
     }
-    for name in ("clean", *(path.stem for path in named)):
-        if name not in found:
-            raise MarketError(f"{folder}/ has no metrics of {name}: run `dvc repro` first")
-    return found
+    for stage in ("clean", *(path.stem for path in requested)):
+        if stage not in metrics:
+            raise MarketError(f"{folder}/{stage}.json not found: run `dvc repro` or `dvc pull`")
+    return metrics
 
 
-def number_at(metrics: Metrics, path: str) -> float | None:
-    """The number at a path; None if a small dataset, or an older run, has none there."""
-    found: Any = metrics
+def value_at(metrics: Metrics, path: str) -> Any:
+    """Return the value at a path; None if a small dataset, or an older run, does not have it."""
+    value: Any = metrics
     for key in path.split("."):
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def facts(metrics: Metrics, *names: str) -> dict[str, Any]:
+    """Return the values of FACTS with these names.
+
+    Raises
+    ------
+    MarketError
+        If the metrics lack one of them.
+    """
+    values = {name: value_at(metrics, FACTS[name]) for name in names}
+    for name, value in values.items():
+        if value is None:
+            raise MarketError(f"the metrics have no {FACTS[name]}: run `dvc repro`")
+    return values
 
 
 def best_baseline(metrics: Metrics, headline: Headline) -> tuple[str, float | None]:
-    """The name and score of the best simpler way, "" where there is but one, or no score."""
+    """Return the name and score of the best simple baseline.
+
+    The name is empty if the headline has a single baseline; the score is None if it has none, or
+    none was measured.
+    """
     if isinstance(headline.baseline, str):
-        return "", number_at(metrics, headline.baseline)
-    scores = {name: number_at(metrics, path) for name, path in headline.baseline.items()}
-    known = {name: score for name, score in scores.items() if score is not None}
-    best = max(known, key=lambda name: known[name], default="")
-    return best, known.get(best)
+        return "", value_at(metrics, headline.baseline)
+    scores = {name: value_at(metrics, path) for name, path in headline.baseline.items()}
+    measured = {name: score for name, score in scores.items() if score is not None}
+    best = max(measured, key=lambda name: measured[name], default="")
+    return best, measured.get(best)
 
 
-def measured(metrics: Metrics, headline: Headline) -> list[float | None]:
-    """The score, a simpler way's, a trivial way's, and n."""
-    beside = headline.model.rpartition(".")[0] + ".n"
-    model, trivial, n = (
-        number_at(metrics, path)
-        for path in (headline.model, headline.trivial, headline.n or beside)
-    )
-    return [model, best_baseline(metrics, headline)[1], trivial, n]
+def headline_scores(metrics: Metrics, headline: Headline) -> list[float | None]:
+    """Return the scores of the model, of the best simple and of the trivial baseline, and n."""
+    n_path = headline.n or headline.model.rpartition(".")[0] + ".n"
+    return [
+        value_at(metrics, headline.model),
+        best_baseline(metrics, headline)[1],
+        value_at(metrics, headline.trivial),
+        value_at(metrics, n_path),
+    ]

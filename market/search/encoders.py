@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from market.data.images import to_array, to_jpeg
-from market.data.photo_store import open_photo
-from market.models.backbones import Classifier
-from market.models.photo_reader import PhotoReader
+from market.data.images import to_array
+from market.models.photo_embedder import PhotoEmbedder
 from market.models.text_encoder import load_text_encoder
 from market.search.image_space import ImageSpace, colour_histogram
 from market.search.index import SearchIndex
@@ -79,8 +77,8 @@ class PhotoEncoder:
 
     Parameters
     ----------
-    embedder
-        The folder of the photo network; it is loaded when the first photo is encoded.
+    folder
+        The folder of the PhotoEmbedder, which is loaded when the first photo is encoded.
     image_space, array_size
         Of the SearchIndex.
     device
@@ -88,9 +86,9 @@ class PhotoEncoder:
     """
 
     def __init__(
-        self, embedder: Path, image_space: ImageSpace, array_size: int, device: str = "cpu"
+        self, folder: Path, image_space: ImageSpace, array_size: int, device: str = "cpu"
     ) -> None:
-        self._embedder, self._device = embedder, device
+        self._folder, self._device = folder, device
         self._image_space, self._array_size = image_space, array_size
         self._lock = Lock()
 
@@ -99,15 +97,10 @@ class PhotoEncoder:
         photo = photo.convert("RGB")
         histogram = colour_histogram(to_array(photo, self._array_size))
         with self._lock:
-            features = self._reader.features(self._reader.pixels(photo)[None]).cpu().numpy()
+            pixels = self._embedder.pixels(photo)
+            features = self._embedder.features(pixels[None]).cpu().numpy()
         return self._image_space.transform(features, histogram[None])[0]
 
     @cached_property
-    def _reader(self) -> PhotoReader:
-        return PhotoReader.load(
-            self._embedder,
-            self._device,
-            load_network=Classifier.load,
-            encode=to_jpeg,
-            decode=open_photo,
-        )
+    def _embedder(self) -> PhotoEmbedder:
+        return PhotoEmbedder.load(self._folder, self._device)

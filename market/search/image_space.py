@@ -47,7 +47,7 @@ def colour_histogram(pixels: np.ndarray) -> np.ndarray:
 def colour_histograms(photos: PhotoStore) -> np.ndarray:
     """Return the histogram (n, COLOUR_BINS) float32 of every packed photo, in order."""
     histograms = []
-    with progress(total=len(photos), desc="colours", unit="photo") as bar:
+    with progress(total=len(photos), desc="count colours", unit="photo") as bar:
         for arrays in photos.arrays():
             histograms += [colour_histogram(photo) for photo in arrays.to_numpy_ndarray()]
             bar.update(len(arrays))

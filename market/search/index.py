@@ -274,11 +274,11 @@ def _text_vectors(
     no_descriptions = pd.Series("", listings.index)
     if name == SHIPPED:
         whole = embeddings.set_index("product_id").loc[listings["product_id"]]
-        names = encode(shipped, no_descriptions, "names")
+        names = encode(shipped, no_descriptions, "encode names")
         return normalize(names + whole.to_numpy(np.float32))
     encoder = load_text_encoder(device, name)
-    names = encode(encoder, no_descriptions, "names")
-    return normalize(names + encode(encoder, listings["description"], "texts"))
+    names = encode(encoder, no_descriptions, "encode names")
+    return normalize(names + encode(encoder, listings["description"], "encode texts"))
 
 
 def _vector_index(vectors: np.ndarray, settings: IndexSettings) -> VectorIndex:

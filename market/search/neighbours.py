@@ -60,7 +60,7 @@ def nearest_neighbours(index: VectorIndex, vectors: np.ndarray) -> np.ndarray:
     count = min(NEIGHBOURS, max(len(vectors) - 1, 0))
     neighbours = np.empty((len(vectors), count), np.int32)
     starts = range(0, len(vectors), BATCH_SIZE)
-    for start in progress(starts, desc="neighbours", unit="batch"):
+    for start in progress(starts, desc="find neighbours", unit="batch"):
         rows = np.arange(start, min(start + BATCH_SIZE, len(vectors)))[:, None]
         nearest = index.search(vectors[rows[:, 0]], count + 1)[1]
         # Put the listing itself last. It need not come first: its copies are as near.

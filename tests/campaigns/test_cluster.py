@@ -25,8 +25,9 @@ import pytest
 from click.testing import CliRunner, Result
 from distributed import Client
 
-from market.core import workers
-from stages import classify_rf, clean, sample
+from market.core import cluster as core_cluster
+from market.data.synthetic.marketplace import write_marketplace
+from stages import classify_rf, clean
 
 KILLS = int(os.environ.get("KILLS", 5))
 SEED = 20220226
@@ -34,7 +35,8 @@ pytestmark = pytest.mark.xdist_group("cluster")
 OUTS = {
     "clean": ["data/clean", "metrics/clean.json"],
     "classify_rf": ["models/rf", "metrics/classify_rf.json"],
-    "embed": ["data/embeddings", "models/embed", "metrics/embed.json"],
+    "embed_photos": ["data/embeddings/photo.npy", "models/embed", "metrics/embed_photos.json"],
+    "embed_texts": ["data/embeddings/text.parquet", "metrics/embed_texts.json"],
     "classify": ["data/category", "models/category", "metrics/classify.json"],
     "predict": ["scored"],
 }
@@ -190,7 +192,7 @@ def test_a_cluster_that_is_gone_ends_the_stage_in_a_line(
 ) -> None:
     cluster.fill()
     before = content(cluster.project, "clean")
-    monkeypatch.setattr(workers, "CONNECT_SECONDS", 3)
+    monkeypatch.setattr(core_cluster, "CONNECT_SECONDS", 3)
     processes = [cluster.scheduler] if gone == "the scheduler" else cluster.workers
     after_first_task(monkeypatch, lambda: _kill(*processes))
     result = run(clean.main)
@@ -208,7 +210,7 @@ def many_photos(make_project: Callable[..., Path], run_stage: Callable, tmp_path
     """A project of 600 products, whose clean has 16 tasks, run without a cluster."""
     project = make_project(tmp_path / "many", {"clean.photo_size": 224})
     shutil.rmtree(project / "data/sample/raw")
-    sample.write_marketplace(project / "data/sample/raw", 600, SEED)
+    write_marketplace(project / "data/sample/raw", 600, SEED)
     run_stage(project, "clean")
     return project
 
@@ -314,7 +316,7 @@ def test_workers_killed_at_random_moments(request: pytest.FixtureRequest, stage:
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("stage", ["clean", "embed", "predict"])
+@pytest.mark.parametrize("stage", ["clean", "embed_photos", "predict"])
 @pytest.mark.parametrize("gone", ["last worker", "scheduler"])
 def test_all_of_a_cluster_killed(request: pytest.FixtureRequest, stage: str, gone: str) -> None:
     project = request.getfixturevalue("many_photos" if stage == "clean" else "fresh")

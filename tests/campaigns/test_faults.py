@@ -22,13 +22,13 @@ from pathlib import Path
 
 import pytest
 import repository
-import yaml
 from repository import REPO
 
 from market.core.atomic import replace_when_done
 from market.core.errors import MarketError
+from market.core.stage import pipeline_stages
 
-STAGES = yaml.safe_load((REPO / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+STAGES = pipeline_stages(REPO)
 CHAIN = [name for name in STAGES if name != "sample"]
 SEED = int(os.environ.get("SEED", 20220226))
 KILLS = int(os.environ.get("KILLS", 5))  # of each stage

@@ -1,4 +1,4 @@
-"""A fresh clone elsewhere: other line ends, another remote, one's own data, another system."""
+"""A fresh clone elsewhere: other line ends, another remote, the user's own data, another system."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from test_readme import EXAMPLES, execute
 POINTER = "data/marketplace/raw.dvc"
 
 
-def readme_commands(section: str, first: str, last: str, folder: Path) -> None:
-    """Run README's commands of a section, from the one that contains `first` to that of `last`."""
-    examples = [example for example in EXAMPLES if example.section == section]
+def run_examples(page: str, section: str, first: str, last: str, folder: Path) -> None:
+    """Run a section's commands, from the one that contains `first` to the one with `last`."""
+    examples = [example for example in EXAMPLES if example[:2] == (page, section)]
     start = next(row for row, example in enumerate(examples) if first in example.command)
     stop = next(row for row, example in enumerate(examples) if last in example.command)
     for example in examples[start : stop + 1]:
@@ -47,7 +47,7 @@ def test_autocrlf_changes_no_file(tmp_path: Path) -> None:
 # --- Remotes --------------------------------------------------------------------------------------
 @pytest.fixture
 def own_data(raw: Path, tmp_path: Path) -> Path:
-    """A repository with the marketplace's pointer, whose data is nowhere, and data of its own."""
+    """A repository with its own data and the marketplace's pointer, whose data does not exist."""
     repo = tmp_path / "repo"
     init(repo)
     (repo / POINTER).parent.mkdir(parents=True)
@@ -58,8 +58,8 @@ def own_data(raw: Path, tmp_path: Path) -> Path:
     return repo
 
 
-def test_plain_push_and_pull_work_with_a_remote_of_ones_own(own_data: Path, tmp_path: Path) -> None:
-    readme_commands("Everyday DVC", "dvc remote add", "dvc push", own_data)
+def test_plain_push_and_pull_work_with_the_users_remote(own_data: Path, tmp_path: Path) -> None:
+    run_examples("docs/everyday.md", "A remote of your own", "dvc remote add", "dvc push", own_data)
     commit(own_data)
     clone = tmp_path / "elsewhere/clone"
     clone.parent.mkdir()
@@ -71,7 +71,7 @@ def test_plain_push_and_pull_work_with_a_remote_of_ones_own(own_data: Path, tmp_
     assert not (tmp_path / "shared").exists()
 
 
-def test_marketplace_stays_in_its_remote_beside_ones_own(
+def test_marketplace_data_stays_in_its_own_remote(
     own_data: Path, raw: Path, tmp_path: Path
 ) -> None:
     owner = tmp_path / "owner"
@@ -91,11 +91,11 @@ def test_marketplace_stays_in_its_remote_beside_ones_own(
     run(own_data, "dvc", "push")
     run(own_data, "dvc", "pull")
     objects = [path.read_bytes() for path in (tmp_path / "remote").rglob("*") if path.is_file()]
-    assert objects and b"only in the marketplace" not in objects, "it is not public"
+    assert objects and b"only in the marketplace" not in objects, "the marketplace is not public"
 
 
-# --- One's own data -------------------------------------------------------------------------------
-def test_a_queued_run_finds_ones_own_data(
+# --- The user's own data ------------------------------------------------------------------------
+def test_a_queued_run_finds_the_users_data(
     make_project: Callable[..., Path], raw: Path, tmp_path: Path
 ) -> None:
     project = make_project(tmp_path / "project")
@@ -104,29 +104,29 @@ def test_a_queued_run_finds_ones_own_data(
     shutil.copy(REPO / POINTER, project / POINTER)
     commit(project)
     shutil.copytree(raw, tmp_path / "my-listings")
-    readme_commands("On your own data", "mkdir -p data/mine", "dvc add data/mine/raw", project)
+    run_examples("README.md", "Your own data", "mkdir -p data/mine", "dvc add data/mine", project)
     run(project, "dvc", "exp", "run", "--queue", "-S", "dataset=mine", "clean")
     output = run(project, "dvc", "exp", "run", "--run-all").stdout
     assert "Ran experiment(s)" in output and "ERROR" not in output, output
 
 
 # --- Another system -------------------------------------------------------------------------------
-# As on macOS and Windows; mypy for Windows finds the other names. (torch takes more of them for
-# granted wherever sys.platform is "linux".)
+# macOS and Windows lack this name; mypy for Windows finds the others. More cannot be removed here:
+# torch uses them wherever sys.platform is "linux".
 ABSENT = "import os\ndel os.posix_fallocate\n"
 
 
 def test_embed_needs_no_posix_fallocate(ran: Path, run_stage: Callable, tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(ran, project, ignore=shutil.ignore_patterns("raw", "runs", "__pycache__"))
-    shutil.rmtree(project / "data/embeddings")
+    (project / "data/embeddings/photo.npy").unlink()
     (tmp_path / "system").mkdir()
     (tmp_path / "system/sitecustomize.py").write_text(ABSENT, encoding="utf-8")
-    run_stage(project, "embed", PYTHONPATH=str(tmp_path / "system"))
+    run_stage(project, "embed_photos", PYTHONPATH=str(tmp_path / "system"))
     written, expected = (np.load(folder / "data/embeddings/photo.npy") for folder in (project, ran))
     np.testing.assert_array_equal(written, expected)
 
 
-def test_lint_checks_for_names_that_windows_lacks() -> None:
+def test_lint_finds_names_that_windows_lacks() -> None:
     recipe = run(REPO, "make", "-n", "--assume-old=.venv/.installed", "lint").stdout
     assert "mypy --platform win32" in recipe

@@ -13,10 +13,10 @@ import yaml
 from repository import REPO, commit, contents, forget_everything, init, ran_stages, run
 
 from market.core.dependencies import code_dependencies, direct_imports
+from market.core.stage import pipeline_stages
 
 SCRIPTS = sorted((REPO / "stages").glob("*.py"))
-DVC_YAML = yaml.safe_load((REPO / "dvc.yaml").read_text(encoding="utf-8"))
-STAGES: dict[str, dict[str, Any]] = DVC_YAML["stages"]
+STAGES = pipeline_stages(REPO)
 
 
 # --- What dvc.yaml declares -----------------------------------------------------------------------
@@ -135,7 +135,7 @@ def write_latin_1(raw: Path) -> None:
         ("clean", {}, drop_column, "Products.csv: no column 'location'"),
         ("clean", {}, write_latin_1, "Products.csv is not a UTF-8 CSV table"),
         ("merge", {"merge.val_folds": 0}, None, "merge.val_folds"),
-        ("embed", {"train.backbone": "resnet18"}, None, "train.backbone is 'resnet18'"),
+        ("embed_photos", {"train.backbone": "resnet18"}, None, "train.backbone is 'resnet18'"),
         ("train_cnn", {"train.epochs": 0, "train.finetune_epochs": 0}, None, "epochs"),
         ("train_text", {"train_text.epochs": 0}, None, "train_text.epochs"),
     ],
@@ -176,7 +176,7 @@ def reproduced(once: Callable[..., Path], make_project: Callable[..., Path]) -> 
 
     def build(folder: Path) -> None:
         repo = make_project(folder / "repo")
-        shutil.rmtree(repo / "data")
+        shutil.rmtree(repo / "data/sample/raw")
         init(repo)
         commit(repo)
         (folder / "output.txt").write_text(run(repo, "dvc", "repro").stdout, encoding="utf-8")
@@ -196,7 +196,8 @@ def test_repro_runs_every_stage_once(reproduced: Path, repo: Path) -> None:
         for out in declared(stage, "outs") | declared(stage, "metrics"):
             assert (repo / out).exists(), f"{name}: {out}"
     untracked = run(repo, "git", "status", "--short").stdout.split()
-    assert untracked == ["??", "dvc.lock", "??", "metrics/"], "outs and runs are ignored by git"
+    expected = ["??", "data/sample/dvc.lock", "??", "dvc.lock", "??", "metrics/"]
+    assert untracked == expected, "outs and runs are ignored by git"
     again = run(repo, "dvc", "repro").stdout
     assert not ran_stages(again)
     assert "Data and pipelines are up to date." in again
@@ -209,9 +210,22 @@ def test_stages_run_again_elsewhere_give_the_same_bytes(
     shutil.copytree(ran, other, ignore=shutil.ignore_patterns("__pycache__", "runs"))
     init(other)
     run(other, "dvc", "commit", "--force")
-    expected = (reproduced / "repo/dvc.lock").read_text(encoding="utf-8")
-    assert (other / "dvc.lock").read_text(encoding="utf-8") == expected
+    for lock in ("dvc.lock", "data/sample/dvc.lock"):
+        expected = (reproduced / "repo" / lock).read_text(encoding="utf-8")
+        assert (other / lock).read_text(encoding="utf-8") == expected
     assert contents(other / "metrics") == contents(reproduced / "repo/metrics")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "expected"), [("sample", ["sample", "check"]), ("mine", ["check"])]
+)
+def test_the_sample_is_generated_for_its_own_dataset_only(
+    make_project: Callable[..., Path], raw: Path, tmp_path: Path, dataset: str, expected: list[str]
+) -> None:
+    repo = make_project(tmp_path / "repo", {"dataset": dataset})
+    shutil.copytree(raw, repo / "data/mine/raw")
+    init(repo)
+    assert ran_stages(run(repo, "dvc", "repro", "--dry", "check").stdout) == expected
 
 
 @pytest.mark.parametrize("how", ["repro", "exp"])
@@ -219,7 +233,7 @@ def test_an_unknown_dataset_is_refused_before_anything_is_touched(
     make_project: Callable[..., Path], tmp_path: Path, how: str
 ) -> None:
     repo = make_project(tmp_path / "repo")
-    shutil.rmtree(repo / "data")
+    shutil.rmtree(repo / "data/sample/raw")
     init(repo)
     commit(repo)
     run(repo, "dvc", "repro", "clean")

@@ -20,8 +20,11 @@ from market.core.errors import MarketError
 from market.data.images import decode_photo, to_array
 from market.data.listings import clean_products
 from market.data.photo_store import PhotoStore, open_photo
+from market.data.synthetic.listings import draw_products
+from market.data.synthetic.photo_files import ODD_FILES, draw_images
+from market.data.synthetic.vocabulary import CLASSES
 from market.data.tables import read_table
-from stages import clean, sample
+from stages import clean
 
 PARAMS = {
     "photo_size": 32,
@@ -46,8 +49,8 @@ def drawn(ran: Path) -> pd.DataFrame:
     """The rows of Images.csv with what the sample put into each file, by id."""
     params = yaml.safe_load((ran / "params.yaml").read_text(encoding="utf-8"))["sample"]
     rng = np.random.Generator(np.random.PCG64(params["seed"]))
-    products = sample.draw_products(rng, params["products"])
-    images = sample.draw_images(rng, products).set_index("id")
+    products = draw_products(rng, params["products"])
+    images = draw_images(rng, products).set_index("id")
     return images[images["product_id"].isin(products["id"])]
 
 
@@ -87,7 +90,7 @@ def test_each_file_is_kept_or_rejected(
     assert unlisted.str.fullmatch(r"images/[\w-]+\.jpg").all() and len(unlisted) == 5
 
 
-@pytest.mark.parametrize("content", ["missing", *sample.ODD_FILES])
+@pytest.mark.parametrize("content", ["missing", *ODD_FILES])
 def test_odd_files_are_kept_or_rejected_for_what_they_are(
     images: pd.DataFrame, rejects: pd.DataFrame, drawn: pd.DataFrame, content: str
 ) -> None:
@@ -150,7 +153,7 @@ def test_metrics_count_what_is_in_the_outputs(
 def test_tables_are_typed(ran: Path, images: pd.DataFrame) -> None:
     products = pd.read_parquet(ran / "data/clean/products.parquet")
     assert products["price"].dtype == float and products["price_is_placeholder"].dtype == bool
-    assert products["category"].nunique() == len(sample.CLASSES)
+    assert products["category"].nunique() == len(CLASSES)
     assert products["category_levels"].str.len().between(2, 4).all()
     assert images["created"].dt.year.eq(2022).all()
     assert not products["description"].str.contains("Posted by|\r|@example.com").any()

@@ -1,9 +1,8 @@
-"""Predictions for new listings: a row each, in order, whatever is missing."""
+"""Predictions for new listings: a row for each, in order, whatever is missing."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +15,14 @@ from click.testing import CliRunner, Result
 
 from market import predict
 from market.data.tables import read_table
+from market.models.category_classifier import CategoryClassifier
+from market.models.predictor import Predictor
+from market.models.price_model import PriceModel
 
 
 @pytest.fixture(scope="module")
-def about(ran: Path) -> dict:
-    return json.loads((ran / "models/category/fusion.json").read_text(encoding="utf-8"))
+def classifier(ran: Path) -> CategoryClassifier:
+    return CategoryClassifier.load(ran / "models/category")
 
 
 @pytest.fixture
@@ -54,19 +56,19 @@ def run(ran: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
 
 
 @pytest.fixture(scope="module")
-def predictor(ran: Path) -> predict.Predictor:
+def predictor(ran: Path) -> Predictor:
     with contextlib.chdir(ran):
-        return predict.Predictor(torch.device("cpu"))
+        return Predictor(torch.device("cpu"))
 
 
 @pytest.fixture
 def table(
     run: Callable[..., Result],
-    predictor: predict.Predictor,
+    predictor: Predictor,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Callable[[Path], pd.DataFrame]:
-    """Return table(raw): what is predicted for a raw folder, by models that are loaded once."""
+    """Return table(raw): the predictions for a raw folder, by models that are loaded once."""
     monkeypatch.setattr(predict, "Predictor", lambda device: predictor)
 
     def read(raw: Path) -> pd.DataFrame:
@@ -81,12 +83,12 @@ def edit(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
     change(read_table(path)).to_csv(path, index=False)
 
 
-def probabilities(table: pd.DataFrame, about: dict) -> pd.DataFrame:
-    return table[[f"p_{name}" for name in about["classes"]]]
+def probabilities(table: pd.DataFrame, classifier: CategoryClassifier) -> pd.DataFrame:
+    return table[[f"p_{name}" for name in classifier.classes]]
 
 
-def assert_whole(table: pd.DataFrame, about: dict) -> None:
-    p = [f"p_{name}" for name in about["classes"]]
+def assert_whole(table: pd.DataFrame, classifier: CategoryClassifier) -> None:
+    p = [f"p_{name}" for name in classifier.classes]
     assert list(table.columns[:6]) == [
         "product_id", "category", "price", "price_low", "price_high", "price_flag",
     ]  # fmt: skip
@@ -100,15 +102,15 @@ def assert_whole(table: pd.DataFrame, about: dict) -> None:
 
 
 def test_a_row_for_every_product_in_order(
-    ran: Path, run_stage: Callable, about: dict, tmp_path: Path
+    ran: Path, run_stage: Callable, classifier: CategoryClassifier, tmp_path: Path
 ) -> None:
     raw, out = ran / "data/sample/raw", tmp_path / "new/predictions.csv"
     result = run_stage(ran, "predict", "--raw", raw, "--out", out)
     table = pd.read_csv(out)
-    assert_whole(table, about)
+    assert_whole(table, classifier)
     assert table["product_id"].tolist() == read_table(raw / "Products.csv")["id"].tolist()
     assert f"60 products in {out}" in result.stdout
-    # What cannot be used is listed, as `clean` does.
+    # The rejects are those of stage `clean`.
     rejects = pd.read_csv(out.with_name("predictions.rejects.csv"), dtype=str)
     cleaned = pd.read_csv(ran / "data/clean/rejects.csv", dtype=str)
     pd.testing.assert_frame_equal(rejects, cleaned)
@@ -118,67 +120,71 @@ def test_a_row_for_every_product_in_order(
     ]
 
 
-def test_test_products_get_the_answers_that_were_judged(
-    table: Callable, ran: Path, about: dict
+def test_test_products_get_the_predictions_that_were_evaluated(
+    table: Callable, ran: Path, classifier: CategoryClassifier
 ) -> None:
-    """Serving is what `classify` measured: the same models, pooled the same way."""
-    judged = pd.read_parquet(ran / "data/category/test.parquet").set_index("product_id")
-    served = table(ran / "data/sample/raw").set_index("product_id").loc[judged.index]
-    assert served["category"].tolist() == judged["predicted"].tolist()
-    confidence = probabilities(served, about).max(axis=1)
-    np.testing.assert_allclose(confidence, judged["confidence"], atol=1e-4)
+    """Prediction and stage `classify` use the same models, pooled in the same way."""
+    evaluated = pd.read_parquet(ran / "data/category/test.parquet").set_index("product_id")
+    served = table(ran / "data/sample/raw").set_index("product_id").loc[evaluated.index]
+    assert served["category"].tolist() == evaluated["predicted"].tolist()
+    confidence = probabilities(served, classifier).max(axis=1)
+    np.testing.assert_allclose(confidence, evaluated["confidence"], atol=1e-4)
 
 
-def test_parquet_holds_the_same(run: Callable[..., Result], few: Path, tmp_path: Path) -> None:
+def test_parquet_equals_csv(run: Callable[..., Result], few: Path, tmp_path: Path) -> None:
     for name in ("out.csv", "out.parquet"):
         assert run(few, tmp_path / name).exit_code == 0
     csv = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
     parquet = pd.read_parquet(tmp_path / "out.parquet")
     pd.testing.assert_frame_equal(csv, parquet, check_dtype=False)
-    assert pd.read_csv(tmp_path / "out.rejects.csv").empty, "there was nothing to reject"
+    assert pd.read_csv(tmp_path / "out.rejects.csv").empty, "no row is rejected"
 
 
-def test_photos_matter_and_their_order_does_not(table: Callable, few: Path, about: dict) -> None:
+def test_photos_matter_and_their_order_does_not(
+    table: Callable, few: Path, classifier: CategoryClassifier
+) -> None:
     usual = table(few)
-    assert_whole(usual, about)
-    seen = probabilities(usual, about).round(6).drop_duplicates()
+    assert_whole(usual, classifier)
+    seen = probabilities(usual, classifier).round(6).drop_duplicates()
     assert len(seen) == len(usual)
     for name in ("Products.csv", "Images.csv"):
         edit(few / name, lambda rows: rows.iloc[::-1])
-    turned = table(few)
-    assert turned["product_id"].tolist() == usual["product_id"].tolist()[::-1]
+    reverse = table(few)
+    assert reverse["product_id"].tolist() == usual["product_id"].tolist()[::-1]
     pd.testing.assert_frame_equal(
-        turned.iloc[::-1].reset_index(drop=True), usual, rtol=1e-3, atol=1e-5
+        reverse.iloc[::-1].reset_index(drop=True), usual, rtol=1e-3, atol=1e-5
     )
 
 
 @pytest.mark.parametrize("absent", ["Images.csv", "images"])
-def test_without_photos_the_text_answers(
-    table: Callable, few: Path, about: dict, ran: Path, absent: str
+def test_without_photos_the_text_is_used(
+    table: Callable, few: Path, classifier: CategoryClassifier, ran: Path, absent: str
 ) -> None:
-    with_photos = probabilities(table(few), about)
+    with_photos = probabilities(table(few), classifier)
     path = few / absent
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     predicted = table(few)
-    assert_whole(predicted, about)
-    found = probabilities(predicted, about)
-    assert len(found.drop_duplicates()) == 8
-    same = (found - with_photos).abs().max(axis=1) < 1e-4
+    assert_whole(predicted, classifier)
+    without_photos = probabilities(predicted, classifier)
+    assert len(without_photos.drop_duplicates()) == 8
+    same = (without_photos - with_photos).abs().max(axis=1) < 1e-4
     assert same.tolist() == [True] + [False] * 7, "only the first never had a photo"
-    # So small a sample may teach the price model no more than the median.
-    margins = json.loads((ran / "models/price/margins.json").read_text(encoding="utf-8"))
-    assert (predicted["price"].nunique() == 1) == (margins["chosen"] == "constant")
+    # On so small a sample the median price may be the best model.
+    selected = PriceModel.load(ran / "models/price").estimator.name
+    assert (predicted["price"].nunique() == 1) == (selected == "constant")
 
 
-def test_without_text_the_photos_answer(table: Callable, few: Path, about: dict) -> None:
+def test_without_text_the_photos_are_used(
+    table: Callable, few: Path, classifier: CategoryClassifier
+) -> None:
     texts = ["product_name", "product_description"]
     edit(few / "Products.csv", lambda rows: rows.assign(**dict.fromkeys(texts, "")))
-    found = probabilities(table(few), about)
-    np.testing.assert_allclose(found.iloc[0], about["class_shares"], rtol=1e-6)
-    assert not np.isclose(found.iloc[1:], about["class_shares"], rtol=1e-3).all(axis=1).any()
+    found = probabilities(table(few), classifier)
+    np.testing.assert_allclose(found.iloc[0], classifier.class_shares, rtol=1e-6)
+    assert not np.isclose(found.iloc[1:], classifier.class_shares, rtol=1e-3).all(axis=1).any()
 
 
-def test_labels_are_looked_at_for_the_flag_alone(table: Callable, few: Path) -> None:
+def test_labels_are_read_for_the_flag_alone(table: Callable, few: Path) -> None:
     usual = table(few)
     edit(few / "Products.csv", lambda rows: rows.assign(category="", price="ask me"))
     unlabelled = table(few)
@@ -190,7 +196,7 @@ def test_labels_are_looked_at_for_the_flag_alone(table: Callable, few: Path) -> 
     pd.testing.assert_frame_equal(table(few), unlabelled)
 
 
-def test_an_asked_price_is_flagged(table: Callable, few: Path) -> None:
+def test_an_asking_price_is_flagged(table: Callable, few: Path) -> None:
     prices = ["1234567", "0", "99000", "", "", "", "", ""]
     edit(few / "Products.csv", lambda rows: rows.assign(price=prices))
     flags = table(few)["price_flag"].tolist()
@@ -198,7 +204,7 @@ def test_an_asked_price_is_flagged(table: Callable, few: Path) -> None:
     assert flags[3:] == [""] * 5
 
 
-def test_a_price_that_cannot_be_read_is_named(
+def test_an_unreadable_price_is_listed(
     table: Callable, run: Callable[..., Result], few: Path, tmp_path: Path
 ) -> None:
     prices = ["123,45", "$20", "£1,234,567.00", "1.234,56", "-5", "", "20 GBP", "12345"]
@@ -210,11 +216,11 @@ def test_a_price_that_cannot_be_read_is_named(
     assert rejects["record"].tolist() == ["1", "2", "4", "5", "7"]
     amount, negative = "price is not an amount in pounds", "price is negative"
     assert rejects["reason"].tolist() == [amount, amount, amount, negative, amount]
-    assert "5 with a price that was not read; 5 rejects" in run(few, tmp_path / "out.csv").output
+    assert "5 with an unreadable price; 5 rejects" in run(few, tmp_path / "out.csv").output
 
 
 @pytest.mark.parametrize("lack", ["images", "Images", "file", "empty", "Images.csv"])
-def test_photos_that_a_folder_lacks_are_listed(
+def test_photos_missing_from_the_folder_are_listed(
     table: Callable, run: Callable[..., Result], few: Path, tmp_path: Path, lack: str
 ) -> None:
     rows = read_table(few / "Images.csv")["id"].tolist()
@@ -237,7 +243,7 @@ def test_photos_that_a_folder_lacks_are_listed(
     expected = {
         "images": f"{few}/images does not exist: no photo is read",
         "Images": f"{few}/images does not exist (but 'Images' does: rename it): no photo is read",
-        "file": f"{few}/images is no folder: no photo is read",
+        "file": f"{few}/images is not a folder: no photo is read",
         "empty": f"{len(rows)} rejects",
         "Images.csv": f"{few}/Images.csv does not exist: no photo is read",
     }
@@ -254,72 +260,80 @@ def test_columns_that_are_not_read_are_named(
 
 
 @pytest.mark.parametrize("price", ["inf", "1e400", "99999999999999999999", "-3", ""])
-def test_odd_prices_do_no_harm(table: Callable, few: Path, about: dict, price: str) -> None:
+def test_odd_prices_have_predictions(
+    table: Callable, few: Path, classifier: CategoryClassifier, price: str
+) -> None:
     edit(few / "Products.csv", lambda rows: rows.assign(price=price))
-    assert_whole(table(few), about)
+    assert_whole(table(few), classifier)
 
 
 @pytest.mark.parametrize("column", ["product_name", "product_description", "location"])
-def test_an_empty_field_is_no_obstacle(
-    table: Callable, few: Path, about: dict, column: str
+def test_a_field_may_be_empty(
+    table: Callable, few: Path, classifier: CategoryClassifier, column: str
 ) -> None:
     edit(few / "Products.csv", lambda rows: rows.assign(**{column: ""}))
     predicted = table(few)
-    assert_whole(predicted, about)
+    assert_whole(predicted, classifier)
     assert len(predicted) == 8
 
 
 @pytest.mark.parametrize("column", ["product_name", "product_description", "location"])
-def test_an_absent_column_is_an_empty_one(table: Callable, few: Path, column: str) -> None:
+def test_an_absent_column_equals_an_empty_one(table: Callable, few: Path, column: str) -> None:
     edit(few / "Products.csv", lambda rows: rows.assign(**{column: ""}))
     empty = table(few)
     edit(few / "Products.csv", lambda rows: rows.drop(columns=column))
     pd.testing.assert_frame_equal(table(few), empty)
 
 
-def test_an_empty_listing_has_a_price(table: Callable, few: Path, about: dict) -> None:
+def test_an_empty_listing_has_a_price(
+    table: Callable, few: Path, classifier: CategoryClassifier
+) -> None:
     texts = ["product_name", "product_description", "location"]
     edit(few / "Products.csv", lambda rows: rows.assign(**dict.fromkeys(texts, "")))
-    assert_whole(table(few), about)
+    assert_whole(table(few), classifier)
 
 
-def test_repeated_and_absent_ids_have_their_rows(table: Callable, few: Path, about: dict) -> None:
+def test_repeated_and_absent_ids_have_rows(
+    table: Callable, few: Path, classifier: CategoryClassifier
+) -> None:
     edit(few / "Products.csv", lambda rows: rows.assign(id=[*rows["id"][:6], rows["id"][5], ""]))
     predicted = table(few)
-    assert_whole(predicted, about)
+    assert_whole(predicted, classifier)
     assert len(predicted) == 8
-    p = probabilities(predicted, about).to_numpy()
+    p = probabilities(predicted, classifier).to_numpy()
     assert np.isfinite(p).all()
 
 
-def test_no_products_are_no_rows_or_one_line(
+def test_an_empty_table_is_a_one_line_error(
     run: Callable[..., Result], few: Path, tmp_path: Path
 ) -> None:
     edit(few / "Products.csv", lambda rows: rows.iloc[:0])
     result = run(few, tmp_path / "out.csv")
-    if result.exit_code == 0:
-        assert len(pd.read_csv(tmp_path / "out.csv")) == 0
-    else:
-        assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        f"Error: {few / 'Products.csv'} has no rows: add a row for each listing"
+    ]
 
 
-def test_only_unusable_photos(table: Callable, few: Path, about: dict, tmp_path: Path) -> None:
+def test_all_photos_may_be_unusable(
+    table: Callable, few: Path, classifier: CategoryClassifier, tmp_path: Path
+) -> None:
     for path in (few / "images").iterdir():
         path.write_bytes(b"<html>")
-    assert_whole(table(few), about)
+    assert_whole(table(few), classifier)
     rejects = pd.read_csv(tmp_path / "out.rejects.csv")
     assert set(rejects["id"]) == {path.stem for path in (few / "images").iterdir()}
     assert rejects["reason"].str.startswith("not one of JPEG").all()
 
 
 @pytest.mark.parametrize("name", ["out.xlsx", "out", "out.csv.gz"])
-def test_another_ending_writes_nothing(
+def test_another_file_type_is_refused(
     run: Callable[..., Result], few: Path, tmp_path: Path, name: str
 ) -> None:
     result = run(few, tmp_path / "new" / name)
     assert result.exit_code == 1
     assert result.stderr.splitlines() == [
-        f"Error: --out {tmp_path / 'new' / name}: its name must end in .csv or .parquet"
+        f"Error: --out {tmp_path / 'new' / name}: the name must end in .csv or .parquet"
     ]
     assert not (tmp_path / "new").exists()
 

@@ -1,11 +1,9 @@
-"""Price: an honest baseline, robust scores, and a model that beats guessing."""
+"""Stage regress: honest baselines, a model that beats them, and metrics that describe it."""
 
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,50 +12,69 @@ from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression
 
+from market.core.settings import Regress
 from market.data.listings import clean_products, has_price_to_learn
-from market.models.price import FLAGS, Candidate, PriceModel, flag_prices, price_table
-from market.models.skops_files import load_model
-from stages import regress, sample
+from market.data.synthetic.listings import draw_products
+from market.models.metrics import score_prices
+from market.models.price_baselines import linear_regression, predict_untransformed
+from market.models.price_features import TEXT_COLUMNS, price_table
+from market.models.price_flags import FLAGS, flag_prices
+from market.models.price_model import PriceModel
+from market.models.price_training import (
+    Candidate,
+    explain_selection,
+    fit_candidates,
+    score_out_of_fold,
+    select,
+)
+from stages import regress
 
 SCORES = {"rmse", "mae", "median_ae", "rmsle", "within_25pct", "n"}
+SETTINGS = Regress(
+    alpha=4.0,
+    min_df=2,
+    epochs=3,
+    learning_rate=0.05,
+    n_estimators=20,
+    coverage=0.8,
+    flagged_share=0.02,
+    seed=0,
+)
 
 
 @pytest.fixture(scope="module")
 def products() -> pd.DataFrame:
-    """Six hundred sample listings without photos, a quarter of them for testing."""
-    drawn = sample.draw_products(np.random.Generator(np.random.PCG64(3)), 600)
+    """600 sample listings without photos, a quarter of them test products."""
+    drawn = draw_products(np.random.Generator(np.random.PCG64(3)), 600)
     table = clean_products(drawn.reset_index(drop=True), placeholder_above=100_000)
     table["split"] = np.where(np.arange(600) % 4 == 0, "test", "train")
     table["group"] = np.arange(600)
     return table
 
 
-HOW: dict[str, Any] = {
-    "alpha": 4.0,
-    "min_df": 2,
-    "epochs": 3,
-    "learning_rate": 0.05,
-    "n_estimators": 20,
-    "coverage": 0.8,
-    "flagged_share": 0.02,
-    "seed": 0,
-}
-
-
-def table_of(products: pd.DataFrame) -> pd.DataFrame:
-    """The price table of listings of which only the text is known."""
+def text_table(products: pd.DataFrame) -> pd.DataFrame:
+    """Return the price table of listings, with uninformative vectors."""
     n = len(products)
     return price_table(products, np.zeros((n, 2)), np.full((n, 2), np.nan), np.ones((n, 1)))
 
 
-def all_predictions(
-    products: pd.DataFrame, candidates: dict[str, Candidate]
-) -> dict[str, np.ndarray]:
-    """What each estimator predicts for the test products, by name."""
+def price_to_learn(products: pd.DataFrame) -> pd.Series:
+    """Return the prices that the stage fits on; NaN for the other products."""
+    rows = (products["split"] != "test") & has_price_to_learn(products)
+    return products["price"].where(rows)
+
+
+def fit(products: pd.DataFrame, settings: Regress = SETTINGS) -> dict[str, Candidate]:
+    price = price_to_learn(products)
+    return fit_candidates(text_table(products), price, products["group"], settings)
+
+
+def predict_test(products: pd.DataFrame, candidates: dict[str, Candidate]) -> dict[str, np.ndarray]:
+    """Return the predictions for the test products, by candidate or baseline."""
     test = products["split"] == "test"
-    known = products[~test & has_price_to_learn(products)]
-    table = table_of(products)[test]
-    return regress.predict_naively(known, products[test]) | {
+    known = products[price_to_learn(products).notna()]
+    table = text_table(products)[test]
+    return predict_untransformed(known, products[test]) | {
         name: candidate.model.predict(table)["price"].to_numpy()
         for name, candidate in candidates.items()
     }
@@ -65,31 +82,17 @@ def all_predictions(
 
 @pytest.fixture(scope="module")
 def candidates(products: pd.DataFrame) -> dict[str, Candidate]:
-    return regress.fit_candidates(products, table_of(products), **HOW)
+    return fit(products)
 
 
 @pytest.fixture(scope="module")
 def predictions(products: pd.DataFrame, candidates: dict[str, Candidate]) -> dict[str, np.ndarray]:
-    return all_predictions(products, candidates)
+    return predict_test(products, candidates)
 
 
-def test_scores_are_what_they_are_by_hand() -> None:
-    price, predicted = np.array([100.0, 200.0, 0.0]), np.array([110.0, 150.0, -5.0])
-    logs = [math.log(111 / 101), math.log(151 / 201), 0]  # -5 counts as 0
-    assert regress.score_prices(price, predicted) == pytest.approx(
-        {
-            "rmse": math.sqrt((10**2 + 50**2 + 5**2) / 3),
-            "mae": 65 / 3,
-            "median_ae": 10,
-            "rmsle": math.sqrt(sum(log**2 for log in logs) / 3),
-            "within_25pct": 2 / 3,
-            "n": 3,
-        }
-    )
-
-
-def test_the_baseline_is_a_tfidf_per_column_and_a_linear_regression() -> None:
-    features, linear = (step for _, step in regress.baseline().steps)
+# --- Honesty --------------------------------------------------------------------------------------
+def test_the_baseline_is_tfidf_of_each_column_and_a_linear_regression() -> None:
+    features, linear = (step for _, step in linear_regression().steps)
     assert isinstance(features, ColumnTransformer) and isinstance(linear, LinearRegression)
     assert [column for *_, column in features.transformers] == ["name", "description", "location"]
     for _, vectorizer, _ in features.transformers:
@@ -97,55 +100,47 @@ def test_the_baseline_is_a_tfidf_per_column_and_a_linear_regression() -> None:
         assert vectorizer.get_params() == TfidfVectorizer().get_params()
 
 
-def test_the_model_beats_the_constants_and_the_baseline(
+def test_the_model_beats_the_baselines(
     products: pd.DataFrame, predictions: dict[str, np.ndarray]
 ) -> None:
     test = products[products["split"] == "test"]
     for rows in (test["price"] >= 0, ~test["price_is_placeholder"]):
+        price = test.loc[rows, "price"].to_numpy()
         rmsle = {
-            name: regress.score_prices(test.loc[rows, "price"].to_numpy(), of[rows])["rmsle"]
-            for name, of in predictions.items()
+            name: score_prices(price, predicted[rows])["rmsle"]
+            for name, predicted in predictions.items()
         }
         assert set(rmsle) == {"constant", "constant_mean", "baseline", "ridge", "boosted"}
         assert rmsle["ridge"] < 0.9 * min(rmsle["constant"], rmsle["baseline"])
         assert rmsle.pop("boosted") < 0.95 * min(rmsle.values())
 
 
-def test_nothing_is_learned_from_test_products(
+def test_test_products_are_excluded_from_all_fitting(
     products: pd.DataFrame, predictions: dict[str, np.ndarray]
 ) -> None:
-    other = products.copy()
-    test = np.flatnonzero(other["split"] == "test")
-    changed = test[1::2]
-    other.loc[changed, regress.TEXT] = "zzzunheard of wordszzz"
-    other.loc[test, "price"] = 10.0**9
-    again = all_predictions(other, regress.fit_candidates(other, table_of(other), **HOW))
-    for name, of in predictions.items():
-        np.testing.assert_allclose(again[name][::2], of[::2], atol=0.01, err_msg=name)
+    """Change the text of every other test product, and all their prices: the rest stays."""
+    changed = products.copy()
+    test = np.flatnonzero(changed["split"] == "test")
+    changed.loc[test[1::2], list(TEXT_COLUMNS)] = "zzzunheard of wordszzz"
+    changed.loc[test, "price"] = 10.0**9
+    again = predict_test(changed, fit(changed))
+    for name, predicted in predictions.items():
+        np.testing.assert_allclose(again[name][::2], predicted[::2], atol=0.01, err_msg=name)
 
 
-def test_nothing_is_learned_from_a_placeholder_but_gifts(
+def test_placeholders_are_excluded_from_all_fitting(
     products: pd.DataFrame, predictions: dict[str, np.ndarray]
 ) -> None:
     flagged = products["price_is_placeholder"] & (products["split"] == "train")
     flagged &= products["price"] > 0
     assert flagged.any()
-    other = products.assign(price=products["price"].where(~flagged, 10.0**9))
-    again = all_predictions(other, regress.fit_candidates(other, table_of(other), **HOW))
-    for name, of in predictions.items():
-        np.testing.assert_array_equal(again[name], of, err_msg=name)
+    changed = products.assign(price=products["price"].where(~flagged, 10.0**9))
+    again = predict_test(changed, fit(changed))
+    for name, predicted in predictions.items():
+        np.testing.assert_array_equal(again[name], predicted, err_msg=name)
 
 
-def test_any_text_has_a_finite_price(candidates: dict[str, Candidate]) -> None:
-    odd = ["", "zzz", "🔥" * 50, "brand new " * 5000, "a\nb", "£" * 9]
-    table = table_of(pd.DataFrame({column: odd for column in regress.TEXT}))
-    for candidate in candidates.values():
-        predicted = candidate.model.predict(table)
-        assert np.isfinite(predicted["price"]).all()
-        assert np.abs(predicted["price"]).max() < 1e6
-
-
-def test_prices_that_nobody_means_are_not_learned_from_but_gifts_are() -> None:
+def test_gifts_are_learned_from() -> None:
     products = pd.DataFrame(
         {
             "price": [0.0, 5.0, 1234567.0, np.nan],
@@ -155,84 +150,64 @@ def test_prices_that_nobody_means_are_not_learned_from_but_gifts_are() -> None:
     assert has_price_to_learn(products).tolist() == [True, True, False, False]
 
 
-def test_an_interval_is_scored_by_hand() -> None:
-    predicted = pd.DataFrame({"price_low": [1.0, 9, 0], "price_high": [3.0, 19, 0]})
-    found = regress.interval_scores(np.array([3.0, 20, 0]), predicted)
-    assert found == {"coverage": pytest.approx(2 / 3), "median_high_over_low": 2.0, "n": 3}
+def test_any_text_has_a_finite_price(candidates: dict[str, Candidate]) -> None:
+    odd = ["", "zzz", "🔥" * 50, "brand new " * 5000, "a\nb", "£" * 9]
+    table = text_table(pd.DataFrame({column: odd for column in TEXT_COLUMNS}))
+    for candidate in candidates.values():
+        predicted = candidate.model.predict(table)
+        assert np.isfinite(predicted["price"]).all()
+        assert np.abs(predicted["price"]).max() < 1e6
 
 
-# --- The choice, and what may be missing ----------------------------------------------------------
-def test_the_model_stands_where_it_wins(
+# --- The selection, and missing data --------------------------------------------------------------
+def test_the_boosted_model_is_selected_where_it_wins(
     products: pd.DataFrame, candidates: dict[str, Candidate]
 ) -> None:
-    scores = regress.score_out_of_fold(products, candidates)
-    learned = (products["split"] != "test") & has_price_to_learn(products)
-    assert {of["n"] for of in scores.values()} == {learned.sum()}
-    assert regress.choose(scores) == "boosted"
-    assert regress.explain("boosted", scores, []) == ""
+    price = price_to_learn(products)
+    scores = score_out_of_fold(candidates, price)
+    assert {of_model["n"] for of_model in scores.values()} == {price.notna().sum()}
+    assert select(scores) == "boosted"
 
 
-def test_a_model_that_loses_gives_way_and_says_so(products: pd.DataFrame) -> None:
-    """Prices that have nothing to do with the listings: the less is learned the better."""
+def test_a_baseline_replaces_the_model_where_prices_are_noise(products: pd.DataFrame) -> None:
     rng = np.random.default_rng(0)
     noise = products.assign(price=rng.permutation(products["price"]), price_is_placeholder=False)
     noise["price"] = noise["price"].clip(1, 500)
-    candidates = regress.fit_candidates(noise, table_of(noise), **HOW)
-    scores = regress.score_out_of_fold(noise, candidates)
-    chosen = regress.choose(scores)
-    assert chosen != "boosted"
-    assert scores[chosen]["rmsle"] == min(of["rmsle"] for of in scores.values())
-    told = regress.explain(chosen, scores, [])
-    assert (
-        f"the baseline {chosen} replaces the boosted model" in told
-        and f"{scores['boosted']['rmsle']:.3f}" in told
-    )
-    saved = candidates[chosen].model
-    assert saved.margins()["chosen"] == chosen and set(saved.estimators()) == {chosen}
-
-
-def test_the_simplest_of_equals_is_chosen() -> None:
-    names = ("constant", "ridge", "boosted")
-    assert regress.choose({name: {"rmsle": 0.5, "n": 9} for name in names}) == "constant"
-    assert regress.choose({name: {"n": 0} for name in names}) == "constant"
-
-
-def test_where_no_price_can_be_judged_there_is_a_count() -> None:
-    nothing = np.array([])
-    assert regress.score_prices(nothing, nothing) == {"n": 0}
-    predicted = pd.DataFrame({"price_low": nothing, "price_high": nothing})
-    assert regress.interval_scores(nothing, predicted) == {"n": 0}
+    candidates = fit(noise)
+    scores = score_out_of_fold(candidates, price_to_learn(noise))
+    selected = select(scores)
+    assert selected != "boosted"
+    assert scores[selected]["rmsle"] == min(of_model["rmsle"] for of_model in scores.values())
+    message = explain_selection(selected, scores)
+    assert f"the baseline {selected} replaces the boosted model" in message
+    assert f"{scores['boosted']['rmsle']:.3f}" in message
+    assert candidates[selected].model.estimator.name == selected
 
 
 @pytest.mark.parametrize("groups", [1, 2, 3])
-def test_few_groups_train_what_can_be_trained(products: pd.DataFrame, groups: int) -> None:
+def test_few_groups_fit_the_models_that_they_can(products: pd.DataFrame, groups: int) -> None:
     few = products[:24].assign(group=np.arange(24) % groups, price_is_placeholder=False)
     few["group"] += 100 * (few["split"] == "test")
-    candidates = regress.fit_candidates(few, table_of(few), **HOW)
+    candidates = fit(few)
     assert ("boosted" in candidates) == (groups >= 3)
-    scores = regress.score_out_of_fold(few, candidates)
-    chosen = regress.choose(scores)
-    expected = regress.expect(candidates[chosen], table_of(few))
+    scores = score_out_of_fold(candidates, price_to_learn(few))
+    selected = select(scores)
+    expected = candidates[selected].expected(text_table(few))
     assert expected.loc[few["split"] == "test", "price"].notna().all()
-    # With one group there is no other to expect its prices from.
+    # A single group has no other group to be predicted from.
     assert expected.loc[few["split"] != "test", "price"].notna().all() == (groups > 1)
     if groups < 3:
-        assert "too few groups have a price" in regress.explain(chosen, scores, [])
+        assert "too few groups have a price" in explain_selection(selected, scores)
 
 
-def test_words_that_are_too_rare_are_named() -> None:
-    told = regress.explain("boosted", {"boosted": {"rmsle": 1.0, "n": 5}}, ["name", "location"])
-    assert told == "; nothing learned from name, location: no word in regress.min_df products"
-
-
-# --- The sample, as a script ----------------------------------------------------------------------
+# --- The sample -----------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def metrics(ran: Path) -> dict:
     return json.loads((ran / "metrics/regress.json").read_text(encoding="utf-8"))
 
 
-def test_metrics_stand_beside_their_baselines(metrics: dict) -> None:
-    estimators = {"constant", "constant_mean", "baseline", "ridge", "linear", "network", "model"}
+def test_metrics_stand_beside_those_of_the_baselines(metrics: dict) -> None:
+    models = {"constant", "constant_mean", "baseline", "ridge", "linear", "network", "model"}
     others = {
         "without_placeholders",
         "placeholders",
@@ -244,23 +219,23 @@ def test_metrics_stand_beside_their_baselines(metrics: dict) -> None:
         "chosen",
         "cross_validated",
     }
-    assert set(metrics) == estimators | others
+    assert set(metrics) == models | others
     assert metrics["flags"]["placeholder"] == metrics["placeholders"]
     assert metrics["over_seeds"]["rmsle"]["seeds"] == 3
-    rmsle = {name: of["rmsle"] for name, of in metrics["cross_validated"].items()}
+    rmsle = {name: scores["rmsle"] for name, scores in metrics["cross_validated"].items()}
     assert metrics["chosen"] == min(rmsle, key=lambda name: rmsle[name])
     if metrics["chosen"] != "boosted":
         assert metrics["model"] == metrics[metrics["chosen"]]
     assert metrics["interval"]["n"] == metrics["n"] and metrics["interval"]["asked"] == 0.8
-    assert set(metrics["without_placeholders"]) == estimators
-    for name in estimators:
+    assert set(metrics["without_placeholders"]) == models
+    for name in models:
         assert set(metrics[name]) == set(metrics["without_placeholders"][name]) == SCORES
         assert metrics[name]["n"] == metrics["n"]
-        meant = metrics["without_placeholders"][name]["n"]
-        assert meant == metrics["n"] - metrics["placeholders"]
+        sensible = metrics["without_placeholders"][name]["n"]
+        assert sensible == metrics["n"] - metrics["placeholders"]
 
 
-def test_every_test_product_is_judged(ran: Path, metrics: dict) -> None:
+def test_every_test_product_is_scored(ran: Path, metrics: dict) -> None:
     listings = pd.read_parquet(
         ran / "data/merged/listings.parquet", columns=["product_id", "split"]
     )
@@ -268,24 +243,20 @@ def test_every_test_product_is_judged(ran: Path, metrics: dict) -> None:
     plot = pd.read_csv(ran / "plots/regress.csv")
     assert len(plot) == metrics["n"] == (listings["split"] == "test").sum()
     pounds = 10**plot - 1
-    scores = regress.score_prices(
-        pounds["log10_price"].to_numpy(), pounds["log10_predicted"].to_numpy()
-    )
+    scores = score_prices(pounds["log10_price"].to_numpy(), pounds["log10_predicted"].to_numpy())
     assert scores == pytest.approx(metrics["model"], rel=1e-3)
 
 
-def test_the_saved_model_is_the_judged_one(ran: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_saved_model_is_the_scored_one(ran: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ran)
     products, table = regress.read_products()
-    folder = ran / "models/price"
-    margins = json.loads((folder / "margins.json").read_text(encoding="utf-8"))
-    model = PriceModel.assemble(lambda name: load_model(folder / f"{name}.skops"), margins)
-    predicted = model.predict(table[(products["split"] == "test").to_numpy()])["price"]
+    model = PriceModel.load(ran / "models/price")
+    predicted = model.predict(table[products["split"] == "test"])["price"]
     plot = pd.read_csv(ran / "plots/regress.csv")
     np.testing.assert_allclose(np.log10(1 + predicted), plot["log10_predicted"], atol=6e-5)
 
 
-def test_every_product_has_an_expected_price_and_the_flags_that_are_counted(
+def test_every_product_has_an_expected_price_and_the_flag_that_is_counted(
     ran: Path, metrics: dict
 ) -> None:
     expected = pd.read_parquet(ran / "data/price/expected.parquet")
@@ -301,33 +272,37 @@ def test_every_product_has_an_expected_price_and_the_flags_that_are_counted(
     assert {name: counts.get(name, 0) for name in metrics["flags"]} == metrics["flags"]
 
 
-def test_expected_prices_owe_nothing_to_the_products_own_group(products: pd.DataFrame) -> None:
-    """Also that of a placeholder, whose group has a price that was learned from."""
-    other = products[:200].copy()
-    other["group"] = np.arange(200) // 2  # pairs
-    other["split"] = np.where(other["group"] % 4 == 0, "test", "train")
-    group = other.loc[other["split"].eq("train"), "group"].iloc[0]
-    placeholder, mate = other.index[other["group"] == group]
-    other.loc[placeholder, ["price", "price_is_placeholder"]] = (1234567.0, True)
-    other.loc[mate, ["price", "price_is_placeholder"]] = (20.0, False)
-    changed = other.copy()
-    changed.loc[mate, "price"] = 9000.0
-    small = HOW | {"n_estimators": 5, "epochs": 1}
-    candidates = [regress.fit_candidates(of, table_of(of), **small) for of in (other, changed)]
-    for name in candidates[0]:
-        one, two = (regress.expect(of[name], table_of(other)) for of in candidates)
-        bounds = ["price", "least", "most"]
-        own = [placeholder, mate]
-        pd.testing.assert_frame_equal(one.loc[own, bounds], two.loc[own, bounds])
+# --- Expected prices ------------------------------------------------------------------------------
+def test_an_expected_price_does_not_depend_on_prices_of_its_own_group(
+    products: pd.DataFrame,
+) -> None:
+    """This holds for a placeholder too, whose group has another price that is learned from."""
+    pairs = products[:200].copy()
+    pairs["group"] = np.arange(200) // 2
+    pairs["split"] = np.where(pairs["group"] % 4 == 0, "test", "train")
+    group = pairs.loc[pairs["split"].eq("train"), "group"].iloc[0]
+    placeholder, other = pairs.index[pairs["group"] == group]
+    pairs.loc[placeholder, ["price", "price_is_placeholder"]] = (1234567.0, True)
+    pairs.loc[other, ["price", "price_is_placeholder"]] = (20.0, False)
+    changed = pairs.copy()
+    changed.loc[other, "price"] = 9000.0
+    small = SETTINGS.model_copy(update={"n_estimators": 5, "epochs": 1})
+    before, after = fit(pairs, small), fit(changed, small)
+    table = text_table(pairs)
+    for name in before:
+        old, new = before[name].expected(table), after[name].expected(table)
+        columns = ["price", "flag_below", "flag_above"]
+        rows = [placeholder, other]
+        pd.testing.assert_frame_equal(old.loc[rows, columns], new.loc[rows, columns])
         if name == "boosted":
-            assert (one["price"] != two["price"]).sum() > 100, "others do learn from it"
+            assert (old["price"] != new["price"]).sum() > 100, "others do learn from it"
 
 
-def test_fitted_and_test_products_are_expected_equally_well(
+def test_expected_prices_of_fitted_and_test_products_are_equally_good(
     products: pd.DataFrame, candidates: dict[str, Candidate]
 ) -> None:
-    """The ranker's price fairness: one mean for what was fitted on and for what was not."""
-    expected = regress.expect(candidates["boosted"], table_of(products))
+    """The ranker's price fairness has the same mean for fitted products as for new ones."""
+    expected = candidates["boosted"].expected(text_table(products))
     price = products["price"]
     flags = flag_prices(price, products["price_is_placeholder"], expected)
     assert set(flags) <= {"", *FLAGS}
@@ -337,5 +312,5 @@ def test_fitted_and_test_products_are_expected_equally_well(
     assert of_fitted == pytest.approx(of_test, abs=0.05)
     np.testing.assert_array_equal(
         expected.loc[test, "price"],
-        candidates["boosted"].model.predict(table_of(products))["price"][test],
+        candidates["boosted"].model.predict(text_table(products))["price"][test],
     )

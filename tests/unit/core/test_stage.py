@@ -6,14 +6,13 @@ import io
 import sys
 
 import pytest
-import yaml
 from repository import REPO
 
 from market.core import stage
 from market.core.params import ranges
 from stages import merge
 
-STAGES = yaml.safe_load((REPO / "dvc.yaml").read_text("utf-8"))["stages"]
+STAGES = stage.pipeline_stages(REPO)
 
 
 class Terminal(io.StringIO):
@@ -28,7 +27,7 @@ def test_help_names_inputs_outputs_and_params(name: str) -> None:
     for kind in ("deps", "outs", "metrics"):
         for entry in STAGES[name].get(kind, []):
             path = entry if isinstance(entry, str) else next(iter(entry))
-            assert path.endswith(".py") or path.replace("${dataset}", "<dataset>") in text
+            assert path.endswith((".py", ".j2")) or path.replace("${dataset}", "<dataset>") in text
     for key in STAGES[name].get("params", []):
         for known, range_ in ranges().items():
             if known == key or known.startswith(f"{key}."):
@@ -44,8 +43,8 @@ def test_help_is_laid_out_as_it_is_written() -> None:
 
 
 def test_a_log_has_lines_and_a_terminal_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "FIRST_SECONDS", 0)
-    monkeypatch.setattr(stage, "LOG_SECONDS", 0)
+    monkeypatch.setattr(stage, "BAR_DELAY", 0)
+    monkeypatch.setattr(stage, "LOG_INTERVAL", 0)
     log, terminal = io.StringIO(), Terminal()
     for stream in (log, terminal):
         monkeypatch.setattr(sys, "stderr", stream)

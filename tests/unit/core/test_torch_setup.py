@@ -12,10 +12,9 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from market.core.torch_setup import set_up_torch
-from market.models import training
-from market.models.backbones import Classifier
+from market.models import batches, embeddings
+from market.models.backbones import PhotoNetwork
 from market.models.photo_dataset import PhotoDataset
-from stages import embed
 
 GPU = torch.device("cuda:0")
 
@@ -82,13 +81,13 @@ def options_of_loader(monkeypatch: pytest.MonkeyPatch, module: Any) -> list[dict
 def test_photos_for_a_gpu_come_from_pinned_memory(
     monkeypatch: pytest.MonkeyPatch, device: torch.device
 ) -> None:
-    seen = options_of_loader(monkeypatch, training)
+    seen = options_of_loader(monkeypatch, batches)
     data = TensorDataset(torch.arange(6), torch.arange(6))
-    batches = list(training.load_batches(data, [[0, 3], [5]], device))
-    assert [labels.tolist() for _, labels in batches] == [[0, 3], [5]]
+    loaded = list(batches.load_batches(data, [[0, 3], [5]], device))
+    assert [labels.tolist() for _, labels in loaded] == [[0, 3], [5]]
     photos = PhotoDataset([bytes(3)] * 4, lambda of: np.zeros((1, 1, 3), np.uint8), np.arange(4))
     monkeypatch.setenv("LOADER_WORKERS", "2")
-    assert len(list(training.load_batches(photos, [[0, 1], [2]], device))) == 2
+    assert len(list(batches.load_batches(photos, [[0, 1], [2]], device))) == 2
     assert [options["pin_memory"] for options in seen] == [device.type == "cuda"] * 2
     assert seen[1]["num_workers"] == 2
 
@@ -106,7 +105,7 @@ class OnGPU(torch.nn.Module):
 
 
 def test_embedding_on_a_gpu_decodes_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = options_of_loader(monkeypatch, embed)
+    seen = options_of_loader(monkeypatch, embeddings)
     sent: list[tuple[torch.device, bool]] = []
 
     def to(tensor: torch.Tensor, device: torch.device, non_blocking: bool = False) -> torch.Tensor:
@@ -115,19 +114,19 @@ def test_embedding_on_a_gpu_decodes_ahead(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(torch.Tensor, "to", to)
     monkeypatch.setattr(
-        embed, "open_photo", lambda of, side: np.full((side, side, 3), of[0], np.uint8)
+        embeddings, "open_photo", lambda of, side: np.full((side, side, 3), of[0], np.uint8)
     )
     monkeypatch.setenv("LOADER_WORKERS", "3")
     model: Any = OnGPU()
     photos = [bytes([value]) for value in (7, 8, 9)]
-    found = embed.embed_photos(model, photos, np.array([2, 0]), photo_size=4, batch_size=1)
+    found = embeddings.embed_photos(model, photos, np.array([2, 0]), photo_size=4, batch_size=1)
     assert found.tolist() == [[9.0] * 3, [7.0] * 3]
     assert [(of["pin_memory"], of["num_workers"]) for of in seen] == [(True, 3)]
     assert sent == [(GPU, True)] * 2
 
 
 def test_convolutions_see_channels_last() -> None:
-    model = Classifier("efficientnet_lite0", "none", 3)
+    model = PhotoNetwork("efficientnet_lite0", "none", 3)
     seen: list[bool] = []
 
     def look(module: Any, inputs: tuple[torch.Tensor, ...]) -> None:

@@ -1,17 +1,11 @@
-"""How many processes: as many as asked, else one for each core; and a cluster that is not there."""
+"""The number of parallel tasks, and what a process keeps between them."""
 
 from __future__ import annotations
-
-import signal
-import time
-from _thread import interrupt_main
 
 import joblib
 import pytest
 
-from market.core import workers
-from market.core.errors import MarketError
-from market.core.workers import worker_count
+from market.core.workers import keep, worker_count
 
 
 def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,22 +15,11 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert worker_count() == joblib.cpu_count()
 
 
-def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SCHEDULER", "tcp://127.0.0.1:1")
-    monkeypatch.setattr(workers, "CONNECT_SECONDS", 1)
-    with (
-        pytest.raises(MarketError, match=r"tcp://127\.0\.0\.1:1: no Dask scheduler answers"),
-        workers.cluster(),
-    ):
-        pytest.fail("entered")
+def test_an_object_is_built_once_for_each_key() -> None:
+    built: list[None] = []
 
+    def build() -> int:
+        built.append(None)
+        return len(built)
 
-def test_a_job_in_the_background_can_be_interrupted_too() -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with pytest.raises(KeyboardInterrupt), workers._interruptible():
-            interrupt_main()
-            time.sleep(5)
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)
+    assert [keep("test", key, build) for key in ("a", "a", "b", "a")] == [1, 1, 2, 3]

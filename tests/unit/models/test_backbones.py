@@ -1,4 +1,4 @@
-"""The photo networks: their shapes, their weights, and what is said when these are wrong."""
+"""The photo networks: their shapes, their weights, and errors about the weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from market.core.errors import MarketError
 from market.models import backbones as backbone
-from market.models.backbones import Classifier
+from market.models.backbones import PhotoNetwork, new_network
 
 PHOTOS = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.manual_seed(0))
 
@@ -21,8 +21,8 @@ PHOTOS = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.m
     ("name", "width"),
     [("efficientnet_lite0", 1280), ("efficientnet_lite2", 1280), ("resnet50", 2048)],
 )
-def test_a_new_layer_sits_on_the_backbones_features(name: str, width: int) -> None:
-    model = Classifier(name, "none", 13).eval()
+def test_the_new_layer_reads_the_backbones_features(name: str, width: int) -> None:
+    model = PhotoNetwork(name, "none", 13).eval()
     with torch.inference_mode():
         features = model.features(PHOTOS)
         logits = model(PHOTOS)
@@ -32,9 +32,9 @@ def test_a_new_layer_sits_on_the_backbones_features(name: str, width: int) -> No
     assert not torch.equal(features[0], features[1])
 
 
-@pytest.mark.parametrize("name", backbone.BACKBONES)
-def test_photos_are_normalised_as_the_backbone_learned_them(name: str) -> None:
-    model = Classifier(name, "none", 2)
+@pytest.mark.parametrize("name", [*backbone.NORMALISATION])
+def test_photos_are_normalised_as_in_pretraining(name: str) -> None:
+    model = PhotoNetwork(name, "none", 2)
     seen = []
     model.backbone = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
     model.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -47,8 +47,8 @@ def test_photos_are_normalised_as_the_backbone_learned_them(name: str) -> None:
 
 @pytest.mark.parametrize("of", ["efficientnet_lite0", "efficientnet_lite2"])
 def test_pretrained_weights_come_with_the_package(of: str) -> None:
-    pretrained = Classifier(of, "pretrained", 2).backbone.state_dict()
-    random = Classifier(of, "none", 2).backbone.state_dict()
+    pretrained = PhotoNetwork(of, "pretrained", 2).backbone.state_dict()
+    random = PhotoNetwork(of, "none", 2).backbone.state_dict()
     packaged = torch.load(backbone._weights_file(of), weights_only=True)
     name = "_conv_stem.weight"
     assert torch.equal(pretrained[name], packaged[name])
@@ -59,28 +59,39 @@ def test_pretrained_weights_come_with_the_package(of: str) -> None:
 @pytest.mark.parametrize(
     ("name", "weights"), [("efficientnet_lite0", "pretrained"), ("resnet50", "none")]
 )
-def test_the_copy_for_inference_computes_the_same(name: str, weights: str) -> None:
-    model = Classifier(name, weights, 13).eval()
+def test_the_copy_for_inference_computes_the_same_logits(name: str, weights: str) -> None:
+    model = PhotoNetwork(name, weights, 13).eval()
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     folded = model.for_inference()
     with torch.inference_mode():
         torch.testing.assert_close(folded(PHOTOS), model(PHOTOS), rtol=1e-3, atol=1e-4)
     assert not folded.training
     for key, tensor in model.state_dict().items():
-        assert torch.equal(tensor, before[key]), "the model itself stays as it is"
+        assert torch.equal(tensor, before[key]), "the original is unchanged"
 
 
 @pytest.mark.parametrize("weights", ["pretrained", "none"])
 def test_only_pretrained_batch_norms_keep_their_statistics(weights: str) -> None:
-    model = Classifier("efficientnet_lite0", weights, 2).train()
+    model = PhotoNetwork("efficientnet_lite0", weights, 2).train()
     before = model.backbone.state_dict()["_bn0.running_mean"].clone()
     model(PHOTOS)
     kept = torch.equal(model.backbone.state_dict()["_bn0.running_mean"], before)
     assert kept == (weights == "pretrained")
 
 
-def test_the_saved_state_is_the_weights_alone() -> None:
-    state = Classifier("efficientnet_lite0", "none", 2).state_dict()
+@pytest.mark.parametrize("weights", ["none", "pretrained"])
+def test_the_seed_determines_random_weights_only(weights: str) -> None:
+    def features(seed: int) -> torch.Tensor:
+        network = new_network("efficientnet_lite0", weights, classes=1, seed=seed).eval()
+        with torch.inference_mode():
+            return network.features(torch.full((1, 3, 32, 32), 99, dtype=torch.uint8))
+
+    assert torch.equal(features(1), features(1))
+    assert torch.equal(features(1), features(2)) == (weights == "pretrained")
+
+
+def test_constants_are_not_saved() -> None:
+    state = PhotoNetwork("efficientnet_lite0", "none", 2).state_dict()
     assert not {"mean", "std"} & set(state)
     assert state["head.weight"].shape == (2, 1280)
 
@@ -99,7 +110,7 @@ def test_damaged_weights_are_refused(
     torch.save({}, damaged)
     monkeypatch.setattr(backbone, "_weights_file", lambda name: damaged)
     with pytest.raises(MarketError) as error:
-        Classifier("efficientnet_lite0", "pretrained", 2)
+        PhotoNetwork("efficientnet_lite0", "pretrained", 2)
     assert str(damaged) in str(error.value) and "\n" not in str(error.value)
 
 
@@ -123,7 +134,7 @@ def test_weights_that_run_code_are_refused(tmp_path: Path) -> None:
         (RuntimeError('invalid hash value (expected "11ad3fa6", got "0")'), "damaged"),
     ],
 )
-def test_resnet50_without_network_says_what_to_do(
+def test_the_error_of_a_failed_download_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
 ) -> None:
     def fail(*_: object, **__: object) -> NoReturn:
@@ -132,16 +143,14 @@ def test_resnet50_without_network_says_what_to_do(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
     with pytest.raises(MarketError) as raised:
-        Classifier("resnet50", "pretrained", 2)
+        PhotoNetwork("resnet50", "pretrained", 2)
     assert said in str(raised.value) and "\n" not in str(raised.value)
     assert not list(tmp_path.rglob("*.pth"))
 
 
-def test_resnet50s_file_is_used_where_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_downloaded_file_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / backbone.PRETRAINED).mkdir(parents=True)
     (tmp_path / backbone.PRETRAINED / "resnet50-11ad3fa6.pth").write_bytes(b"damaged")
     with pytest.raises(MarketError, match=r"resnet50-11ad3fa6\.pth is damaged"):
-        Classifier("resnet50", "pretrained", 2)
+        PhotoNetwork("resnet50", "pretrained", 2)

@@ -1,4 +1,4 @@
-"""A model file: the same model back, the same bytes for the same model, no foreign types."""
+"""skops files: a model comes back equal, equal models are equal bytes, other types are refused."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from market.core.errors import MarketError
-from market.models import skops_files as model_file
+from market.core.settings import ClassifyRf
+from market.models import skops_files
+from market.models.price_baselines import linear_regression
+from market.models.random_forest import build_pipeline
 from market.models.skops_files import load_model, save_model
-from stages import classify_rf, regress
 
 WORDS = pd.DataFrame(
     {
@@ -39,7 +41,7 @@ PRICE = np.arange(20.0)
 
 
 def text_model():
-    return regress.baseline().fit(WORDS, PRICE)
+    return linear_regression().fit(WORDS, PRICE)
 
 
 def trees():
@@ -50,7 +52,8 @@ def trees():
 
 def forest():
     arrays = np.random.default_rng(0).integers(256, size=(40, 3, 8, 8), dtype=np.uint8)
-    model = classify_rf.forest((3, 8, 8), n_estimators=5, min_samples_leaf=1, seed=0)
+    settings = ClassifyRf(n_estimators=5, min_samples_leaf=1, seed=0)
+    model = build_pipeline((3, 8, 8), settings)
     return model.fit(arrays, np.repeat(["chair", "lamp"], 20))
 
 
@@ -73,14 +76,14 @@ def test_a_forest_comes_back_equal(tmp_path: Path) -> None:
 
 def digests(folder: Path) -> list[str]:
     folder.mkdir(exist_ok=True)
-    found = []
+    hashes = []
     for model in (text_model(), forest(), trees()):
         save_model(model, folder / "model.skops")
-        found.append(hashlib.sha256((folder / "model.skops").read_bytes()).hexdigest())
-    return found
+        hashes.append(hashlib.sha256((folder / "model.skops").read_bytes()).hexdigest())
+    return hashes
 
 
-def test_entries_are_compressed_at_the_fast_level(tmp_path: Path) -> None:
+def test_files_are_compressed_at_the_fastest_level(tmp_path: Path) -> None:
     save_model(text_model(), tmp_path / "model.skops")
     with zipfile.ZipFile(tmp_path / "model.skops") as archive:
         for entry in archive.infolist():
@@ -89,9 +92,9 @@ def test_entries_are_compressed_at_the_fast_level(tmp_path: Path) -> None:
             assert entry.compress_size == size, entry.filename
 
 
-def test_trees_from_other_processes_are_the_same_bytes(tmp_path: Path) -> None:
+def test_trees_grown_in_other_processes_give_the_same_bytes(tmp_path: Path) -> None:
     here, elsewhere = forest(), forest()
-    # What a cluster's workers send back: equal, but what trees shared are copies now.
+    # As a cluster's workers return them: equal, but what the trees shared is copied for each.
     grown = elsewhere[-1].estimators_
     elsewhere[-1].estimators_ = [pickle.loads(pickle.dumps(tree)) for tree in grown]
     for name, model in (("here", here), ("elsewhere", elsewhere)):
@@ -99,7 +102,7 @@ def test_trees_from_other_processes_are_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "here").read_bytes() == (tmp_path / "elsewhere").read_bytes()
 
 
-def test_equal_models_are_equal_bytes_in_any_process(tmp_path: Path) -> None:
+def test_equal_models_give_equal_bytes_in_any_process(tmp_path: Path) -> None:
     code = (
         f"import sys, pathlib, runpy; digests = runpy.run_path({__file__!r})['digests']\n"
         "unused = [object() for _ in range(2000)]\n"  # moves addresses in memory
@@ -107,10 +110,7 @@ def test_equal_models_are_equal_bytes_in_any_process(tmp_path: Path) -> None:
     )
     other = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "other"],
-        env={
-            **os.environ,
-            "PYTHONHASHSEED": "1",
-        },
+        env={**os.environ, "PYTHONHASHSEED": "1"},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -124,7 +124,7 @@ class Foreign(LogisticRegression):
     pass
 
 
-def test_a_foreign_type_is_refused(tmp_path: Path) -> None:
+def test_a_type_that_no_model_here_has_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.skops"
     skops.io.dump(Foreign().fit([[0], [1]], [0, 1]), path)
     with pytest.raises(MarketError) as error:
@@ -134,11 +134,11 @@ def test_a_foreign_type_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MarketError, match="does not exist: run `dvc repro`"):
+    with pytest.raises(MarketError, match="not found: run `dvc repro`"):
         load_model(tmp_path / "model.skops")
 
 
-def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_named(tmp_path: Path) -> None:
     path = tmp_path / "model.skops"
     path.write_bytes(b"not a zip file")
     with pytest.raises(MarketError, match=r"model\.skops"):
@@ -146,7 +146,7 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
 
 
 def rewrite(path: Path, change: Callable[[dict], object]) -> None:
-    """Change the schema of a skops file."""
+    """Apply `change` to the schema of a skops file."""
     with zipfile.ZipFile(path) as archive:
         content = {name: archive.read(name) for name in archive.namelist()}
     schema = json.loads(content["schema.json"])
@@ -166,7 +166,7 @@ def rewrite(path: Path, change: Callable[[dict], object]) -> None:
     ],
     ids=["newer", "unknown node", "nothing"],
 )
-def test_a_file_of_another_version_is_one_line(
+def test_a_file_of_another_version_is_a_one_line_error(
     tmp_path: Path, change: Callable[[dict], object]
 ) -> None:
     path = tmp_path / "model.skops"
@@ -177,7 +177,7 @@ def test_a_file_of_another_version_is_one_line(
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_zip_file_that_is_no_model_and_a_folder_are_named(tmp_path: Path) -> None:
+def test_a_zip_file_without_a_model_and_a_folder_are_named(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "model.skops", "w") as archive:
         archive.writestr("readme", "no schema")
     (tmp_path / "folder.skops").mkdir()
@@ -186,18 +186,18 @@ def test_a_zip_file_that_is_no_model_and_a_folder_are_named(tmp_path: Path) -> N
             load_model(tmp_path / name)
 
 
-def test_no_more_types_are_allowed_than_are_used(tmp_path: Path) -> None:
+def test_only_types_in_use_are_allowed(tmp_path: Path) -> None:
     used = set()
     for model in (text_model(), forest(), trees()):
         save_model(model, tmp_path / "model.skops")
         used |= set(skops.io.get_untrusted_types(file=tmp_path / "model.skops"))
-    assert used == model_file.ALLOWED_TYPES
+    assert used == skops_files.ALLOWED_TYPES
 
 
-def test_a_clock_before_zip_files_is_one_line(
+def test_a_clock_before_1980_is_a_one_line_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_file.time, "localtime", lambda: time.gmtime(0))
+    monkeypatch.setattr(skops_files.time, "localtime", lambda: time.gmtime(0))
     with pytest.raises(MarketError, match="the clock of this machine says 1970"):
         save_model(text_model(), tmp_path / "model.skops")
     assert not list(tmp_path.iterdir())

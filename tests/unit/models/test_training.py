@@ -1,138 +1,131 @@
-"""The training loop: it learns, it draws the same whatever the workers, it goes on where it was."""
+"""The training loop: it learns, it is reproducible, and it resumes wherever it was interrupted."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import BatchSampler, Dataset, TensorDataset
+from torch.utils.data import TensorDataset
 
-from market.core.atomic import replace_when_done
+from market.models.batches import predict_probabilities
+from market.models.checkpoints import Checkpoint, Progress
 from market.models.metrics import loss_and_accuracy
-from market.models.photo_dataset import PhotoDataset
-from market.models.training import (
-    Checkpoint,
-    Phase,
-    Progress,
-    augment,
-    deal,
-    load_batches,
-    predict_labels,
-    run_key,
-    run_phase,
-)
+from market.models.photo_training import shuffled
+from market.models.training import HISTORY, Phase, epoch_message, run_phases, write_history
 
 CPU = torch.device("cpu")
+EPOCHS, STEPS = 5, 15  # steps of an epoch
 
 
-# --- One phase ------------------------------------------------------------------------------------
 def separable(n: int = 240) -> TensorDataset:
+    """Three classes of points in 8 dimensions."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(n) % 3
     noise = torch.randn(n, 8, generator=generator)
-    signal = 4 * nn.functional.one_hot(labels, 8) + noise
-    return TensorDataset(signal[:, :, None, None], labels)  # a photo of one pixel, in 8 colours
+    return TensorDataset(4 * nn.functional.one_hot(labels, 8) + noise, labels)
 
 
-def train_linear(
-    checkpoint: Checkpoint | None = None,
-    epochs: int = 5,
-    seed: int = 0,
-    micro_batch: int = 16,
-    **of_phase: Any,
-):
-    """Train a layer, from the checkpoint if it holds one; return (layer, history)."""
+def new_phase(name: str = "head", *, seed: int = 0, epochs: int = EPOCHS, **options: Any) -> Phase:
+    """A phase that trains a layer behind dropout, which draws from torch's generator."""
     torch.manual_seed(0)
-    model, data = nn.Sequential(nn.Flatten(), nn.Linear(8, 3)), separable()
-    phase = Phase(
-        name="head",
-        module=model,
-        dataset=lambda epoch: data,
-        parents=np.arange(3),
-        evaluate=lambda module: loss_and_accuracy(
-            predict_labels(module, data, 50), data.tensors[1].numpy()
-        ),
+    module, data = nn.Sequential(nn.Dropout(0.2), nn.Linear(8, 3)), separable()
+
+    def evaluate() -> dict[str, float]:
+        probabilities = predict_probabilities(module, data, 50)
+        return loss_and_accuracy(probabilities, data.tensors[1].numpy())
+
+    return Phase(
+        name=name,
+        module=module,
+        optimizer=torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9, nesterov=True),
         epochs=epochs,
-        batch_size=16,
-        micro_batch=micro_batch,
-        groups=[{"params": list(model.parameters()), "lr": 0.1}],
-        momentum=0.9,
-        weight_decay=1e-4,
+        evaluate=evaluate,
         label_smoothing=0.0,
-        seed=seed,
-        **of_phase,
+        **shuffled(lambda epoch: data, 16, name, seed, CPU),
+        **{"parents": np.arange(3), **options},
     )
-    resumed = checkpoint.load() if checkpoint else None
-    progress = Progress(**resumed["progress"]) if resumed else Progress(phase.name)
-    reported = list(progress.history)
-    run_phase(phase, progress, resumed=resumed, checkpoint=checkpoint, report=reported.append)
+
+
+def train(checkpoint: Checkpoint | None = None, **options: Any) -> tuple[nn.Module, list[dict]]:
+    phase = new_phase(**options)
+    reported: list[dict[str, Any]] = []
+    progress = run_phases([phase], checkpoint, report=reported.append)
     assert reported == progress.history
-    return model, progress.history
+    return phase.module, progress.history
 
 
-def accuracy_of(model: nn.Module) -> float:
-    inputs, labels = separable().tensors
-    return (model(inputs).argmax(1) == labels).float().mean().item()
+def weight_of(module: nn.Module) -> torch.Tensor:
+    return module.state_dict()["1.weight"]
 
 
-def test_a_phase_learns_what_is_separable() -> None:
-    model, history = train_linear()
+def test_a_phase_learns_separable_classes() -> None:
+    module, history = train()
     assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5]
-    assert history[-1]["val_accuracy"] > 0.95 and history[-1]["train_accuracy"] > 0.95
+    assert history[-1]["val_accuracy"] > 0.95 and history[-1]["train_accuracy"] > 0.8
     assert history[-1]["train_loss"] < history[0]["train_loss"]
-    assert history[-1]["val_accuracy"] == pytest.approx(accuracy_of(model))
+    inputs, labels = separable().tensors
+    accuracy = (module(inputs).argmax(1) == labels).float().mean().item()
+    assert history[-1]["val_accuracy"] == pytest.approx(accuracy)
 
 
-def test_the_moving_average_is_the_result() -> None:
-    plain, _ = train_linear()
-    averaged, history = train_linear(average=0.9)
-    assert averaged[1].weight.norm() < plain[1].weight.norm(), "it lags behind weights that grow"
-    assert history[-1]["val_accuracy"] == pytest.approx(accuracy_of(averaged))
-
-
-def test_mixed_photos_are_harder_to_learn() -> None:
-    _, plain = train_linear()
-    _, mixed = train_linear(mixup=1.0)
-    assert mixed[-1]["train_loss"] > 2 * plain[-1]["train_loss"]
-    assert mixed[-1]["val_accuracy"] > 0.9
-
-
-def test_bfloat16_learns_the_same_within_its_rounding() -> None:
-    _, exact = train_linear()
-    _, rounded = train_linear(amp=True)
-    assert rounded != exact
-    assert rounded[-1]["val_accuracy"] > 0.95
-    assert rounded[-1]["train_loss"] == pytest.approx(exact[-1]["train_loss"], rel=0.1)
-
-
-def test_the_seed_fixes_every_weight() -> None:
-    weights = [train_linear(epochs=2, seed=seed)[0].state_dict()["1.weight"] for seed in (0, 0, 1)]
+def test_the_seed_determines_every_weight() -> None:
+    weights = [weight_of(train(epochs=2, seed=seed)[0]) for seed in (0, 0, 1)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
 
 @pytest.mark.parametrize("micro_batch", [5, 1, 100])
-def test_the_parts_of_a_batch_add_up(micro_batch: int) -> None:
-    whole, expected = train_linear()
-    parts, history = train_linear(micro_batch=micro_batch)
-    torch.testing.assert_close(parts.state_dict(), whole.state_dict(), rtol=1e-4, atol=1e-5)
-    for figure in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
-        assert [row[figure] for row in history] == pytest.approx([row[figure] for row in expected])
+def test_the_gradients_of_parts_add_up_to_that_of_the_batch(micro_batch: int) -> None:
+    def without_dropout(micro_batch: int | None) -> tuple[nn.Module, list[dict]]:
+        phase = new_phase(micro_batch=micro_batch)
+        phase.module[0].p = 0.0  # type: ignore[index]
+        return phase.module, run_phases([phase]).history
+
+    whole, expected = without_dropout(None)
+    parts, history = without_dropout(micro_batch)
+    torch.testing.assert_close(weight_of(parts), weight_of(whole), rtol=1e-4, atol=1e-5)
+    for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
+        values = [row[name] for row in expected]
+        assert [row[name] for row in history] == pytest.approx(values, rel=1e-4)
 
 
+def test_accuracy_is_that_of_the_categories() -> None:
+    _, history = train(parents=np.zeros(3, int))
+    assert [row["train_accuracy"] for row in history] == [1.0] * EPOCHS
+
+
+def test_long_gradients_of_all_weights_are_clipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[set[int], float]] = []
+    clip_grad_norm_ = nn.utils.clip_grad_norm_
+
+    def clip(weights: Any, norm: float) -> torch.Tensor:
+        calls.append(({id(weight) for weight in weights}, norm))
+        return clip_grad_norm_(weights, norm)
+
+    monkeypatch.setattr(nn.utils, "clip_grad_norm_", clip)
+    module, _ = train(epochs=1, max_gradient_norm=0.5)
+    assert calls == [({id(weight) for weight in module.parameters()}, 0.5)] * STEPS
+    calls.clear()
+    train(epochs=1)
+    assert not calls
+
+
+# --- Resuming -------------------------------------------------------------------------------------
 class Mortal(Checkpoint):
-    """Saves after every step and dies after `steps` of them."""
+    """Saves after each step, and interrupts the training after `steps` of them."""
 
-    def __init__(self, path: Path, steps: float) -> None:
-        super().__init__(path, 0, replace_when_done)
+    def __init__(self, path: Path, steps: float = math.inf) -> None:
+        super().__init__(path, 0)
         self.steps = steps
 
-    def save(self, progress: Progress, **state: object) -> None:
+    def save(self, progress: Progress, **state: Any) -> None:
         super().save(progress, **state)
         self.steps -= 1
         if self.steps == 0:
@@ -140,111 +133,84 @@ class Mortal(Checkpoint):
 
 
 @pytest.mark.parametrize("steps", [1, 14, 15, 16, 44, 75])
-def test_a_phase_cut_short_anywhere_ends_the_same(tmp_path: Path, steps: int) -> None:
-    how: dict[str, Any] = {"mixup": 0.2, "average": 0.9}
-    with pytest.raises(KeyboardInterrupt):
-        train_linear(Mortal(tmp_path / "checkpoint.pt", steps), **how)
-    model, history = train_linear(Mortal(tmp_path / "checkpoint.pt", math.inf), **how)
-    whole, expected = train_linear(**how)
-    assert history == expected
-    assert torch.equal(model.state_dict()["1.weight"], whole.state_dict()["1.weight"])
-
-
-def test_a_run_is_named_after_all_that_determines_it(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    (folder / "a").write_text("one")
-    key = run_key(folder, {"lr": 0.1})
-    assert run_key(folder, {"lr": 0.1}) == key
-    (folder / "__pycache__").mkdir()
-    (folder / "__pycache__/a.pyc").write_text("compiled")
-    assert run_key(folder, {"lr": 0.1}) == key
-    assert run_key(folder, {"lr": 0.2}) != key
-    (folder / "a").write_text("two")
-    assert run_key(folder, {"lr": 0.1}) != key
-
-
-# --- Batches --------------------------------------------------------------------------------------
-class Items(Dataset):
-    """A dataset read item by item."""
-
-    def __init__(self, data: TensorDataset) -> None:
-        self.data = data
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
-        return self.data[index]
-
-
-def test_batches_are_the_same_for_tensors_and_items() -> None:
-    data = separable(50)
-    order = np.random.default_rng(0).permutation(50)[:43].tolist()
-    whole = list(load_batches(data, list(BatchSampler(order, 8, False)), CPU))
-    single = list(load_batches(Items(data), list(BatchSampler(order, 8, False)), CPU))
-    assert [len(labels) for _, labels in whole] == [8, 8, 8, 8, 8, 3]
-    assert torch.equal(torch.cat([inputs for inputs, _ in whole]), data.tensors[0][order])
-    for (inputs, labels), (other_inputs, other_labels) in zip(whole, single, strict=True):
-        assert torch.equal(inputs, other_inputs) and torch.equal(labels, other_labels)
-
-
-def test_loading_draws_nothing_from_the_trainings_generator() -> None:
-    torch.manual_seed(0)
-    before = torch.get_rng_state()
-    list(load_batches(Items(separable(8)), list(BatchSampler(list(range(8)), 4, False)), CPU))
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-@pytest.mark.parametrize("size", [1, 5, 6, 8, 9, 17])
-def test_every_process_gets_parts_of_each_batch(size: int) -> None:
-    batch = list(range(size))
-    dealt = [deal(batch, 2, rank, 4) for rank in range(4)]
-    assert all(dealt)
-    working = min(4, -(-size // 2))
-    counted = [position for part in dealt[:working] for position in part]
-    assert sorted(counted) == batch, "none twice among those that count"
-    whole = [tuple(batch[start : start + 2]) for start in range(0, size, 2)]
-    for rank, mine in enumerate(dealt[:working]):
-        parts = [tuple(part.tolist()) for part in torch.tensor(mine).split(2)]
-        assert parts == whole[rank::4], "the same parts, whoever has them"
-
-
-def decode(encoded: bytes) -> np.ndarray:
-    return np.frombuffer(encoded, np.uint8).reshape(24, 24, 3)
-
-
-def photo_dataset(seed: int = 0, epoch: int = 0) -> PhotoDataset:
-    rng = np.random.default_rng(0)
-    encoded = [rng.bytes(24 * 24 * 3) for _ in range(4)] * 3  # position 0, 4 and 8 are copies
-    labels = np.arange(12) % 4
-    return PhotoDataset(encoded, decode, np.arange(12), labels, augment(16), seed, epoch)
-
-
-def augmented(order: list[int], seed: int = 0, epoch: int = 0) -> dict[int, torch.Tensor]:
-    batches = list(
-        load_batches(photo_dataset(seed, epoch), list(BatchSampler(order, 5, False)), CPU)
-    )
-    photos = torch.cat([photos for photos, _ in batches])
-    assert torch.equal(torch.cat([labels for _, labels in batches]), torch.tensor(order) % 4)
-    return dict(zip(order, photos, strict=True))
-
-
-def test_what_a_photo_becomes_depends_on_no_worker_and_no_neighbour(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_phase_interrupted_anywhere_ends_with_the_same_weights(
+    tmp_path: Path, steps: int
 ) -> None:
-    alone = {position: photo_dataset()[position][0] for position in range(12)}
-    for workers, order in (("0", list(range(12))), ("1", [7, 3, 11]), ("2", [11, *range(11)])):
-        monkeypatch.setenv("LOADER_WORKERS", workers)
-        torch.manual_seed(int(workers))
-        for position, photo in augmented(order).items():
-            assert torch.equal(photo, alone[position])
+    with pytest.raises(KeyboardInterrupt):
+        train(Mortal(tmp_path / "checkpoint.pt", steps))
+    torch.manual_seed(99)  # the checkpoint, not the process, holds the state of the generator
+    module, history = train(Mortal(tmp_path / "checkpoint.pt"))
+    whole, expected = train()
+    assert history == expected
+    assert torch.equal(weight_of(module), weight_of(whole))
 
 
-def test_each_seed_epoch_and_position_draws_anew() -> None:
-    usual = augmented([0, 4])
-    drawn = [usual[0], usual[4], augmented([0], epoch=1)[0], augmented([0], seed=1)[0]]
-    assert {photo.shape for photo in drawn} == {(3, 16, 16)}
-    assert {photo.dtype for photo in drawn} == {torch.uint8}
-    different = {photo.numpy().tobytes() for photo in drawn}
-    assert len(different) == 4
+@pytest.mark.parametrize("steps", [7, 30, 31, 45])
+def test_phases_resume_in_the_interrupted_one(tmp_path: Path, steps: int) -> None:
+    def run(checkpoint: Checkpoint | None = None, **callbacks: Any) -> tuple[list[Phase], Progress]:
+        phases = [new_phase("first", epochs=2), new_phase("second", epochs=1)]
+        return phases, run_phases(phases, checkpoint, **callbacks)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Mortal(tmp_path / "checkpoint.pt", steps))
+    messages: list[str] = []
+    rows: list[dict[str, Any]] = []
+    resumed, progress = run(
+        Mortal(tmp_path / "checkpoint.pt"), report=rows.append, announce=messages.append
+    )
+    phase = "first" if steps <= 30 else "second"
+    assert len(messages) == 1 and f"checkpoint.pt: {phase}, epoch" in messages[0]
+    phases, expected = run()
+    assert rows == progress.history == expected.history
+    assert [row["phase"] for row in rows] == ["first", "first", "second"]
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert torch.equal(weight_of(resumed[1].module), weight_of(phases[1].module))
+
+
+def test_a_checkpoint_waits_between_saves(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", 1000)
+    train(checkpoint, epochs=1)
+    assert not checkpoint.path.exists() and checkpoint.load() is None
+    checkpoint.remove()
+
+
+# --- The history ----------------------------------------------------------------------------------
+def test_the_history_is_a_table_with_a_row_for_each_epoch(tmp_path: Path) -> None:
+    _, history = train(epochs=2)
+    write_history(tmp_path / "history.csv", history)
+    table = pd.read_csv(tmp_path / "history.csv")
+    assert table.columns.tolist() == HISTORY and table["epoch"].tolist() == [1, 2]
+    assert epoch_message(history[0]).startswith("epoch 1: loss ")
+    write_history(tmp_path / "empty.csv", [])
+    assert pd.read_csv(tmp_path / "empty.csv").columns.tolist() == HISTORY
+
+
+def test_inputs_may_be_lists() -> None:
+    class Lengths(nn.Module):
+        """Reads lists of numbers, as the text network reads tokens."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(1, 2)
+
+        def forward(self, texts: list[list[int]]) -> torch.Tensor:
+            return self.layer(torch.tensor([[float(len(text))] for text in texts]))
+
+    def batches(epoch: int, start: int) -> Iterator[tuple[list[list[int]], torch.Tensor]]:
+        for _ in range(start, 4):
+            yield [[1], [1, 2, 3], [1]], torch.tensor([0, 1, 0])
+
+    module = Lengths()
+    phase = Phase(
+        name="lists",
+        module=module,
+        optimizer=torch.optim.AdamW(module.parameters(), lr=0.5),
+        epochs=20,
+        steps_per_epoch=4,
+        batches=batches,
+        parents=np.arange(2),
+        evaluate=lambda: {},
+        label_smoothing=0.0,
+        micro_batch=2,
+    )
+    assert run_phases([phase]).history[-1]["train_accuracy"] == 1.0

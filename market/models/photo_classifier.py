@@ -1,0 +1,97 @@
+"""The photo classifier, models/cnn: a network whose labels are subcategories."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from market.core.atomic import replace_when_done, write_json
+from market.core.paths import require
+from market.models.backbones import PhotoNetwork
+
+
+@dataclass(frozen=True)
+class PhotoClassifier:
+    """A network, and the meaning of its outputs.
+
+    Attributes
+    ----------
+    network
+        Its outputs are logits of `labels`.
+    categories
+        Their names.
+    labels
+        The names of the subcategories.
+    parents
+        (labels,) int64, the position of each label's category in `categories`.
+    photo_size
+        Side of the photos that the network sees, in pixels.
+    finetuned
+        Whether the whole network was trained; if not, its features are those of the PhotoEmbedder.
+    """
+
+    network: PhotoNetwork
+    categories: list[str]
+    labels: list[str]
+    parents: np.ndarray
+    photo_size: int
+    finetuned: bool
+
+    def save(self, folder: Path) -> None:
+        """Replace `folder` by this classifier; not possible for a loaded one."""
+        with replace_when_done(folder) as temporary:
+            temporary.mkdir()
+            self.network.save(temporary / "model.safetensors")
+            content = {
+                "backbone": self.network.name,
+                "classes": self.categories,
+                "finetuned": self.finetuned,
+                "labels": self.labels,
+                "parents": self.parents.tolist(),
+                "photo_size": self.photo_size,
+            }
+            write_json(temporary / "model.json", content)
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device | str = "cpu") -> PhotoClassifier:
+        """Return the classifier that `save` wrote, for inference on `device`.
+
+        Raises
+        ------
+        MarketError
+            If a file is missing.
+        """
+        require(folder / "model.json", folder / "model.safetensors")
+        content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        network = PhotoNetwork.load(folder / "model.safetensors", content["backbone"])
+        return cls(
+            network=network.to(device).for_inference(),
+            categories=content["classes"],
+            labels=content["labels"],
+            parents=np.array(content["parents"]),
+            photo_size=content["photo_size"],
+            finetuned=content["finetuned"],
+        )
+
+    def label_probabilities(self, photos: np.ndarray, features: torch.Tensor) -> torch.Tensor:
+        """Return (n, labels) float32 on the network's device.
+
+        Parameters
+        ----------
+        photos
+            (n, 3, side, side) uint8.
+        features
+            (n, width), those of the PhotoEmbedder. A network that was not fine-tuned has the same,
+            which saves a second forward pass.
+        """
+        with torch.inference_mode():
+            if self.finetuned:
+                device = next(self.network.parameters()).device
+                logits = self.network(torch.from_numpy(photos).to(device))
+            else:
+                logits = self.network.head(features)
+            return logits.softmax(1)

@@ -1,0 +1,31 @@
+"""Flags on asking prices that do not fit their listing."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+FLAGS = ("placeholder", "far below", "far above")
+
+
+def flag_prices(price: pd.Series, is_placeholder: pd.Series, predicted: pd.DataFrame) -> pd.Series:
+    """Compare asking prices with the bounds of the price model.
+
+    Parameters
+    ----------
+    price
+        (n,) asking prices in pounds; NaN where there is none.
+    is_placeholder
+        (n,) whether the price is a placeholder, such as £1,234,567.
+    predicted
+        As `PriceModel.predict` returns it, with the columns `flag_below` and `flag_above`.
+
+    Returns
+    -------
+    pd.Series
+        (n,) one of FLAGS; "" for a price that fits, or that is missing.
+    """
+    flags = pd.Series("", index=price.index)
+    flags[price < predicted["flag_below"]] = "far below"
+    flags[price > predicted["flag_above"]] = "far above"
+    flags[is_placeholder & price.notna()] = "placeholder"
+    return flags

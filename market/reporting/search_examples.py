@@ -1,0 +1,139 @@
+"""Example searches of the report, with the reasons for each result."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from market.core.stage import progress
+from market.data.photo_store import PhotoStore
+from market.reporting.listing_cards import photo_as_text
+from market.search.engine import Engine, Filters, SearchResult
+from market.search.ranker import ITEM, OF_LISTING, OF_WORDS, QUERY, SIGNALS
+
+EXAMPLES = 4
+RESULTS = 5  # of each example
+REASONS = 3  # of each result
+RADIUS_KM = 100.0  # of the search near a town
+
+
+class Example(NamedTuple):
+    """A search and its result.
+
+    Parameters
+    ----------
+    title
+        The query in words.
+    query_ids
+        The listings that the query consists of, if any.
+    result
+        What the engine returned.
+    labels
+        The features that the page may name as reasons, and their texts.
+    """
+
+    title: str
+    query_ids: list[str]
+    result: SearchResult
+    labels: dict[str, str]
+
+
+def examples(engine: Engine) -> Iterator[Example]:
+    """Yield a search by text, one within filters, similar listings, and recommendations.
+
+    The two searches are for the names of the largest subcategories. If the first finds nothing,
+    there are no listings for the other two examples.
+    """
+    subcategory = engine.listings["category_levels"].map(lambda path: path[:2][-1])
+    counts = Counter(subcategory[~subcategory.str.startswith("Other")]) or Counter(subcategory)
+    largest = [name for name, _ in counts.most_common(2)]
+    # There is no user in a search, and so no reason of one; and without a photo in the query
+    # "similar photos" means similar to the best matches.
+    without_user = {name: SIGNALS[name] for name in SIGNALS if name in (*QUERY, *ITEM)}
+    by_text = engine.search(largest[0], limit=RESULTS)
+    yield Example(f"“{largest[0]}”", [], by_text, without_user | OF_WORDS)
+    filters = _filters(engine, engine.listings[subcategory == largest[-1]])
+    title = f"“{largest[-1]}” up to £{filters.price_max:,.0f}"
+    labels = without_user | OF_WORDS
+    if filters.near:
+        title += f" within {RADIUS_KM:.0f} km of {filters.near}"
+        labels["proximity"] = f"near {filters.near}"
+    filtered = engine.search(largest[-1], filters=filters, limit=RESULTS)
+    yield Example(title, [], filtered, labels)
+    viewed = [hit.product_id for hit in by_text.hits[:3]]
+    if not viewed:
+        return
+    similar = engine.similar(viewed[0], limit=RESULTS)
+    yield Example("Similar to this listing", viewed[:1], similar, without_user | OF_LISTING)
+    history = pd.DataFrame({"product_id": viewed, "event": "view"})
+    history["timestamp"] = engine.listings["created"].max()
+    recommended = engine.recommend(history, limit=RESULTS)
+    yield Example("Recommended to a user who viewed these", viewed, recommended, SIGNALS)
+
+
+def _filters(engine: Engine, listings: pd.DataFrame) -> Filters:
+    """Return filters that the cheaper half of the listings passes, near a town of one of them."""
+    price = float(listings["price"].median())
+    towns = listings.loc[listings["price"] <= price, "location"].value_counts().index
+    town = next((name for name in towns if engine.place(name)), None)
+    return Filters(price_max=price, near=town, radius_km=RADIUS_KM)
+
+
+def reasons(contributions: dict[str, float], labels: dict[str, str]) -> list[tuple[str, float]]:
+    """Return the strongest reasons for a result.
+
+    Parameters
+    ----------
+    contributions
+        What each feature adds to the result's score.
+    labels
+        The features to name, and their texts.
+
+    Returns
+    -------
+    Up to REASONS texts, the strongest first, each with its share of the positive contributions of
+    all features in `labels`.
+    """
+    positive = {
+        name: contribution
+        for name, contribution in contributions.items()
+        if name in labels and contribution > 0
+    }
+    strongest = sorted(positive, key=lambda name: (-positive[name], name))[:REASONS]
+    total = sum(positive.values())
+    return [(labels[name], positive[name] / total) for name in strongest]
+
+
+def example_cards(engine: Engine, photos: PhotoStore) -> list[dict[str, Any]]:
+    """Return `examples` for the page: title, total, and cards of query and result listings."""
+
+    def card(product_id: str) -> dict[str, Any]:
+        listing = engine.listing(product_id)
+        photo = photo_as_text(photos, listing["photos"][0]) if listing["photos"] else ""
+        return {
+            "title": listing["name"],
+            "price": listing["price"],
+            "photo": photo,
+            "distance_km": None,
+            "reasons": [],
+        }
+
+    return [
+        {
+            "title": example.title,
+            "total": example.result.total,
+            "query": [card(product_id) for product_id in example.query_ids],
+            "results": [
+                {
+                    **card(hit.product_id),
+                    "distance_km": hit.distance_km,
+                    "reasons": reasons(hit.why, example.labels),
+                }
+                for hit in example.result.hits
+            ],
+        }
+        for example in progress(examples(engine), total=EXAMPLES, desc="search", unit="search")
+    ]
