@@ -60,7 +60,8 @@ def loaded_predictor(ran: Path) -> Predictor:
 @pytest.fixture
 def predictor(loaded_predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Load the models once for all tests, as that takes seconds."""
-    monkeypatch.setattr("market.predict.Predictor", lambda device: loaded_predictor)
+    for module in ("market.predict", "market.models.predictor"):
+        monkeypatch.setattr(f"{module}.Predictor", lambda device: loaded_predictor)
 
 
 @pytest.fixture

@@ -167,9 +167,7 @@ def test_listings_without_photos_are_served(
     project_without_photos: Path, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project_without_photos)
-    engine = Engine.load(
-        *(project_without_photos / f"models/{name}" for name in ("index", "rank", "embed"))
-    )
+    engine = Engine.load()
     app = make_app(engine, PhotoStore(PHOTOS), store, Settings())
     with TestClient(app, raise_server_exceptions=False) as client:
         hits = all_listings(client)
