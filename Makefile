@@ -1,25 +1,25 @@
-# Each target sets up .venv by itself; a second time that costs nothing.
+# Each target sets up .venv first, which costs nothing the second time.
 .PHONY: run test lint deps report plots results serve bench tensorboard verify lock audit
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON ?= python3.11
 
-run: .venv/.installed            ## the whole pipeline, then its metrics as a table
+run: .venv/.installed            ## run the whole pipeline, then print its scores as a table
 	dvc repro
 	python -m market.summarize
 
-test: .venv/.installed           ## the whole suite, on two processes
+test: .venv/.installed           ## run the test suite (all but campaigns) in two processes
 	python -m pytest -n 2 --dist loadgroup
 
-lint: .venv/.installed           ## style and types; win32: no name that only Linux has
+lint: .venv/.installed           ## check style and types; win32 finds names that only Linux has
 	ruff format --check .
 	ruff check .
 	mypy
 	mypy --platform win32 --cache-dir .mypy_cache/win32 market stages
 
-report: .venv/.installed          ## report/index.html: data, curves, mistakes with photos, prices, results
+report: .venv/.installed          ## write report/index.html: data, curves, mistakes with photos, prices, scores
 	dvc repro report
 
-plots: .venv/.installed           ## dvc_plots/index.html, which shows without network too
+plots: .venv/.installed           ## write dvc_plots/index.html, which needs no network to show
 	test -x .plots/bin/python || $(PYTHON) -m venv .plots
 	.plots/bin/python -m pip install --quiet vl-convert-python==1.9.0.post1
 	mkdir -p dvc_plots
@@ -27,7 +27,7 @@ plots: .venv/.installed           ## dvc_plots/index.html, which shows without n
 		print(vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;', '5.20'))" > dvc_plots/vega.js
 	dvc plots show --html-template .dvc/offline.html
 
-results: .venv/.installed        ## the real marketplace; `dvc exp run -S dataset=sample` goes back
+results: .venv/.installed        ## run three splits of the real marketplace, then write README, results/, model card
 	dvc pull data/marketplace/raw
 	for seed in 1 2; do dvc exp run -S dataset=marketplace -S merge.seed=$$seed && \
 		python -m market.summarize --save results/marketplace/splits/$$seed || exit 1; done
@@ -35,10 +35,10 @@ results: .venv/.installed        ## the real marketplace; `dvc exp run -S datase
 	python -m market.summarize --save results/marketplace --readme results/marketplace \
 		--card docs/model-card.md
 
-serve: .venv/.installed          ## search at http://127.0.0.1:8000, over what `make run` made
-	python -m uvicorn --app-dir stages market.service.app:create_app --factory
+serve: .venv/.installed          ## serve search at http://127.0.0.1:8000, after `make run`
+	python -m uvicorn market.service.app:create_app --factory
 
-bench: .venv/.installed          ## speed, growth, DVC's own cost; searches; recommendations
+bench: .venv/.installed          ## measure speed, growth, DVC's own cost, searches, recommendations
 	dvc pull data/marketplace/raw
 	python benchmarks/stages.py --write
 	python benchmarks/growth.py --write
@@ -46,11 +46,12 @@ bench: .venv/.installed          ## speed, growth, DVC's own cost; searches; rec
 	python benchmarks/latency.py --listings 6000 --listings 100000 --listings 1000000
 	python benchmarks/interactions.py --log data/sample/raw/interactions.csv
 
-tensorboard: .venv/.installed
+tensorboard: .venv/.installed    ## show curves, the graph and a projector of photos
 	tensorboard --logdir runs
 
-# DVC trusts an object that it has made read-only, and a hash while size and time stay the same.
-verify: .venv/.installed         ## reads every byte anew; damaged objects leave DVC's cache
+# DVC trusts an object that it has made read-only, and a hash as long as size and time of the file
+# stay the same. So damage on the disk goes unnoticed unless every byte is read again.
+verify: .venv/.installed         ## read every byte again; remove damaged objects from DVC's cache
 	mkdir -p data models plots report
 	cache="$$(dvc cache dir)/files/md5" && mkdir -p "$$cache" && cd "$$cache" && \
 		find . -type f -exec md5sum {} + | awk '{ name = $$2; \
@@ -59,19 +60,20 @@ verify: .venv/.installed         ## reads every byte anew; damaged objects leave
 	find data models plots report -type f -exec touch {} +
 	dvc status
 
-deps: .venv/.installed           ## writes the modules that each stage imports into dvc.yaml
+deps: .venv/.installed           ## write the modules that each stage imports into dvc.yaml
 	python -m market.core.dependencies
 
-lock: .venv/.installed           ## requirements.lock anew, after a change of requirements.txt
+lock: .venv/.installed           ## write requirements.lock, after a change of requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --native-tls --output-file requirements.lock requirements.txt
 
-audit:                           ## known vulnerabilities of what the lock holds; asks PyPI
+audit:                           ## look for known vulnerabilities of the locked packages; asks PyPI
 	test -x .audit/bin/pip-audit || $(PYTHON) -m venv .audit
 	.audit/bin/python -m pip install --quiet pip-audit==2.10.1
 	.audit/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
 
-# The lock holds everything that requirements.txt draws in, with the hash of every file.
+# The lock lists requirements.txt and all its dependencies, with the hash of every file. The package
+# market/ is installed in place, so every script and test imports it by name.
 .venv/.installed: requirements.lock pyproject.toml
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --require-hashes -r requirements.lock

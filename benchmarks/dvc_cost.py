@@ -1,12 +1,12 @@
-"""What DVC itself costs: photos as a folder of files against the packed form, at two sizes.
+"""The cost of DVC itself: photos as a folder of files against the packed form, at two sizes.
 
     python benchmarks/dvc_cost.py --write
 
-The photos are small JPEG files of the marketplace's usual size (10 kB), all different by a comment
-in them. Packed, they are what stage `clean` writes, but for the small arrays beside each photo. The
-remote is a folder on the same disk. *repro* and *status* have nothing to do; *pull* fills an empty
-cache and an empty folder, *checkout* an empty folder from the cache. Seconds of the whole command;
-the fastest of --runs where nothing is done, one run of the others.
+The photos are JPEG files of the marketplace's usual size (10 kB), made different by a comment in
+each. Packed, they are as stage `clean` writes them, without the small arrays beside each photo. The
+remote is a folder on the same disk. *repro* and *status* find nothing to do; *pull* fills an empty
+cache and an empty workspace, *checkout* an empty workspace from the cache. Times are seconds of the
+whole command: for repro and status the fastest of --runs runs, for the others a single run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 import click
 import numpy as np
-from measuring import DOCUMENT, REPO, describe, machine, put_between, run_measured, save
+from measuring import DOCUMENT, REPO, describe, machine, run_measured, save, write_table
 from PIL import Image
 from tabulate import tabulate
 
@@ -31,19 +31,21 @@ from market.data.photo_store import pack_photos
 
 SIZES = (11_000, 110_000)
 FORMS = ("folder", "packed")
+COMMANDS = ("add", "first repro", "repro", "status", "push", "pull")
 LINKS = ("copy", "hardlink", "symlink", "reflink")
-YAML = """stages:
+# A project with one stage, which depends on the photos.
+DVC_YAML = """stages:
   look:
     cmd: python look.py
     deps: [look.py, photos]
     outs: [looked.txt]
 """
-LOOK = 'from pathlib import Path\nPath("looked.txt").write_text("seen")\n'
-NOTHING = np.zeros((3, 1, 1), np.uint8)
+SCRIPT = 'from pathlib import Path\nPath("looked.txt").write_text("seen")\n'
+EMPTY_ARRAY = np.zeros((3, 1, 1), np.uint8)
 
 
 def photos(count: int) -> Iterator[bytes]:
-    """JPEG files of 224 × 224, different from one another by their comment."""
+    """Yield JPEG files of 224 × 224 pixels that differ in a comment only."""
     coarse = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(coarse).resize((224, 224)).save(buffer, "JPEG", quality=80)
@@ -54,18 +56,18 @@ def photos(count: int) -> Iterator[bytes]:
 
 
 def make_project(project: Path, form: str, count: int) -> None:
-    """A DVC project whose stage depends on the photos in this form."""
+    """Make a DVC project whose stage depends on `count` photos in a form, "folder" or "packed"."""
     folder = project / "photos"
     project.mkdir()
     if form == "packed":
-        rows = ((f"{n:08d}", encoded, NOTHING) for n, encoded in enumerate(photos(count)))
+        rows = ((f"{n:08d}", encoded, EMPTY_ARRAY) for n, encoded in enumerate(photos(count)))
         pack_photos(rows, folder, array_size=1)
     else:
         folder.mkdir()
         for number, encoded in enumerate(photos(count)):
             (folder / f"{number:08d}.jpg").write_bytes(encoded)
-    (project / "dvc.yaml").write_text(YAML, encoding="utf-8")
-    (project / "look.py").write_text(LOOK, encoding="utf-8")
+    (project / "dvc.yaml").write_text(DVC_YAML, encoding="utf-8")
+    (project / "look.py").write_text(SCRIPT, encoding="utf-8")
     subprocess.run(["git", "init", "-q"], cwd=project, check=True)
     for command in (
         ["init", "-q"],
@@ -78,7 +80,8 @@ def make_project(project: Path, form: str, count: int) -> None:
 
 
 def dvc(project: Path, *arguments: str) -> dict[str, Any]:
-    # Its database of what was hashed stays within the project, not in the user's home.
+    """Run a DVC command; return what `run_measured` does."""
+    # DVC's database of hashes stays beside the project, not in the user's home.
     site = project.with_name(f"{project.name}-site")
     return run_measured(
         [sys.executable, "-m", "dvc", *arguments],
@@ -88,24 +91,44 @@ def dvc(project: Path, *arguments: str) -> dict[str, Any]:
 
 
 def empty(project: Path, *, cache: bool) -> None:
-    """Take the photos out of the workspace, and out of the cache too if asked."""
+    """Remove the photos from the workspace, and the cache if `cache` is true."""
     shutil.rmtree(project / "photos")
     if cache:
         shutil.rmtree(project / ".dvc/cache")
 
 
 def size_mb(folder: Path) -> float:
-    """Megabytes that a folder takes on the disk; a file with several names counts once."""
-    seen = {}
+    """Return the megabytes that a folder takes on disk; a file with several names counts once."""
+    bytes_by_inode = {}
     for path in folder.rglob("*"):
-        about = path.lstat()
-        # Windows does not say how many blocks a file takes.
-        seen[about.st_ino] = getattr(about, "st_blocks", about.st_size / 512) * 512
-    return sum(seen.values()) / 2**20
+        status = path.lstat()
+        # Windows does not tell how many blocks a file takes.
+        blocks = getattr(status, "st_blocks", status.st_size / 512)
+        bytes_by_inode[status.st_ino] = blocks * 512
+    return sum(bytes_by_inode.values()) / 2**20
 
 
 def measure(root: Path, form: str, count: int, runs: int, links: tuple[str, ...]) -> dict[str, Any]:
-    """Seconds of each command; for each kind of link seconds of checkout and MB on the disk."""
+    """Measure DVC's commands on `count` photos in one form.
+
+    Parameters
+    ----------
+    root
+        An empty folder, which is left empty.
+    form
+        "folder" or "packed".
+    count
+        Number of photos.
+    runs
+        Runs of repro and status.
+    links
+        Values of `cache.type` to check out with.
+
+    Returns
+    -------
+    files: in the workspace. seconds: by command. checkout: by link, seconds and megabytes on disk,
+    or None where the file system does not have such links.
+    """
     project = root / f"{form}-{count}"
     make_project(project, form, count)
     seconds = {"add": dvc(project, "add", "-q", "photos")["wall"]}
@@ -120,13 +143,13 @@ def measure(root: Path, form: str, count: int, runs: int, links: tuple[str, ...]
         empty(project, cache=False)
         dvc(project, "config", "cache.type", link)
         try:
-            took = dvc(project, "checkout", "-q")["wall"]
-        except MarketError:  # the file system has no such links
+            seconds_of_checkout = dvc(project, "checkout", "-q")["wall"]
+        except MarketError:  # the file system does not have such links
             by_link[link] = None
             dvc(project, "config", "cache.type", "copy")
             dvc(project, "checkout", "-q")
             continue
-        by_link[link] = {"seconds": took, "mb": size_mb(project)}
+        by_link[link] = {"seconds": seconds_of_checkout, "mb": size_mb(project)}
     files = sum(1 for path in (project / "photos").rglob("*") if path.is_file())
     for path in root.iterdir():
         shutil.rmtree(path)
@@ -134,34 +157,44 @@ def measure(root: Path, form: str, count: int, runs: int, links: tuple[str, ...]
 
 
 def tables(results: dict[str, dict[str, Any]]) -> str:
-    commands = list(next(iter(results.values()))["seconds"])
+    """Return the seconds of each command, and those of checkout by link, as Markdown tables."""
+    measured_links = next(iter(results.values()))["checkout"]
+    links = [link for link in LINKS if link in measured_links]
     rows = [
-        [name, f"{of['files']:,}", *(f"{of['seconds'][command]:.1f}" for command in commands)]
-        for name, of in results.items()
-    ]
-    times = tabulate(
-        rows, ["", "files", *(f"{c}, s" for c in commands)], tablefmt="github",
-        disable_numparse=True,
-    )  # fmt: skip
-    links = list(next(iter(results.values()))["checkout"])
-    rows = []
-    for name, of in results.items():
-        cells = [
-            f"{found['seconds']:.1f} s, {found['mb']:,.0f} MB" if found else "not on this disk"
-            for found in (of["checkout"][link] for link in links)
+        [
+            name,
+            f"{result['files']:,}",
+            *(f"{result['seconds'][command]:.1f}" for command in COMMANDS),
         ]
-        rows.append([name, *cells])
-    by_link = tabulate(
-        rows, ["checkout; cache and workspace", *links], tablefmt="github", disable_numparse=True
-    )
-    return f"{times}\n\n{by_link}" if links else times
+        for name, result in results.items()
+    ]
+    headers = ["", "files", *(f"{command}, s" for command in COMMANDS)]
+    by_command = tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+    if not links:
+        return by_command
+    rows = [
+        [name, *(checkout_cell(result["checkout"][link]) for link in links)]
+        for name, result in results.items()
+    ]
+    headers = ["checkout; cache and workspace", *links]
+    by_link = tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+    return f"{by_command}\n\n{by_link}"
+
+
+def checkout_cell(checkout: dict[str, float] | None) -> str:
+    """Return seconds and megabytes of a checkout."""
+    if checkout is None:
+        return "not on this disk"
+    return f"{checkout['seconds']:.1f} s, {checkout['mb']:,.0f} MB"
 
 
 @click.command(help=(__doc__ or "").partition("\n")[0])
-@click.option("--photos", "sizes", multiple=True, type=int, help="By default 11,000 and 110,000.")
+@click.option("--photos", "sizes", multiple=True, type=int, help="Default: 11,000 and 110,000.")
 @click.option("--form", "forms", multiple=True, type=click.Choice(FORMS), help="Default: both.")
-@click.option("--link", "links", multiple=True, type=click.Choice([*LINKS, "none"]))
-@click.option("--runs", default=3)
+@click.option(
+    "--link", "links", multiple=True, type=click.Choice([*LINKS, "none"]), help="Default: all."
+)
+@click.option("--runs", default=3, help="Of repro and status.")
 @click.option("--write", is_flag=True, help="Write results/speed/dvc_cost.json and docs/speed.md.")
 def main(
     sizes: tuple[int, ...],
@@ -173,7 +206,7 @@ def main(
     about = machine()
     chosen = tuple(link for link in (links or LINKS) if link != "none")
     results = {}
-    # Beside the project: /tmp may be memory, and another file system.
+    # In the repository, as /tmp may be in memory, or on another file system.
     with tempfile.TemporaryDirectory(prefix=".dvc-cost-", suffix=".partial", dir=REPO) as folder:
         for count in sizes or SIZES:
             for form in forms or FORMS:
@@ -184,7 +217,7 @@ def main(
     click.echo(f"{describe(about)}\n\n{text}")
     if write:
         save("dvc_cost", {"machine": about, "runs": runs, "forms": results})
-        put_between(DOCUMENT, "dvc", f"{describe(about)}.\n\n{text}")
+        write_table(DOCUMENT, "dvc", f"{describe(about)}.\n\n{text}")
 
 
 if __name__ == "__main__":

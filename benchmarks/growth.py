@@ -1,15 +1,15 @@
-"""How clean, merge, both embeddings, index and rank grow: 1, 10 and 100 times as many listings.
+"""How stages grow: time and memory with 1, 10 and 100 times as many listings.
 
     python benchmarks/growth.py --write
 
-The marketplaces are drawn by stage `sample`, each size anew with its own photos and texts: photos
-repeated under new ids would all be one group for `merge`. Settings are those of params.yaml but for
-merge.folds, 5, as the smallest has few products. Every run is a process of its own; its seconds are
-those of the stage after the imports; of the runs at a size the fastest counts, as others' work only
-ever slows one down. *growth* is the time for a further listing between 10 and 100 times, over that
-between 1 and 10 times: 1 is linear.
+Stage `sample` draws each marketplace anew, with its own photos and texts: repeated photos would all
+be one group for `merge`. Settings are those of params.yaml, except merge.folds = 5, as the smallest
+marketplace has few products. Every run is a process of its own. Its seconds are those of the stage
+without imports; the fastest of several runs counts, as other programs can only slow one down.
+*growth* is the time per additional listing between the last two sizes, over that between the first
+two: 1 is linear.
 
-index needs expected prices, which other stages would make; they are made up here.
+Stage index needs expected prices, whose stages are not measured here: they are drawn at random.
 """
 
 from __future__ import annotations
@@ -17,145 +17,201 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import re
-import runpy
 import shutil
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 import pandas as pd
-from measuring import DOCUMENT, REPO, describe, machine, put_between, run_part, save
+from measuring import (
+    DOCUMENT,
+    STAGES,
+    describe,
+    import_stage,
+    machine,
+    run_measured,
+    run_part,
+    run_stage,
+    save,
+    write_params,
+    write_table,
+)
 from tabulate import tabulate
 
-STAGES = REPO / "stages"
+from market.core.paths import EXPECTED_PRICES, PRODUCTS, SAMPLE_RAW
 
-CHAIN = ("clean", "merge", "embed_photos", "embed_texts", "index", "rank")
+# The measured stages, and what they import only when they run.
+LAZY_IMPORTS = {
+    "clean": (),
+    "merge": (),
+    "embed_photos": (),
+    "embed_texts": ("sentence_transformers",),
+    "index": ("sentence_transformers",),
+    "rank": ("sentence_transformers",),
+}
+CHAIN = tuple(LAZY_IMPORTS)
+BEFORE_PRICES = "index"  # the first stage that reads expected prices
 TIMES = (1, 10, 100)
 SEED = 20220226
-PAPER = 100_000_000  # listings
-MACHINES, CORES = 64, 16  # of the cluster on paper
-WARM = {"embed_texts": "sentence_transformers", "index": "sentence_transformers",
-        "rank": "sentence_transformers"}  # fmt: skip
+PROJECTED = 100_000_000  # listings
+MACHINES, CORES = 64, 16  # of the projected cluster
 
 
 def make_project(folder: Path, products: int) -> None:
-    """The inputs of clean, for `products` listings, in a project folder with our settings."""
-    from market.data.synthetic.marketplace import write_marketplace
-
+    """Make a project with a synthetic marketplace of so many products."""
     folder.mkdir()
-    text = (REPO / "params.yaml").read_text(encoding="utf-8")
-    text = re.sub(r"(?m)^dataset: \S+", "dataset: sample", text)
-    text = re.sub(r"(?m)^  folds: \d+", "  folds: 5", text)
-    (folder / "params.yaml").write_text(text, encoding="utf-8")
-    write_marketplace(folder / "data/sample/raw", products, SEED)
+    changes = {"sample.products": products, "sample.seed": SEED}
+    write_params(folder, changes | {"dataset": "sample", "merge.folds": 5})
+    run_measured([sys.executable, str(STAGES / "sample.py")], cwd=folder)
 
 
-def make_up_prices(project: Path) -> None:
-    products = pd.read_parquet(project / "data/clean/products.parquet", columns=["product_id"])
-    drawn = np.random.default_rng(SEED).lognormal(3.7, 1.0, len(products))
-    (project / "data/price").mkdir(parents=True, exist_ok=True)
-    products.assign(price_expected=drawn, price_flag="").to_parquet(
-        project / "data/price/expected.parquet", index=False
-    )
+def size(project: Path) -> dict[str, int]:
+    """Return the numbers of listings and of photo files."""
+    path = project / SAMPLE_RAW / "Products.csv"
+    products = pd.read_csv(path, lineterminator="\n", keep_default_na=False)
+    photos = sum(1 for _ in (project / SAMPLE_RAW / "images").iterdir())
+    return {"listings": len(products), "photos": photos}
 
 
-def run_stage(project: Path, stage: str) -> None:
-    """Run a stage in this process, and print its seconds without the imports, as JSON."""
+def draw_expected_prices(project: Path) -> None:
+    """Write random expected prices (£) in place of the price model's."""
+    products = pd.read_parquet(project / PRODUCTS, columns=["product_id"])
+    prices = np.random.default_rng(SEED).lognormal(3.7, 1.0, len(products))
+    path = project / EXPECTED_PRICES
+    path.parent.mkdir(parents=True, exist_ok=True)
+    products.assign(price_expected=prices, price_flag="").to_parquet(path, index=False)
+
+
+def run_timed(project: Path, stage: str) -> None:
+    """Run a stage in this process; print its seconds without imports as JSON."""
     os.chdir(project)
-    sys.argv = [stage]
-    importlib.import_module(f"stages.{stage}")
-    if stage in WARM:
-        importlib.import_module(WARM[stage])
+    import_stage(stage)
+    for module in LAZY_IMPORTS[stage]:
+        importlib.import_module(module)
     start = time.perf_counter()
-    try:
-        runpy.run_path(str(STAGES / f"{stage}.py"), run_name="__main__")
-    except SystemExit as end:
-        if end.code:
-            raise
+    run_stage(stage)
     click.echo("\n" + json.dumps({"seconds": time.perf_counter() - start}))
 
 
-def photos_of(project: Path) -> int:
-    return len(list((project / "data/sample/raw/images").iterdir()))
-
-
-def measure(project: Path, chain: tuple[str, ...], runs: int) -> dict[str, dict[str, float]]:
-    """Fastest seconds, and the most memory, of each stage."""
-    found = {}
-    for stage in chain:
-        if stage == "index":
-            make_up_prices(project)
+def measure(project: Path, stages: tuple[str, ...], runs: int) -> dict[str, dict[str, float]]:
+    """Return the fewest `seconds` and the highest `peak_mb` of `runs` runs of each stage."""
+    measured = {}
+    for stage in stages:
+        if stage == BEFORE_PRICES:
+            draw_expected_prices(project)
         results = [run_part(__file__, "--run", project, stage, cwd=project) for _ in range(runs)]
-        found[stage] = {
-            "seconds": min(of["seconds"] for of in results),
-            "peak_mb": max(of["peak_mb"] for of in results),
+        measured[stage] = {
+            "seconds": min(result["seconds"] for result in results),
+            "peak_mb": max(result["peak_mb"] for result in results),
         }
-        click.echo(f"{project.name} {stage}: {found[stage]}", err=True)
-    return found
+        click.echo(f"{project.name} {stage}: {measured[stage]}", err=True)
+    return measured
 
 
-def fit(listings: list[int], of_stage: list[dict[str, float]]) -> dict[str, float]:
-    """Slopes per listing: seconds and MB between the last two sizes; `growth`, see above."""
-    seconds = [of["seconds"] for of in of_stage]
-    memory = [of["peak_mb"] for of in of_stage]
-    slopes = np.diff(seconds) / np.diff(listings)
+def fit(listings: list[int], runs: list[dict[str, float]]) -> dict[str, float | None]:
+    """Return the slopes of a stage's time and memory.
+
+    Parameters
+    ----------
+    listings
+        At least two numbers of listings, ascending.
+    runs
+        The stage's `seconds` and `peak_mb` with each of them.
+
+    Returns
+    -------
+    seconds_per_listing and mb_per_1000_listings, between the last two sizes; growth, the slope of
+    the time between the last two sizes over that between the first two, None for two sizes;
+    constant_seconds, the last line at 0 listings; constant_mb, at the smallest size.
+    """
+    steps = list(pairwise(range(len(listings))))
+    seconds, memory = (
+        [
+            (runs[after][key] - runs[before][key]) / (listings[after] - listings[before])
+            for before, after in steps
+        ]
+        for key in ("seconds", "peak_mb")
+    )
     return {
-        "seconds_per_listing": float(slopes[-1]),
-        "growth": float(slopes[-1] / slopes[0]) if len(slopes) > 1 else float("nan"),
-        "constant_seconds": float(seconds[-1] - slopes[-1] * listings[-1]),
-        "mb_per_1000_listings": float(np.diff(memory)[-1] / np.diff(listings)[-1] * 1000),
-        "constant_mb": memory[0],
+        "seconds_per_listing": seconds[-1],
+        "growth": seconds[-1] / seconds[0] if len(steps) > 1 else None,
+        "constant_seconds": runs[-1]["seconds"] - seconds[-1] * listings[-1],
+        "mb_per_1000_listings": 1000 * memory[-1],
+        "constant_mb": runs[0]["peak_mb"],
     }
 
 
 def tables(content: dict[str, Any]) -> str:
-    sizes, stages = content["sizes"], content["stages"]
-    listings = [of["listings"] for of in sizes]
-    head = [f"{of['listings']:,} listings, {of['photos']:,} photos" for of in sizes]
-    rows = []
-    for name, of in stages.items():
-        cells = [f"{run['seconds']:.1f} s, {run['peak_mb']:,.0f} MB" for run in of["runs"]]
-        slope = of["fit"]
-        rows.append(
-            [
-                name,
-                *cells,
-                f"{slope['seconds_per_listing'] * 1000:.2f}",
-                f"{slope['growth']:.2f}",
-                f"{slope['mb_per_1000_listings']:.1f}",
-            ]
-        )
-    headers = ["", *head, "ms a listing", "growth", "MB a thousand listings"]
-    measured = tabulate(rows, headers, tablefmt="github", disable_numparse=True)
-    cores = content["machine"]["cores"]
-    rows = []
-    for name, of in stages.items():
-        hours = of["fit"]["seconds_per_listing"] * PAPER / 3600
-        memory = of["fit"]["mb_per_1000_listings"] * PAPER / 1e6
-        shared = hours * cores / (MACHINES * CORES)
-        rows.append([name, f"{hours:,.0f}", f"{shared:,.1f}", f"{max(memory, 0):,.0f}"])
-    headers = [
-        f"{PAPER // 10**6} million listings",
-        "hours on this machine",
-        f"hours on {MACHINES} machines of {CORES} cores, if all of it were shared out",
-        "GB, were it one process",
-    ]
-    paper = tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+    """Return the measurements and the projection as Markdown."""
     return (
-        f"{measured}\n\nOn paper, from these slopes:\n\n{paper}" if len(listings) > 1 else measured
+        f"{measured_table(content['sizes'], content['stages'])}\n\n"
+        "Projected from these slopes:\n\n"
+        f"{projected_table(content['stages'], content['machine']['cores'])}"
     )
 
 
+def measured_table(sizes: list[dict[str, int]], stages: dict[str, dict[str, Any]]) -> str:
+    """Return a Markdown table: seconds and memory of each stage at each size, and the slopes."""
+    headers = ["", *(f"{size['listings']:,} listings, {size['photos']:,} photos" for size in sizes)]
+    headers += ["ms per listing", "growth", "MB per 1,000 listings"]
+    rows = []
+    for name, stage in stages.items():
+        slope = stage["fit"]
+        rows.append(
+            [
+                name,
+                *(f"{run['seconds']:.1f} s, {run['peak_mb']:,.0f} MB" for run in stage["runs"]),
+                f"{slope['seconds_per_listing'] * 1000:.2f}",
+                "–" if slope["growth"] is None else f"{slope['growth']:.2f}",
+                f"{slope['mb_per_1000_listings']:.1f}",
+            ]
+        )
+    return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+
+
+def projected_table(stages: dict[str, dict[str, Any]], cores: int) -> str:
+    """Return a Markdown table of PROJECTED listings on this machine, and on a cluster."""
+    headers = [
+        f"{PROJECTED // 10**6} million listings",
+        "hours on this machine",
+        f"hours on {MACHINES} machines of {CORES} cores, if perfectly parallel",
+        "GB in a single process",
+    ]
+    rows = []
+    for name, stage in stages.items():
+        hours = stage["fit"]["seconds_per_listing"] * PROJECTED / 3600
+        gigabytes = stage["fit"]["mb_per_1000_listings"] * PROJECTED / 1e6
+        on_cluster = hours * cores / (MACHINES * CORES)
+        row = [name, f"{hours:,.0f}", f"{on_cluster:,.1f}", f"{max(gigabytes, 0):,.0f}"]
+        rows.append(row)
+    return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+
+
+def measure_sizes(
+    base: int, times: tuple[int, ...], stages: tuple[str, ...], runs: int
+) -> tuple[list[dict[str, int]], list[dict[str, dict[str, float]]]]:
+    """Return the size of each marketplace, and what `measure` found on it."""
+    sizes, measured = [], []
+    with tempfile.TemporaryDirectory(prefix="growth-") as folder:
+        for factor in times:
+            project = Path(folder) / f"times-{factor}"
+            make_project(project, base * factor)
+            measured.append(measure(project, stages, 1 if factor == max(times) else runs))
+            sizes.append(size(project))
+            shutil.rmtree(project)
+    return sizes, measured
+
+
 @click.command(help=(__doc__ or "").partition("\n")[0])
-@click.option("--base", default=60, help="Listings at once; at least 40.")
+@click.option("--base", default=60, help="Listings at size 1; at least 40.")
 @click.option("--times", multiple=True, type=int, help="Sizes; by default 1, 10 and 100.")
 @click.option("--stage", "chosen", multiple=True, type=click.Choice(CHAIN), help="Default: all.")
-@click.option("--runs", default=3, help="Of each stage but at the largest size: there, one.")
+@click.option("--runs", default=3, help="Of each stage; at the largest size always 1.")
 @click.option("--write", is_flag=True, help="Write results/speed/growth.json and docs/speed.md.")
 @click.option("--run", hidden=True, nargs=2, type=str, help="Internal: PROJECT STAGE.")
 def main(
@@ -167,36 +223,24 @@ def main(
     run: tuple[str, str] | None,
 ) -> None:
     if run:
-        run_stage(Path(run[0]), run[1])
+        run_timed(Path(run[0]), run[1])
         return
     about = machine()
-    chain = tuple(stage for stage in CHAIN if stage in (chosen or CHAIN))
-    measured, sizes = [], []
-    with tempfile.TemporaryDirectory(prefix="growth-") as folder:
-        for many in times or TIMES:
-            project = Path(folder) / f"times-{many}"
-            make_project(project, base * many)
-            measured.append(measure(project, chain, 1 if many == max(times or TIMES) else runs))
-            path = project / "data/sample/raw/Products.csv"
-            products = pd.read_csv(path, lineterminator="\n", keep_default_na=False)
-            sizes.append({"listings": len(products), "photos": photos_of(project)})
-            shutil.rmtree(project)
-    listings = [of["listings"] for of in sizes]
-    stages: dict[str, dict[str, Any]] = {}
-    for stage in chain:
-        of_stage = [of[stage] for of in measured]
-        stages[stage] = {"runs": of_stage}
-        if len(listings) > 1:
-            stages[stage]["fit"] = fit(listings, of_stage)
-    content = {"machine": about, "sizes": sizes, "stages": stages}
-    if len(listings) < 2:
+    stages = tuple(stage for stage in CHAIN if stage in (chosen or CHAIN))
+    sizes, measured = measure_sizes(base, times or TIMES, stages, runs)
+    runs_of = {stage: [by_stage[stage] for by_stage in measured] for stage in stages}
+    content: dict[str, Any] = {"machine": about, "sizes": sizes}
+    content["stages"] = {stage: {"runs": stage_runs} for stage, stage_runs in runs_of.items()}
+    if len(sizes) < 2:
         click.echo(json.dumps(content, indent=2))
         return
+    for stage, stage_runs in runs_of.items():
+        content["stages"][stage]["fit"] = fit([size["listings"] for size in sizes], stage_runs)
     text = tables(content)
     click.echo(f"{describe(about)}\n\n{text}")
     if write:
         save("growth", content)
-        put_between(DOCUMENT, "growth", f"{describe(about)}.\n\n{text}")
+        write_table(DOCUMENT, "growth", f"{describe(about)}.\n\n{text}")
 
 
 if __name__ == "__main__":

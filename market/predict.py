@@ -25,17 +25,14 @@ from market.core.errors import MarketError
 from market.core.stage import stage
 from market.core.torch_setup import set_up_torch
 from market.data.listings import price_faults
+from market.data.photo_files import read_images
+from market.data.rejects import check_nothing_lost, reject_files
+from market.data.schemas import IMAGES_SCHEMA, check_rows, products_schema
 from market.data.tables import (
-    IMAGES_SCHEMA,
-    check_nothing_lost,
-    check_rows,
+    ignored_column_messages,
     ignored_columns,
-    products_schema,
-    read_images,
+    not_found_message,
     read_table,
-    reject_files,
-    say_absent,
-    say_ignored,
 )
 from market.models.predictor import Predictor
 
@@ -62,13 +59,13 @@ def describe_unread(raw: Path, tables: dict[str, tuple[pd.DataFrame, list[str]]]
     lines = [
         line
         for name, (table, read) in tables.items()
-        for line in say_ignored(raw / name, ignored_columns(table, read), read, table)
+        for line in ignored_column_messages(raw / name, ignored_columns(table, read), read, table)
     ]
     if not (raw / "Images.csv").exists():
-        lines.append(f"{say_absent(raw / 'Images.csv')}: no photo is read")
+        lines.append(f"{not_found_message(raw / 'Images.csv')}: no photo is read")
     images = raw / "images"
     if not images.is_dir():
-        fault = f"{images} is not a folder" if images.exists() else say_absent(images)
+        fault = f"{images} is not a folder" if images.exists() else not_found_message(images)
         lines.append(f"{fault}: no photo is read")
     return lines
 

@@ -19,7 +19,7 @@ from market.core.paths import METRICS, README
 from market.core.stage import stage
 from market.reporting.headline_metrics import read_metrics
 from market.reporting.model_card import render_card
-from market.reporting.tables import headline_table, insert_table, results_readme
+from market.reporting.tables import README_TABLE, headline_table, insert_table, results_readme
 
 FOLDER = click.Path(path_type=Path)
 
@@ -55,7 +55,7 @@ def write_documents(folder: Path, card: Path | None) -> None:
     splits = [read_metrics(path) for path in (folder, *sorted(folder.glob("splits/*/")))]
     table = headline_table(splits, "github")
     documents = {
-        README: insert_table(README.read_text(encoding="utf-8"), table),
+        README: insert_table(README.read_text(encoding="utf-8"), README_TABLE, table),
         folder / "README.md": results_readme(splits, folder),
     }
     if card is not None:

@@ -1,4 +1,4 @@
-"""An app behind a real server, for tests of what a test client cannot show."""
+"""A real server for an app, for tests that a test client cannot run."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import uvicorn
 
 @contextlib.contextmanager
 def listening(app: Any) -> Iterator[str]:
-    """The URL of the app, which uvicorn serves in a thread until the end of the block."""
+    """Serve an app with uvicorn in a thread while the block runs; yield its URL."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
-        assert thread.is_alive()
+        assert thread.is_alive(), "uvicorn did not start"
         threading.Event().wait(0.02)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
         yield f"http://127.0.0.1:{port}/"
-    finally:  # or a test that fails keeps the whole run from its end
+    finally:  # also after a failed test, as the thread would keep pytest from ending
         server.should_exit = True
         thread.join()

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
+from market.core.settings import Clean
+
 # What a marketplace's photos are. Every other decoder Pillow has is attack surface.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 
@@ -34,12 +36,12 @@ class UnusablePhoto(Exception):
     """The photo cannot be used; the message is the reason, for the rejects file."""
 
 
-def limits_of(clean: dict[str, Any]) -> dict[str, Any]:
-    """What the params of stage clean hold a photo to, as arguments of `decode_photo`."""
+def limits_of(settings: Clean) -> dict[str, Any]:
+    """Return the arguments of `decode_photo` that the settings of stage clean determine."""
     return {
-        "size": clean["photo_size"],
-        "min_side": clean["min_side"],
-        "max_megapixels": clean["max_megapixels"],
+        "size": settings.photo_size,
+        "min_side": settings.min_side,
+        "max_megapixels": settings.max_megapixels,
     }
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from market.core.errors import MarketError
+from market.data.rejects import PRODUCT_REJECTED, UNKNOWN_PRODUCT, reject_rows
+from market.data.tables import MAX_QUOTED
 
 COLUMNS = ["user_id", "product_id", "event", "timestamp"]
 # Other names that a column goes by: MovieLens'. A rating is an event of its own name, "4.0".
@@ -19,9 +21,6 @@ ALIASES = {
     "itemId": "product_id", "item_id": "product_id", "rating": "event",
 }  # fmt: skip
 EVENTS = ("view", "save", "message", "buy")  # that have a weight of their own: others are views
-REJECT_COLUMNS = ["source", "record", "id", "reason"]  # as raw.py's
-
-MOST_SAID = 300  # characters of a file that an error repeats
 
 # What a time can be. Nothing was sold online before 1990, and what is read as after 2100 was not
 # written as it is read. Fixed, and not "until now": the same log must always give the same table.
@@ -131,32 +130,23 @@ def sort_interactions(
     if absent:
         raise MarketError(
             f"{path}: no column {', '.join(map(repr, absent))} "
-            f"(it has {', '.join(map(repr, names))[:MOST_SAID]}): rename or add it"
+            f"(it has {', '.join(map(repr, names))[:MAX_QUOTED]}): rename or add it"
         )
     table = table[COLUMNS]
     times, faults = read_times(table["timestamp"])
     reason = pd.Series("", index=table.index)
     if products is not None:
         unknown = ~table["product_id"].isin(products)
-        reason[unknown] = "its product is not in Products.csv"
+        reason[unknown] = UNKNOWN_PRODUCT
         if rejected is not None:
-            reason[unknown & table["product_id"].isin(rejected)] = "its product was rejected"
+            reason[unknown & table["product_id"].isin(rejected)] = PRODUCT_REJECTED
     reason = reason.where(faults.eq(""), "timestamp " + faults)
     for fault, rule in reversed([*(id_rules or {}).items()]):
         reason[~table["user_id"].fillna("").str.fullmatch(rule)] = f"user_id {fault}"
     for name in reversed(COLUMNS):
         reason[table[name].isna()] = f"{name} is missing"
-    bad = reason.ne("")
-    rejects = pd.DataFrame(
-        {
-            "source": path.name,
-            "record": np.flatnonzero(bad) + 1,
-            "id": table.loc[bad, "user_id"].to_numpy(),
-            "reason": reason[bad].to_numpy(),
-        },
-        columns=REJECT_COLUMNS,
-    )
-    log = table.assign(timestamp=times)[~bad]
+    rejects = reject_rows(path.name, reason, table["user_id"])
+    log = table.assign(timestamp=times)[reason.eq("")]
     return log.sort_values("timestamp", kind="stable", ignore_index=True), rejects
 
 

@@ -149,7 +149,7 @@ class Predictor:
         self.classes = self.category.classes
         settings = load_params("clean")
         self.placeholder_above = settings.placeholder_above
-        self.photo_limits = limits_of(settings.model_dump())
+        self.photo_limits = limits_of(settings)
         self.encoder = load_text_encoder(str(device))
 
     def __call__(
@@ -160,7 +160,7 @@ class Predictor:
         Parameters
         ----------
         rows
-            At least one row of Products.csv, checked by `market.data.tables.check_rows`.
+            At least one row of Products.csv, checked by `market.data.schemas.check_rows`.
         photo_of
             (m,) the id of each photo's product.
         sources

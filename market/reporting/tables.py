@@ -20,7 +20,7 @@ from market.reporting.headline_metrics import (
     value_at,
 )
 
-MARKERS = ("<!-- results: begin -->", "<!-- results: end -->")
+README_TABLE = "results"  # name of the markers around the table in README.md
 SYNTHETIC = " (synthetic data: these scores do not predict those on a real marketplace)"
 
 
@@ -148,17 +148,26 @@ def results_readme(splits: Sequence[Metrics], folder: Path) -> str:
     )
 
 
-def insert_table(document: str, table: str) -> str:
-    """Return a Markdown document with `table` in place of the text between MARKERS.
+def insert_table(document: str, name: str, table: str) -> str:
+    """Return a Markdown document with `table` in place of the text between two markers.
+
+    Parameters
+    ----------
+    document
+        Has the lines `<!-- name: begin -->` and `<!-- name: end -->`.
+    name
+        The name in the markers.
+    table
+        The new text between them.
 
     Raises
     ------
     MarketError
         If the document lacks one of the markers.
     """
-    begin, end = MARKERS
-    before, _, rest = document.partition(begin)
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, begin_found, rest = document.partition(begin)
     _, end_found, after = rest.partition(end)
-    if not end_found:
+    if not (begin_found and end_found):
         raise MarketError(f"no {begin} … {end} in the document: add both where the table belongs")
     return f"{before}{begin}\n{table}\n{end}{after}"

@@ -1,1 +1,1 @@
-"""The search service and its page."""
+"""The HTTP API over the search engine, and its page."""

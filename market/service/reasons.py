@@ -1,35 +1,60 @@
-"""Why a listing is shown, in words that fit what was asked and who asks."""
+"""Explanations: each feature's contribution to a score, with a text for the user."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
-from market.search.ranker import ITEM, QUERY, SIGNALS
+from market.search.ranker import ITEM as LISTING_FEATURES
+from market.search.ranker import OF_LISTING as SIMILAR_TEXTS
+from market.search.ranker import OF_WORDS as SEARCH_TEXTS
+from market.search.ranker import QUERY as QUERY_FEATURES
+from market.search.ranker import SIGNALS as FEATURE_TEXTS
 from market.service.schemas import Reason
 
-# Signals of the person. Of somebody new they are all unknown, which a learned ranker weighs too:
-# to call that "goes with what you looked at" would be untrue.
-PERSON = SIGNALS.keys() - {*QUERY, *ITEM}
-NEWCOMER = "newcomer"
+__all__ = ["FEATURE_TEXTS", "SEARCH_TEXTS", "SIMILAR_TEXTS", "explain"]
+
+# A learned ranker weighs a new user's missing history as well. "Similar to what you viewed" would
+# be untrue there, so the user features of a new user are added up under one name.
+USER_FEATURES = FEATURE_TEXTS.keys() - {*QUERY_FEATURES, *LISTING_FEATURES}
+NEW_USER = "new_user"
+NEW_USER_TEXT = "suggested for new visitors"
 
 
 def explain(
-    why: dict[str, float], words: dict[str, str], *, newcomer: bool, near: str | None
+    contributions: Mapping[str, float],
+    special_texts: Mapping[str, str],
+    *,
+    is_new_user: bool,
+    near: str | None,
 ) -> list[Reason]:
-    """Return the parts of a score, the largest first; they add up to it.
+    """Return the reasons for a score, the largest first.
 
-    `words` are those of signals that mean another thing here than SIGNALS says; `newcomer`: nothing
-    is known of the person; `near`: the place that was asked for.
+    Parameters
+    ----------
+    contributions
+        Contribution of each feature to the score.
+    special_texts
+        Texts of features that mean something special in this search.
+    is_new_user
+        Whether the user has no events.
+    near
+        Place of the filter `near`, if any.
+
+    Returns
+    -------
+    list of Reason
+        The finite, non-zero contributions. They add up to the score.
     """
-    said = SIGNALS | words | {NEWCOMER: "suits somebody new"}
-    unknown = PERSON if newcomer else frozenset()
+    texts = {**FEATURE_TEXTS, **special_texts, NEW_USER: NEW_USER_TEXT}
+    merged = USER_FEATURES if is_new_user else frozenset()
     if near:
-        said["proximity"] = f"near {near}"
-        unknown = unknown - {"proximity"}
-    parts = {name: part for name, part in why.items() if name not in unknown}
-    parts[NEWCOMER] = sum(part for name, part in why.items() if name in unknown)
+        texts["proximity"] = f"near {near}"
+        merged = merged - {"proximity"}
+    parts = {name: part for name, part in contributions.items() if name not in merged}
+    parts[NEW_USER] = sum(part for name, part in contributions.items() if name in merged)
     return [
-        Reason(signal=name, words=said[name], contribution=part)
+        Reason(feature=name, text=texts[name], contribution=part)
         for name, part in sorted(parts.items(), key=lambda item: -item[1])
         if part and math.isfinite(part)
     ]

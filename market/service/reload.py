@@ -1,4 +1,4 @@
-"""A new index in place of the old one while requests go on: on SIGHUP."""
+"""Replacement of the search index while requests continue, on SIGHUP."""
 
 from __future__ import annotations
 
@@ -18,52 +18,62 @@ log = logging.getLogger("uvicorn.error")
 
 
 class Reloader:
-    """Loads in a thread, beside what serves, and puts the whole in its place at once."""
+    """Load new models in a thread, then swap them in at once.
+
+    Parameters
+    ----------
+    load
+        Loads the new models. If it raises anything, nothing is swapped and the log says why.
+    swap
+        Receives the result of `load`, in the event loop.
+    outcomes
+        Counter with the label `outcome`: done or failed.
+    """
 
     def __init__(
         self, load: Callable[[], Any], swap: Callable[[Any], None], outcomes: Counter
     ) -> None:
-        """`swap` gets what `load` returned, in the event loop. `load` may fail in any way: then
-        nothing is swapped, and the log says why. `outcomes` counts by "outcome"."""
         self._load, self._swap, self._outcomes = load, swap, outcomes
-        self._asked = False
+        self._is_requested = False
         self._task: asyncio.Task[None] | None = None
 
-    def ask(self) -> None:
-        """Reload; once more, if it is asked for in the middle of a reload: the files have changed
-        since."""
-        self._asked = True
+    def request(self) -> None:
+        """Start a reload, or another one after a running reload, as the files have changed."""
+        self._is_requested = True
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
-        while self._asked:
-            self._asked = False
+        while self._is_requested:
+            self._is_requested = False
             started = time.monotonic()
-            log.info("Reload: loading the index beside the one that serves.")
+            log.info("Reload: loading the new index while the old one serves.")
             try:
                 loaded = await asyncio.to_thread(self._load)
-            except Exception as fault:
+            except Exception as error:
                 self._outcomes.labels("failed").inc()
-                said = " ".join(str(fault).split()) or type(fault).__name__
-                log.error("Reload failed, the former index goes on to serve: %s", said)
+                message = " ".join(str(error).split()) or type(error).__name__
+                log.error("Reload failed, the old index still serves: %s", message)
             else:
                 self._swap(loaded)
-                # Some of the former waits in cycles for Python's next whole collection, which in a
-                # process of this size may be many reloads away.
+                # Reference cycles keep some of the old index until Python's next full collection,
+                # which in a process of this size may be many reloads away.
                 await asyncio.to_thread(gc.collect)
                 self._outcomes.labels("done").inc()
-                log.info("Reload done, after %.1f s.", time.monotonic() - started)
+                log.info("Reload done in %.1f s.", time.monotonic() - started)
 
     @contextmanager
     def on_hangup(self) -> Iterator[None]:
-        """While the block runs, SIGHUP asks for a reload. Only the main thread hears signals, and
-        only where there are such (not on Windows)."""
+        """Reload on SIGHUP while the block runs.
+
+        It has no effect outside the main thread, which alone receives signals, and on Windows,
+        which has no SIGHUP.
+        """
         in_main_thread = threading.current_thread() is threading.main_thread()
         hangup = getattr(signal, "SIGHUP", None) if in_main_thread else None
         loop = asyncio.get_running_loop()
         if hangup is not None:
-            loop.add_signal_handler(hangup, self.ask)
+            loop.add_signal_handler(hangup, self.request)
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""What goes in and out of the API, typed, bounded and described."""
+"""Requests and answers of the API, with their types, limits and descriptions."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from market.data.ids import ID_PATTERN, ID_RULES, LONGEST_ID
 
 
 def _check_id(text: str) -> str:
-    for fault, rule in ID_RULES.items():
+    for message, rule in ID_RULES.items():
         if not rule.fullmatch(text):
-            raise ValueError(fault)
+            raise ValueError(message)
     return text
 
 
-# As `clean` checks them, in its words. The pattern describes the same to callers.
+# Stage clean applies the same rules with the same messages. The pattern only describes them.
 _ID: dict[str, Any] = {
     "min_length": 1,
     "max_length": LONGEST_ID,
@@ -26,20 +26,20 @@ _ID: dict[str, Any] = {
 }
 USER_ID = Field(
     **_ID,
-    description="Who asks: any name the caller chooses, e.g. a random UUID.",
+    description="A user id, chosen by the caller, e.g. a random UUID.",
     examples=["anna"],
 )
-PRODUCT_ID = Field(**_ID, description="A listing's id.")
+PRODUCT_ID = Field(**_ID, description="Id of a listing.")
 UserId = Annotated[str, USER_ID, AfterValidator(_check_id)]
 ProductId = Annotated[str, PRODUCT_ID, AfterValidator(_check_id)]
-LISTS = {"photos"}  # the fields that may be given more than once
-CLOCK_SKEW = timedelta(minutes=5)
-# Of an event: whatever lies before is a slip, as 20240105 is, which is read as seconds since 1970.
-EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+LIST_FIELDS = {"photos"}  # fields that may be given more than once
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+# Earlier timestamps are mistakes, such as 20240105, which is read as seconds since 1970.
+EARLIEST_EVENT = datetime(1990, 1, 1, tzinfo=UTC)
 
 
 def _without_null(schema: dict[str, Any]) -> None:
-    """Describe fields as a form or an address can hold them: left out, but never null."""
+    """Describe fields of a form or a URL: optional, but never null, which neither can hold."""
     for field in schema["properties"].values():
         kinds = [kind for kind in field.get("anyOf", []) if kind != {"type": "null"}]
         if len(kinds) == 1:
@@ -47,135 +47,160 @@ def _without_null(schema: dict[str, Any]) -> None:
             field |= kinds[0]
 
 
-def _of_a_form(schema: dict[str, Any]) -> None:
-    """Describe that in a form what may be left out may also be empty, as browsers send it."""
+def _as_form(schema: dict[str, Any]) -> None:
+    """Describe fields of a form: optional fields may also be empty, as browsers send them."""
     _without_null(schema)
-    about = {"title", "description", "default", "examples"}
+    annotations = {"title", "description", "default", "examples"}
     for name, field in schema["properties"].items():
         is_free = field.get("type") == "string" and "minLength" not in field
         if name in schema.get("required", []) or field.get("type") == "array" or is_free:
             continue
-        kind = {key: field.pop(key) for key in [*field] if key not in about}
+        kind = {key: field.pop(key) for key in [*field] if key not in annotations}
         field["anyOf"] = [kind, {"type": "string", "maxLength": 0}]
 
 
-class Fault(BaseModel):
+class Error(BaseModel):
     """Every error: one line that says what is wrong."""
 
     error: str = Field(examples=["price_min is above price_max"])
 
 
-class Within(BaseModel):
-    """Which listings may answer. Filters are strict: nothing that fails one is shown."""
+class Filters(BaseModel):
+    """Filters of listings. They are strict: results are never padded with non-matches."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=_without_null)
 
-    price_min: float | None = Field(None, ge=0, le=1e9, description="Pounds.")
-    price_max: float | None = Field(None, ge=0, le=1e9, description="Pounds.")
+    price_min: float | None = Field(None, ge=0, le=1e9, description="Lowest price, in pounds.")
+    price_max: float | None = Field(None, ge=0, le=1e9, description="Highest price, in pounds.")
     category: str | None = Field(
         None,
         max_length=300,
-        description='A category of any level, or a path, "A / B".',
+        description='A category of any level, or a path such as "A / B".',
         examples=["Home & Garden"],
     )
     near: str | None = Field(
         None, max_length=100, description="A town.", examples=["Reading, Berkshire"]
     )
     radius_km: float | None = Field(
-        None, gt=0, le=2000, description="At most so far from `near`, in kilometres."
+        None, gt=0, le=2000, description="Largest distance from `near`, in kilometres."
     )
-    flagged: bool = Field(False, description="Let listings in whose price is flagged as odd.")
+    flagged: bool = Field(False, description="Include listings with an implausible price.")
 
     @model_validator(mode="after")
-    def _agree(self) -> Within:
+    def _check_together(self) -> Filters:
         low, high = self.price_min, self.price_max
         if low is not None and high is not None and low > high:
             raise ValueError("price_min is above price_max")
         if self.radius_km is not None and not self.near:
-            raise ValueError("radius_km needs near: the town to measure from")
+            raise ValueError("radius_km needs near, the town to measure from")
         return self
 
 
-class Page(Within):
-    limit: int = Field(20, ge=1, le=100, description="How many to answer.")
-    offset: int = Field(0, ge=0, le=10_000_000, description="How many to skip, up to `total`.")
+class Page(Filters):
+    """Filters, and the part of the results to return."""
+
+    limit: int = Field(20, ge=1, le=100, description="Number of results to return.")
+    offset: int = Field(
+        0, ge=0, le=10_000_000, description="Number of results to skip, up to `total`."
+    )
 
 
-class Query(Page):
-    q: str = Field("", max_length=300, description="Words.", examples=["oak bedside table"])
-    user: UserId | None = Field(None, description="Whose former events count.")
+class SearchQuery(Page):
+    """A search in text."""
+
+    q: str = Field("", max_length=300, description="Query.", examples=["oak bedside table"])
+    user: UserId | None = Field(
+        None, description="A user id. Their past events personalise the results."
+    )
 
 
-class PhotoQuery(Query):
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_of_a_form)
+class PhotoQuery(SearchQuery):
+    """A search by photo, and optionally in text."""
 
-    photo: UploadFile = Field(description="JPEG, PNG, WebP, GIF or BMP.")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_as_form)
+
+    photo: UploadFile = Field(description="JPEG, PNG, WebP, GIF or BMP file.")
 
 
-class Similar(Page):
-    limit: int = Field(12, ge=1, le=100, description="How many to answer.")
-    user: UserId | None = Field(None, description="Whose former events count.")
+class SimilarQuery(Page):
+    """A search for similar listings."""
+
+    limit: int = Field(12, ge=1, le=100, description="Number of results to return.")
+    user: UserId | None = Field(
+        None, description="A user id. Their past events personalise the results."
+    )
 
 
 class Reason(BaseModel):
-    """One signal's part in a score."""
+    """The contribution of one feature to a score."""
 
-    signal: str = Field(examples=["bm25"])
-    words: str = Field(description="The signal, as told to a person.", examples=["has your words"])
-    contribution: float = Field(description="What it adds to the score.", examples=[0.42])
+    feature: str = Field(examples=["bm25"])
+    text: str = Field(description="The reason for users.", examples=["matches your words"])
+    contribution: float = Field(description="Part of the score.", examples=[0.42])
 
 
-class Card(BaseModel):
+class ListingSummary(BaseModel):
     """A listing in short."""
 
     product_id: str
     name: str
-    price: float | None = Field(description="Pounds, as asked.")
+    price: float | None = Field(description="Asking price, in pounds.")
     price_flag: str | None = Field(
-        description='"placeholder", "far below" or "far above" what such things cost; or null.'
+        description='"placeholder"; "far below" or "far above" the usual price; or null.'
     )
-    price_expected: float | None = Field(description="Pounds, as the price model expects.")
+    price_expected: float | None = Field(description="Predicted price, in pounds.")
     location: str
-    category: list[str] = Field(description="From the top level down.")
+    category: list[str] = Field(description="Category path, from the top level down.")
     photo: str | None = Field(
-        description="Of the first photo, from the service's root.", examples=["api/photos/12?v=1"]
+        description="URL of the first photo, relative to the root of the service.",
+        examples=["api/photos/12?v=1"],
     )
 
 
-class Hit(Card):
-    score: float = Field(description="The sum of all contributions.")
-    why: list[Reason] = Field(description="The score's parts, the largest first.")
-    distance_km: float | None = Field(description="From `near`, where it was given and is known.")
+class Hit(ListingSummary):
+    """A listing among the results."""
+
+    score: float = Field(description="Sum of all contributions.")
+    why: list[Reason] = Field(description="Reasons for the score, the largest first.")
+    distance_km: float | None = Field(
+        description="Distance from `near` in kilometres; null without `near` or an unknown place."
+    )
 
 
-class Results(BaseModel):
+class SearchResults(BaseModel):
+    """A page of results."""
+
     hits: list[Hit]
     total: int = Field(
-        description="The exact number of listings that match and pass the filters; offsets up to "
-        "it show each once. Of a product and its copies, `similar` and `recommend` count one."
+        description="Exact number of listings that match and pass the filters. Offsets up to it "
+        "return each of them once. `similar` and `recommend` count a listing and its copies once."
     )
-    understood: str | None = Field(
-        description="The query after mending typing errors, where that changed it; empty where "
-        "none of it can be searched for (“the”, “🔥”): the answer is one without words."
+    corrected_query: str | None = Field(
+        description="The query after spelling correction, if that changed it. Empty if it has no "
+        "searchable word (“the”, “🔥”): the results are then those without a query."
     )
-    unplaced: str | None = Field(
-        description="`near`, where no such place is known: nothing is near it then."
+    unknown_place: str | None = Field(
+        description="`near`, if no such place is known; there are no results then."
     )
 
 
-class Product(Card):
+class Product(ListingSummary):
+    """A listing with all details."""
+
     description: str
-    photos: list[str] = Field(description="From the service's root.")
-    created: str | None
+    photos: list[str] = Field(description="URLs relative to the root of the service.")
+    created: str | None = Field(description="Date of the listing, YYYY-MM-DD.")
 
 
 class Category(BaseModel):
+    """A category of any level."""
+
     path: str = Field(examples=["Home & Garden / Garden & Patio"])
-    count: int = Field(description="Listings in it and below it.")
+    count: int = Field(description="Number of listings in it and in its subcategories.")
 
 
 class NewEvent(BaseModel):
-    """Something a user did."""
+    """A user event."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -183,57 +208,72 @@ class NewEvent(BaseModel):
     product_id: ProductId
     event: Literal["view", "save", "message", "buy"]
     timestamp: datetime | None = Field(
-        None, description="ISO 8601 or Unix seconds; without a zone, UTC. By default now."
+        None, description="ISO 8601 or Unix seconds; UTC without a time zone. Defaults to now."
     )
 
     @model_validator(mode="after")
-    def _past(self) -> NewEvent:
+    def _check_timestamp(self) -> NewEvent:
         if self.timestamp is not None:
             time = self.timestamp
             aware = time if time.tzinfo else time.replace(tzinfo=UTC)
-            if aware > datetime.now(UTC) + CLOCK_SKEW:
-                raise ValueError("timestamp lies in the future")
-            # Also what has no equivalent in UTC: the year 1, an hour ahead of it.
-            if aware < EARLIEST:
-                raise ValueError(f"timestamp lies before {EARLIEST.year}")
+            if aware > datetime.now(UTC) + MAX_CLOCK_SKEW:
+                raise ValueError("timestamp is in the future")
+            # The comparison also works for times without an equivalent in UTC, such as the first
+            # hour of the year 1 in a zone ahead of UTC.
+            if aware < EARLIEST_EVENT:
+                raise ValueError(f"timestamp is before {EARLIEST_EVENT.year}")
         return self
 
 
 class NewListing(BaseModel):
-    """A listing that is not for sale yet; each of its fields may be left out."""
+    """A new listing. Every field is optional."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_of_a_form)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_as_form)
 
     name: str = Field("", max_length=500, examples=["Oak bedside table"])
     description: str = Field("", max_length=20_000)
     location: str = Field("", max_length=200, examples=["Reading, Berkshire"])
-    price: float | None = Field(None, ge=0, le=1e9, description="Pounds, as asked: to be flagged.")
-    photos: list[UploadFile] = Field([], max_length=10, description="JPEG, PNG, WebP, GIF or BMP.")
+    price: float | None = Field(
+        None, ge=0, le=1e9, description="Asking price in pounds, to check for plausibility."
+    )
+    photos: list[UploadFile] = Field(
+        [], max_length=10, description="JPEG, PNG, WebP, GIF or BMP files."
+    )
 
 
-class Unusable(BaseModel):
+class UnusablePhoto(BaseModel):
     """A photo that could not be used."""
 
-    photo: int = Field(description="Which, counted from 1.")
+    photo: int = Field(description="Position of the photo, from 1.")
     reason: str = Field(examples=["not one of JPEG, PNG, WEBP, GIF, BMP"])
 
 
 class Prediction(BaseModel):
-    category: str = Field(description="The likeliest.", examples=["Home & Garden"])
-    probabilities: dict[str, float] = Field(description="Of every category; 1 in all.")
-    price: float = Field(description="Pounds, as such things are usually asked.")
-    price_low: float = Field(description="The interval that holds most such prices: from …")
-    price_high: float = Field(description="… to.")
-    coverage: float = Field(description="The share of such prices that it holds.", examples=[0.8])
-    price_flag: str | None = Field(
-        description='Of the price asked: "placeholder", "far below" or "far above"; or null.'
+    """The predicted category and price of a new listing."""
+
+    category: str = Field(description="Most probable category.", examples=["Home & Garden"])
+    probabilities: dict[str, float] = Field(
+        description="Probability of every category. They add up to 1."
     )
-    unusable: list[Unusable]
+    price: float = Field(description="Predicted price, in pounds.")
+    price_low: float = Field(description="Lower end of the prediction interval, in pounds.")
+    price_high: float = Field(description="Upper end of the prediction interval, in pounds.")
+    coverage: float = Field(
+        description="Target share of prices within the interval.", examples=[0.8]
+    )
+    price_flag: str | None = Field(
+        description='Of the asking price: "placeholder", "far below" or "far above"; or null.'
+    )
+    unusable: list[UnusablePhoto]
 
 
-class Kept(BaseModel):
-    id: int = Field(description="The event's number.")
+class StoredEvent(BaseModel):
+    """A stored event."""
+
+    id: int = Field(description="Id of the event.")
 
 
 class Health(BaseModel):
+    """The health of the service."""
+
     status: Literal["ok"]

@@ -1,62 +1,103 @@
-"""The service's settings: environment variables only, so that no file of them can be committed."""
+"""The settings of the service, read from environment variables."""
 
 from __future__ import annotations
 
-import math
-import os
-from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Annotated
 
 import joblib
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from market.core.errors import MarketError
 
-SHORTEST_KEY = 16  # characters: shorter ones can be guessed
+MIN_KEY_LENGTH = 16  # characters: shorter keys can be guessed
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Each field is the environment variable of its name in capitals."""
+def _check_key(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    # HTTP headers cannot carry other characters unchanged, so such a key would never match.
+    is_sendable = text.isascii() and text.isprintable() and " " not in text
+    if len(text) < MIN_KEY_LENGTH or not is_sendable:
+        raise ValueError(
+            f"must have at least {MIN_KEY_LENGTH} ASCII characters without spaces: generate one "
+            "with `openssl rand -hex 32`, or unset it to serve without a key"
+        )
+    return key
 
-    events_url: str = "sqlite:///data/events.sqlite"  # any SQLAlchemy URL
-    history_events: int = 200  # the last so many events of a user count
-    max_upload_mb: float = 20  # a telephone's photo has 3 to 12
-    max_upload_seconds: float = 60  # 20 MB at 3 Mbit/s; whoever is slower only holds a connection
-    max_uploads: int = 8  # requests of a kind whose bodies are received or held at once
-    # Searches under way at once: each is for all cores that this process may use (its affinity, the
-    # container's quota).
-    max_at_once: int = field(default_factory=joblib.cpu_count)
-    max_waiting: int = 32  # and that wait for their turn; on two cores a second's work
-    max_wait_seconds: float = 2
-    api_key: str | None = field(default=None, repr=False)  # without one, everybody may ask
+
+Count = Annotated[int, Field(gt=0)]
+Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
+
+
+class Settings(BaseSettings):
+    """Settings of the service.
+
+    Every field is read from the environment variable of the same name in capitals. There is no
+    settings file, so no secret can be committed with one.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        A value has the wrong type or range. `Settings.from_environment` turns it into one line.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
+
+    events_url: str = Field(
+        default="sqlite:///data/events.sqlite",
+        description="SQLAlchemy URL of the event store. The driver must be installed.",
+    )
+    history_events: Count = Field(
+        default=200, description="Number of recent events per user that personalise results."
+    )
+    max_upload_mb: Amount = Field(
+        default=20, description="Largest request body, in MB. A phone's photo has 3 to 12 MB."
+    )
+    max_upload_seconds: Amount = Field(
+        default=60, description="Longest time to receive a body. 20 MB take 60 s at 3 Mbit/s."
+    )
+    max_uploads: Count = Field(
+        default=8, description="Request bodies received or held at once, for each queue."
+    )
+    max_at_once: Count = Field(
+        default_factory=joblib.cpu_count,
+        description="Searches that run at once. Defaults to the number of usable CPU cores, which "
+        "respects affinity and a container's quota.",
+    )
+    max_waiting: Count = Field(
+        default=32,
+        description="Requests that wait in each queue. Two cores serve 32 in about a second.",
+    )
+    max_wait_seconds: Amount = Field(default=2, description="Longest wait in a queue, in seconds.")
+    api_key: ApiKey | None = Field(
+        default=None, description="Secret that clients must send. Unset: no key is needed."
+    )
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Read the environment; a value that cannot be used raises MarketError naming it."""
-        given: dict[str, Any] = {}
-        kinds = {"int": int, "float": float}
-        for setting in fields(cls):
-            variable = setting.name.upper()
-            text = os.environ.get(variable)
-            if text is None:
-                continue
-            kind = kinds.get(str(setting.type))
-            if kind is None:
-                given[setting.name] = text
-                continue
-            try:
-                number = given[setting.name] = kind(text)
-            except ValueError:
-                raise MarketError(f"{variable}={text!r} is not a number") from None
-            if not 0 < number < math.inf:
-                raise MarketError(f"{variable}={text!r} must be above 0 and finite")
-        key = given.get("api_key")
-        # Never quoted: it is a secret. What a header cannot carry as it is would never be right.
-        if key is not None and (
-            len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable() or " " in key
-        ):
-            raise MarketError(
-                f"API_KEY needs {SHORTEST_KEY} ASCII characters or more, none of them a space; "
-                "`openssl rand -hex 32` makes one, and without API_KEY no key is asked for"
-            )
-        return cls(**given)
+        """Read the settings from the environment.
+
+        Returns
+        -------
+        Settings
+            Validated and immutable.
+
+        Raises
+        ------
+        MarketError
+            A variable has an invalid value. The message names every such variable, and never
+            quotes the API key.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            lines = []
+            for fault in error.errors():
+                name = str(fault["loc"][0])
+                value = "" if name == "api_key" else f"={fault['input']!r}"
+                reason = fault["msg"].removeprefix("Value error, ")
+                lines.append(
+                    f"{name.upper()}{value} {reason.replace('Input should be', 'must be')}"
+                )
+            raise MarketError("; ".join(lines)) from None

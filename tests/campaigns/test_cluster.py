@@ -26,6 +26,8 @@ from click.testing import CliRunner, Result
 from distributed import Client
 
 from market.core import cluster as core_cluster
+from market.core.settings import Clean
+from market.data import cleaning, squares
 from market.data.synthetic.marketplace import write_marketplace
 from stages import classify_rf, clean
 
@@ -132,27 +134,27 @@ def run(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Re
 def after_first_task(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
     """Have `act` called in the middle of clean: one task's photos are there, and the others wait
     until it has been."""
-    whole = clean.square_photos
+    original = squares.square_photos
     acted = Path(f"acted-{uuid4().hex}")  # in the project's folder, where all of them run
 
-    def interrupted(paths: list[Path], params: dict) -> Iterator[Any]:
+    def interrupted(paths: list[Path], settings: Clean) -> Iterator[Any]:
         first = paths[0]
 
-        def task(paths: list[Path], params: dict) -> list:
+        def task(paths: list[Path], settings: Clean) -> list:
             deadline = time.monotonic() + 120
             while paths[0] != first and not acted.exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
-            return [clean.square_photo(path, params) for path in paths]
+            return [squares.square_photo(path, settings) for path in paths]
 
-        monkeypatch.setattr(clean, "_square_task", task)
-        squares = whole(paths, params)
-        yield next(squares)
+        monkeypatch.setattr(squares, "_square_task", task)
+        photos = original(paths, settings)
+        yield next(photos)
         act()
         acted.touch()
-        yield from squares
+        yield from photos
 
-    monkeypatch.setattr(clean, "PHOTOS_PER_TASK", 4)
-    monkeypatch.setattr(clean, "square_photos", interrupted)
+    monkeypatch.setattr(squares, "PHOTOS_PER_TASK", 4)
+    monkeypatch.setattr(cleaning, "square_photos", interrupted)
 
 
 def tasks_done(cluster: Cluster) -> int:

@@ -32,8 +32,11 @@ from repository import REPO
 
 from market import predict
 from market.core.errors import MarketError
+from market.core.settings import Clean
+from market.data.cleaning import Cleaner
 from market.data.images import UnusablePhoto, decode_photo
-from market.data.tables import check_nothing_lost, read_table, readable
+from market.data.rejects import check_nothing_lost, printable_name
+from market.data.tables import read_table
 from stages import clean
 
 SEED = 20220226
@@ -214,7 +217,8 @@ def test_a_sound_table_with_odd_bytes_is_accounted_for_or_refused(data: st.DataO
         (raw / name).write_bytes(content)
         params = yaml.safe_load((REPO / "params.yaml").read_text(encoding="utf-8"))["clean"]
         try:
-            metrics = clean.clean(raw, out, params={**params, "photo_size": 16, "array_size": 8})
+            cleaner = Cleaner(raw, Clean(**params | {"photo_size": 16, "array_size": 8}))
+            metrics = cleaner.run(out).metrics
         except MarketError as error:
             assert "\n" not in str(error) and "\r" not in str(error)
             assert ".csv" in str(error)
@@ -296,7 +300,7 @@ def test_what_is_no_table_is_one_line(tmp_path: Path, kind: str) -> None:
 def test_what_is_lost_is_said_and_nothing_is_written() -> None:
     check_nothing_lost("Products.csv", 3, 2, 1)
     for kept in (1, 3):
-        with pytest.raises(MarketError, match=r"Products.csv: 3 in, but"):
+        with pytest.raises(MarketError, match=r"Products.csv: 3 read, but"):
             check_nothing_lost("Products.csv", 3, kept, 1)
 
 
@@ -340,7 +344,7 @@ def unlike_predictions(raw: Path, out: Path, case: corpus.Table | None) -> str:
     if not (np.isfinite(prices).all() and (prices >= 0).all() and (np.diff(prices) >= 0).all()):
         return f"prices {prices.tolist()}"
     names = {path.name for path in (raw / "images").iterdir()}
-    unknown = set(rejects["source"]) - {f"images/{readable(name)}" for name in names}
+    unknown = set(rejects["source"]) - {f"images/{printable_name(name)}" for name in names}
     return f"rejects of {unknown}" if unknown - {"Images.csv"} else ""
 
 

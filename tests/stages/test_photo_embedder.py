@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+from market.core.settings import Clean
 from market.data.images import decode_photo, limits_of, to_array
 from market.data.photo_store import PhotoStore
 from market.models.predictor import PhotoModels, read_batch
@@ -20,8 +21,8 @@ STEP = 7  # every so many packed photos, one is tested
 
 
 @pytest.fixture(scope="module")
-def clean_params(ran: Path) -> dict:
-    return yaml.safe_load((ran / "params.yaml").read_text(encoding="utf-8"))["clean"]
+def clean_settings(ran: Path) -> Clean:
+    return Clean(**yaml.safe_load((ran / "params.yaml").read_text(encoding="utf-8"))["clean"])
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +35,11 @@ def raw_files(ran: Path) -> dict[int, Path]:
 
 
 def test_a_raw_photo_gets_the_vector_in_the_index(
-    engine: Engine, clean_params: dict, raw_files: dict[int, Path]
+    engine: Engine, clean_settings: Clean, raw_files: dict[int, Path]
 ) -> None:
     assert len(raw_files) > 10
     for number, path in raw_files.items():
-        picture, _, _ = decode_photo(path, **limits_of(clean_params))
+        picture, _, _ = decode_photo(path, **limits_of(clean_settings))
         vector = engine.build_query(photo=picture).looks
         (indexed,) = engine.photo_vectors(np.array([number]))
         assert vector is not None
@@ -46,9 +47,9 @@ def test_a_raw_photo_gets_the_vector_in_the_index(
 
 
 def test_predict_and_search_compute_the_same_features(
-    ran: Path, engine: Engine, clean_params: dict, raw_files: dict[int, Path]
+    ran: Path, engine: Engine, clean_settings: Clean, raw_files: dict[int, Path]
 ) -> None:
-    limits = limits_of(clean_params)
+    limits = limits_of(clean_settings)
     space = PhotoSpace.load(ran / "models/index/photo_space.npz")
     with contextlib.chdir(ran):
         models = PhotoModels(torch.device("cpu"))
@@ -56,6 +57,6 @@ def test_predict_and_search_compute_the_same_features(
             (answer,) = read_batch(models, [path], limits)
             assert not isinstance(answer, str)
             picture, _, _ = decode_photo(path, **limits)
-            colours = colour_histogram(to_array(picture, clean_params["array_size"]))
+            colours = colour_histogram(to_array(picture, clean_settings.array_size))
             (vector,) = space.transform(answer[None, : models.width], colours[None])
             np.testing.assert_array_equal(vector, engine.build_query(photo=picture).looks)

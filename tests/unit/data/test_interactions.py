@@ -8,11 +8,9 @@ import pandas as pd
 import pytest
 
 from market.core.errors import MarketError
-from market.data import tables as raw
 from market.data.interactions import (
     EVENTS,
     IMPLAUSIBLE,
-    REJECT_COLUMNS,
     UNREAD,
     after,
     check_interactions,
@@ -24,11 +22,13 @@ from market.data.interactions import (
     read_times,
     unknown_events,
 )
+from market.data.rejects import REJECT_COLUMNS
+from market.data.tables import read_table
 from market.search.collaborative import EVENT_WEIGHTS
 
 
 def read_interactions(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return check_interactions(raw.read_table(path), path)
+    return check_interactions(read_table(path), path)
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -146,7 +146,7 @@ def test_bad_rows_are_listed_not_dropped(tmp_path: Path) -> None:
     )
     log, rejects = read_interactions(path)
     assert len(log) == 1
-    assert rejects.columns.tolist() == REJECT_COLUMNS == raw.REJECT_COLUMNS
+    assert rejects.columns.tolist() == REJECT_COLUMNS
     assert rejects["record"].tolist() == [2, 3, 4, 5, 6, 7, 8]
     # The last is no row: nothing is in it.
     unread = "timestamp is neither ISO 8601 nor unix seconds"

@@ -1,4 +1,4 @@
-"""Reading and checking the raw folder: every row and file ends up in one place."""
+"""Tables are read whole, or a one-line error says why not."""
 
 from __future__ import annotations
 
@@ -13,16 +13,8 @@ from repository import REPO
 
 from market.core.errors import MarketError
 from market.data.listings import listing_faults
-from market.data.tables import (
-    IMAGES_SCHEMA,
-    REJECT_COLUMNS,
-    check_rows,
-    find_photos,
-    match_images,
-    products_schema,
-    read_table,
-    reject_files,
-)
+from market.data.schemas import IMAGES_SCHEMA, check_rows, products_schema
+from market.data.tables import read_table
 
 HEADER = ",id,product_name,category,product_description,price,location"
 ROWS = [
@@ -108,150 +100,6 @@ def test_what_is_not_a_table_is_named(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(MarketError) as error:
         read_table(path)
     one_line(error, path, "not a UTF-8 CSV")
-
-
-# --- check_rows -----------------------------------------------------------------------------------
-def products(**columns: list[str | None]) -> pd.DataFrame:
-    n = len(next(iter(columns.values())))
-    usual = {
-        "id": [f"p{i}" for i in range(n)],
-        "product_name": ["Chair"] * n,
-        "category": ["Home / Chairs"] * n,
-        "product_description": ["Oak"] * n,
-        "price": ["£10.00"] * n,
-        "location": ["Bath"] * n,
-    }
-    return pd.DataFrame({**usual, **columns}, dtype="str")
-
-
-def images(**columns: list[str | None]) -> pd.DataFrame:
-    n = len(next(iter(columns.values())))
-    usual = {"id": [f"i{i}" for i in range(n)], "product_id": ["p0"] * n}
-    return pd.DataFrame({**usual, **columns}, dtype="str")
-
-
-@pytest.mark.parametrize(
-    "column", ["id", "product_name", "category", "product_description", "price", "location"]
-)
-def test_an_absent_column_is_named(column: str) -> None:
-    table = products(id=["a"]).rename(columns={column: "Misnamed"})
-    with pytest.raises(MarketError) as error:
-        check_rows(table, products_schema(labelled=True), Path("raw/Products.csv"))
-    one_line(error, "raw/Products.csv", repr(column), "Misnamed")
-
-
-@pytest.mark.parametrize(
-    ("price", "reason"),
-    [
-        (None, "price is missing"),
-        ("ask me", "price is not an amount"),
-        ("", "price is not an amount"),
-        ("£1,23", "price is not an amount"),
-        ("1e400", "price is not an amount"),
-        ("inf", "price is not an amount"),
-        ("£-5.00", "price is negative"),
-    ],
-)
-def test_only_labelled_products_need_a_sound_price(price: str | None, reason: str) -> None:
-    table = products(price=["£1,250.50", price, "7"])
-    path = Path("Products.csv")
-    faults = listing_faults(table)
-    good, rejects = check_rows(table, products_schema(labelled=True), path, faults)
-    assert good["id"].tolist() == ["p0", "p2"]
-    assert rejects[["source", "record", "id"]].to_numpy().tolist() == [["Products.csv", 2, "p1"]]
-    assert rejects["reason"].str.startswith(reason).all()
-    unlabelled, none = check_rows(table, products_schema(labelled=False), path)
-    assert len(unlabelled) == 3 and none.empty
-
-
-def test_unlabelled_products_need_neither_category_nor_price() -> None:
-    table = products(id=["a", "a"]).drop(columns=["category", "price"])
-    kept, rejects = check_rows(table, products_schema(labelled=False), Path("Products.csv"))
-    assert len(kept) == 2 and rejects.empty, "they may even share an id"
-
-
-def test_of_a_repeated_id_the_first_row_is_kept() -> None:
-    table = products(id=["a", "b", "a", "a"], product_name=["one", "two", "three", "four"])
-    good, rejects = check_rows(table, products_schema(labelled=True), Path("Products.csv"))
-    assert good["product_name"].tolist() == ["one", "two"]
-    assert rejects["record"].tolist() == [3, 4]
-    assert rejects["reason"].unique().tolist() == ["id repeats an earlier row's"]
-
-
-@pytest.mark.parametrize(
-    "image_id", ["../x", "/etc/passwd", "..", ".hidden", "a/b", "a\\b", "C:x", "a b", None]
-)
-def test_an_image_id_cannot_leave_the_folder(image_id: str | None) -> None:
-    good, rejects = check_rows(
-        images(id=["fine-1.a_B", image_id]), IMAGES_SCHEMA, Path("Images.csv")
-    )
-    assert good["id"].tolist() == ["fine-1.a_B"]
-    expected = "id is missing" if image_id is None else "id is not a file name"
-    assert rejects["reason"].tolist() == [expected]
-
-
-def test_each_row_is_kept_or_rejected_once() -> None:
-    table = products(
-        id=["a", None, "a", "d", "e", "f"],
-        price=["£1", None, "x", None, "£-1", "£2"],
-        category=["A", None, None, "B", None, "C"],
-    )
-    path, faults = Path("Products.csv"), listing_faults(table)
-    good, rejects = check_rows(table, products_schema(labelled=True), path, faults)
-    assert good["id"].tolist() == ["a", "f"]
-    assert rejects["record"].tolist() == [2, 3, 4, 5]
-    assert list(rejects.columns) == REJECT_COLUMNS
-    assert rejects["reason"].notna().all()
-
-
-def test_the_sample_has_no_malformed_row(raw: Path) -> None:
-    for name, schema in (("Products", products_schema(labelled=True)), ("Images", IMAGES_SCHEMA)):
-        table = read_table(raw / f"{name}.csv")
-        good, rejects = check_rows(table, schema, raw / f"{name}.csv")
-        assert len(good) == len(table) and rejects.empty
-
-
-# --- Photos ---------------------------------------------------------------------------------------
-def test_of_two_files_with_one_id_the_first_by_name_is_taken(tmp_path: Path) -> None:
-    for name in ("b.png", "b.jpg", "a.jpg", ".DS_Store", "b.webp"):
-        (tmp_path / name).touch()
-    found, clashing = find_photos(tmp_path)
-    assert found == {"a": tmp_path / "a.jpg", "b": tmp_path / "b.jpg"}
-    assert clashing == [tmp_path / "b.png", tmp_path / "b.webp"]
-
-
-def test_an_absent_photo_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MarketError) as error:
-        find_photos(tmp_path / "images")
-    one_line(error, tmp_path / "images")
-
-
-def test_rows_and_files_are_matched_or_listed() -> None:
-    rows = images(id=["i0", "i1", "i2", "i3"], product_id=["p0", "gone", "p1", "gone"])
-    files = {name: Path(f"images/{name}.jpg") for name in ("i0", "i1", "extra")}
-    matched, rejects = match_images(rows, files, pd.Series(["p0", "p1"]))
-    assert matched["id"].tolist() == ["i0"]
-    assert rejects[["source", "id", "reason"]].to_numpy().tolist() == [
-        ["Images.csv", "i1", "its product is not in Products.csv"],
-        ["Images.csv", "i2", "no file in images/"],
-        ["Images.csv", "i3", "its product is not in Products.csv"],
-        ["images/extra.jpg", "extra", "no row in Images.csv"],
-    ]
-    assert rejects["record"].tolist()[:3] == [2, 3, 4]
-
-
-def test_records_count_the_table_not_what_is_left_of_it() -> None:
-    table = images(id=["i0", "../x", "i2"])
-    rows, _ = check_rows(table, IMAGES_SCHEMA, Path("Images.csv"))
-    _, rejects = match_images(rows, {"i0": Path("images/i0.jpg")}, pd.Series(["p0"]))
-    assert rejects["record"].tolist() == [3]
-
-
-def test_rejected_files_keep_their_ending() -> None:
-    rejects = reject_files([Path("raw/images/a.png")], ["damaged"])
-    assert rejects[["source", "id", "reason"]].to_numpy().tolist() == [
-        ["images/a.png", "a", "damaged"]
-    ]
 
 
 # --- The real data --------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from repository import REPO
 
 from market.reporting.headline_metrics import Metrics, read_metrics
 from market.reporting.model_card import render_card
-from market.reporting.tables import headline_table, insert_table, results_readme
+from market.reporting.tables import README_TABLE, headline_table, insert_table, results_readme
 
 FOLDER = Path("results/marketplace")
 CARD = Path("docs/model-card.md")
@@ -23,7 +23,8 @@ def committed() -> list[Metrics]:
 
 def test_readme_has_the_headline_metrics(committed: list[Metrics]) -> None:
     readme = (REPO / "README.md").read_text(encoding="utf-8")
-    assert insert_table(readme, headline_table(committed, "github")) == readme
+    table = headline_table(committed, "github")
+    assert insert_table(readme, README_TABLE, table) == readme
 
 
 def test_the_results_folder_lists_every_metric(committed: list[Metrics]) -> None:

@@ -10,7 +10,6 @@ import pytest
 from market.core.errors import MarketError
 from market.reporting.headline_metrics import HEADLINES, Metrics
 from market.reporting.tables import (
-    MARKERS,
     full_table,
     headline_table,
     insert_table,
@@ -104,9 +103,9 @@ def test_the_sample_is_labelled_as_synthetic() -> None:
     assert "synthetic" not in headline_table([CLEAN], "simple")
 
 
-def test_a_table_replaces_the_text_between_the_markers() -> None:
-    begin, end = MARKERS
-    document = f"above\n{begin}\nold\n{end}\nbelow\n"
-    assert insert_table(document, "new") == f"above\n{begin}\nnew\n{end}\nbelow\n"
-    with pytest.raises(MarketError, match="add both"):
-        insert_table("above\nbelow\n", "new")
+def test_a_table_replaces_the_text_between_its_markers() -> None:
+    document = "above\n<!-- a: begin -->\nold\n<!-- a: end -->\nbelow\n"
+    assert insert_table(document, "a", "new") == document.replace("old", "new")
+    for broken in (document.replace("begin", "start"), document.replace("end", "stop")):
+        with pytest.raises(MarketError, match="add both"):
+            insert_table(broken, "a", "new")

@@ -1,4 +1,4 @@
-"""The event store, on SQLite and on a real PostgreSQL: what is answered is kept, and in order."""
+"""The event store on SQLite and PostgreSQL: events are durable and in order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from market.core.errors import MarketError
 from market.data.ids import LONGEST_ID
 from market.service.events import EventStore
 
-pytestmark = pytest.mark.xdist_group("events")  # one PostgreSQL for all of them
+pytestmark = pytest.mark.xdist_group("events")  # share one PostgreSQL
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -43,45 +43,47 @@ def store(url: str) -> Iterator[EventStore]:
     store.close()
 
 
-def test_a_history_is_one_users_in_order_of_time(store: EventStore) -> None:
+def test_history_of_one_user_is_in_order_of_time(store: EventStore) -> None:
     noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     store.add("anna", "p2", "save", noon)
     store.add("ben", "p9", "view", noon)
     store.add("anna", "p1", "view", noon - timedelta(hours=1))
     store.add("anna", "p3", "buy", noon)
     history = store.history("anna", 10)
-    assert history["product_id"].tolist() == ["p1", "p2", "p3"], "equal times: as they came in"
+    assert history["product_id"].tolist() == ["p1", "p2", "p3"], (
+        "equal times keep the order of storage"
+    )
     assert history["event"].tolist() == ["view", "save", "buy"]
     assert pd.api.types.is_datetime64_dtype(history["timestamp"])
     assert history["timestamp"].iloc[1] == pd.Timestamp("2026-03-01 12:00")
 
 
-def test_nobodys_history_has_the_same_columns(store: EventStore) -> None:
+def test_empty_history_has_the_same_columns(store: EventStore) -> None:
     store.add("anna", "p1", "view")
     nobody, anna = store.history("nobody", 10), store.history("anna", 10)
     assert nobody.empty and nobody.dtypes.equals(anna.dtypes)
 
 
-def test_only_the_last_events_count(store: EventStore) -> None:
+def test_history_has_only_the_last_events(store: EventStore) -> None:
     numbers = [store.add("anna", f"p{number}", "view") for number in range(5)]
     assert numbers == sorted(set(numbers))
     assert store.history("anna", 2)["product_id"].tolist() == ["p3", "p4"]
 
 
-def test_times_are_kept_in_utc(store: EventStore) -> None:
+def test_times_are_stored_in_utc(store: EventStore) -> None:
     store.add("anna", "p1", "view", datetime(2026, 3, 1, 14, tzinfo=timezone(timedelta(hours=2))))
     store.add("anna", "p2", "view", datetime(2026, 3, 1, 13))
     assert [time.hour for time in store.history("anna", 9)["timestamp"]] == [12, 13]
 
 
-def test_text_is_kept_as_it_is(store: EventStore) -> None:
+def test_text_is_stored_unchanged(store: EventStore) -> None:
     for text in ("'; DROP TABLE events; --", "café 🔥", '"%_\\'):
         store.add("anna", text, "view")
         assert store.history("anna", 1)["product_id"].item() == text
 
 
-def test_writers_and_readers_at_once(url: str) -> None:
-    """Two stores, as of two processes, each with several threads."""
+def test_concurrent_writers_and_readers(url: str) -> None:
+    """Two stores, like those of two processes, with several threads each."""
     stores = [EventStore(url), EventStore(url)]
 
     def click(number: int) -> int:
@@ -100,7 +102,7 @@ def test_writers_and_readers_at_once(url: str) -> None:
         store.close()
 
 
-def test_stores_that_start_together_both_start(url: str) -> None:
+def test_stores_may_start_at_the_same_time(url: str) -> None:
     with ThreadPoolExecutor(6) as threads:
         stores = list(threads.map(lambda _: EventStore(url), range(6)))
     for number, store in enumerate(stores):
@@ -110,7 +112,7 @@ def test_stores_that_start_together_both_start(url: str) -> None:
         store.close()
 
 
-def test_reads_use_the_index(url: str, store: EventStore) -> None:
+def test_table_has_an_index_of_users(url: str, store: EventStore) -> None:
     engine = sa.create_engine(url)
     assert [index["column_names"] for index in sa.inspect(engine).get_indexes("events")] == [
         ["user_id", "id"]
@@ -118,8 +120,8 @@ def test_reads_use_the_index(url: str, store: EventStore) -> None:
     engine.dispose()
 
 
-def test_what_was_answered_survives_a_kill(url: str) -> None:
-    """A process that says the number of each event it has kept is killed in the middle of it."""
+def test_events_survive_a_kill_of_the_process(url: str) -> None:
+    """Kill a process that prints the id of every stored event."""
     program = textwrap.dedent("""
         import sys
         from market.service.events import EventStore
@@ -131,35 +133,37 @@ def test_what_was_answered_survives_a_kill(url: str) -> None:
         [sys.executable, "-c", program, url], cwd=REPO, stdout=subprocess.PIPE, text=True
     ) as writer:
         assert writer.stdout is not None
-        answered = {int(writer.stdout.readline()) for _ in range(20)}
+        printed = {int(writer.stdout.readline()) for _ in range(20)}
         writer.kill()
-        answered |= {int(line) for line in writer.stdout}
+        printed |= {int(line) for line in writer.stdout}
     store = EventStore(url)
     kept = len(store.history("anna", 100_000))
-    # Killed between the commit and the answer: one more is kept than was said.
-    assert kept - len(answered) in (0, 1)
-    assert store.add("anna", "p", "view") > max(answered)
+    # A kill between commit and answer leaves one stored event that was not printed.
+    assert kept - len(printed) in (0, 1)
+    assert store.add("anna", "p", "view") > max(printed)
     store.close()
 
 
-# --- PostgreSQL's own -----------------------------------------------------------------------------
-def test_what_was_answered_survives_a_killed_database(postgres: Cluster) -> None:
-    """And the store needs no restart with it."""
+# --- PostgreSQL only ------------------------------------------------------------------------------
+
+
+def test_events_survive_a_kill_of_the_database(postgres: Cluster) -> None:
+    """The store reconnects by itself."""
     store = EventStore(postgres.url)
-    answered = [store.add("carol", f"p{number}", "view") for number in range(20)]
+    printed = [store.add("carol", f"p{number}", "view") for number in range(20)]
     postgres.kill()
     for _ in range(2):
         with pytest.raises(sa.exc.DBAPIError):
             store.add("carol", "p", "view")
     postgres.start()
-    answered.append(store.add("carol", "p20", "view"))
+    printed.append(store.add("carol", "p20", "view"))
     assert store.history("carol", 100)["product_id"].tolist() == [f"p{n}" for n in range(21)]
-    assert answered == sorted(set(answered))
+    assert printed == sorted(set(printed))
     store.close()
 
 
-def test_a_store_starts_beside_somebody_who_writes(postgres: Cluster) -> None:
-    """An import that takes its time keeps neither a service from its start nor others waiting."""
+def test_store_starts_during_an_open_transaction(postgres: Cluster) -> None:
+    """A long import blocks neither the start of a service nor other writers."""
     store = EventStore(postgres.url)
     importer = sa.create_engine(postgres.url)
     with importer.connect() as connection:
@@ -170,28 +174,28 @@ def test_a_store_starts_beside_somebody_who_writes(postgres: Cluster) -> None:
         other = EventStore(f"{postgres.url}&options=-c statement_timeout=5000")
         other.add("dave", "p", "view")
         store.add("dave", "p", "view")
-    for one in (store, other):
-        one.close()
+    for each in (store, other):
+        each.close()
     importer.dispose()
 
 
-def test_nobody_waits_for_a_lock_for_ever(postgres: Cluster) -> None:
+def test_waiting_for_a_lock_times_out(postgres: Cluster) -> None:
     store = EventStore(postgres.url)
     with store._engine.connect() as connection:
         assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "10s"
-    hasty = EventStore(f"{postgres.url}&options=-c statement_timeout=200")
+    impatient = EventStore(f"{postgres.url}&options=-c statement_timeout=200")
     with store._engine.begin() as connection:
         connection.exec_driver_sql("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(sa.exc.OperationalError, match="statement timeout"):
-            hasty.add("erin", "p", "view")
+            impatient.add("erin", "p", "view")
         with pytest.raises(sa.exc.OperationalError, match="statement timeout"):
-            hasty.history("erin", 10)
-    assert hasty.add("erin", "p", "view")
-    for one in (store, hasty):
-        one.close()
+            impatient.history("erin", 10)
+    assert impatient.add("erin", "p", "view")
+    for each in (store, impatient):
+        each.close()
 
 
-def test_a_table_of_an_earlier_version_takes_the_longest_id(postgres: Cluster) -> None:
+def test_old_table_is_widened_for_long_ids(postgres: Cluster) -> None:
     EventStore(postgres.url).close()
     engine = sa.create_engine(postgres.url)
     with engine.begin() as connection:
@@ -205,7 +209,10 @@ def test_a_table_of_an_earlier_version_takes_the_longest_id(postgres: Cluster) -
     store.close()
 
 
-def test_sqlite_is_set_up_to_be_durable(tmp_path: Path) -> None:
+# --- SQLite only, and invalid URLs ----------------------------------------------------------------
+
+
+def test_sqlite_is_durable(tmp_path: Path) -> None:
     store = EventStore(f"sqlite:///{tmp_path}/events.sqlite")
     with store._engine.connect() as connection:
         assert connection.execute(sa.text("PRAGMA journal_mode")).scalar() == "wal"
@@ -218,12 +225,12 @@ def test_sqlite_is_set_up_to_be_durable(tmp_path: Path) -> None:
     [
         ("nonsense", "EVENTS_URL cannot be used"),
         ("oracle+unknown://x", "EVENTS_URL cannot be used"),
-        ("sqlite://", "name a file"),
+        ("sqlite://", "names no file"),
         ("sqlite:////proc/nowhere/events.sqlite", "EVENTS_URL cannot be used"),
         ("postgresql+psycopg://a:secret@/x?host=/nowhere", "does not answer"),
     ],
 )
-def test_a_url_that_cannot_be_used_is_one_line(url: str, said: str) -> None:
+def test_invalid_url_gives_a_one_line_error(url: str, said: str) -> None:
     with pytest.raises(MarketError) as raised:
         EventStore(url)
     assert said in str(raised.value) and "\n" not in str(raised.value)

@@ -1,9 +1,9 @@
-"""The API keeps to its own description: what it says of requests and answers is so.
+"""The API keeps to its OpenAPI description.
 
-schemathesis makes requests from /openapi.json, right ones and wrong ones, and checks every answer:
-no fault of the service, no status, type or body that is not described, nothing accepted that the
-description forbids, nothing refused that it allows. A few here; EXAMPLES for each endpoint, by
-default 500, with `pytest -m campaign`, or fewer at a time, each time with another SEED.
+schemathesis makes valid and invalid requests from /openapi.json, and checks every answer: no
+internal error, no undescribed status, type or body, no invalid request accepted, and no valid
+request refused. A few run here; `pytest -m campaign` runs EXAMPLES for each endpoint (default 500)
+from another SEED.
 """
 
 from __future__ import annotations
@@ -24,34 +24,38 @@ from PIL import Image
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+from market.core.paths import PHOTOS
 from market.data.photo_store import PhotoStore
 from market.search.engine import Engine
-from market.service.app import PHOTOS, make_app
+from market.service.app import make_app
 from market.service.events import EventStore
 from market.service.settings import Settings
 
-pytestmark = pytest.mark.xdist_group("search_api")  # one engine and one predictor for all of them
-PATIENCE = 120  # seconds: a busy machine takes its time
-# The description cannot say these: a range whose ends are in order, a distance without a place, a
-# time that is past, a file that is a photo.
-BEYOND_WORDS = ("is above price_max", "needs near", "lies in the future", "lies before", "photo: ")
+pytestmark = pytest.mark.xdist_group("search_api")  # share one engine and one predictor
+
+PATIENCE = 120  # seconds: the machine may be busy
+
+
+# Errors of rules that OpenAPI cannot express: ordered prices, a distance without a place, a past
+# time, a file that is a photo.
+BEYOND_SCHEMA = ("is above price_max", "needs near", "is in the future", "is before", "photo: ")
 
 
 @pytest.fixture(scope="module")
 def described(ran: Path, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The schema, bound to the app."""
     folder = tmp_path_factory.mktemp("schema")
-    engine.search("warm up", photo=Image.new("RGB", (8, 8)), limit=1)  # as the service does
+    engine.search("warm up", photo=Image.new("RGB", (8, 8)), limit=1)  # as at its start
     with contextlib.chdir(ran):
         store = EventStore(f"sqlite:///{folder}/events.sqlite")
         app = make_app(engine, PhotoStore(PHOTOS), store, Settings(max_upload_mb=1))
         yield schemathesis.openapi.from_asgi("/openapi.json", app)
 
 
-def ask_all(described: Any, engine: Engine, examples: int, drawn_from: int) -> Counter:
-    """Ask every endpoint `examples` times rightly and wrongly; return how often what was said.
+def request_all(described: Any, engine: Engine, examples: int, random_seed: int) -> Counter:
+    """Send valid and invalid requests to every endpoint; return the counts of statuses.
 
-    `drawn_from` is the seed: another one, other requests.
+    `examples` is the number of requests of each kind, `random_seed` their seed.
     """
     statuses: Counter[tuple[str, int]] = Counter()
     known = st.sampled_from(engine.listings["product_id"].tolist())
@@ -64,37 +68,37 @@ def ask_all(described: Any, engine: Engine, examples: int, drawn_from: int) -> C
     )
 
     def check(case: Any, product: str, is_unknown: bool) -> None:
-        # Ids that are there are rarely guessed. False, the simplest, is drawn first. Of a wrong
-        # request the id may be what is wrong: it stays.
+        # Random ids rarely exist, so valid requests get a real one. Hypothesis draws False
+        # first. Invalid requests keep their id, which may be the invalid part.
         if not is_unknown and case.meta.generation.mode is GenerationMode.POSITIVE:
             for given_ids in (case.path_parameters, case.body):
                 if isinstance(given_ids, dict) and "product_id" in given_ids:
                     given_ids["product_id"] = product
         answer = case.call(timeout=PATIENCE)
         statuses[case.operation.label, answer.status_code] += 1
-        said = answer.json()["error"] if answer.status_code == 422 else ""
-        beyond = any(words in said for words in BEYOND_WORDS)
-        excluded = [positive_data_acceptance] if beyond else []
-        # On the wire a wrong item of `photos` is a file like any other, and the answer names it.
+        error = answer.json()["error"] if answer.status_code == 422 else ""
+        is_beyond_schema = any(text in error for text in BEYOND_SCHEMA)
+        excluded = [positive_data_acceptance] if is_beyond_schema else []
+        # An invalid item of `photos` is sent like any file, and the answer reports it.
         if answer.status_code == 200 and "/predict" in case.path and answer.json()["unusable"]:
             excluded.append(negative_data_rejection)
         case.validate_response(answer, excluded_checks=excluded)
 
-    for found in described.get_all_operations():
+    for operation in described.get_all_operations():
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-            cases = found.ok().as_strategy(generation_mode=mode)
-            ask = given(case=cases, product=known, is_unknown=st.booleans())(check)
-            # Of what takes nothing there is no wrong request.
+            cases = operation.ok().as_strategy(generation_mode=mode)
+            send = given(case=cases, product=known, is_unknown=st.booleans())(check)
+            # An endpoint without parameters has no invalid requests.
             with contextlib.suppress(Unsatisfiable):
-                seed(drawn_from)(bounds(ask))()
+                seed(random_seed)(bounds(send))()
     return statuses
 
 
 def test_a_few_requests_to_every_endpoint(described: Any, engine: Engine) -> None:
-    statuses = ask_all(described, engine, 8, drawn_from=1)
+    statuses = request_all(described, engine, 8, random_seed=1)
     assert {status for _, status in statuses} <= {200, 201, 400, 404, 422}
-    for label in (found.ok().label for found in described.get_all_operations()):
-        # Nobody guesses the bytes of a photo, or which ids there are.
+    for label in (operation.ok().label for operation in described.get_all_operations()):
+        # Random bytes are no photo, and random ids do not exist.
         if not label.endswith("/photo") and "{" not in label:
             assert any(statuses[label, status] for status in (200, 201)), label
 
@@ -102,8 +106,8 @@ def test_a_few_requests_to_every_endpoint(described: Any, engine: Engine) -> Non
 @pytest.mark.campaign
 def test_campaign_of_requests(described: Any, engine: Engine) -> None:
     examples = int(os.environ.get("EXAMPLES", "500"))
-    drawn_from = int(os.environ.get("SEED", "1"))
-    statuses = ask_all(described, engine, examples, drawn_from)
+    random_seed = int(os.environ.get("SEED", "1"))
+    statuses = request_all(described, engine, examples, random_seed)
     print(f"\n{sum(statuses.values())} requests:")
     for (label, status), count in sorted(statuses.items()):
         print(f"{label} {status}: {count}")

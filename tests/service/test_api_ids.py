@@ -1,8 +1,7 @@
-"""One definition of an id: the service opens what `clean` keeps, and refuses what it refuses."""
+"""Ids from stage clean to the page: what clean keeps can be opened."""
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,53 +11,36 @@ import httpx
 import pandas as pd
 import pytest
 from listening import listening
-from playwright.sync_api import expect, sync_playwright
-from test_search_page import CHROMIUM, PATIENCE
+from page_client import (
+    CHROMIUM,
+    PATIENCE,
+)
+from playwright.sync_api import (
+    expect,
+    sync_playwright,
+)
+from sample_ids import ODD_IDS, REFUSED_IDS
 
 from market.core.params import load_params
-from market.data.ids import ID_PATTERN, ID_RULES, LONGEST_ID
+from market.core.paths import PHOTOS
+from market.data.cleaning import Cleaner
+from market.data.ids import ID_PATTERN
 from market.data.photo_store import PhotoStore
 from market.search.engine import Engine
-from market.service.app import PHOTOS, make_app
+from market.service.app import make_app
 from market.service.events import EventStore
 from market.service.settings import Settings
-from stages import clean
 
-pytestmark = pytest.mark.xdist_group("search_api")
-ODD = [
-    "SKU/12", "https://example.com/item/5?a=1&b=2#top", "trail/", "/lead", "a//b", "...", "a/.b/c",
-    "..a", "x" * LONGEST_ID, "100%", "%2F", "%2e%2e", "a+b c", "café 🔥", "\"'`<b>&amp;", "a;b=c",
-    "a\\b", "{product_id}", "~-._!$(),", "NA", "0", "similar/products",
-]  # fmt: skip
-LONG = f"has over {LONGEST_ID} characters"
-UNREACHABLE = "has a control character or the path segment '.' or '..'"
-REFUSED = {
-    ".": UNREACHABLE, "..": UNREACHABLE, "a/../b": UNREACHABLE, "a/.": UNREACHABLE,
-    "../a": UNREACHABLE, "a\tb": UNREACHABLE, "a\x7fb": UNREACHABLE, "a\x85b": UNREACHABLE,
-    "a\x00b": UNREACHABLE, "x" * (LONGEST_ID + 1): LONG, "x/../" * 50: LONG,
-}  # fmt: skip
-
-
-def fault(text: str) -> str | None:
-    return next((reason for reason, rule in ID_RULES.items() if not rule.fullmatch(text)), None)
-
-
-def test_the_rules() -> None:
-    assert [text for text in ODD if fault(text)] == []
-    assert {text: fault(text) for text in REFUSED} == REFUSED
-    # Whoever reads the description alone comes to the same.
-    for text in [*ODD, *REFUSED]:
-        as_described = re.search(ID_PATTERN, text) and len(text) <= LONGEST_ID
-        assert bool(as_described) == (fault(text) is None), text
+pytestmark = pytest.mark.xdist_group("search_api")  # share one engine
 
 
 @pytest.fixture
 def cleaned(ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The output of clean for a raw folder of odd ids, refused ones, and a log of odd users."""
+    """The output of stage clean for valid and invalid ids of products and users."""
     monkeypatch.chdir(ran)
     raw = tmp_path / "raw"
     (raw / "images").mkdir(parents=True)
-    ids = [*ODD, *REFUSED]
+    ids = [*ODD_IDS, *REFUSED_IDS]
     pd.DataFrame(
         {
             "id": ids,
@@ -78,28 +60,28 @@ def cleaned(ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ).to_csv(raw / "interactions.csv", index=False, lineterminator="\n")
     out = tmp_path / "out"
     out.mkdir()
-    clean.clean(raw, out, params=load_params("clean").model_dump())
+    Cleaner(raw, load_params("clean")).run(out)
     return out
 
 
-def test_clean_keeps_what_can_be_opened_and_names_the_rest(cleaned: Path) -> None:
+def test_clean_keeps_valid_ids_and_rejects_the_others(cleaned: Path) -> None:
     kept = pd.read_parquet(cleaned / "products.parquet")["product_id"]
-    assert sorted(kept) == sorted(ODD)
+    assert sorted(kept) == sorted(ODD_IDS)
     users = pd.read_parquet(cleaned / "interactions.parquet")["user_id"]
-    assert sorted(users) == sorted(ODD)
+    assert sorted(users) == sorted(ODD_IDS)
     rejects = pd.read_csv(cleaned / "rejects.csv", dtype=str, keep_default_na=False)
     for source, column in (("Products.csv", "id"), ("interactions.csv", "user_id")):
         reasons = rejects.loc[rejects["source"].eq(source), "reason"].tolist()
-        assert reasons == [f"{column} {reason}" for reason in REFUSED.values()]
+        assert reasons == [f"{column} {reason}" for reason in REFUSED_IDS.values()]
 
 
 @pytest.fixture(scope="module")
 def site(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service whose first listings have the odd ids."""
+    """A service whose first listings have ODD_IDS."""
     folder = tmp_path_factory.mktemp("odd")
     shutil.copytree(ran / "models/index", folder / "index")
     listings = pd.read_parquet(folder / "index/listings.parquet")
-    listings["product_id"] = [*ODD, *listings["product_id"][len(ODD) :]]
+    listings["product_id"] = [*ODD_IDS, *listings["product_id"][len(ODD_IDS) :]]
     listings.to_parquet(folder / "index/listings.parquet", index=False)
     engine = Engine.load(folder / "index", ran / "models/rank", ran / "models/embed")
     engine.search("warm up", limit=1)
@@ -111,8 +93,8 @@ def site(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield site
 
 
-@pytest.mark.parametrize("text", ODD)
-def test_every_kept_id_is_opened_by_its_address(site: str, text: str) -> None:
+@pytest.mark.parametrize("text", ODD_IDS)
+def test_every_valid_id_has_a_working_url(site: str, text: str) -> None:
     part = quote(text, safe="")
     product = httpx.get(f"{site}api/products/{part}", timeout=60)
     assert product.status_code == 200 and product.json()["product_id"] == text
@@ -123,32 +105,34 @@ def test_every_kept_id_is_opened_by_its_address(site: str, text: str) -> None:
     assert httpx.post(f"{site}api/events", json=event, timeout=60).status_code == 201
     recommended = httpx.get(f"{site}api/recommend/{part}", timeout=60)
     assert recommended.status_code == 200
-    assert text not in [hit["product_id"] for hit in recommended.json()["hits"]], "it was seen"
+    assert text not in [hit["product_id"] for hit in recommended.json()["hits"]], (
+        "the user has viewed it"
+    )
 
 
-@pytest.mark.parametrize("text", REFUSED)
-def test_no_other_id_is_taken(site: str, text: str) -> None:
+@pytest.mark.parametrize("text", REFUSED_IDS)
+def test_invalid_ids_are_refused(site: str, text: str) -> None:
     event = {"user_id": text, "product_id": "SKU/12", "event": "view"}
-    for wrong in (event, event | {"user_id": "a", "product_id": text}):
-        answer = httpx.post(f"{site}api/events", json=wrong, timeout=60)
+    for invalid in (event, event | {"user_id": "a", "product_id": text}):
+        answer = httpx.post(f"{site}api/events", json=invalid, timeout=60)
         assert answer.status_code == 422 and list(answer.json()) == ["error"]
         assert ID_PATTERN not in answer.text
-    # As browsers do, httpx folds "." and "..": then it is another address.
-    address = f"{site}api/products/{quote(text, safe='')}"
-    opened = httpx.get(address, timeout=60, follow_redirects=True)
+    # Like browsers, httpx removes "." and "..", so the URL has another path.
+    url = f"{site}api/products/{quote(text, safe='')}"
+    opened = httpx.get(url, timeout=60, follow_redirects=True)
     assert opened.status_code in (404, 422)
 
 
-@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}: install Debian's chromium")
-def test_the_page_opens_every_kept_id(site: str, ran: Path) -> None:
+@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} not found: install chromium")
+def test_page_opens_every_valid_id(site: str, ran: Path) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()
         page.set_default_timeout(PATIENCE)
-        for text in ODD:
+        for text in ODD_IDS:
             page.goto(f"{site}?product={quote(text, safe='')}")
             expect(page.locator("#product-name:not(.wait)")).to_be_visible(timeout=PATIENCE)
             name = page.locator("#product-name").inner_text()
             expected = httpx.get(f"{site}api/products/{quote(text, safe='')}", timeout=60).json()
-            assert name == (expected["name"] or "Without a name"), text
+            assert name == (expected["name"] or "Untitled"), text
         browser.close()

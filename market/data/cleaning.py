@@ -1,0 +1,340 @@
+"""Cleaning of a raw folder: typed tables, packed photos, and a reject for everything else."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from market.core import paths
+from market.core.atomic import replace_when_done
+from market.core.errors import MarketError
+from market.core.settings import Clean
+from market.data.ids import ID_RULES
+from market.data.interactions import (
+    COLUMNS,
+    EVENTS,
+    columns_read,
+    read_times,
+    sort_interactions,
+    unknown_events,
+)
+from market.data.listings import clean_products, has_price_to_learn, listing_faults
+from market.data.photo_files import RawImages, read_images
+from market.data.photo_store import pack_photos
+from market.data.rejects import (
+    check_nothing_lost,
+    check_rejected_share,
+    reason_kind,
+    reject_files,
+)
+from market.data.schemas import IMAGES_SCHEMA, check_rows, products_schema
+from market.data.squares import square_photos
+from market.data.tables import ignored_column_messages, ignored_columns, read_table
+
+MAX_EVENTS_SHOWN = 10  # unknown events in messages; the metrics have all of them
+
+
+class Cleaned(NamedTuple):
+    """The result of cleaning a folder, beside the files that it wrote."""
+
+    metrics: dict[str, Any]
+    messages: list[str]  # a line for each thing in the folder that was not read
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A raw table: its rows as they were read, and those that are kept or rejected."""
+
+    path: Path
+    read: pd.DataFrame
+    kept: pd.DataFrame
+    rejects: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class _Photos:
+    """The packed photos, a row for each with facts about its file."""
+
+    table: pd.DataFrame
+    created_faults: pd.Series  # why a create_time was not read; "" if it was, or is empty
+
+
+class Cleaner:
+    """Cleans a raw folder.
+
+    Every product, row and file is in an output or among the rejects, and none is in both.
+
+    Parameters
+    ----------
+    raw
+        The raw folder.
+    settings
+        Sizes, limits, and the largest share of a table that one reason may reject.
+    """
+
+    def __init__(self, raw: Path, settings: Clean) -> None:
+        self.raw = raw
+        self.settings = settings
+        self._rejects: list[pd.DataFrame] = []
+
+    def run(self, out: Path) -> Cleaned:
+        """Write products.parquet, images.parquet, interactions.parquet, photos/ and rejects.csv.
+
+        Parameters
+        ----------
+        out
+            An existing folder.
+
+        Raises
+        ------
+        MarketError
+            If the folder cannot be read, a fault concerns a table as a whole, or one reason rejects
+            too many of its rows. `save_rejects` then has the rejects up to there.
+        """
+        # In this order: the photos and events of a rejected product are rejected too, which would
+        # look like faults of their own.
+        products = self._clean_products()
+        images = self._match_images(products)
+        log = self._clean_log(products)
+        photos = self._pack_photos(images, out)
+        products.kept.to_parquet(out / paths.PRODUCTS.name, index=False)
+        photos.table.to_parquet(out / paths.IMAGES.name, index=False)
+        log.kept.to_parquet(out / paths.INTERACTIONS.name, index=False)
+        rejects = self.rejects()
+        rejects.to_csv(out / paths.REJECTS.name, index=False, lineterminator="\n")
+        return self._report(products, images, log, photos)
+
+    def rejects(self) -> pd.DataFrame:
+        """Return the rejects known so far (`rejects.REJECT_COLUMNS`)."""
+        return pd.concat(self._rejects or [reject_files([], [])], ignore_index=True)
+
+    def save_rejects(self, path: Path) -> str:
+        """Write the rejects of a run that ended in an error; return a clause that names the file.
+
+        The clause is empty if there are none, or if they cannot be written.
+        """
+        rejects = self.rejects()
+        if rejects.empty:
+            return ""
+        try:
+            with replace_when_done(path) as temporary:
+                rejects.to_csv(temporary, index=False, lineterminator="\n")
+        except (MarketError, OSError):  # such as the full disk that ended the run
+            return ""
+        return f"; all rejects so far are in {path}"
+
+    def _clean_products(self) -> _Table:
+        path = self.raw / "Products.csv"
+        table = read_table(path)
+        schema = products_schema(labelled=True, id_rules=ID_RULES)
+        rows, rejects = check_rows(table, schema, path, listing_faults(table))
+        self._add_rejects(path, table, rejects, required=True)
+        products = clean_products(rows, placeholder_above=self.settings.placeholder_above)
+        check_prices(products, path, self.settings.placeholder_above)
+        check_nothing_lost(path, len(table), len(products), len(rejects))
+        return _Table(path, table, products, rejects)
+
+    def _match_images(self, products: _Table) -> RawImages:
+        images = read_images(self.raw, products.kept["product_id"], _rejected_ids(products))
+        self._rejects.append(images.rejects)
+        rows = images.rejects[images.rejects["source"].eq("Images.csv")]
+        self._check_share(self.raw / "Images.csv", images.table, rows, required=False)
+        return images
+
+    def _clean_log(self, products: _Table) -> _Table:
+        """Return the log of interactions, without rows where there is no file."""
+        path = self.raw / "interactions.csv"
+        if not path.exists():
+            empty = pd.DataFrame({name: pd.Series(dtype="str") for name in COLUMNS})
+            log = empty.astype({"timestamp": "datetime64[us]"})
+            return _Table(path, empty, log, reject_files([], []))
+        table = read_table(path)
+        known, rejected = products.kept["product_id"], pd.Series(_rejected_ids(products))
+        log, rejects = sort_interactions(table, path, known, rejected, id_rules=ID_RULES)
+        check_nothing_lost(path, len(table), len(log), len(rejects))
+        self._add_rejects(path, table, rejects, required=True)
+        return _Table(path, table, log, rejects)
+
+    def _pack_photos(self, images: RawImages, out: Path) -> _Photos:
+        files, ids = images.usable["path"].tolist(), images.usable["id"].tolist()
+        facts: list[tuple] = []
+        unusable: dict[int, str] = {}
+
+        def usable() -> Iterator[tuple[str, bytes, np.ndarray]]:
+            for row, square in enumerate(square_photos(files, self.settings)):
+                if isinstance(square, str):
+                    unusable[row] = square
+                else:
+                    facts.append((row, *square[2:]))
+                    yield ids[row], square.encoded, square.array
+
+        folder = out / paths.PHOTOS.name
+        packed = pack_photos(usable(), folder, array_size=self.settings.array_size)
+        rejects = reject_files([files[row] for row in unusable], list(unusable.values()))
+        self._add_rejects(self.raw / "Images.csv", images.table, rejects, required=False)
+        check_nothing_lost(self.raw / "images", len(files), packed, len(unusable))
+        details = pd.DataFrame(facts, columns=["row", "pixel_hash", "width", "height", "format"])
+        rows = images.usable.loc[details["row"]].reset_index(drop=True)
+        absent = pd.Series(pd.NA, index=rows.index, dtype="str")
+        created, created_faults = read_times(rows.get("create_time", absent))
+        table = pd.DataFrame(
+            {
+                "image_id": rows["id"],
+                "product_id": rows["product_id"],
+                "created": created.dt.as_unit("s"),
+                **details.drop(columns="row"),
+            }
+        )
+        return _Photos(table, created_faults)
+
+    def _add_rejects(
+        self, path: Path, table: pd.DataFrame, rejects: pd.DataFrame, *, required: bool
+    ) -> None:
+        """Note rejects, then raise MarketError if one reason has too many."""
+        self._rejects.append(rejects)
+        self._check_share(path, table, rejects, required=required)
+
+    def _check_share(
+        self, path: Path, table: pd.DataFrame, rejects: pd.DataFrame, *, required: bool
+    ) -> None:
+        max_share = self.settings.max_rejected_share
+        check_rejected_share(path, table, rejects, max_share=max_share, required=required)
+
+    def _report(self, products: _Table, images: RawImages, log: _Table, photos: _Photos) -> Cleaned:
+        rejects = self.rejects()
+        images_path = self.raw / "Images.csv"
+        log_columns = log.read.rename(columns=columns_read(log.read.columns))
+        ignored, messages = _ignored(
+            (products.path, products.read, list(products_schema(labelled=True).columns)),
+            (images_path, images.table, list(IMAGES_SCHEMA.columns)),
+            (log.path, log_columns, COLUMNS),
+        )
+        unread_times = _counts(photos.created_faults[photos.created_faults.ne("")])
+        messages += [
+            f"{images_path}: create_time of {count} photos {fault}: left empty"
+            for fault, count in unread_times.items()
+        ]
+        if "event" not in log_columns:
+            messages.append(f"{log.path}: no column 'event': every row counts as a view")
+        unknown = unknown_events(log.kept)
+        metrics = {
+            "products": _product_metrics(products, photos),
+            "photos": _photo_metrics(images, photos, rejects, unread_times),
+            "interactions": {
+                "read": len(log.kept) + len(log.rejects),
+                "kept": len(log.kept),
+                "rejected": len(log.rejects),
+                "unknown_events": unknown,
+            },
+            "ignored_columns": ignored,
+            "rejected": dict(Counter(reason_kind(reason) for reason in rejects["reason"])),
+        }
+        return Cleaned(metrics, messages + unknown_event_messages(log.path, unknown))
+
+
+def check_prices(products: pd.DataFrame, path: Path, placeholder_above: float) -> None:
+    """Raise MarketError if placeholders leave too few prices to learn from.
+
+    That is the case if they leave none, or if at least as many prices are above `placeholder_above`
+    as are left.
+
+    Parameters
+    ----------
+    products
+        As `listings.clean_products` returns them.
+    path
+        The table to name.
+    placeholder_above
+        Pounds; the setting that the message may blame.
+    """
+    prices = int(products["price"].notna().sum())
+    learned = int(has_price_to_learn(products).sum())
+    above = int(products["price"].gt(placeholder_above).sum())
+    if above and above >= learned:
+        raise MarketError(
+            f"{path}: {above} of {prices} prices are above clean.placeholder_above="
+            f"{placeholder_above:g} and so taken for placeholders, which leaves {learned} to learn "
+            "from: raise it in params.yaml"
+        )
+    if prices and not learned:
+        raise MarketError(
+            f"{path}: all {prices} prices look like placeholders (12345…, 11111…), which leaves "
+            "none to learn from: correct them"
+        )
+
+
+def unknown_event_messages(path: Path, unknown: dict[str, int]) -> list[str]:
+    """Return a line for each of the commonest events without a weight, and one for all others."""
+    known = f"events with a weight: {', '.join(EVENTS)}"
+    lines = []
+    for event, count in list(unknown.items())[:MAX_EVENTS_SHOWN]:
+        similar = difflib.get_close_matches(event.lower(), EVENTS, n=1)
+        remedy = f": rename it if {similar[0]!r} is meant" if similar else f" ({known})"
+        lines.append(f"{path}: event {event!r:.60} ({count} rows) counts as a view{remedy}")
+    if (more := len(unknown) - MAX_EVENTS_SHOWN) > 0:
+        lines.append(f"{path}: {more} other events count as views: metrics/clean.json lists them")
+    return lines
+
+
+def _rejected_ids(products: _Table) -> list[str]:
+    return products.rejects["id"].dropna().tolist()
+
+
+def _ignored(
+    *tables: tuple[Path, pd.DataFrame, list[str]],
+) -> tuple[dict[str, dict[str, int]], list[str]]:
+    """Return the columns of each table that are not read, with a line on each.
+
+    Parameters
+    ----------
+    *tables
+        The path of each table, its rows, and the columns that are read.
+    """
+    ignored, messages = {}, []
+    for path, table, read in tables:
+        if columns := ignored_columns(table, read):
+            ignored[path.name] = columns
+            messages += ignored_column_messages(path, columns, read, table)
+    return ignored, messages
+
+
+def _product_metrics(products: _Table, photos: _Photos) -> dict[str, Any]:
+    with_photo = products.kept["product_id"].isin(photos.table["product_id"])
+    return {
+        "read": len(products.read),
+        "kept": len(products.kept),
+        "rejected": len(products.rejects),
+        "missing_values": {
+            column: int(count) for column, count in products.read.isna().sum().items()
+        },
+        "placeholder_prices": int(products.kept["price_is_placeholder"].sum()),
+        "without_photo": int((~with_photo).sum()),
+    }
+
+
+def _photo_metrics(
+    images: RawImages, photos: _Photos, rejects: pd.DataFrame, unread_times: dict[str, int]
+) -> dict[str, Any]:
+    rejected_rows = int(rejects["source"].eq("Images.csv").sum())
+    no_time = photos.table["created"].isna() & photos.created_faults.eq("")
+    return {
+        "files": images.files,
+        "rows": len(images.usable) + rejected_rows,
+        "kept": len(photos.table),
+        "rejected_files": int(rejects["source"].str.startswith("images/").sum()),
+        "rejected_rows": rejected_rows,
+        "rows_without_file": int(rejects["reason"].eq("no file in images/").sum()),
+        "missing_create_times": int(no_time.sum()),
+        "unread_create_times": unread_times,
+    }
+
+
+def _counts(values: pd.Series) -> dict[str, int]:
+    return {str(value): int(count) for value, count in values.value_counts().items()}

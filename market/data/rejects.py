@@ -1,0 +1,137 @@
+"""Rejects: the rows and files of a raw folder that cannot be used, each with a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from market.core.errors import MarketError
+from market.data.tables import MAX_SHOWN
+
+REJECT_COLUMNS = ["source", "record", "id", "reason"]
+UNKNOWN_PRODUCT = "its product is not in Products.csv"
+PRODUCT_REJECTED = "its product was rejected"  # a consequence of another reject
+
+
+def reject_rows(source: str, reasons: pd.Series, ids: pd.Series) -> pd.DataFrame:
+    """Return the rejects of a table.
+
+    Parameters
+    ----------
+    source
+        The name of the table's file.
+    reasons
+        Why each row is rejected (n,), "" for a row that is kept; indexed by the row's position in
+        the file, from 0.
+    ids
+        The id (n,) of each row, in the same order.
+
+    Returns
+    -------
+    pd.DataFrame
+        REJECT_COLUMNS, a row for each reason. `record` counts the rows of the file from 1, which is
+        not the line number where a field spans several lines.
+    """
+    rejected = reasons.ne("").to_numpy()
+    return pd.DataFrame(
+        {
+            "source": source,
+            "record": reasons.index[rejected] + 1,
+            "id": ids.to_numpy()[rejected],
+            "reason": reasons.to_numpy()[rejected],
+        },
+        columns=REJECT_COLUMNS,
+    )
+
+
+def reject_files(paths: list[Path], reasons: list[str]) -> pd.DataFrame:
+    """Return the rejects (REJECT_COLUMNS) of photo files, one reason each."""
+    return pd.DataFrame(
+        {
+            "source": [f"images/{printable_name(path.name)}" for path in paths],
+            "record": pd.NA,
+            "id": [printable_name(path.stem) for path in paths],
+            "reason": reasons,
+        },
+        columns=REJECT_COLUMNS,
+    )
+
+
+def printable_name(name: str) -> str:
+    """Return a file's name with bytes that are not UTF-8 as \\x…"""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def reason_kind(reason: str) -> str:
+    """Return a reason without its details: "damaged" of "damaged (broken data stream)"."""
+    return reason.partition(" (")[0]
+
+
+def check_rejected_share(
+    path: Path, table: pd.DataFrame, rejects: pd.DataFrame, *, max_share: float, required: bool
+) -> None:
+    """Raise MarketError if one reason rejects too many rows of a table.
+
+    The message names the commonest reason and its first row. A rejected product is the reason for
+    its photos and events only where there is no other.
+
+    Parameters
+    ----------
+    path
+        The table's file.
+    table
+        Its rows (n) as they were read.
+    rejects
+        The rejects of these rows, or of their photos.
+    max_share
+        The share of the rows that one reason may reject, above 0 and up to 1.
+    required
+        Whether at least one row must be kept.
+    """
+    if table.empty:
+        if required:
+            raise MarketError(f"{path} has no rows: add some")
+        return
+    reasons = rejects["reason"].map(reason_kind).astype("str")
+    causes = reasons[reasons.ne(PRODUCT_REJECTED)]
+    none_kept = required and len(rejects) == len(table)
+    if causes.empty and none_kept:
+        causes = reasons
+    counts = causes.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    if counts.empty or (counts.iloc[0] <= max_share * len(table) and not none_kept):
+        return
+    reason = str(counts.index[0])
+    first = rejects[reasons.eq(reason)].iloc[0]
+    remedy = "correct them"
+    if not none_kept:
+        remedy += f", or raise clean.max_rejected_share ({max_share:g})"
+    raise MarketError(
+        f"{path}: {counts.iloc[0]} of {len(table)} rows are rejected: {reason} "
+        f"({_example(first, table)}): {remedy}"
+    )
+
+
+def _example(reject: pd.Series, table: pd.DataFrame) -> str:
+    """Return a clause on a reject: its row or file, and the value that is wrong."""
+    if pd.isna(reject["record"]):
+        return f"the first is {reject['source']}"
+    row = table.iloc[int(reject["record"]) - 1]
+    words = str(reject["reason"]).split()
+    column = next((word for word in words if word in table.columns and word != "id"), None)
+    if words[:2] == ["its", "product"] and "product_id" in table.columns:
+        column = "product_id"
+    value = ""
+    if column is not None and pd.notna(row[column]):
+        value = f", {column} {row[column]!r:.{MAX_SHOWN}}"
+    key = "" if pd.isna(reject["id"]) else f", {str(reject['id'])!r:.{MAX_SHOWN}}"
+    return f"the first is row {reject['record']}{key}{value}"
+
+
+def check_nothing_lost(source: Path | str, read: int, kept: int, rejected: int) -> None:
+    """Raise MarketError unless the items read are as many as those kept and rejected together."""
+    if read != kept + rejected:
+        raise MarketError(
+            f"{source}: {read} read, but {kept} kept and {rejected} rejected: nothing was written. "
+            "This is a fault of the program: please report it with the file"
+        )

@@ -1,0 +1,86 @@
+"""Photos decoded once each, in parallel, into the square forms that later stages read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import NamedTuple
+
+import joblib
+import numpy as np
+
+from market.core.errors import MarketError
+from market.core.settings import Clean
+from market.core.stage import progress
+from market.core.workers import worker_count
+from market.data.images import UnusablePhoto, decode_photo, limits_of, to_array, to_jpeg
+
+PHOTOS_PER_TASK = 16  # few, so that no core is idle for long while the last task ends
+
+
+class Square(NamedTuple):
+    """The square forms of a photo, and facts about its file."""
+
+    encoded: bytes  # JPEG, photo_size × photo_size
+    array: np.ndarray  # (3, array_size, array_size) uint8
+    pixel_hash: str  # of the square's pixels: equal for copies in any file format
+    width: int  # of the file, in pixels
+    height: int
+    format: str  # Pillow's name of the file format
+
+
+def square_photo(path: Path, settings: Clean) -> Square | str:
+    """Decode one photo into its square forms; return the reason if it cannot be used."""
+    try:
+        picture, (width, height), format_name = decode_photo(path, **limits_of(settings))
+    except UnusablePhoto as reason:
+        return str(reason)
+    return Square(
+        to_jpeg(picture, settings.jpeg_quality),
+        to_array(picture, settings.array_size),
+        hashlib.sha256(picture.tobytes()).hexdigest()[:32],
+        width,
+        height,
+        format_name,
+    )
+
+
+def square_photos(paths: list[Path], settings: Clean) -> Iterator[Square | str]:
+    """Decode photos on every core or worker.
+
+    Parameters
+    ----------
+    paths
+        The files (n).
+    settings
+        Sizes and limits.
+
+    Yields
+    ------
+    Square or str
+        In the order of `paths`: a photo, or the reason why it cannot be used. Memory holds the
+        photos that are decoded and not yet consumed.
+
+    Raises
+    ------
+    MarketError
+        If a process that decodes photos was killed.
+    """
+    tasks = [paths[i : i + PHOTOS_PER_TASK] for i in range(0, len(paths), PHOTOS_PER_TASK)]
+    parallel = joblib.Parallel(n_jobs=worker_count(), return_as="generator")
+    with progress(total=len(paths), desc="decode", unit="photo") as bar:
+        try:
+            for squares in parallel(joblib.delayed(_square_task)(task, settings) for task in tasks):
+                bar.update(len(squares))
+                yield from squares
+        except BrokenProcessPool:
+            raise MarketError(
+                "a process that decodes photos was killed, perhaps out of memory: run the stage "
+                "again with fewer processes (WORKERS=1)"
+            ) from None
+
+
+def _square_task(paths: list[Path], settings: Clean) -> list[Square | str]:
+    return [square_photo(path, settings) for path in paths]

@@ -1,0 +1,61 @@
+"""Error answers: every error is JSON with one line, {"error": "..."}."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from market.core.errors import MarketError
+from market.service.events import STORE_ERRORS
+from market.service.security import SECURITY_HEADERS
+
+RETRY_LATER = {"Retry-After": "5"}  # seconds, while a part of the service is unavailable
+log = logging.getLogger("uvicorn.error")
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Make the app answer every error with one line of JSON."""
+    app.add_exception_handler(RequestValidationError, _handle_invalid)
+    app.add_exception_handler(HTTPException, _handle_http)
+    for error in STORE_ERRORS:
+        app.add_exception_handler(error, _handle_store)
+    app.add_exception_handler(MarketError, _handle_market)
+    app.add_exception_handler(Exception, _handle_unexpected)
+
+
+def _error(status: int, line: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": line}, status, headers)
+
+
+async def _handle_invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    lines = []
+    for fault in error.errors():
+        field = ".".join(str(part) for part in fault["loc"][1:])
+        message = fault["msg"].removeprefix("Value error, ")
+        lines.append(f"{field}: {message}" if field else message)
+    return _error(422, "; ".join(lines))
+
+
+async def _handle_http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return _error(error.status_code, error.detail, error.headers)
+
+
+async def _handle_store(_: Request, error: Exception) -> JSONResponse:
+    log.error("event store: %s", " ".join(str(error).split()))
+    return _error(503, "the event store does not answer: try again later", RETRY_LATER)
+
+
+async def _handle_market(_: Request, error: Exception) -> JSONResponse:
+    return _error(503, str(error), RETRY_LATER)  # such as models that do not exist
+
+
+async def _handle_unexpected(_: Request, error: Exception) -> JSONResponse:
+    # Starlette sends this answer outside of all middleware, so it adds the headers itself.
+    return _error(500, "internal error: the log of the service has the details", SECURITY_HEADERS)

@@ -1,0 +1,36 @@
+"""The Prometheus metrics of the service, beside those of each request."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
+
+
+class Metrics:
+    """Counters and gauges of one service, and of its process.
+
+    Parameters
+    ----------
+    registry
+        Registry that exposes the metrics. Every app needs its own.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        ProcessCollector(registry=registry)
+        self.events = Counter(
+            "search_events", "Events stored, by type.", ["event"], registry=registry
+        )
+        self.refused = Counter(
+            "search_refused", "Requests refused by a full queue.", ["queue"], registry=registry
+        )
+        self.reloads = Counter(
+            "search_reloads", "Reloads of the index, by outcome.", ["outcome"], registry=registry
+        )
+        self.under_way = Gauge(
+            "search_under_way", "Requests being processed, by queue.", ["queue"], registry=registry
+        )
+        self.body_bytes = Gauge(
+            "search_body_bytes",
+            "Bytes of request bodies in memory, by queue.",
+            ["queue"],
+            registry=registry,
+        )

@@ -1,0 +1,73 @@
+"""Predictions for a new listing: the request as a table, and the result as a schema."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from market.core.torch_setup import set_up_torch
+from market.service.schemas import NewListing, Prediction, UnusablePhoto
+
+if TYPE_CHECKING:
+    from market.models.predictor import Predictor
+
+LISTING_ID = "new"
+
+
+class ListingPredictor:
+    """Predict the category and the price of new listings, one at a time.
+
+    The models load with the first prediction, because a search does not need them.
+    """
+
+    def __init__(self) -> None:
+        self._predictor: Predictor | None = None
+        self._lock = Lock()  # the encoders' tokenizers are not thread-safe
+
+    def predict(self, listing: NewListing) -> Prediction:
+        """Return the prediction for a listing, from its text, its photos, or both.
+
+        Raises
+        ------
+        MarketError
+            The models do not exist.
+        """
+        photos = [photo.file.read() for photo in listing.photos]
+        photo_owners = pd.Series([LISTING_ID] * len(photos))
+        with self._lock:
+            if self._predictor is None:
+                self._predictor = _load_predictor()
+            predictor = self._predictor
+            table, reasons = predictor(_to_table(listing), photo_owners, photos)
+        row = table.iloc[0]
+        return Prediction(
+            **{name: row[name] for name in ("category", "price", "price_low", "price_high")},
+            coverage=predictor.price_model.coverage,
+            price_flag=row["price_flag"] or None,
+            probabilities={name: row[f"p_{name}"] for name in predictor.classes},
+            unusable=[
+                UnusablePhoto(photo=number, reason=reason)
+                for number, reason in enumerate(reasons, start=1)
+                if reason is not None
+            ],
+        )
+
+
+def _load_predictor() -> Predictor:
+    from market.models.predictor import Predictor  # imports libraries that a search does not need
+
+    return Predictor(set_up_torch(seed=0))
+
+
+def _to_table(listing: NewListing) -> pd.DataFrame:
+    """Return the listing as a row of Products.csv, in which empty text is missing."""
+    fields = {
+        "id": LISTING_ID,
+        "product_name": listing.name.strip(),
+        "product_description": listing.description.strip(),
+        "location": listing.location.strip(),
+        "price": "" if listing.price is None else f"{listing.price:.2f}",
+    }
+    return pd.DataFrame({name: [text or pd.NA] for name, text in fields.items()}, dtype="str")

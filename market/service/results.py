@@ -1,0 +1,77 @@
+"""Conversion between the engine's types and the schemas of the API."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from market.search.engine import Answer, Filters
+from market.service import schemas
+from market.service.reasons import explain
+from market.service.state import ServiceState
+
+
+def to_engine_filters(filters: schemas.Filters) -> Filters:
+    """Return the engine's filters for those of a request."""
+    return Filters(
+        price_min=filters.price_min,
+        price_max=filters.price_max,
+        category=filters.category or None,
+        near=filters.near or None,
+        radius_km=filters.radius_km,
+        flagged=filters.flagged,
+    )
+
+
+def to_search_results(
+    state: ServiceState,
+    result: Answer,
+    special_texts: Mapping[str, str],
+    *,
+    is_new_user: bool,
+    near: str | None,
+) -> schemas.SearchResults:
+    """Return the schema of an engine's result.
+
+    Parameters
+    ----------
+    state
+        State with the engine that made the result.
+    result
+        Result of one of the engine's searches.
+    special_texts, is_new_user, near
+        As in `explain`.
+    """
+    return schemas.SearchResults(
+        hits=[
+            schemas.Hit(
+                **listing_fields(state, state.engine.listing(hit.product_id)),
+                score=hit.score,
+                why=explain(hit.why, special_texts, is_new_user=is_new_user, near=near),
+                distance_km=_finite(hit.distance_km),
+            )
+            for hit in result.hits
+        ],
+        total=result.total,
+        corrected_query=result.understood,
+        unknown_place=result.unplaced,
+    )
+
+
+def listing_fields(state: ServiceState, listing: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of `schemas.Product` for a listing as the engine describes it."""
+    photos = state.photos.urls(listing["photos"])
+    return {
+        **listing,
+        "price": _finite(listing["price"]),
+        "price_flag": listing["price_flag"] or None,
+        "price_expected": _finite(listing["price_expected"]),
+        "photo": photos[0] if photos else None,
+        "photos": photos,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    """Return the value, or None for NaN and infinity, which JSON lacks."""
+    return None if value is None or not math.isfinite(value) else float(value)

@@ -1,0 +1,60 @@
+"""Listings, their photos, and the values of the filters."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Path, Query, Response
+
+from market.service import schemas
+from market.service.results import listing_fields
+from market.service.routes.dependencies import State, find_listing
+from market.service.routes.responses import ERROR
+
+router = APIRouter(tags=["listings"])
+
+
+@router.get("/products/{product_id:path}", summary="A listing", responses={404: ERROR})
+def product(state: State, product_id: schemas.ProductId) -> schemas.Product:
+    """Return a listing with its description and all its photos."""
+    return schemas.Product(**listing_fields(state, find_listing(state, product_id)))
+
+
+@router.get(
+    "/photos/{number}",
+    summary="A photo",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}, 404: ERROR},
+)
+def photo(
+    state: State,
+    number: Annotated[int, Path(ge=0, le=10**9)],
+    v: Annotated[
+        str, Query(max_length=50, description="Version of the photos, from a listing's URLs.")
+    ] = "",
+) -> Response:
+    """Return a photo as JPEG.
+
+    With `v` the photo never changes, and is gone some time after a reload of the index. Without
+    `v` it is the current photo with this number.
+    """
+    try:
+        content = state.photos.read(number, v)
+    except LookupError:
+        raise HTTPException(404, f"there is no photo {number}") from None
+    # With an API key, shared caches must not store photos: their users may not have the key.
+    scope = "public" if state.settings.api_key is None else "private"
+    caching = f"{scope}, max-age=31536000, immutable" if v else "no-cache"
+    return Response(content, media_type="image/jpeg", headers={"Cache-Control": caching})
+
+
+@router.get("/categories", summary="All categories")
+def categories(state: State) -> list[schemas.Category]:
+    """Return the categories of every level with their numbers of listings."""
+    return [schemas.Category(path=path, count=count) for path, count in state.engine.categories()]
+
+
+@router.get("/places", summary="Places of listings")
+def places(state: State) -> list[str]:
+    """Return the places of listings, the most frequent first. `near` knows other towns too."""
+    return state.engine.places()

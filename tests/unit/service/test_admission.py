@@ -1,0 +1,128 @@
+"""The limit on concurrent requests."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+from starlette.exceptions import HTTPException
+
+from market.service.admission import Admission
+
+
+async def is_connected() -> bool:
+    return False
+
+
+async def is_gone() -> bool:
+    return True
+
+
+def new_admission(at_once: int, waiting: int, seconds: float) -> Admission:
+    return Admission(
+        at_once, waiting, seconds, Counter("refused", "", registry=CollectorRegistry())
+    )
+
+
+def test_limits_running_and_waiting_requests_and_refuses_the_rest() -> None:
+    queue = new_admission(2, 3, 60)
+    running = most = 0
+    order: list[int] = []
+
+    async def ask(number: int) -> int:
+        nonlocal running, most
+        try:
+            async with queue.turn(is_connected):
+                running += 1
+                most = max(most, running)
+                order.append(number)
+                await asyncio.sleep(0.01)
+                running -= 1
+        except HTTPException as refused:
+            assert refused.headers == {"Retry-After": "60"}
+            return refused.status_code
+        return 200
+
+    async def twice() -> None:  # as nobody keeps a place
+        for _ in range(2):
+            order.clear()
+            statuses = await asyncio.gather(*(ask(number) for number in range(9)))
+            assert statuses == [200] * 5 + [503] * 4
+            assert order == [0, 1, 2, 3, 4] and most == 2
+
+    asyncio.run(twice())
+
+
+def test_waiting_time_is_limited() -> None:
+    async def ask() -> None:
+        queue = new_admission(1, 5, 0.05)
+        async with queue.turn(is_connected):
+            with pytest.raises(HTTPException, match="503"):
+                async with queue.turn(is_connected):
+                    raise AssertionError("there was no room")
+        async with queue.turn(is_connected):
+            pass
+
+    asyncio.run(ask())
+
+
+def test_disconnected_clients_are_skipped() -> None:
+    async def ask() -> str:
+        queue = new_admission(1, 5, 60)
+        done = []
+
+        async def one(is_disconnected: Any, name: str) -> None:
+            async with queue.turn(is_disconnected):
+                await asyncio.sleep(0.01)
+                done.append(name)
+
+        names = [one(is_connected, "first"), one(is_gone, "gone"), one(is_connected, "last")]
+        faults = await asyncio.gather(*names, return_exceptions=True)
+        assert isinstance(faults[1], HTTPException) and faults[1].status_code == 499
+        return " ".join(done)
+
+    assert asyncio.run(ask()) == "first last"
+
+
+def test_turn_ends_if_the_connection_check_fails() -> None:
+    """That reads from the connection, where the request may turn out to be wrong."""
+
+    async def wrong() -> bool:
+        raise HTTPException(413)
+
+    async def ask() -> list[Any]:
+        queue = new_admission(1, 5, 60)
+
+        async def one(is_disconnected: Any) -> int:
+            async with queue.turn(is_disconnected):
+                await asyncio.sleep(0.01)
+                return 200
+
+        people = [one(check) for check in (is_connected, wrong, wrong, is_connected)]
+        async with asyncio.timeout(60):
+            answers = await asyncio.gather(*people, return_exceptions=True)
+        assert queue.under_way == 0
+        return [getattr(answer, "status_code", answer) for answer in answers]
+
+    assert asyncio.run(ask()) == [200, 413, 413, 200]
+
+
+def test_turn_ends_with_an_error_or_a_cancellation() -> None:
+    async def ask() -> None:
+        queue = new_admission(1, 1, 60)
+        with pytest.raises(ZeroDivisionError):
+            async with queue.turn(is_connected):
+                raise ZeroDivisionError
+        async with queue.turn(is_connected):
+            waits = asyncio.create_task(queue.turn(is_connected).__aenter__())
+            await asyncio.sleep(0)
+            waits.cancel()
+            await asyncio.gather(waits, return_exceptions=True)
+            again = asyncio.create_task(queue.turn(is_connected).__aenter__())
+            await asyncio.sleep(0)
+            assert not again.done(), "there is room to wait again"
+        await again
+
+    asyncio.run(ask())
