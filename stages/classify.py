@@ -24,8 +24,6 @@ train and test rows. For the same reason those of train and validation products 
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 import numpy as np
 import pandas as pd
@@ -45,35 +43,23 @@ from market.core.paths import (
     require,
 )
 from market.core.stage import stage
-from market.models.category_classifier import SVM, CategoryClassifier
+from market.models.category_classifier import ENCODER, PHOTO, SVM, CategoryClassifier
+from market.models.category_evaluation import HEADLINES, evaluate, predict_pools
 from market.models.fusion import average_photos
 from market.models.label_errors import find_label_errors
-from market.models.labels import subcategory_labels, sum_by_category
+from market.models.labels import sum_by_category
 from market.models.metrics import (
-    calibration_error,
     calibration_table,
     majority_accuracy,
-    score,
     score_labels,
 )
 from market.models.text_encoder import with_embedding
 from market.models.text_svm import (
-    TextSvm,
     build_pipeline,
     feature_names,
+    fit_and_predict,
     fit_pipeline,
-    out_of_fold_probabilities,
 )
-
-MIN_PRODUCTS = 8  # of a subcategory, for the text SVM to have a label for it
-MODELS = {  # pooled for each score
-    "text_svm": (SVM,),
-    "text_encoder": ("encoder",),
-    "text": (SVM, "encoder"),
-    "photo": ("photo",),
-    "fused": (SVM, "encoder", "photo"),
-}
-HEADLINES = ("text", "photo", "fused")
 
 
 def read_products() -> pd.DataFrame:
@@ -90,26 +76,34 @@ def read_networks(product_ids: pd.Series, classes: list[str]) -> dict[str, np.nd
     encoder = pd.read_parquet(TEXT_PROBABILITIES).set_index("product_id")[classes]
     photos = pd.read_parquet(PHOTO_PROBABILITIES)
     return {
-        "encoder": encoder.reindex(product_ids).to_numpy(),  # NaN for train products
-        "photo": average_photos(photos[classes].to_numpy(), photos["product_id"], product_ids),
+        ENCODER: encoder.reindex(product_ids).to_numpy(),  # NaN for train products
+        PHOTO: average_photos(photos[classes].to_numpy(), photos["product_id"], product_ids),
     }
 
 
-def evaluate(
-    predicted: dict[str, np.ndarray], codes: np.ndarray, has_near_copy: np.ndarray
-) -> dict[str, Any]:
-    """Return the scores of the test products' (n, classes) probabilities, by a key of MODELS."""
-    metrics: dict[str, Any] = {
-        name: score(probabilities, codes) | {"ece": calibration_error(probabilities, codes)}
-        for name, probabilities in predicted.items()
-    }
-    rows = ~has_near_copy
-    if rows.any():
-        metrics |= {
-            f"{name}_without_near_copies": score(predicted[name][rows], codes[rows])
-            for name in HEADLINES
-        }
-    return metrics
+def write_predictions(
+    products: pd.DataFrame, fused: pd.DataFrame, by_svm: pd.DataFrame, errors: pd.DataFrame
+) -> None:
+    """Write data/category and both plots.
+
+    `fused` are the probabilities of the test products, `by_svm` those of all, with the products'
+    ids as index and the categories as columns.
+    """
+    actual = products.set_index("product_id").loc[fused.index, "category"].to_numpy()
+    confusion = pd.DataFrame({"actual": actual, "predicted": fused.idxmax(axis=1).to_numpy()})
+    with replace_when_done(CATEGORY) as folder:
+        folder.mkdir()
+        by_svm.reset_index().to_parquet(folder / CATEGORY_PROBABILITIES.name, index=False)
+        answers = confusion.assign(
+            product_id=fused.index.to_numpy(), confidence=fused.max(axis=1).to_numpy()
+        )
+        answers.to_parquet(folder / "test.parquet", index=False)
+        errors.to_csv(folder / "label_errors.csv", index=False)
+    with replace_when_done(PLOTS / "classify_confusion.csv") as path:
+        confusion.to_csv(path, index=False)
+    codes = pd.Categorical(actual, fused.columns).codes
+    with replace_when_done(PLOTS / "classify_calibration.csv") as path:
+        calibration_table(fused.to_numpy(), codes).to_csv(path, float_format="%.6f")
 
 
 @stage
@@ -120,34 +114,23 @@ def main() -> str:
     ids, classes = products["product_id"], sorted(products["category"].unique())
     codes = pd.Categorical(products["category"], classes).codes
     test = (products["split"] == "test").to_numpy()
-    known = products[~test]  # to fit on
 
-    labels = subcategory_labels(
-        known["category_levels"], classes, depth=settings.label_depth, min_rows=MIN_PRODUCTS
-    )
-    svm = TextSvm.fit(known, labels.codes, len(labels.names), settings)
-    by_label = np.empty((len(products), len(labels.names)))
-    by_label[~test] = out_of_fold_probabilities(known, labels, settings)
-    by_label[test] = svm.probabilities(products[test])
+    svm, labels, by_label = fit_and_predict(products, ~test, classes, settings)
     by_model = {
         SVM: sum_by_category(by_label, labels.parents, len(classes)),
         **read_networks(ids, classes),
     }
-    classifier = CategoryClassifier.fit_fusion(
-        classes,
-        svm,
-        labels.parents,
-        {name: probabilities[~test] for name, probabilities in by_model.items()},
-        codes[~test],
+    known = {name: probabilities[~test] for name, probabilities in by_model.items()}
+    classifier = CategoryClassifier.fit_fusion(classes, svm, labels.parents, known, codes[~test])
+    predicted = predict_pools(
+        classifier, {name: probabilities[test] for name, probabilities in by_model.items()}
     )
-    predicted = {
-        name: classifier.fuse({model: by_model[model][test] for model in models})
-        for name, models in MODELS.items()
-    }
-    fused, by_svm = predicted["fused"], classifier.fuse({SVM: by_model[SVM]})
-    has_text = ~np.isnan(by_model[SVM]).any(1)
-    errors = find_label_errors(products[has_text], by_svm[has_text], codes[has_text], classes)
-    baseline = fit_pipeline(known, codes[~test], settings, exclude=frozenset({"embedding"}))
+    by_svm = classifier.fuse({SVM: by_model[SVM]})
+    rows = ~np.isnan(by_model[SVM]).any(1)  # predicted by the SVM
+    errors = find_label_errors(products[rows], by_svm[rows], codes[rows], classes)
+    baseline = fit_pipeline(
+        products[~test], codes[~test], settings, exclude=frozenset({"embedding"})
+    )
     without_terms = sorted(feature_names(build_pipeline(settings)) - feature_names(svm.pipeline))
     metrics = {
         **evaluate(predicted, codes[test], products.loc[test, "has_near_copy"].to_numpy()),
@@ -155,25 +138,14 @@ def main() -> str:
         "features_without_terms": without_terms,
         "majority_accuracy": majority_accuracy(codes[~test], codes[test]),
         "label_errors": len(errors),
-        "without_photo": int(np.isnan(by_model["photo"][test]).any(1).sum()),
+        "without_photo": int(np.isnan(by_model[PHOTO][test]).any(1).sum()),
         "n": int(test.sum()),
         "seed": settings.seed,
     }
 
     classifier.save(CATEGORY_CLASSIFIER)
-    names = np.array(classes)
-    confusion = pd.DataFrame({"actual": names[codes[test]], "predicted": names[fused.argmax(1)]})
-    with replace_when_done(CATEGORY) as folder:
-        folder.mkdir()
-        probabilities = pd.DataFrame(by_svm, ids, classes).reset_index()
-        probabilities.to_parquet(folder / CATEGORY_PROBABILITIES.name, index=False)
-        answers = confusion.assign(product_id=ids[test].to_numpy(), confidence=fused.max(1))
-        answers.to_parquet(folder / "test.parquet", index=False)
-        errors.to_csv(folder / "label_errors.csv", index=False)
-    with replace_when_done(PLOTS / "classify_confusion.csv") as path:
-        confusion.to_csv(path, index=False)
-    with replace_when_done(PLOTS / "classify_calibration.csv") as path:
-        calibration_table(fused, codes[test]).to_csv(path, float_format="%.6f")
+    fused = pd.DataFrame(predicted["fused"], ids[test], classes)
+    write_predictions(products, fused, pd.DataFrame(by_svm, ids, classes), errors)
     write_json(METRICS / "classify.json", metrics)
     if without_terms:
         click.echo(

@@ -13,8 +13,6 @@ saved, of equal ones the simplest.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -34,14 +32,10 @@ from market.core.paths import (
 from market.core.stage import stage
 from market.data.listings import has_price_to_learn
 from market.models.fusion import average_photos
-from market.models.metrics import score_intervals, score_prices, spread
-from market.models.price_baselines import BASELINES, predict_untransformed
-from market.models.price_boosting import SEEDS
+from market.models.price_evaluation import evaluate, predict_test, residual_table
 from market.models.price_features import TEXT_COLUMNS, columns_without_terms, price_table
 from market.models.price_flags import FLAGS, flag_prices
-from market.models.price_model import BOOSTED
 from market.models.price_training import (
-    Candidate,
     explain_selection,
     fit_candidates,
     score_out_of_fold,
@@ -66,86 +60,13 @@ def read_products() -> tuple[pd.DataFrame, pd.DataFrame]:
     )
 
 
-def predict_test(
-    known: pd.DataFrame,
-    test: pd.DataFrame,
-    table: pd.DataFrame,
-    candidates: dict[str, Candidate],
-    selected: str,
-) -> pd.DataFrame:
-    """Return the price of the test products in pounds, by each model and baseline.
-
-    `known` are the products that were fitted on, `table` is the `price_table` of `test`.
-    `seed_<i>` is each boosted model alone.
-    """
-    predicted = {name: candidate.model.predict(table) for name, candidate in candidates.items()}
-    columns = predict_untransformed(known, test)
-    columns |= {name: predicted[name]["price"] for name in BASELINES}
-    columns["model"] = predicted[selected]["price"]
-    if BOOSTED in predicted:
-        layers = predicted[BOOSTED].filter(regex="^(linear|network|seed_.*)$")
-        columns |= dict(layers.items())
-    return pd.DataFrame(columns, test.index)
-
-
-def evaluate(
-    test: pd.DataFrame, predicted: pd.DataFrame, expected: pd.DataFrame, coverage: float
-) -> dict[str, Any]:
-    """Return the scores of the test products that have a price.
-
-    `predicted` is from `predict_test`, `expected` has the intervals of the selected model.
-    """
-    priced = test["price"].notna()
-    sensible = priced & ~test["price_is_placeholder"]
-    price = test["price"]
-    by_seed = predicted.filter(like="seed_")
-    models = predicted.columns.difference(by_seed.columns)
-
-    def score_each(rows: pd.Series) -> dict[str, Any]:
-        known = price[rows].to_numpy()
-        return {name: score_prices(known, predicted.loc[rows, name].to_numpy()) for name in models}
-
-    interval = expected.loc[priced, ["price_low", "price_high"]].to_numpy()
-    metrics = {
-        **score_each(priced),
-        "without_placeholders": score_each(sensible),
-        "interval": {
-            "asked": coverage,
-            **score_intervals(price[priced].to_numpy(), *interval.T),
-        },
-        "placeholders": int((priced & ~sensible).sum()),
-        "n": int(priced.sum()),
-    }
-    if len(by_seed.columns) and priced.any():
-        known = price[priced].to_numpy()
-        scores = [
-            score_prices(known, by_seed.loc[priced, f"seed_{i}"].to_numpy()) for i in range(SEEDS)
-        ]
-        metrics["over_seeds"] = {
-            name: spread([of_seed[name] for of_seed in scores]) for name in ("rmsle", "median_ae")
-        }
-    return metrics
-
-
-def write_plot(price: np.ndarray, predicted: np.ndarray) -> None:
-    """Write plots/regress.csv, in logarithms: in pounds one placeholder hides all other prices."""
-    log_price, log_predicted = np.log10(1 + price), np.log10(1 + predicted)
-    columns = {
-        "log10_price": log_price,
-        "log10_predicted": log_predicted,
-        "log10_residual": log_price - log_predicted,
-    }
-    with replace_when_done(PLOTS / "regress.csv") as path:
-        pd.DataFrame(columns).round(4).to_csv(path, index=False)
-
-
 @stage
 def main() -> str:
     settings = load_params("regress")
     require(LISTINGS, PHOTO_EMBEDDINGS, TEXT_EMBEDDINGS, CATEGORY_PROBABILITIES)
     products, table = read_products()
     is_test = products["split"] == "test"
-    # `merge` has checked that there are any.
+    # Stage `merge` fails unless there is at least one.
     to_learn = ~is_test & has_price_to_learn(products)
     price_to_learn = products["price"].where(to_learn)
 
@@ -166,6 +87,8 @@ def main() -> str:
     }
 
     candidates[selected].model.save(PRICE_MODEL)
+    with replace_when_done(PLOTS / "regress.csv") as path:
+        residual_table(test["price"], predicted["model"]).to_csv(path, index=False)
     with replace_when_done(EXPECTED_PRICES) as path:
         columns = {
             "product_id": products["product_id"],
@@ -173,8 +96,6 @@ def main() -> str:
             "price_flag": flags,
         }
         pd.DataFrame(columns).to_parquet(path, index=False)
-    priced = test["price"].notna()
-    write_plot(test.loc[priced, "price"].to_numpy(), predicted.loc[priced, "model"].to_numpy())
     write_json(METRICS / "regress.json", metrics)
 
     notes = [explain_selection(selected, scores)]

@@ -17,7 +17,10 @@ from market.models.labels import sum_by_category
 from market.models.skops_files import load_model, save_model
 from market.models.text_svm import TextSvm
 
-SVM = "svm"  # the text SVM's name among the models that are pooled
+# The models that are pooled, by their names in the weights.
+SVM = "svm"  # the text SVM
+ENCODER = "encoder"  # the fine-tuned sentence encoder
+PHOTO = "photo"  # the photo classifier
 SVM_FILE = "text.skops"
 FUSION_FILE = "fusion.json"
 

@@ -24,7 +24,7 @@ from market.core.torch_setup import set_up_torch
 from market.core.workers import keep
 from market.data.images import UnusablePhoto, decode_photo, limits_of
 from market.data.listings import clean_products
-from market.models.category_classifier import SVM, CategoryClassifier
+from market.models.category_classifier import ENCODER, PHOTO, SVM, CategoryClassifier
 from market.models.embeddings import folder_stamp
 from market.models.fusion import average_photos
 from market.models.labels import sum_by_category
@@ -83,7 +83,7 @@ def kept_models(*stamps: tuple) -> PhotoModels:
 
 def read_batch(
     models: PhotoModels, sources: Sequence[Path | bytes], limits: Mapping[str, Any]
-) -> list[np.ndarray | str]:
+) -> list[Any]:
     """As `read_photos`, for one batch."""
     pixels: list[np.ndarray] = []
     results: list[np.ndarray | str | None] = []
@@ -179,8 +179,8 @@ class Predictor:
         vectors = encode_texts(self.encoder, products["name"], products["description"], BATCH)
         by_model = {
             SVM: self.category.svm_probabilities(with_embedding(products, vectors)),
-            "encoder": self.text_classifier.probabilities(products),
-            "photo": sum_by_category(
+            ENCODER: self.text_classifier.probabilities(products),
+            PHOTO: sum_by_category(
                 photo_labels, self.photo_models.classifier.parents, len(self.classes)
             ),
         }

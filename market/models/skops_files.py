@@ -54,6 +54,16 @@ def save_model(model: Any, path: Path) -> None:
     """
     if (year := time.localtime().tm_year) < 1980:
         raise MarketError(f"{path}: the clock of this machine says {year}: set it and run again")
+    members = _numbered_members(model)
+    with zipfile.ZipFile(path, "w") as archive:
+        for member in sorted(members):
+            info = zipfile.ZipInfo(member, date_time=(1980, 1, 1, 0, 0, 0))
+            # With an own ZipInfo, the settings of the archive do not apply.
+            archive.writestr(info, members[member], zipfile.ZIP_DEFLATED, compresslevel=1)
+
+
+def _numbered_members(model: Any) -> dict[str, bytes]:
+    """Return the members of the model's skops file, by names that depend on their content alone."""
     source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model)))
     members: dict[str, bytes] = {}
     numbers: dict[str, int] = {}
@@ -88,11 +98,7 @@ def save_model(model: Any, path: Path) -> None:
 
     schema = renumber(json.loads(source.read("schema.json")))
     members["schema.json"] = json.dumps(schema, sort_keys=True).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for member in sorted(members):
-            info = zipfile.ZipInfo(member, date_time=(1980, 1, 1, 0, 0, 0))
-            # With an own ZipInfo, the settings of the archive do not apply.
-            archive.writestr(info, members[member], zipfile.ZIP_DEFLATED, compresslevel=1)
+    return members
 
 
 def load_model(path: Path) -> Any:

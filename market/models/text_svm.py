@@ -21,10 +21,11 @@ from market.core.settings import Classify
 from market.core.stage import progress
 from market.core.workers import worker_count
 from market.data.listings import listing_text
-from market.models.labels import Labels
+from market.models.labels import Labels, subcategory_labels
 from market.models.text_encoder import EMBEDDING
 
 FOLDS = 5
+MIN_PRODUCTS = 8  # of a subcategory that gets a label of its own
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,39 @@ def features_without_terms(products: pd.DataFrame, settings: Classify) -> frozen
 def feature_names(pipeline: Pipeline) -> set[str]:
     """Return the names of the features that a pipeline of `build_pipeline` has."""
     return {name for name, *_ in pipeline[0].transformers}
+
+
+def fit_and_predict(
+    products: pd.DataFrame, is_known: np.ndarray, classes: list[str], settings: Classify
+) -> tuple[TextSvm, Labels, np.ndarray]:
+    """Fit the text SVM on the known products, and predict all without having seen them.
+
+    Parameters
+    ----------
+    products
+        With the columns name, description, EMBEDDING, category_levels and group, n rows.
+    is_known
+        (n,) whether to fit on the product.
+    classes
+        The names of the categories.
+    settings
+        Section `classify` of params.yaml.
+
+    Returns
+    -------
+    tuple
+        The SVM, its labels (with the codes of the known products), and probabilities (n, labels):
+        out-of-fold for the known products, by the SVM for the others.
+    """
+    known = products[is_known]
+    labels = subcategory_labels(
+        known["category_levels"], classes, depth=settings.label_depth, min_rows=MIN_PRODUCTS
+    )
+    svm = TextSvm.fit(known, labels.codes, len(labels.names), settings)
+    probabilities = np.empty((len(products), len(labels.names)))
+    probabilities[is_known] = out_of_fold_probabilities(known, labels, settings)
+    probabilities[~is_known] = svm.probabilities(products[~is_known])
+    return svm, labels, probabilities
 
 
 def out_of_fold_probabilities(

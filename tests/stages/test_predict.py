@@ -129,6 +129,10 @@ def test_test_products_get_the_predictions_that_were_evaluated(
     assert served["category"].tolist() == evaluated["predicted"].tolist()
     confidence = probabilities(served, classifier).max(axis=1)
     np.testing.assert_allclose(confidence, evaluated["confidence"], atol=1e-4)
+    expected = pd.read_parquet(ran / "data/price/expected.parquet").set_index("product_id")
+    expected = expected.loc[evaluated.index, "price_expected"]
+    # A vector that differs in its last digit may fall into another leaf of a tree.
+    assert np.isclose(served["price"], expected, rtol=1e-3, atol=0.02).mean() > 0.95
 
 
 def test_parquet_equals_csv(run: Callable[..., Result], few: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from market.models.text_svm import (
     TextSvm,
     build_pipeline,
     feature_names,
+    fit_and_predict,
     fit_pipeline,
     margin_probabilities,
     out_of_fold_probabilities,
@@ -110,3 +111,17 @@ def test_few_groups_make_fewer_folds() -> None:
 def test_without_a_second_group_there_are_no_predictions() -> None:
     products = lamps_and_bikes().assign(group=0)
     assert np.isnan(out_of_fold_probabilities(products, TWO_LABELS, SETTINGS)).all()
+
+
+def test_known_products_are_predicted_out_of_fold_and_others_by_the_svm() -> None:
+    products = lamps_and_bikes()
+    products["category_levels"] = [[["lamp"], ["bike"]][code] for code in CODES]
+    is_known = np.arange(12) < 8
+    svm, labels, probabilities = fit_and_predict(products, is_known, ["lamp", "bike"], SETTINGS)
+    known = products[is_known]
+    np.testing.assert_array_equal(
+        probabilities[is_known], out_of_fold_probabilities(known, labels, SETTINGS)
+    )
+    others = products[~is_known]
+    np.testing.assert_array_equal(probabilities[~is_known], svm.probabilities(others))
+    assert len(labels.codes) == 8
