@@ -22,18 +22,18 @@ from market.search.query import (
 def test_a_new_user_has_only_the_shared_collaborative_features(
     handmade: Handmade, history: pd.DataFrame | None
 ) -> None:
-    """Not 0, which is "unlike all that they did", for trees tell the two apart."""
+    """The others are missing, not 0: trees would take 0 for "unlike the whole history"."""
     log = pd.concat([past(*range(start, start + 4)).assign(user_id=start) for start in range(40)])
     engine = handmade.engine(collaborative=CollaborativeModel.fit(log))
     everything = np.ones(len(engine.listings), bool)
     new = [f"{name}.new_user" for name in EVERYBODYS]
     _, features = engine.candidates(Query(), everything, history)
-    assert not set(COLLABORATIVE) & set(features), "but for what is everybody's, weighed apart"
+    assert not set(COLLABORATIVE) & set(features), "shared features have weights of their own"
     assert features[new].notna().any().all()
     _, known = engine.candidates(Query(), everything, past(3))
     assert known[COLLABORATIVE].notna().any().all() and not set(new) & set(known)
-    _, asked = engine.candidates(engine.build_query("guitar"), everything, history)
-    assert set(EVERYBODYS) <= set(asked), "a search weighs them as everybody's"
+    _, in_search = engine.candidates(engine.build_query("guitar"), everything, history)
+    assert set(EVERYBODYS) <= set(in_search), "a search weighs them as for all users"
 
 
 @pytest.mark.parametrize("days", [0, 2, 30])
@@ -51,8 +51,8 @@ def test_features_as_of_a_time_use_nothing_later(handmade: Handmade, days: int) 
     )
     created = engine.listings["created"].iloc[candidates]
     early = set(log.loc[log["timestamp"] < as_of, "product_id"])
-    known = engine.listings["product_id"].iloc[candidates].isin(early)
-    assert (created.isna() | (created <= as_of) | known).all()
+    had_event = engine.listings["product_id"].iloc[candidates].isin(early)
+    assert (created.isna() | (created <= as_of) | had_event).all()
     on_offer = engine.listings["created"].le(as_of) | engine.listings["created"].isna()
     on_offer |= engine.listings["product_id"].isin(early)
     assert len(candidates) == on_offer.sum() > 0
@@ -61,18 +61,19 @@ def test_features_as_of_a_time_use_nothing_later(handmade: Handmade, days: int) 
     late = [f"p{start:02d}" for start in range(6, 10)]
     trend = features.set_index(engine.listings["product_id"].iloc[candidates])["trending"]
     assert (trend[trend.index.isin(late)] == 0).all()
-    found = engine.recommend(history, limit=100, as_of=as_of).hits
-    assert {hit.product_id for hit in found} <= set(engine.listings["product_id"][on_offer])
+    hits = engine.recommend(history, limit=100, as_of=as_of).hits
+    assert {hit.product_id for hit in hits} <= set(engine.listings["product_id"][on_offer])
 
 
 def test_without_a_time_recency_counts_from_the_latest_date_known(handmade: Handmade) -> None:
     everything = np.ones(len(handmade.listings), bool)
     newest = handmade.listings["created"].max()
     log = past(1, 2).assign(user_id=1, timestamp=newest + pd.Timedelta(days=14))
-    alone = handmade.engine().candidates(Query(), everything)[1]["recency"].max()
-    later = handmade.engine(collaborative=CollaborativeModel.fit(log))
-    assert alone == 1
-    assert later.candidates(Query(), everything)[1]["recency"].max() == pytest.approx(0.5, abs=0.01)
+    without_log = handmade.engine().candidates(Query(), everything)[1]["recency"].max()
+    with_log = handmade.engine(collaborative=CollaborativeModel.fit(log))
+    assert without_log == 1
+    recency = with_log.candidates(Query(), everything)[1]["recency"]
+    assert recency.max() == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("with_log", [False, True])

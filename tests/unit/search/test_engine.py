@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ from market.search.collaborative import CollaborativeModel
 from market.search.engine import Engine
 from market.search.filters import Filters
 from market.search.lexical import LexicalIndex
-from market.search.listing_vectors import ListingVectors
+from market.search.listing_vectors import SAME_PHOTO_SIMILARITY, ListingVectors
 from market.search.ranker import Ranker
 from market.search.vectors import VectorIndex
 
@@ -81,14 +82,13 @@ def test_markup_and_control_characters_are_ignored(shop: Engine, text: str) -> N
 
 
 @pytest.mark.parametrize("text", ["🚲", "the", "of the and", "?!", "\x00", "🔥" * 300])
-def test_a_query_without_words_is_resulted_like_an_empty_one(shop: Engine, text: str) -> None:
+def test_a_query_without_words_is_answered_like_an_empty_one(shop: Engine, text: str) -> None:
     result = shop.search(text, limit=7)
     assert result.corrected_query == "" and result.hits == shop.search("", limit=7).hits
     assert result.total == len(shop.listings) - len(FLAGGED)
-    shown = shop.search(text, photo=photo_of(2), limit=7)
-    assert (
-        shown.corrected_query == "" and shown.hits == shop.search(photo=photo_of(2), limit=7).hits
-    )
+    with_photo = shop.search(text, photo=photo_of(2), limit=7)
+    assert with_photo.corrected_query == ""
+    assert with_photo.hits == shop.search(photo=photo_of(2), limit=7).hits
 
 
 @pytest.mark.parametrize("text", ["Instruments", "cycling", "furniture"])
@@ -103,16 +103,16 @@ def test_an_empty_query_finds_all_listings(shop: Engine, text: str) -> None:
 
 
 def test_a_history_decides_between_equally_good_matches(shop: Engine) -> None:
-    query = "lovely vintage, broken or cheap"  # things of every kind
+    query = "lovely vintage, broken or cheap"  # words of listings of every kind
     for kind in (2, 4):
         bought = past(EACH * kind + 2, EACH * kind + 3, event="buy")
-        places = []
+        mean_places = []
         for history in (None, bought):
             found = ids(shop.search(query, history=history, limit=100))
-            places.append(
-                np.mean([n for n, id_ in enumerate(found) if int(id_[1:]) // EACH == kind])
+            mean_places.append(
+                np.mean([place for place, id_ in enumerate(found) if int(id_[1:]) // EACH == kind])
             )
-        assert places[1] < places[0]
+        assert mean_places[1] < mean_places[0]
 
 
 def test_a_photo_finds_its_own_listing(handmade: Handmade, shop: Engine) -> None:
@@ -137,7 +137,7 @@ def test_similar_listings_exclude_itself_copies_and_the_same_photo(
     pairs = COPY | SAME_PHOTO
     same = {number, pairs.get(number), *(one for one, other in pairs.items() if other == number)}
     assert found and not found & same
-    assert not {0, 1} <= found, "nor two of one product"
+    assert not {0, 1} <= found, "no two copies of one product"
     first = [int(id_[1:]) for id_ in ids(result)[:3]]
     assert all(other // EACH == number // EACH for other in first)
 
@@ -149,13 +149,22 @@ def test_similar_listings_are_found_without_a_photo_or_text(shop: Engine) -> Non
 
 
 def test_an_unknown_id_raises_key_error(shop: Engine) -> None:
-    for request_page in (
+    for look_up in (
         lambda: shop.similar("nowhere"),
         lambda: shop.search(like="nowhere"),
         lambda: shop.listing("nowhere"),
     ):
         with pytest.raises(KeyError):
-            request_page()
+            look_up()
+
+
+def test_an_engine_with_another_ranker_is_another_engine(shop: Engine) -> None:
+    ranker = Ranker.prior().with_weights({"bm25": 0.0})
+    other = shop.with_ranker(ranker)
+    assert other.ranker is ranker and shop.ranker is not ranker
+    assert other.catalogue is shop.catalogue
+    with pytest.raises(FrozenInstanceError):
+        shop.ranker = ranker  # type: ignore[misc]
 
 
 def test_seen_listings_and_their_copies_are_not_recommended(shop: Engine) -> None:
@@ -172,7 +181,9 @@ def test_recommendations_follow_the_history(shop: Engine) -> None:
         40 <= int(id_[1:]) < 50 for id_ in before
     )
     bought = ids(shop.recommend(pd.concat([past(46, event="buy"), past(25)]), limit=1))
-    assert bought != ids(shop.recommend(past(46, 25), limit=1)), "what is bought says more"
+    assert bought != ids(shop.recommend(past(46, 25), limit=1)), (
+        "a purchase counts more than a view"
+    )
 
 
 @pytest.mark.parametrize("history", [None, NO_EVENTS, past(99)], ids=["none", "empty", "unknown"])
@@ -195,12 +206,14 @@ def test_a_new_user_gets_a_mix_of_kinds(shop: Engine, history: pd.DataFrame | No
 def test_a_new_listing_is_recommended_once_it_is_indexed(handmade: Handmade) -> None:
     log = pd.concat([past(*range(start, start + 4)).assign(user_id=start) for start in range(40)])
     collaborative = CollaborativeModel.fit(log[log["product_id"].ne("p27")])
-    before = handmade.engine(np.array([n for n in range(60) if n != 27]), collaborative)
+    before = handmade.engine(
+        np.array([number for number in range(60) if number != 27]), collaborative
+    )
     after = handmade.engine(collaborative=collaborative)
     history = past(20, 21, 22)
     assert "p27" not in ids(before.recommend(history, limit=100))
     found = ids(after.recommend(history, limit=100))
-    assert found.index("p27") < len(found) / 2, "though the collaborative knows nothing of it"
+    assert found.index("p27") < len(found) / 2, "although no user has seen it"
     assert "p27" in ids(handmade.engine().recommend(history, limit=9))
     assert "p27" in ids(after.search("broken bicycle", limit=1))
 
@@ -244,17 +257,17 @@ def test_listings_without_any_photo_can_be_searched(
 
 @each_request
 def test_threads_get_the_same_results(shop: Engine, request_page: Callable) -> None:
-    wanted = request_page(shop, limit=100)
+    expected = request_page(shop, limit=100)
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda _: request_page(shop, limit=100), range(16)))
-    assert all(result == wanted for result in results)
+    assert all(result == expected for result in results)
 
 
 def test_photo_vectors_are_by_the_position_among_packed_photos(
     handmade: Handmade, shop: Engine
 ) -> None:
-    numbers = handmade.photos["photo_index"].to_numpy()[[3, 0, 40]]
-    np.testing.assert_array_equal(shop.photo_vectors(numbers), handmade.images[[3, 0, 40]])
+    photo_indices = handmade.photos["photo_index"].to_numpy()[[3, 0, 40]]
+    np.testing.assert_array_equal(shop.photo_vectors(photo_indices), handmade.images[[3, 0, 40]])
 
 
 def test_a_name_finds_its_listing(engine: Engine) -> None:
@@ -269,20 +282,23 @@ def test_a_name_finds_its_listing(engine: Engine) -> None:
 def test_a_packed_photo_finds_its_own_listing(ran: Path, engine: Engine) -> None:
     photos = PhotoStore(ran / "data/clean/photos")
     for id_ in engine.listings["product_id"][::9]:
-        for number in engine.listing(id_)["photos"]:
-            photo = Image.open(io.BytesIO(photos[number]))
+        for photo_index in engine.listing(id_)["photos"]:
+            photo = Image.open(io.BytesIO(photos[photo_index]))
             found = ids(engine.search(photo=photo, filters=Filters(flagged=True), limit=10))
-            hit = found.index(id_)
-            others = [n for other in found[:hit] for n in engine.listing(other)["photos"]]
-            own = engine.photo_vectors(np.array([number]))[0]
-            assert hit == 0 or (engine.photo_vectors(np.array(others)) @ own).max() > 0.97
+            place = found.index(id_)
+            better = [index for other in found[:place] for index in engine.listing(other)["photos"]]
+            own = engine.photo_vectors(np.array([photo_index]))[0]
+            similarities = engine.photo_vectors(np.array(better, int)) @ own
+            assert place == 0 or similarities.max() > SAME_PHOTO_SIMILARITY
 
 
 def test_each_event_of_a_user_changes_the_recommendations(ran: Path, engine: Engine) -> None:
     log = pd.read_parquet(ran / "data/clean/interactions.parquet")
     user = log["user_id"].value_counts().index[0]
     history = log.loc[log["user_id"] == user, ["product_id", "event", "timestamp"]]
-    results = [ids(engine.recommend(history.iloc[:n], limit=10)) for n in (0, 1, len(history))]
+    results = [
+        ids(engine.recommend(history.iloc[:count], limit=10)) for count in (0, 1, len(history))
+    ]
     assert results[0] != results[1] != results[2]
     for result, count in zip(results, (0, 1, len(history)), strict=True):
         assert not set(result) & set(history["product_id"].iloc[:count])

@@ -24,7 +24,7 @@ def in_category(path: list[str], *wanted: str) -> bool:
 
 @each_request
 @pytest.mark.parametrize(
-    ("filters", "right"),
+    ("filters", "passes"),
     [
         (Filters(price_min=50), lambda row: row["price"] >= 50),
         (Filters(price_max=50), lambda row: row["price"] <= 50),
@@ -55,13 +55,15 @@ def in_category(path: list[str], *wanted: str) -> bool:
     ],
 )  # fmt: skip
 def test_every_hit_satisfies_the_filters(
-    shop: Engine, request_page: Callable, filters: Filters, right: Callable[[pd.Series], bool]
+    shop: Engine, request_page: Callable, filters: Filters, passes: Callable[[pd.Series], bool]
 ) -> None:
-    allowed = shop.listings[shop.listings.apply(right, axis=1) & shop.listings["price_flag"].eq("")]
-    found = ids(request_page(shop, filters=filters, limit=100))
-    assert set(found) <= set(allowed["product_id"])
+    allowed = shop.listings[
+        shop.listings.apply(passes, axis=1) & shop.listings["price_flag"].eq("")
+    ]
+    found_ids = ids(request_page(shop, filters=filters, limit=100))
+    assert set(found_ids) <= set(allowed["product_id"])
     if request_page is REQUESTS["nothing"]:
-        assert set(found) == set(allowed["product_id"]), "and all that does is found"
+        assert set(found_ids) == set(allowed["product_id"]), "browsing shows all of them"
 
 
 @each_request
@@ -88,15 +90,15 @@ def test_distances_are_from_the_filters_place(shop: Engine) -> None:
     assert result.unknown_place is None and len(result.hits) > 5
     for hit in result.hits:
         location = shop.listing(hit.product_id)["location"]
-        wanted = {"Leeds": 35.6, "York": 0, "London": 279.2}.get(location.partition(",")[0])
-        assert hit.distance_km == (None if wanted is None else pytest.approx(wanted, abs=1))
+        expected = {"Leeds": 35.6, "York": 0, "London": 279.2}.get(location.partition(",")[0])
+        assert hit.distance_km == (None if expected is None else pytest.approx(expected, abs=1))
     assert all(hit.distance_km is None for hit in shop.search("guitar").hits)
 
 
 def test_near_without_a_radius_ranks_near_listings_first(shop: Engine) -> None:
     for town in ("Leeds", "London"):
-        found = shop.search(filters=Filters(near=town, category="Lighting")).hits
-        assert shop.listing(found[0].product_id)["location"].startswith(town)
+        hits = shop.search(filters=Filters(near=town, category="Lighting")).hits
+        assert shop.listing(hits[0].product_id)["location"].startswith(town)
 
 
 @each_request

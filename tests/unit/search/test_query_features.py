@@ -55,7 +55,7 @@ def test_query_features_do_not_depend_on_the_rankers_weights(
 
 @pytest.mark.parametrize("heavy", QUERY)
 def test_a_photo_counts_whatever_the_weights_of_text_features(
-    handmade: Handmade, heavy: str, monkeypatch: pytest.MonkeyPatch
+    handmade: Handmade, heavy: str
 ) -> None:
     engine = handmade.engine()
     weights = dict.fromkeys(QUERY, 0.0) | {heavy: 18.0}

@@ -45,10 +45,10 @@ def test_remaining_matches_follow_the_ranked_candidates(
     text = "lovely guitar or a red sofa"
     candidates, features = shop.candidates(shop.build_query(text), shop.allowed(Filters()))
     scores, _ = shop.ranker.score(features)
-    best_first = candidates[np.argsort(-scores, kind="stable")]
+    expected_order = candidates[np.argsort(-scores, kind="stable")]
     result = shop.search(text, limit=100)
     head, tail = result.hits[: len(candidates)], result.hits[len(candidates) :]
-    assert [hit.product_id for hit in head] == [f"p{number:02d}" for number in best_first]
+    assert [hit.product_id for hit in head] == [f"p{position:02d}" for position in expected_order]
     assert len(tail) > 10
     assert [hit.score for hit in tail] == sorted((hit.score for hit in tail), reverse=True)
     assert all(
@@ -57,11 +57,11 @@ def test_remaining_matches_follow_the_ranked_candidates(
     )
 
     browsed = shop.search("", limit=100).hits
-    newest = handmade.listings.set_index("product_id")["created"]
-    dates = [newest[hit.product_id] for hit in browsed[12:]]
+    created = handmade.listings.set_index("product_id")["created"]
+    dates = [created[hit.product_id] for hit in browsed[12:]]
     known = [date for date in dates if not pd.isna(date)]
     assert known == sorted(known, reverse=True)
-    assert all(pd.isna(date) for date in dates[len(known) :]), "the undated come last"
+    assert all(pd.isna(date) for date in dates[len(known) :]), "undated listings come last"
 
 
 @each_request
@@ -72,7 +72,7 @@ def test_contributions_add_up_to_the_score_largest_first(
         assert set(hit.why) <= set(SIGNALS)
         parts = list(hit.why.values())
         assert np.isfinite(hit.score) and sum(parts) == pytest.approx(hit.score)
-        assert all(parts) and [abs(p) for p in parts] == sorted(map(abs, parts), reverse=True)
+        assert all(parts) and sorted(map(abs, parts), reverse=True) == [abs(part) for part in parts]
 
 
 def test_search_results_are_sorted_by_score(shop: Engine) -> None:

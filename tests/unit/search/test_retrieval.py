@@ -51,26 +51,26 @@ def matches_of(handmade: Handmade, **query: Any) -> set[int]:
         image_vector = normalize(handmade.images[owner == like].sum(axis=0)[None])[0]
     min_text_similarity = MIN_TEXT_SIMILARITY if text is None else MIN_QUERY_SIMILARITY
     stem = Stemmer.Stemmer("english").stemWord
-    expected_matches = {stem(word) for word in split_words(text or "")}
-    found = set()
+    query_words = {stem(word) for word in split_words(text or "")}
+    matches = set()
     for number, row in handmade.listings.iterrows():
         words = {stem(word) for word in split_words(f"{row['name']} {row['description']}")}
-        shown = handmade.images[owner == number]
+        images = handmade.images[owner == number]
         if (
-            expected_matches & words
+            query_words & words
             or (text_vector is not None and texts[number] @ text_vector >= min_text_similarity)
-            or (image_vector is not None and (shown @ image_vector >= MIN_IMAGE_SIMILARITY).any())
+            or (image_vector is not None and (images @ image_vector >= MIN_IMAGE_SIMILARITY).any())
             or (text is None and text_vector is None and image_vector is None)
         ):
-            found.add(int(number))
+            matches.add(int(number))
     if like is not None:
         own = handmade.images[owner == like]
         group = handmade.listings["group"]
-        for number in list(found):
-            shown = handmade.images[owner == number]
-            if group[number] == group[like] or (own @ shown.T >= SAME_PHOTO_SIMILARITY).any():
-                found.discard(number)
-    return found
+        for number in list(matches):
+            images = handmade.images[owner == number]
+            if group[number] == group[like] or (own @ images.T >= SAME_PHOTO_SIMILARITY).any():
+                matches.discard(number)
+    return matches
 
 
 FILTERS = {
@@ -160,12 +160,12 @@ def test_browse_candidates_are_near_the_history_popular_or_new(
     for engine in (handmade.engine(), handmade.engine(collaborative=collaborative)):
         for history in (None, past(25)):
             allowed = engine.allowed(Filters()) & ~engine.already_seen(history)
-            found = set(engine.candidates(Query(), allowed, history)[0].tolist())
-            assert 8 <= len(found) <= 15
+            positions = set(engine.candidates(Query(), allowed, history)[0].tolist())
+            assert 8 <= len(positions) <= 15
             if history is not None:
-                assert any(20 <= number < 30 for number in found), "near the history"
+                assert any(20 <= position < 30 for position in positions), "near the history"
             if engine.collaborative is not None:
-                assert {50, 51} <= found, "liked by other users"
-            fresh = engine.listings["created"].max()
-            newest = engine.listings.index[engine.listings["created"] == fresh]
-            assert found & set(newest)
+                assert {50, 51} <= positions, "liked by other users"
+            created = engine.listings["created"]
+            newest = engine.listings.index[created == created.max()]
+            assert positions & set(newest)
