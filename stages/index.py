@@ -1,4 +1,4 @@
-"""Index every listing for search by words, by meaning, by photos and near a place.
+"""Index every listing for search by words, text and image vectors, and place.
 
 In:  data/merged/listings.parquet, data/clean/photos (packed), data/embeddings/.
 Out: models/index/ (market.search.index.SearchIndex; unknown_places.csv in it lists the locations
