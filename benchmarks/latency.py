@@ -1,14 +1,15 @@
-"""How fast a search is, in the process and over HTTP, beside its bare parts, at three sizes.
+"""Measure the latency of search, in the process and over HTTP, beside its bare parts.
 
     python benchmarks/latency.py --listings 6000 --listings 100000 --listings 1000000
 
-The listings are synthetic: words by Zipf's law, vectors around a few hundred centres, one photo
-each; the query's words go through the real sentence encoder. A *search* is whole: spelling, words,
-meaning, looks by feedback, filters on price and distance, a shopper with ten events, the ranker
-and its reasons. Its parts, measured in turns with it on the same kind of query: encoding it, BM25
-and the best of its scores, FAISS for text. The ratio is of medians, in one run. FAISS for photos,
-which a search in words does without, is timed as well, and so is a recommendation to that shopper.
-Which listings are alike is drawn, not found: it makes no difference to the time.
+The listings are synthetic: words follow Zipf's law, vectors lie around a few hundred centres, and
+each listing has one photo. The real sentence encoder encodes the queries. A search has all its
+steps: spelling, words, text vectors, feedback from photos, filters on price and distance, a user
+with ten events, the ranker and its explanations. Its parts are measured in turns with it on queries
+of the same kind: encoding, BM25 with the selection of the best scores, and FAISS over the text
+vectors. The ratio compares medians of one run. FAISS over the image vectors, which a search in
+words does not use, and a recommendation to the same user are measured as well. The neighbours of
+listings are random, which does not change the time.
 """
 
 from __future__ import annotations
@@ -37,22 +38,26 @@ from tqdm import tqdm
 
 from market.core.torch_setup import set_up_torch
 from market.models.text_encoder import load_text_encoder
-from market.search.engine import Engine, Filters, TextReader
+from market.search.catalogue import Catalogue
+from market.search.encoders import CachedTextEncoder
+from market.search.engine import Engine
+from market.search.filters import Filters
 from market.search.lexical import LexicalIndex
+from market.search.listing_vectors import ListingVectors
+from market.search.neighbours import NEIGHBOURS
 from market.search.ranker import Ranker
+from market.search.retrieval import MAX_CANDIDATES
 from market.search.vectors import VectorIndex
 from market.service.app import make_app
 from market.service.events import EventStore
 from market.service.settings import Settings
 
-VOCABULARY = 30_000
+VOCABULARY_SIZE = 30_000
 WORDS, NAME_WORDS = 30, 5  # of a listing
 CENTRES = 300
-TEXT_WIDTH, PHOTO_WIDTH = 384, 576
-FLAT_UP_TO = 200_000  # listings; above, the index is a partition, as params.yaml advises
-ALIKE = 10  # listings that are called most like each, as the stage index does
-DEPTH = 200  # nearest asked of each part, as the engine does
-PARTS = ["encoder", "bm25", "faiss_text"]  # of a search in words; photos are another query
+TEXT_WIDTH, IMAGE_WIDTH = 384, 576
+MAX_FLAT = 200_000  # listings; a larger index is partitioned, as params.yaml advises
+PARTS = ["encoder", "bm25", "faiss_text"]  # of a search in words
 NO_PHOTOS: Any = SimpleNamespace(batches=list)
 FILTERS = Filters(price_max=150, near="Middle", radius_km=300)
 
@@ -61,7 +66,7 @@ def clustered(rng: np.random.Generator, count: int, width: int) -> np.ndarray:
     """Return (count, width) float32 unit vectors around CENTRES directions."""
     centres = rng.normal(size=(CENTRES, width)).astype(np.float32)
     vectors = np.empty((count, width), np.float32)
-    for start in range(0, count, 50_000):  # in pieces: no second copy in memory
+    for start in range(0, count, 50_000):  # in pieces, to save memory
         stop = min(start + 50_000, count)
         around = centres[rng.integers(CENTRES, size=stop - start)]
         noise = rng.normal(size=(stop - start, width)).astype(np.float32)
@@ -70,42 +75,42 @@ def clustered(rng: np.random.Generator, count: int, width: int) -> np.ndarray:
 
 
 def make_words() -> list[str]:
-    """Pronounceable words, so that spelling and encoder have something to read."""
+    """Return pronounceable words, for spelling correction and the encoder to work on."""
     consonants, vowels = "bcdfghjklmnprstvw", "aeiou"
-    syllables = [c + v for c in consonants for v in vowels]
+    syllables = [consonant + vowel for consonant in consonants for vowel in vowels]
     count = len(syllables)
     return [
-        syllables[i % count]
-        + syllables[i // count % count]
-        + syllables[i // count**2 % count]
+        syllables[number % count]
+        + syllables[number // count % count]
+        + syllables[number // count**2 % count]
         + "n"
-        for i in range(VOCABULARY)
+        for number in range(VOCABULARY_SIZE)
     ]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """An engine over `count` synthetic listings, and its parts, to be timed bare."""
+    """An engine over synthetic listings, with queries for it.
+
+    `factory` is the FAISS description of its vector indices.
+    """
 
     engine: Engine
-    lexical: LexicalIndex
-    texts: VectorIndex
-    photos: VectorIndex
-    read_text: TextReader
     queries: list[str]
     factory: str
 
 
 def make_subject(count: int, rng: np.random.Generator) -> Subject:
+    """Return an engine over `count` synthetic listings."""
     words = np.array(make_words())
-    chance = 1 / np.arange(1, VOCABULARY + 1)
-    chance /= chance.sum()
-    drawn = words[rng.choice(VOCABULARY, size=(count, WORDS), p=chance)]
+    probabilities = 1 / np.arange(1, VOCABULARY_SIZE + 1)
+    probabilities /= probabilities.sum()
+    drawn = words[rng.choice(VOCABULARY_SIZE, size=(count, WORDS), p=probabilities)]
     names = [" ".join(row) for row in drawn[:, :NAME_WORDS]]
     texts = [" ".join(row) for row in drawn[:, NAME_WORDS:]]
     cells = int(count**0.5)
-    factory = "Flat" if count <= FLAT_UP_TO else f"IVF{cells},Flat"
-    breadth = max(1, cells // 32)
+    factory = "Flat" if count <= MAX_FLAT else f"IVF{cells},Flat"
+    search_effort = max(1, cells // 32)
     leaves = [(f"Group {leaf % 13}", f"Leaf {leaf}") for leaf in range(400)]
     listings = pd.DataFrame(
         {
@@ -115,48 +120,62 @@ def make_subject(count: int, rng: np.random.Generator) -> Subject:
             "location": "Middle",
             "category_levels": [leaves[leaf] for leaf in rng.integers(400, size=count)],
             "price": np.exp(rng.normal(3.7, 1.4, size=count)).round(2),
-            "price_expected": np.exp(rng.normal(3.7, 1.0, size=count)).round(2),
-            "price_flag": "",
             "latitude": rng.uniform(50, 56, size=count),
             "longitude": rng.uniform(-4, 1, size=count),
             "created": pd.Timestamp("2022-02-26"),
             "group": np.arange(count),
         }
     )
-    lexical = LexicalIndex.build(names, texts, [])
-    text_index, photo_index = (
-        VectorIndex.build(clustered(rng, count, width), factory, breadth)
-        for width in (TEXT_WIDTH, PHOTO_WIDTH)
+    prices = pd.DataFrame(
+        {
+            "product_id": listings["product_id"],
+            "price_expected": np.exp(rng.normal(3.7, 1.0, size=count)).round(2),
+            "price_flag": "",
+        }
     )
-    read_text = TextReader(partial(load_text_encoder, "cpu"))
-    engine = Engine(
+    catalogue = Catalogue.build(
         listings,
+        pd.DataFrame({"position": np.arange(count), "photo_index": np.arange(count)}),
         pd.DataFrame({"name": ["middle"], "latitude": [53.0], "longitude": [-1.5]}),
-        lexical,
-        text_index,
-        photo_index,
-        pd.DataFrame({"owner": np.arange(count), "number": np.arange(count)}),
-        rng.integers(count, size=(count, ALIKE), dtype=np.int32),  # as slow to read as true ones
-        Ranker.prior(),
-        None,
-        read_text,
-        lambda photo: np.zeros(PHOTO_WIDTH, np.float32),
+        prices,
+    )
+    lexical = LexicalIndex.build(names, texts, [])
+    text_index, image_index = (
+        VectorIndex.build(clustered(rng, count, width), factory, search_effort)
+        for width in (TEXT_WIDTH, IMAGE_WIDTH)
+    )
+    neighbours = rng.integers(count, size=(count, NEIGHBOURS), dtype=np.int32)
+    engine = Engine(
+        catalogue=catalogue,
+        lexical=lexical,
+        vectors=ListingVectors(text_index, image_index, neighbours, catalogue.photos),
+        ranker=Ranker.prior(),
+        collaborative=None,
+        encode_text=CachedTextEncoder(partial(load_text_encoder, "cpu")),
+        encode_photo=lambda photo: np.zeros(IMAGE_WIDTH, np.float32),
     )
     rows = rng.integers(count, size=10_000)
     queries = list(dict.fromkeys(" ".join(drawn[row, :3]) for row in rows))
-    return Subject(engine, lexical, text_index, photo_index, read_text, queries, factory)
+    return Subject(engine, queries, factory)
 
 
 def timed(call: Callable[[], object]) -> float:
+    """Return the milliseconds that a call takes."""
     start = time.perf_counter()
     call()
     return (time.perf_counter() - start) * 1e3
 
 
 def measure(subject: Subject, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Return milliseconds (count,) of a whole search, of a recommendation, and of each bare part,
-    taken in turns."""
-    rows = rng.integers(len(subject.engine.listings), size=10)
+    """Time a search, a recommendation and each bare part in turns.
+
+    Returns
+    -------
+    dict
+        (count,) milliseconds, by the name of the call.
+    """
+    engine = subject.engine
+    rows = rng.integers(len(engine.catalogue), size=10)
     history = pd.DataFrame(
         {
             "product_id": [f"p{row}" for row in rows],
@@ -164,36 +183,36 @@ def measure(subject: Subject, count: int, rng: np.random.Generator) -> dict[str,
             "timestamp": pd.date_range("2022-03-01", periods=10, freq="min"),
         }
     )
-    look = subject.photos.vectors(np.array([0]))
+    image_vector = engine.vectors.images.vectors(np.array([0]))
 
     def bm25(text: str) -> np.ndarray:
-        return np.argpartition(subject.lexical.scores(text), -DEPTH)[-DEPTH:]
+        return np.argpartition(engine.lexical.scores(text), -MAX_CANDIDATES)[-MAX_CANDIDATES:]
 
-    found: dict[str, list[float]] = {}
-    # Each query is new to the encoder, which remembers those that it has read.
+    times: dict[str, list[float]] = {}
+    # Each query is new, because the encoder caches the vectors of earlier ones.
     pairs = zip(subject.queries[: 2 * count : 2], subject.queries[1 : 2 * count : 2], strict=True)
     for text, other in tqdm(pairs, total=count, unit="query", disable=None):
-        meaning = subject.read_text(other + " again")[None]
+        text_vector = engine.encode_text(other + " again")[None]
         calls: dict[str, Callable[[], object]] = {
-            "search": partial(subject.engine.search, text, history=history, filters=FILTERS),
-            "recommend": partial(subject.engine.recommend, history, filters=FILTERS),
-            "encoder": partial(subject.read_text, other),
+            "search": partial(engine.search, text, history=history, filters=FILTERS),
+            "recommend": partial(engine.recommend, history, filters=FILTERS),
+            "encoder": partial(engine.encode_text, other),
             "bm25": partial(bm25, other),
-            "faiss_text": partial(subject.texts.search, meaning, DEPTH),
-            "faiss_photo": partial(subject.photos.search, look, DEPTH),
+            "faiss_text": partial(engine.vectors.texts.search, text_vector, MAX_CANDIDATES),
+            "faiss_photo": partial(engine.vectors.images.search, image_vector, MAX_CANDIDATES),
         }
         for name, call in calls.items():
-            found.setdefault(name, []).append(timed(call))
-    return {name: np.array(times) for name, times in found.items()}
+            times.setdefault(name, []).append(timed(call))
+    return {name: np.array(milliseconds) for name, milliseconds in times.items()}
 
 
 def measure_http(subject: Subject, queries: list[str], folder: Path) -> np.ndarray:
-    """Return milliseconds of each query over HTTP, one client, the same filters and history."""
+    """Return the milliseconds of each query over HTTP: one client, the same filters and history."""
     events = EventStore(f"sqlite:///{folder / 'events.sqlite'}")
     app = make_app(subject.engine, NO_PHOTOS, events, Settings.from_environment())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -204,7 +223,7 @@ def measure_http(subject: Subject, queries: list[str], folder: Path) -> np.ndarr
             for row in range(10):
                 event = {"user_id": "bench", "product_id": f"p{row}", "event": "view"}
                 client.post("/api/events", json=event).raise_for_status()
-            wanted = {
+            parameters = {
                 "user": "bench",
                 "price_max": FILTERS.price_max,
                 "near": FILTERS.near,
@@ -213,7 +232,7 @@ def measure_http(subject: Subject, queries: list[str], folder: Path) -> np.ndarr
             times = []
             for text in queries:
                 start = time.perf_counter()
-                client.get("/api/search", params={"q": text, **wanted}).raise_for_status()
+                client.get("/api/search", params={"q": text, **parameters}).raise_for_status()
                 times.append((time.perf_counter() - start) * 1e3)
             return np.array(times)
     finally:
@@ -222,29 +241,37 @@ def measure_http(subject: Subject, queries: list[str], folder: Path) -> np.ndarr
 
 
 @click.command(help=__doc__)
-@click.option("--listings", type=int, multiple=True, default=[6_000], help="How many; repeatable.")
-@click.option("--queries", type=int, default=100, help="Of each kind of call.")
+@click.option(
+    "--listings",
+    type=int,
+    multiple=True,
+    default=[6_000],
+    help="Number of listings; repeat the option to compare sizes.",
+)
+@click.option("--queries", type=int, default=100, help="Number of queries for each kind of call.")
 @click.option("--seed", type=int, default=42)
-@click.option("--out", type=click.Path(path_type=Path), help="Also write the figures, as JSON.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Also write the figures to this JSON file."
+)
 def main(listings: tuple[int, ...], queries: int, seed: int, out: Path | None) -> None:
     set_up_torch(seed)
     rows: list[dict[str, Any]] = []
     for count in listings:
         rng = np.random.default_rng(seed)
         subject = make_subject(count, rng)
-        subject.engine.search("warm up")
+        subject.engine.search("warm up", filters=FILTERS)
         times = measure(subject, queries, rng)
         fresh = subject.queries[2 * queries : 3 * queries]
         with tempfile.TemporaryDirectory() as folder:
             times["search over HTTP"] = measure_http(subject, fresh, Path(folder))
         parts = sum(np.median(times[name]) for name in PARTS)
-        for name, of in times.items():
-            p50, p99 = np.quantile(of, [0.5, 0.99])
+        for name, milliseconds in times.items():
+            p50, p99 = np.quantile(milliseconds, [0.5, 0.99])
             row = {"listings": count, "call": name, "p50 ms": p50, "p99 ms": p99}
             row["p50 / sum of parts' p50"] = p50 / parts
-            rows.append({**row, "n": len(of), "seed": seed, "index": subject.factory})
+            rows.append({**row, "n": len(milliseconds), "seed": seed, "index": subject.factory})
         peak = peak_memory() / 1e9
-        click.echo(f"{count} listings: at most {peak:.1f} GB of memory so far, building included")
+        click.echo(f"{count} listings: peak memory so far {peak:.1f} GB, including indexing")
     click.echo(tabulate(rows, headers="keys", floatfmt=".2f", tablefmt="github"))
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)

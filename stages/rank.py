@@ -57,13 +57,15 @@ from market.data.interactions import (
     last_out,
 )
 from market.search.collaborative import CollaborativeModel
-from market.search.engine import Engine, Filters, Query, TextReader
+from market.search.encoders import CachedTextEncoder
+from market.search.engine import Engine, Filters, Query
 from market.search.lexical import split_words
 from market.search.ranker import PRIOR, QUERY, Ranker
 
 LISTINGS = Path("data/merged/listings.parquet")
 LOG = Path("data/clean/interactions.parquet")
 INDEX = Path("models/index")
+EXPECTED = Path("data/price/expected.parquet")
 EMBED = Path("models/embed")
 OUT = Path("models/rank")
 
@@ -215,7 +217,7 @@ def judge_search(engine: Engine, queries: dict[str, set[str]], seed: int) -> Sco
         ids, signals, _ = query_signals(engine, text)
         note("bm25", best_first(ids, signals["bm25"].to_numpy()), wanted)
         alone = engine.candidates(
-            Query(meaning=engine.build_query(text).meaning), engine.allowed(ANYTHING)
+            Query(text_vector=engine.build_query(text).text_vector), engine.allowed(ANYTHING)
         )
         found = ids_of_all[alone[0]].tolist()
         if "text_similarity" in alone[1]:
@@ -331,7 +333,7 @@ def learn(
     tables: list[pd.DataFrame] = []
     relevance, groups = [], []
     for holdout in holdouts:
-        engine.collaborative = fit_crowd(log[holdout.fit])
+        engine = engine.with_collaborative(fit_crowd(log[holdout.fit]))
         cases = next_steps(log, holdout, most=users, seed=seed)
         for history, taken, as_of in progress(cases, desc="learn from users", unit="user"):
             candidates, features = engine.candidates(
@@ -429,7 +431,7 @@ def judge_log(
 
     Returns the scores, none where nobody can be judged, and the ranker learned before the cut-off.
     A log that cannot be split by time has `leave_last_out` only. `users`: at most so many judge,
-    and teach, a protocol. Changes the engine's ranker and collaborative model.
+    and teach, a protocol.
     """
     found: dict[str, Any] = {}
     rankers: dict[str, Ranker | None] = {}
@@ -446,8 +448,8 @@ def judge_log(
             continue
         learned = learn(engine, log, earlier, users=users, seed=seed)
         days = choose_window(log, earlier, users=users, seed=seed)
-        engine.ranker = learned or Ranker.prior()
-        engine.collaborative = fit_crowd(log[holdout.fit])
+        engine = engine.with_ranker(learned or Ranker.prior())
+        engine = engine.with_collaborative(fit_crowd(log[holdout.fit]))
         popularity = Popularity(log[holdout.fit])
         rankers[protocol] = learned
         new = [case for case in cases if case.history.empty]
@@ -511,14 +513,14 @@ def said(scores: dict[str, dict[str, float]], name: str) -> str:
 @stage
 def main() -> str:
     params = load_params("rank").model_dump()
-    require(LISTINGS, LOG, INDEX, EMBED)
+    require(LISTINGS, LOG, INDEX, EMBED, EXPECTED)
     seed = params["seed"]
     set_up_torch(seed)
     columns = ["product_id", "image_id", "photo_index", "pixel_hash", "split"]
     rows = pd.read_parquet(LISTINGS, columns=columns)
     split_of = rows.drop_duplicates("product_id").set_index("product_id")["split"]
-    reader = TextReader.load(INDEX, "cpu")
-    engine = Engine.load(rank=None, read_text=reader)
+    reader = CachedTextEncoder.load(INDEX)
+    engine = Engine.load(rank=None, encode_text=reader)
     listings = engine.listings
     split = split_of.loc[listings["product_id"]].to_numpy()
     rng = np.random.default_rng(seed)
@@ -532,7 +534,7 @@ def main() -> str:
     }
     texts = [*names, *items["train"], *items["test"]]
     for start in progress(range(0, len(texts), BATCH), desc="read queries", unit="batch"):
-        reader.read_ahead(texts[start : start + BATCH])
+        reader.encode_ahead(texts[start : start + BATCH])
 
     log = pd.read_parquet(LOG)
     log = log[log["product_id"].isin(listings["product_id"])].reset_index(drop=True)
@@ -541,8 +543,8 @@ def main() -> str:
         engine, log, share=params["test_share"], users=users, seed=seed
     )
     # From here on the engine is as it will be served: it has met the held-out events too.
-    engine.ranker = learned or Ranker.prior()
-    engine.collaborative = fit_crowd(log)
+    engine = engine.with_ranker(learned or Ranker.prior())
+    engine = engine.with_collaborative(fit_crowd(log))
     if not personalised:
         personalised["simulated"] = judge_simulated(engine, users, seed)
 
@@ -555,23 +557,22 @@ def main() -> str:
     ]
     of_half = [tune([half, values[2]]) for half in values[:2]]
     weights = tune([values[0] + values[1], values[2]])
-    engine.ranker = engine.ranker.with_weights(weights)
-    ranker = engine.ranker
+    ranker = engine.ranker.with_weights(weights)
+    engine = engine.with_ranker(ranker)
     searches: dict[str, list[Scores]] = {
         "category_names": [], "without_other": [], "known_items": [],
     }  # fmt: skip
     for queries, of_other in zip(by_half, reversed(of_half), strict=True):
-        engine.ranker = ranker.with_weights(of_other)
-        scores = judge_search(engine, queries, seed)
+        weighted = engine.with_ranker(ranker.with_weights(of_other))
+        scores = judge_search(weighted, queries, seed)
         searches["category_names"].append(scores)
         kept = [place for place, name in enumerate(queries) if not name.startswith("Other")]
         if kept:
             searches["without_other"].append(
                 {way: [each[place] for place in kept] for way, each in scores.items()}
             )
-    engine.ranker = ranker.with_weights(of_half[0])
-    searches["known_items"].append(judge_search(engine, items["test"], seed))
-    engine.ranker = ranker
+    weighted = engine.with_ranker(ranker.with_weights(of_half[0]))
+    searches["known_items"].append(judge_search(weighted, items["test"], seed))
     metrics = {
         "search": {kind: summarise(parts, seed) for kind, parts in searches.items()},
         "photo_to_photo": judge_photos(engine, rows, seed),

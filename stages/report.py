@@ -11,6 +11,7 @@ import pandas as pd
 from market.core.atomic import replace_when_done
 from market.core.paths import (
     CALIBRATION_PLOT,
+    EXPECTED_PRICES,
     LABEL_ERRORS,
     LISTINGS,
     METRICS,
@@ -52,7 +53,16 @@ COLUMNS = ["product_id", "name", "category", "photo_index", "price", "price_is_p
 @stage
 def main() -> str:
     plots = (CALIBRATION_PLOT, PHOTO_CURVES, TEXT_CURVES, PRICE_PLOT)
-    require(LISTINGS, PHOTOS, TEST_PREDICTIONS, LABEL_ERRORS, *plots, SEARCH_INDEX, RANKER)
+    require(
+        LISTINGS,
+        PHOTOS,
+        TEST_PREDICTIONS,
+        LABEL_ERRORS,
+        *plots,
+        SEARCH_INDEX,
+        RANKER,
+        EXPECTED_PRICES,
+    )
     set_up_torch(0)
     metrics = read_metrics(METRICS, ("clean", *HEADLINE_STAGES))
     listings = pd.read_parquet(LISTINGS, columns=COLUMNS)

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from cluster import INITDB, Cluster, cluster
 from filelock import FileLock
 
+from market.core import paths
 from market.core.paths import DVC_FILES
 from market.data.synthetic.marketplace import write_marketplace
 from market.search.engine import Engine
@@ -195,7 +196,12 @@ def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
 @pytest.fixture(scope="session")
 def engine(ran: Path) -> Engine:
     """The search engine over that project."""
-    return Engine.load(*(ran / f"models/{name}" for name in ("index", "rank", "embed")))
+    return Engine.load(
+        ran / paths.SEARCH_INDEX,
+        ran / paths.RANKER,
+        ran / paths.PHOTO_EMBEDDER,
+        ran / paths.EXPECTED_PRICES,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pandas as pd
 from market.core.stage import progress
 from market.data.photo_store import PhotoStore
 from market.reporting.listing_cards import photo_as_text
-from market.search.engine import Answer, Engine, Filters
+from market.search.engine import Engine, Filters, SearchResult
 from market.search.ranker import ITEM, OF_LISTING, OF_WORDS, QUERY, SIGNALS
 
 EXAMPLES = 4
@@ -37,7 +37,7 @@ class Example(NamedTuple):
 
     title: str
     query_ids: list[str]
-    result: Answer
+    result: SearchResult
     labels: dict[str, str]
 
 

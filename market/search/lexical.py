@@ -1,4 +1,4 @@
-"""Finding listings by their words: BM25, after slips of the keyboard have been mended."""
+"""Lexical search: BM25 over the words of listings, and spelling correction of queries."""
 
 from __future__ import annotations
 
@@ -15,33 +15,41 @@ from bm25s.stopwords import STOPWORDS_EN
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-NAME_WEIGHT = 5  # times that a word of the name counts as one of the description
-SATURATION, LENGTH = 1.0, 0.5  # k1 and b of BM25: how soon a word more, and how much a long text,
-# says less (docs/decisions.md)
-LONGEST_WORD = 40  # letters; what is longer is no word, and comparing it takes its time
-MENDED = 64  # words of a query that are looked at; each is compared with all there are
-LEAST_COUNT = 2  # listings that a word must be in for a query to be mended to it
+NAME_WEIGHT = 5  # a word of the name counts as often as this many words of the description
+K1, B = 1.0, 0.5  # BM25: saturation of repeated words, penalty of long texts (docs/decisions.md)
+MAX_WORD_LENGTH = 40  # letters; comparing longer strings with the vocabulary takes too long
+MAX_CORRECTED_WORDS = 64  # of a query; each is compared with the whole vocabulary
+MIN_LISTINGS = 2  # that contain a word, for a misspelt word to be corrected to it
 WORD = re.compile(r"\w+")
 
 
 def split_words(text: str) -> list[str]:
-    """Lower-case words of a text, in order, those that say nothing ("the") left out."""
+    """Return the words of a text in order: lower case, without English stop words."""
     words = WORD.findall(text.casefold())
-    return [word[:LONGEST_WORD] for word in words if word not in STOPWORDS_EN]
+    return [word[:MAX_WORD_LENGTH] for word in words if word not in STOPWORDS_EN]
 
 
-def allowed_slips(word: str) -> int:
-    """How many letters may be wrong: none in short words and model numbers, 2 in long words."""
+def max_edits(word: str) -> int:
+    """Return the number of typing errors that are corrected in a word.
+
+    0 for short words and for model numbers, 1 below seven letters, else 2.
+    """
     if len(word) < 4 or any(character.isdigit() for character in word):
         return 0
     return 1 if len(word) < 7 else 2
 
 
 class LexicalIndex:
-    """BM25 (Lucene's form, English stems) over the words of each listing.
+    """BM25 (Lucene's variant, English stems) over the names and descriptions of listings.
 
-    `words` is for `mend`: word, and the numbers of listings and of names that it is in. A word of
-    the language that no listing has is there with 0, so that it is not taken for a slip.
+    Parameters
+    ----------
+    ranker
+        The BM25 index over stems.
+    words
+        The vocabulary for spelling correction: `word`, `listings` and `names` (the numbers of
+        listings and of names that contain it). Correct words of the language that no listing
+        contains have 0, so that they are not taken for errors.
     """
 
     def __init__(self, ranker: bm25s.BM25, words: pd.DataFrame) -> None:
@@ -49,82 +57,97 @@ class LexicalIndex:
         self._words = words
         self._known = set(words["word"])
         self._stem = Stemmer.Stemmer("english").stemWord
-        # Each stem's best score in any listing; a stem is in one at least.
+        # The best score of each stem in any listing; every stem is in at least one.
         starts = ranker.scores["indptr"][:-1]
         data = ranker.scores["data"]
-        self._best = np.maximum.reduceat(data, starts) if len(data) else np.empty(0)
-        # The likeliest first: a query is for a thing, and things are in names.
-        common = words[words["listings"] >= LEAST_COUNT]
-        common = common.sort_values(["names", "listings", "word"], ascending=[False, False, True])
-        self._common = common["word"].tolist()
+        self._max_scores = np.maximum.reduceat(data, starts) if len(data) else np.empty(0)
+        # Words of names first: a query names a thing, and so do names.
+        targets = words[words["listings"] >= MIN_LISTINGS]
+        targets = targets.sort_values(["names", "listings", "word"], ascending=[False, False, True])
+        self._correction_targets = targets["word"].tolist()
 
     @classmethod
     def build(
         cls, names: Sequence[str], descriptions: Sequence[str], language: Iterable[str]
     ) -> LexicalIndex:
-        """Index n listings; `language` are words that are right even if no listing has them."""
-        in_names = [split_words(name) for name in names]
+        """Index listings.
+
+        Parameters
+        ----------
+        names, descriptions
+            The texts of n listings.
+        language
+            Words that are spelt correctly even if no listing contains them.
+        """
+        words_of_names = [split_words(name) for name in names]
         texts = [
-            named * NAME_WEIGHT + split_words(description)
-            for named, description in zip(in_names, descriptions, strict=True)
+            name_words * NAME_WEIGHT + split_words(description)
+            for name_words, description in zip(words_of_names, descriptions, strict=True)
         ]
-        found = Counter(word for text in texts for word in set(text))
-        named = Counter(word for text in in_names for word in set(text))
-        words = pd.DataFrame({"word": sorted({*found, *language})})
-        words["listings"] = [found[word] for word in words["word"]]
-        words["names"] = [named[word] for word in words["word"]]
+        listing_counts = Counter(word for text in texts for word in set(text))
+        name_counts = Counter(word for name_words in words_of_names for word in set(name_words))
+        words = pd.DataFrame({"word": sorted({*listing_counts, *language})})
+        words["listings"] = [listing_counts[word] for word in words["word"]]
+        words["names"] = [name_counts[word] for word in words["word"]]
         stem = Stemmer.Stemmer("english").stemWord
-        stems = {word: stem(word) for word in found}
+        stems = {word: stem(word) for word in listing_counts}
         vocabulary = {root: position for position, root in enumerate(sorted({*stems.values()}))}
-        # An empty text is a list without words, which the index takes.
         ids = [[vocabulary[stems[word]] for word in text] for text in texts]
-        ranker = bm25s.BM25(k1=SATURATION, b=LENGTH)
+        ranker = bm25s.BM25(k1=K1, b=B)
+        # bm25s refuses an empty vocabulary, but takes texts without words.
         ranker.index((ids, vocabulary or {"": 0}), show_progress=False)
         return cls(ranker, words)
 
-    def mend(self, text: str) -> str:
-        """Return `text` with the words that nobody knows replaced by the nearest that listings use.
+    def correct_spelling(self, text: str) -> str:
+        """Correct the typing errors of a query.
 
-        Nearest: fewest letters added, left out, changed or swapped with the next (at most 2), then
-        in most names. A word that has none near stays, and so does what follows MENDED words.
+        An unknown word is replaced by the word of the listings with the fewest edits (letters
+        added, left out, changed, or swapped with the next one: optimal string alignment), at most
+        `max_edits`; among equals, by the one in the most names. A word without such a neighbour
+        stays, and so does everything after the first MAX_CORRECTED_WORDS words.
         """
-        return WORD.sub(lambda match: self._mend_word(match.group()), text, count=MENDED)
+        return WORD.sub(
+            lambda match: self._correct_word(match.group()), text, count=MAX_CORRECTED_WORDS
+        )
 
-    def _mend_word(self, word: str) -> str:
+    def _correct_word(self, word: str) -> str:
         folded = word.casefold()
-        slips = allowed_slips(folded)
-        if not slips or folded in STOPWORDS_EN or len(folded) > LONGEST_WORD:
+        edits = max_edits(folded)
+        if not edits or folded in STOPWORDS_EN or len(folded) > MAX_WORD_LENGTH:
             return word
         if folded in self._known:
             return word
-        # Of several that are equally near the first, so the likeliest, is taken.
-        found = process.extractOne(folded, self._common, scorer=OSA.distance, score_cutoff=slips)
-        return found[0] if found else word
+        # Among equally near words, extractOne returns the first, which is in the most names.
+        nearest = process.extractOne(
+            folded, self._correction_targets, scorer=OSA.distance, score_cutoff=edits
+        )
+        return nearest[0] if nearest else word
 
     def knows(self, text: str) -> bool:
-        """Whether any word of it is one that listings or the language have."""
+        """Return whether a listing or the language contains any word of the text."""
         return any(word in self._known for word in split_words(text))
 
     def scores(self, text: str) -> np.ndarray:
-        """Return the BM25 score (n,) of every listing; 0 where no word is shared.
+        """Return the BM25 score (n,) of every listing; 0 without a common word.
 
-        As a share of the best score there could be: 1 is a listing that has every word, as often
-        and as exclusively as any listing has it.
+        Scores are shares of the best possible score: a listing has 1 if it contains every word as
+        often, and in as short a text, as any listing contains it.
         """
         stems = [self._stem(word) for word in split_words(text)]
-        known = [stem for stem in stems if stem in self._ranker.vocab_dict]
-        if not known:
+        indexed = [stem for stem in stems if stem in self._ranker.vocab_dict]
+        if not indexed:
             return np.zeros(self._ranker.scores["num_docs"], np.float32)
-        best = sum(self._best[self._ranker.vocab_dict[stem]] for stem in known)
-        return self._ranker.get_scores(known) / best
+        best_possible = sum(self._max_scores[self._ranker.vocab_dict[stem]] for stem in indexed)
+        return self._ranker.get_scores(indexed) / best_possible
 
     def save(self, folder: Path) -> None:
-        """Write the index into `folder`, creating it. Same listings, same bytes."""
+        """Write the index into `folder`, creating it. Equal listings give equal bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         self._ranker.save(folder, show_progress=False)
         self._words.to_parquet(folder / "words.parquet", index=False)
 
     @classmethod
     def load(cls, folder: Path) -> LexicalIndex:
+        """Open the index that `save` wrote; its arrays are memory-mapped."""
         ranker = bm25s.BM25.load(folder, mmap=True, show_progress=False)
         return cls(ranker, pd.read_parquet(folder / "words.parquet"))

@@ -1,4 +1,4 @@
-"""Finding the nearest vectors with FAISS: exactly, or faster and almost so, as a setting says."""
+"""Nearest-neighbour search over vectors with FAISS: exact, or approximate and faster."""
 
 from __future__ import annotations
 
@@ -10,33 +10,50 @@ import numpy as np
 
 from market.core.errors import MarketError
 
-EXACT_UP_TO = 20_000  # allowed vectors: as fast as any graph, and a graph loses its way among few
-NEAREST = 10  # of the exact answer, that recall_at looks for
+EXACT_UP_TO = 20_000  # allowed vectors: comparing them all is as fast as a graph, which gets lost
+RECALL_DEPTH = 10  # nearest vectors that `recall_of` compares
 
 
 class VectorIndex:
-    """Unit vectors by inner product, so by the cosine.
+    """Unit vectors, compared by inner product, which is their cosine.
 
-    `factory` is FAISS's description of an index: "Flat" compares all, exactly; "HNSW32" walks a
-    graph; "IVF1024,Flat" looks into the nearest of 1,024 cells. The latter two are for hundreds of
-    thousands of listings and more; `breadth` (efSearch, nprobe) trades their speed for recall.
+    Parameters
+    ----------
+    index
+        A FAISS index for the inner product.
+    search_effort
+        efSearch of HNSW, nprobe of IVF: larger values are slower and find more.
     """
 
-    def __init__(self, index: faiss.Index, breadth: int) -> None:
+    def __init__(self, index: faiss.Index, search_effort: int) -> None:
         self._index = index
-        self._breadth = breadth
+        self.search_effort = search_effort
         self._kind = faiss.downcast_index(index)
         if isinstance(self._kind, faiss.IndexIVF):
-            self._kind.make_direct_map()  # for `vectors`
+            self._kind.make_direct_map()  # `vectors` needs it
 
     @classmethod
-    def build(cls, vectors: np.ndarray, factory: str, breadth: int) -> VectorIndex:
-        """Index (n, width) float32 of length 1. Same vectors, same bytes: one thread builds.
+    def build(cls, vectors: np.ndarray, factory: str, search_effort: int) -> VectorIndex:
+        """Index vectors. Equal vectors give equal bytes, because one thread builds.
 
-        Raises MarketError if `factory` is no such description, or needs more vectors.
+        Parameters
+        ----------
+        vectors
+            (n, width) float32 of length 1.
+        factory
+            A FAISS index description. "Flat" compares all vectors, exactly; "HNSW32" walks a graph
+            and "IVF1024,Flat" looks into the nearest of 1,024 cells, for hundreds of thousands of
+            vectors and more.
+        search_effort
+            See the class.
+
+        Raises
+        ------
+        MarketError
+            If FAISS cannot read `factory`, or if it needs more vectors.
         """
         threads = faiss.omp_get_max_threads()
-        faiss.omp_set_num_threads(1)  # a graph's edges depend on the order of its points
+        faiss.omp_set_num_threads(1)  # a graph's edges depend on the order of insertion
         try:
             index = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
             if len(vectors):
@@ -45,18 +62,20 @@ class VectorIndex:
         except RuntimeError as error:
             reason = str(error).rpartition("Error: ")[2].rpartition("failed: ")[2]
             raise MarketError(
-                f"params.yaml: index.factory is {factory!r}, of which no index of {len(vectors)} "
-                f"vectors can be built ({reason.rpartition(': ')[2]})"
+                f"params.yaml: index.factory is {factory!r}: FAISS cannot build it from "
+                f"{len(vectors)} vectors ({reason.rpartition(': ')[2]}): set Flat, or another "
+                "FAISS index description"
             ) from None
         finally:
             faiss.omp_set_num_threads(threads)
-        return cls(index, breadth)
+        return cls(index, search_effort)
 
     def __len__(self) -> int:
         return self._index.ntotal
 
     @property
     def width(self) -> int:
+        """The number of components of a vector."""
         return self._index.d
 
     def vectors(self, positions: np.ndarray) -> np.ndarray:
@@ -68,10 +87,22 @@ class VectorIndex:
     def search(
         self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return similarities and positions (m, k) of the k nearest to each of (m, width) queries.
+        """Find the k nearest vectors of each query.
 
-        Only positions where `allowed`, (n,) bool, is true count. Where there are fewer than k the
-        rest of a row is -1: never padded with others.
+        Parameters
+        ----------
+        queries
+            (m, width) float32 unit vectors.
+        k
+            Number of vectors to find.
+        allowed
+            (n,) bool; only these positions are searched. By default all.
+
+        Returns
+        -------
+        similarities, positions
+            (m, k) each, the nearest first. Where fewer than k are allowed, the remaining positions
+            are -1.
         """
         queries = np.ascontiguousarray(queries, np.float32)
         exact = isinstance(self._kind, faiss.IndexFlat)
@@ -79,7 +110,7 @@ class VectorIndex:
             return self._search_together(queries, k, allowed)
         if allowed is not None and not exact and allowed.sum() <= EXACT_UP_TO:
             return self._search_all(queries, k, np.flatnonzero(allowed))
-        parameters = self._parameters(allowed, max(self._breadth, k))
+        parameters = self._parameters(allowed, max(self.search_effort, k))
         return self._index.search(queries, k, params=parameters)
 
     def within(
@@ -88,16 +119,28 @@ class VectorIndex:
         min_similarity: float,
         allowed: np.ndarray | None = None,
         *,
-        min_breadth: int = 1,
+        min_search_effort: int = 1,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return all positions (m,) whose cosine is `min_similarity` or more, and these cosines.
+        """Find all vectors at least as similar as a threshold.
 
-        `queries` is (q, width) float32; with several, a position has its largest cosine. Only
-        positions where `allowed`, (n,) bool, is true count. Positions ascend.
+        Exact with "Flat", and with any index if at most EXACT_UP_TO positions are allowed.
+        Otherwise only the cells, or the part of the graph, that `search` visits are searched.
 
-        Exact with "Flat", and with any index where `allowed` leaves EXACT_UP_TO vectors or fewer.
-        Otherwise those in the cells, or in the part of the graph, that `search` would look into;
-        a larger `breadth` finds more. HNSW's efSearch is never below `min_breadth`.
+        Parameters
+        ----------
+        queries
+            (q, width) float32 unit vectors.
+        min_similarity
+            The smallest cosine.
+        allowed
+            (n,) bool; only these positions are searched. By default all.
+        min_search_effort
+            A lower bound for efSearch of HNSW.
+
+        Returns
+        -------
+        positions, similarities
+            (m,) each, positions ascending. With several queries a position has its largest cosine.
         """
         queries = np.ascontiguousarray(queries, np.float32)
         if not len(queries) or not len(self):
@@ -108,21 +151,50 @@ class VectorIndex:
             cosines = (queries @ self.vectors(positions).T).max(axis=0)
             near = cosines >= min_similarity
             return positions[near], cosines[near]
-        parameters = self._parameters(allowed, max(self._breadth, min_breadth))
-        # FAISS returns what is strictly above a radius.
-        below = np.nextafter(np.float32(min_similarity), np.float32(-np.inf))
-        _, cosines, positions = self._index.range_search(queries, below, params=parameters)
+        parameters = self._parameters(allowed, max(self.search_effort, min_search_effort))
+        # FAISS returns similarities strictly above the radius.
+        radius = np.nextafter(np.float32(min_similarity), np.float32(-np.inf))
+        _, cosines, positions = self._index.range_search(queries, radius, params=parameters)
         largest: np.ndarray = np.full(len(self), -np.inf, np.float32)
         np.maximum.at(largest, positions, cosines)
         positions = np.unique(positions)
         return positions, largest[positions]
+
+    def recall_of(self, exact: VectorIndex, queries: np.ndarray) -> float:
+        """Return recall@10: the mean share of the nearest vectors that this index finds as well.
+
+        Parameters
+        ----------
+        exact
+            A "Flat" index over the same vectors.
+        queries
+            (m, width) float32 unit vectors.
+        """
+        k = min(RECALL_DEPTH, len(self))
+        if not k:
+            return 1.0
+        own, nearest = self.search(queries, k)[1], exact.search(queries, k)[1]
+        shared = [
+            len(np.intersect1d(own_row, nearest_row))
+            for own_row, nearest_row in zip(own, nearest, strict=True)
+        ]
+        return float(np.mean(shared) / k)
+
+    def save(self, path: Path) -> None:
+        """Write a FAISS index file, without the search effort."""
+        faiss.write_index(self._index, str(path))
+
+    @classmethod
+    def load(cls, path: Path, search_effort: int) -> VectorIndex:
+        """Read the file that `save` wrote."""
+        return cls(faiss.read_index(str(path)), search_effort)
 
     def _parameters(self, allowed: np.ndarray | None, ef_search: int) -> faiss.SearchParameters:
         options: dict[str, Any] = {}
         if allowed is not None:
             options["sel"] = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
         if isinstance(self._kind, faiss.IndexIVF):
-            return faiss.SearchParametersIVF(nprobe=self._breadth, **options)
+            return faiss.SearchParametersIVF(nprobe=self.search_effort, **options)
         if isinstance(self._kind, faiss.IndexHNSW):
             return faiss.SearchParametersHNSW(efSearch=ef_search, **options)
         return faiss.SearchParameters(**options)
@@ -130,15 +202,16 @@ class VectorIndex:
     def _search_all(
         self, queries: np.ndarray, k: int, positions: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
+        """Compare the queries with all vectors at some positions."""
         exact = faiss.IndexFlatIP(self._index.d)
         exact.add(self.vectors(positions))
-        similarities, found = exact.search(queries, k)
-        return similarities, np.where(found < 0, -1, positions[found]) if len(positions) else found
+        similarities, rows = exact.search(queries, k)
+        return similarities, np.where(rows < 0, -1, positions[rows]) if len(positions) else rows
 
     def _search_together(
         self, queries: np.ndarray, k: int, allowed: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """One product of matrices for all queries: FAISS takes filtered ones each by itself."""
+        """Multiply all queries at once: FAISS takes filtered queries one by one."""
         stored = faiss.rev_swig_ptr(self._kind.get_xb(), len(self) * self.width)
         similarities = queries @ stored.reshape(-1, self.width).T
         similarities[:, ~allowed] = -np.inf
@@ -146,28 +219,10 @@ class VectorIndex:
         best = np.argpartition(similarities, -count, axis=1)[:, -count:]
         order = np.argsort(-np.take_along_axis(similarities, best, axis=1), kind="stable")
         best = np.take_along_axis(best, order, axis=1)
-        found = np.take_along_axis(similarities, best, axis=1)
-        best = np.where(np.isinf(found), -1, best)
-        rest = ((0, 0), (0, k - count))
+        best_similarities = np.take_along_axis(similarities, best, axis=1)
+        best = np.where(np.isinf(best_similarities), -1, best)
+        padding = ((0, 0), (0, k - count))
         return (
-            np.pad(found, rest, constant_values=-np.inf),
-            np.pad(best, rest, constant_values=-1),
+            np.pad(best_similarities, padding, constant_values=-np.inf),
+            np.pad(best, padding, constant_values=-1),
         )
-
-    def recall_at(self, exact: VectorIndex, queries: np.ndarray) -> float:
-        """Share of the NEAREST by `exact` that this index finds too, over the queries."""
-        k = min(NEAREST, len(self))
-        if not k:
-            return 1.0
-        found, wanted = self.search(queries, k)[1], exact.search(queries, k)[1]
-        shared = [
-            len(np.intersect1d(mine, theirs)) for mine, theirs in zip(found, wanted, strict=True)
-        ]
-        return float(np.mean(shared) / k)
-
-    def save(self, path: Path) -> None:
-        faiss.write_index(self._index, str(path))
-
-    @classmethod
-    def load(cls, path: Path, breadth: int) -> VectorIndex:
-        return cls(faiss.read_index(str(path)), breadth)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from market.search.engine import Answer, Filters
+from market.search.engine import Filters, SearchResult
 from market.service import schemas
 from market.service.reasons import explain
 from market.service.state import ServiceState
@@ -26,7 +26,7 @@ def to_engine_filters(filters: schemas.Filters) -> Filters:
 
 def to_search_results(
     state: ServiceState,
-    result: Answer,
+    result: SearchResult,
     special_texts: Mapping[str, str],
     *,
     is_new_user: bool,
@@ -54,8 +54,8 @@ def to_search_results(
             for hit in result.hits
         ],
         total=result.total,
-        corrected_query=result.understood,
-        unknown_place=result.unplaced,
+        corrected_query=result.corrected_query,
+        unknown_place=result.unknown_place,
     )
 
 

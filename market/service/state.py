@@ -8,7 +8,15 @@ import pandas as pd
 from PIL import Image
 
 from market.core.params import load_params
-from market.core.paths import INTERACTIONS, PHOTO_EMBEDDER, PHOTOS, RANKER, SEARCH_INDEX, require
+from market.core.paths import (
+    EXPECTED_PRICES,
+    INTERACTIONS,
+    PHOTO_EMBEDDER,
+    PHOTOS,
+    RANKER,
+    SEARCH_INDEX,
+    require,
+)
 from market.data.images import limits_of
 from market.data.photo_store import PhotoStore
 from market.search.engine import Engine
@@ -55,8 +63,8 @@ class Index:
         MarketError
             An output does not exist.
         """
-        require(SEARCH_INDEX, RANKER, PHOTO_EMBEDDER, PHOTOS, INTERACTIONS)
-        engine = Engine.load(SEARCH_INDEX, RANKER, PHOTO_EMBEDDER, device=device)
+        require(SEARCH_INDEX, RANKER, PHOTO_EMBEDDER, PHOTOS, INTERACTIONS, EXPECTED_PRICES)
+        engine = Engine.load(device=device)
         # The networks load with their first use: use them now rather than in a user's search.
         engine.search("warm up", photo=Image.new("RGB", (8, 8)), limit=1)
         return cls(engine, PhotoStore(PHOTOS), LoggedHistories.load(INTERACTIONS, history_events))

@@ -132,7 +132,7 @@ def load_models(project: Path, folder: str) -> None:
         if folder == "rf":
             RandomForest.load(Path("models/rf"))
         elif folder in ("index", "rank"):
-            Engine.load(*(Path("models") / name for name in ("index", "rank", "embed")))
+            Engine.load()
         else:
             Predictor(torch.device("cpu"))
 

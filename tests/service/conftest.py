@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from api_client import all_listings
 from fastapi.testclient import TestClient
+from listening import listening
 from page_client import CHROMIUM, DESKTOP, PATIENCE, serve_page
 from playwright.sync_api import (
     Browser,
@@ -19,7 +21,9 @@ from playwright.sync_api import (
 )
 
 from market.core.paths import PHOTOS
+from market.core.torch_setup import set_up_torch
 from market.data.photo_store import PhotoStore
+from market.predict import Predictor
 from market.search.engine import Engine
 from market.service.app import make_app
 from market.service.events import EventStore
@@ -48,6 +52,36 @@ def listing(client: TestClient) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
+def loaded_predictor(ran: Path) -> Predictor:
+    with contextlib.chdir(ran):
+        return Predictor(set_up_torch(seed=0))
+
+
+@pytest.fixture
+def predictor(loaded_predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load the models once for all tests, as that takes seconds."""
+    for module in ("market.predict", "market.models.predictor"):
+        monkeypatch.setattr(f"{module}.Predictor", lambda device: loaded_predictor)
+
+
+@pytest.fixture
+def serve(
+    ran: Path, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., str]]:
+    """Return serve(max_at_once=1), which returns the URL of a service with these settings."""
+    monkeypatch.chdir(ran)
+    engine.search("warm up", limit=1)  # as at its start
+    with contextlib.ExitStack() as running:
+
+        def start(**settings: Any) -> str:
+            store = EventStore(f"sqlite:///{tmp_path}/events.sqlite")
+            app = make_app(engine, PhotoStore(PHOTOS), store, Settings(**settings))
+            return running.enter_context(listening(app))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
 def page_store(tmp_path_factory: pytest.TempPathFactory) -> EventStore:
     return EventStore(f"sqlite:///{tmp_path_factory.mktemp('page')}/events.sqlite")
 
@@ -70,12 +104,11 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
-    """Return visit("?q=lamp", viewport=PHONE): the page, for a person not seen before.
+    """Return visit("?q=lamp", viewport=PHONE), which opens the page as a new user.
 
-    At the end nothing may have been written to its console, but for requests that fail where a
-    test is about these (`failing=True`).
+    At the end the console must be empty, except for failed requests with `failing=True`.
     """
-    said: list[str] = []
+    messages: list[str] = []
     contexts = []
 
     def open_page(address: str = "", failing: bool = False, **options: Any) -> Page:
@@ -84,20 +117,20 @@ def visit(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
         contexts.append(context)
         page = context.new_page()
 
-        def hear(message: ConsoleMessage) -> None:
+        def collect(message: ConsoleMessage) -> None:
             expected = ("Failed to load resource", "This document requires 'TrustedHTML'")
             if not (failing and message.text.startswith(expected)):
-                said.append(message.text)
+                messages.append(message.text)
 
-        page.on("console", hear)
-        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", collect)
+        page.on("pageerror", lambda error: messages.append(str(error)))
         page.goto(site + address)
         return page
 
     yield open_page
     for context in contexts:
         context.close()
-    assert not said
+    assert not messages
 
 
 @pytest.fixture

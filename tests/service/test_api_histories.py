@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from market.core.paths import INTERACTIONS, PHOTOS
 from market.data.photo_store import PhotoStore
-from market.search.engine import Answer, Engine
+from market.search.engine import Engine, SearchResult
 from market.service.app import make_app
 from market.service.events import EventStore
 from market.service.histories import LoggedHistories
@@ -48,7 +48,7 @@ def log(ran: Path) -> pd.DataFrame:
     return pd.read_parquet(ran / INTERACTIONS)
 
 
-def hit_ids(result: Answer) -> list[str]:
+def hit_ids(result: SearchResult) -> list[str]:
     return [hit.product_id for hit in result.hits]
 
 
@@ -59,9 +59,9 @@ def test_logged_users_are_known_from_the_start(
     personal = 0
     for user, events in log.groupby("user_id"):
         history = events.sort_values("timestamp", kind="stable").tail(LAST)
-        found = ids(get(client, f"/api/recommend/{user}", limit=20))
-        assert found == hit_ids(engine.recommend(history, limit=20))
-        personal += found != stranger
+        recommended = ids(get(client, f"/api/recommend/{user}", limit=20))
+        assert recommended == hit_ids(engine.recommend(history, limit=20))
+        personal += recommended != stranger
     assert personal == log["user_id"].nunique()
 
 
@@ -71,7 +71,7 @@ def test_search_and_similar_use_the_history(
     user = log["user_id"].iloc[0]
     history = log[log["user_id"] == user].tail(LAST)
     product = engine.listings["product_id"].iloc[5]
-    searches: dict[str, Callable[[pd.DataFrame | None], Answer]] = {
+    searches: dict[str, Callable[[pd.DataFrame | None], SearchResult]] = {
         "/api/search?q=table": lambda past: engine.search("table", history=past, limit=30),
         "/api/search?q=": lambda past: engine.search("", history=past, limit=30),
         f"/api/similar/{product}?": lambda past: engine.similar(product, history=past, limit=30),

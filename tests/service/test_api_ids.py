@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -27,6 +28,7 @@ from market.data.cleaning import Cleaner
 from market.data.ids import ID_PATTERN
 from market.data.photo_store import PhotoStore
 from market.search.engine import Engine
+from market.search.index import SearchIndex
 from market.service.app import make_app
 from market.service.events import EventStore
 from market.service.settings import Settings
@@ -80,10 +82,16 @@ def site(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service whose first listings have ODD_IDS."""
     folder = tmp_path_factory.mktemp("odd")
     shutil.copytree(ran / "models/index", folder / "index")
-    listings = pd.read_parquet(folder / "index/listings.parquet")
-    listings["product_id"] = [*ODD_IDS, *listings["product_id"][len(ODD_IDS) :]]
-    listings.to_parquet(folder / "index/listings.parquet", index=False)
-    engine = Engine.load(folder / "index", ran / "models/rank", ran / "models/embed")
+    index = SearchIndex.load(folder / "index")
+    ids = [*ODD_IDS, *index.listings["product_id"][len(ODD_IDS) :]]
+    new_ids = dict(zip(index.listings["product_id"], ids, strict=True))
+    replace(index, listings=index.listings.assign(product_id=ids)).save(folder / "index")
+    prices = pd.read_parquet(ran / "data/price/expected.parquet")
+    prices["product_id"] = prices["product_id"].map(new_ids)
+    prices.to_parquet(folder / "expected.parquet", index=False)
+    engine = Engine.load(
+        folder / "index", ran / "models/rank", ran / "models/embed", folder / "expected.parquet"
+    )
     engine.search("warm up", limit=1)
     store = EventStore(f"sqlite:///{folder}/events.sqlite")
     with pytest.MonkeyPatch.context() as patch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import pandas as pd
@@ -12,23 +11,8 @@ from fastapi.testclient import TestClient
 
 from market import predict
 from market.core.params import load_params
-from market.core.torch_setup import set_up_torch
-from market.models.predictor import Predictor
 
 pytestmark = pytest.mark.xdist_group("search_api")  # share one engine
-
-
-@pytest.fixture(scope="module")
-def loaded_predictor(ran: Path) -> Predictor:
-    with contextlib.chdir(ran):
-        return Predictor(set_up_torch(seed=0))
-
-
-@pytest.fixture
-def predictor(loaded_predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The models are loaded_predictor once for all tests: that takes seconds."""
-    for module in ("market.predict", "market.models.predictor"):
-        monkeypatch.setattr(f"{module}.Predictor", lambda device: loaded_predictor)
 
 
 @pytest.mark.usefixtures("predictor")

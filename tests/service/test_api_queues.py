@@ -18,7 +18,6 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.testclient import TestClient
-from listening import listening
 from PIL import Image
 
 from market.core.paths import PHOTOS
@@ -34,23 +33,6 @@ PATIENCE = 60  # seconds: the machine may be busy
 
 
 @pytest.fixture
-def serve(
-    ran: Path, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., str]]:
-    """Return serve(max_at_once=1), which returns the URL of a service with these settings."""
-    monkeypatch.chdir(ran)
-    engine.search("warm up", limit=1)  # as the service does
-    with contextlib.ExitStack() as running:
-
-        def start(**settings: Any) -> str:
-            store = EventStore(f"sqlite:///{tmp_path}/events.sqlite")
-            app = make_app(engine, PhotoStore(PHOTOS), store, Settings(**settings))
-            return running.enter_context(listening(app))
-
-        yield start
-
-
-@pytest.fixture
 def held(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Searches block until this event is set."""
     go_on = threading.Event()
@@ -60,7 +42,7 @@ def held(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.
         assert go_on.wait(PATIENCE)
         return compute(*args, **named)
 
-    monkeypatch.setattr(engine, "search", slow)
+    monkeypatch.setitem(vars(engine), "search", slow)
     yield go_on
     go_on.set()
 
@@ -87,8 +69,8 @@ def status_of(connection: socket.socket) -> int:
 def levels(site: str, name: str) -> dict[str, float]:
     """Return the values of a metric by queue."""
     text = httpx.get(f"{site}metrics", timeout=PATIENCE).text
-    found = re.findall(rf'^{name}{{queue="(\w+)"}} (\S+)$', text, re.MULTILINE)
-    return {queue: float(value) for queue, value in found}
+    matches = re.findall(rf'^{name}{{queue="(\w+)"}} (\S+)$', text, re.MULTILINE)
+    return {queue: float(value) for queue, value in matches}
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -196,7 +178,7 @@ def test_overloaded_service_answers_503_and_recovers(
         assert free.wait(60)
         return compute(*args, **named)
 
-    monkeypatch.setattr(engine, "search", slow)
+    monkeypatch.setitem(vars(engine), "search", slow)
     store = EventStore(f"sqlite:///{tmp_path}/events.sqlite")
     app = make_app(engine, PhotoStore(PHOTOS), store, settings)
     with TestClient(app) as client, ThreadPoolExecutor(12) as users:

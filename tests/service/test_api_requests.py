@@ -124,14 +124,14 @@ def search_by_damaged_photos(client: TestClient, count: int) -> Counter[int]:
     """Search by `count` damaged photos of all formats; return the counts of statuses."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
-    whole = []
+    photos = []
     for form in ("JPEG", "PNG", "WEBP", "GIF", "BMP"):
         out = io.BytesIO()
         Image.fromarray(pixels).save(out, form)
-        whole.append(out.getvalue())
+        photos.append(out.getvalue())
     statuses: Counter[int] = Counter()
     for number in range(count):
-        photo = damaged(whole[number % len(whole)], rng)
+        photo = damaged(photos[number % len(photos)], rng)
         answer = client.post("/api/search/photo?", files={"photo": ("a.jpg", photo)})
         assert answer.status_code in (200, 422), (number, answer.text)
         if answer.status_code == 422:
@@ -211,14 +211,14 @@ def test_head_answers_like_get(serve: Callable[..., str], engine: Engine) -> Non
     paths = httpx.get(f"{site}openapi.json").json()["paths"]
     readable = [path for path, methods in paths.items() if "get" in methods]
     values = {"{product_id}": known, "{user_id}": "anna", "{number}": "0"}
-    asked = ["/", "/docs", "/openapi.json", "/metrics", "/static/app.js", "/nowhere"]
+    paths_to_check = ["/", "/docs", "/openapi.json", "/metrics", "/static/app.js", "/nowhere"]
     for path in readable:
         for name, value in values.items():
             path = path.replace(name, value)
-        asked.append(path)
-    assert len(asked) >= 14
+        paths_to_check.append(path)
+    assert len(paths_to_check) >= 14
     with httpx.Client(base_url=site, timeout=PATIENCE) as client:
-        for path in asked:
+        for path in paths_to_check:
             head, get = client.head(path), client.get(path)
             assert head.status_code == get.status_code, path
             assert head.content == b"" and head.headers.keys() == get.headers.keys()

@@ -39,13 +39,13 @@ def test_search_returns_matches_with_reasons(client: TestClient, listing: dict[s
 
 
 def test_pages_cover_all_results_without_overlap(client: TestClient) -> None:
-    whole = all_listings(client)
-    assert get(client, "/api/search")["total"] == len(whole)
+    listings = all_listings(client)
+    assert get(client, "/api/search")["total"] == len(listings)
     pages = [
         ids(get(client, "/api/search", limit=7, offset=offset))
-        for offset in range(0, len(whole) + 7, 7)
+        for offset in range(0, len(listings) + 7, 7)
     ]
-    assert list(chain(*pages)) == [hit["product_id"] for hit in whole]
+    assert list(chain(*pages)) == [hit["product_id"] for hit in listings]
     assert pages[-1] == []
 
 
@@ -140,7 +140,7 @@ def test_known_user_gets_personal_reasons(client: TestClient, listing: dict[str,
 
 @pytest.fixture
 def project_without_photos(ran: Path, tmp_path: Path) -> Path:
-    """A project of which no listing has a photo, as clean, merge and embed write it, indexed."""
+    """A project with an index of listings without photos."""
     project = tmp_path / "project_without_photos"
     for name in ("data/price", "models/rank", "models/embed", "models/text", "models/cnn"):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
@@ -167,9 +167,7 @@ def test_listings_without_photos_are_served(
     project_without_photos: Path, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project_without_photos)
-    engine = Engine.load(
-        *(project_without_photos / f"models/{name}" for name in ("index", "rank", "embed"))
-    )
+    engine = Engine.load()
     app = make_app(engine, PhotoStore(PHOTOS), store, Settings())
     with TestClient(app, raise_server_exceptions=False) as client:
         hits = all_listings(client)

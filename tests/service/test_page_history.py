@@ -34,7 +34,7 @@ def wait_until(page: Page, expression: str) -> None:
     raise AssertionError(expression)
 
 
-@pytest.mark.parametrize("enter", [False, True], ids=["as one types", "with Enter"])
+@pytest.mark.parametrize("enter", [False, True], ids=["while typing", "with Enter"])
 def test_back_button_returns_to_earlier_searches(visit: Callable[..., Page], enter: bool) -> None:
     page = visit()
     expect(cards(page).first).to_be_visible()
@@ -144,9 +144,9 @@ def test_reload_restores_a_limited_number_of_results(visit: Callable[..., Page])
     page = visit("?q=table")
     expect(cards(page).first).to_be_visible()
     page.evaluate("history.replaceState({ shown: 1e9 }, '')")
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url))
     page.reload()
     expect(cards(page).nth(30)).to_be_visible()
-    limits = [int(re.findall(r"limit=(\d+)", url)[0]) for url in asked if "/api/search?" in url]
+    limits = [int(re.findall(r"limit=(\d+)", url)[0]) for url in urls if "/api/search?" in url]
     assert limits and max(limits) <= 100 and sum(limits) <= 480

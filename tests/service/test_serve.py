@@ -42,7 +42,7 @@ def project(ran: Path, tmp_path: Path) -> Path:
     (project / "data").mkdir(parents=True)
     for name in ("market", "stages"):
         (project / name).symlink_to(REPO / name)
-    for name in ("params.yaml", "data/clean"):
+    for name in ("params.yaml", "data/clean", "data/price"):
         (project / name).symlink_to(ran / name)
     (project / "models").mkdir()
     for model in (ran / "models").iterdir():
@@ -260,15 +260,15 @@ def send_search(site: str, number: int) -> socket.socket:
 
 
 def hide_half(project: Path, ran: Path) -> set[str]:
-    """Replace the index by one with half of the listings flagged; return their ids."""
-    index = project / "models/index"
-    index.unlink()
-    shutil.copytree(ran / "models/index", index)
-    listings = pd.read_parquet(index / "listings.parquet")
-    half = np.arange(len(listings)) % 2 == 0
-    listings.loc[half, "price_flag"] = "far above"
-    listings.to_parquet(index / "listings.parquet", index=False)
-    return set(listings.loc[half, "product_id"])
+    """Replace the prices by some with half of the listings flagged; return their ids."""
+    folder = project / "data/price"
+    folder.unlink()
+    folder.mkdir()
+    prices = pd.read_parquet(ran / "data/price/expected.parquet")
+    half = np.arange(len(prices)) % 2 == 0
+    prices.loc[half, "price_flag"] = "far above"
+    prices.to_parquet(folder / "expected.parquet", index=False)
+    return set(prices.loc[half, "product_id"])
 
 
 def recommended_to(served: Served, user: str) -> list[str]:
@@ -304,8 +304,10 @@ def test_campaign_of_kills(project: Path, kind: str, request: pytest.FixtureRequ
         started = time.monotonic()
         with serving(project, EVENTS_URL=url) as served:
             starts.append(time.monotonic() - started)
-            found = kill_under_load(served, url, clients=16, after=int(rng.integers(20, 400)))
-            answered, kept = answered + found[0], found[1]
+            newly_answered, kept = kill_under_load(
+                served, url, clients=16, after=int(rng.integers(20, 400))
+            )
+            answered += newly_answered
     print(
         f"\n{kind}: {kills} kills, {answered} events answered 201, {kept} kept, none lost; "
         f"it answered {min(starts):.0f} to {max(starts):.0f} s after its start"
@@ -347,19 +349,19 @@ def test_campaign_of_reloads(project: Path, ran: Path) -> None:
 
         def memory() -> float:
             text = httpx.get(f"{served.site}/metrics").text
-            found = re.search(r"^process_resident_memory_bytes (\S+)", text, re.MULTILINE)
-            assert found is not None
-            return float(found[1]) / 1e6
+            match = re.search(r"^process_resident_memory_bytes (\S+)", text, re.MULTILINE)
+            assert match is not None
+            return float(match[1]) / 1e6
 
         load = Load(served.site, 8, search)
         took = [memory()]
         for number in range(reloads):
-            index = project / "models/index"
+            prices = project / "data/price"
             if number % 2 == 0:
                 hide_half(project, ran)
             else:
-                shutil.rmtree(index)
-                index.symlink_to(ran / "models/index")
+                shutil.rmtree(prices)
+                prices.symlink_to(ran / "data/price")
             served.process.send_signal(signal.SIGHUP)
             served.wait_for("Reload done", number + 1)
             took.append(memory())

@@ -1,4 +1,4 @@
-"""The index: one row a listing, only its own words, the same bytes from the same input."""
+"""The stage index: a row for each listing, only its own words, equal bytes for equal inputs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from market.data.photo_store import PhotoStore
 from market.models.text_encoder import encode_texts, load_text_encoder
 from market.search.engine import Engine
 from market.search.gazetteer import distance_km, on_sphere
+from market.search.image_space import colour_histogram
+from market.search.index import ROW_COLUMNS, SearchIndex, listing_tables
 from market.search.lexical import LexicalIndex
-from market.search.photo_space import PhotoSpace, colour_histogram
-from market.search.vectors import VectorIndex
+from market.search.neighbours import smooth
 from stages import index
 
 
@@ -32,35 +33,34 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def merged(ran: Path) -> pd.DataFrame:
-    return pd.read_parquet(
-        ran / "data/merged/listings.parquet",
-        columns=[*index.SHOWN, "image_id", "photo_index", "town", "county", "created"],
-    )
+    return pd.read_parquet(ran / "data/merged/listings.parquet", columns=ROW_COLUMNS)
 
 
 @pytest.fixture(scope="module")
-def expected(ran: Path) -> pd.DataFrame:
-    return pd.read_parquet(ran / "data/price/expected.parquet")
+def saved(ran: Path) -> SearchIndex:
+    return SearchIndex.load(ran / "models/index")
 
 
 @pytest.fixture(scope="module")
-def listings(ran: Path) -> pd.DataFrame:
-    return pd.read_parquet(ran / "models/index/listings.parquet")
+def listings(saved: SearchIndex) -> pd.DataFrame:
+    return saved.listings
 
 
 def test_every_listing_and_photo_is_indexed_once(
-    ran: Path, merged: pd.DataFrame, listings: pd.DataFrame
+    merged: pd.DataFrame, saved: SearchIndex, listings: pd.DataFrame
 ) -> None:
     assert listings["product_id"].tolist() == sorted(merged["product_id"].unique())
-    shown = pd.read_parquet(ran / "models/index/shown.parquet")
-    assert shown["owner"].is_monotonic_increasing
-    of = dict(zip(shown["number"], listings["product_id"].iloc[shown["owner"]], strict=True))
+    positions = saved.photos["position"]
+    assert positions.is_monotonic_increasing
+    owners = listings["product_id"].iloc[positions]
     photos = merged.dropna(subset="photo_index")
-    assert of == dict(zip(photos["photo_index"], photos["product_id"], strict=True))
+    assert dict(zip(saved.photos["photo_index"], owners, strict=True)) == dict(
+        zip(photos["photo_index"], photos["product_id"], strict=True)
+    )
 
 
-def test_a_listing_is_as_old_as_its_first_photo_and_keeps_its_fields(
-    merged: pd.DataFrame, expected: pd.DataFrame, listings: pd.DataFrame
+def test_a_listing_has_its_fields_and_the_date_of_its_first_photo(
+    merged: pd.DataFrame, listings: pd.DataFrame
 ) -> None:
     rows = merged.groupby("product_id", sort=True)
     pd.testing.assert_series_equal(
@@ -68,81 +68,61 @@ def test_a_listing_is_as_old_as_its_first_photo_and_keeps_its_fields(
     )
     for name in ("name", "description", "location", "price", "group"):
         assert listings[name].tolist() == rows[name].first().tolist(), name
-    prices = expected.set_index("product_id").loc[listings["product_id"]]
+
+
+def test_a_new_price_model_does_not_rebuild_the_index(
+    ran: Path, listings: pd.DataFrame, engine: Engine
+) -> None:
+    assert not {"price_expected", "price_flag"} & set(listings)
+    expected = pd.read_parquet(ran / "data/price/expected.parquet")
+    prices = expected.set_index("product_id").loc[engine.listings["product_id"]]
     for name in ("price_expected", "price_flag"):
-        assert listings[name].tolist() == prices[name].tolist(), name
+        assert engine.listings[name].tolist() == prices[name].tolist(), name
 
 
-def test_what_is_alike_is_the_nearest_others() -> None:
-    angles = np.array([0.0, 0.1, 0.3, 1.5, 1.5])  # the last two are copies
-    points = np.column_stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
-    flat = VectorIndex.build(points, "Flat", 1)
-    found = index.find_alike(flat, points)
-    assert found.shape == (5, 4) and found.dtype == np.int32
-    assert found[:3, 0].tolist() == [1, 0, 1] and found[3:, 0].tolist() == [4, 3]
-    assert all(row not in others for row, others in enumerate(found)), "never itself"
-    assert index.find_alike(VectorIndex.build(points[:1], "Flat", 1), points[:1]).shape == (1, 0)
-    moved = index.expand(points, found[:, :1])
-    middle = np.column_stack([np.cos([0.05, 0.05, 0.2]), np.sin([0.05, 0.05, 0.2])])
-    np.testing.assert_allclose(moved[:3], middle, atol=1e-6)
-    np.testing.assert_array_equal(index.expand(points, found[:, :0]), points)
-
-
-def test_alike_is_by_texts_and_photos() -> None:
-    texts = normalize(np.array([[1, 0], [1, 0.1], [1, 0.1]], np.float32))
-    looks = np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)
-    both = index.read_and_seen(texts, looks, np.array([0, 1, 1]))
-    np.testing.assert_allclose(np.linalg.norm(both, axis=1), 1, atol=1e-6)
-    assert not both[2, 2:].any(), "no photo says nothing"
-    near = both @ both.T
-    assert near[1, 2] > near[0, 1]
-
-
-def assert_read_by(encoder: Any, listings: pd.DataFrame, folder: Path) -> None:
-    """The index in `folder` holds what this encoder makes of names and of whole texts."""
+def assert_encoded_by(encoder: Any, saved: SearchIndex) -> None:
+    """Check that the text vectors of an index come from this encoder."""
+    listings = saved.listings
     blank = pd.Series("", listings.index)
     texts = [
-        encode_texts(encoder, listings["name"], of, 32) for of in (blank, listings["description"])
+        encode_texts(encoder, listings["name"], descriptions, 32)
+        for descriptions in (blank, listings["description"])
     ]
-    vectors = VectorIndex.load(folder / "text.faiss", 1).vectors(np.arange(len(listings)))
-    wanted = index.expand(normalize(sum(texts)), np.load(folder / "alike.npy"))
-    np.testing.assert_allclose(vectors, wanted, atol=1e-4)
+    vectors = saved.texts.vectors(np.arange(len(listings)))
+    expected = smooth(normalize(sum(texts)), saved.neighbours)
+    np.testing.assert_allclose(vectors, expected, atol=1e-4)
 
 
-def test_only_what_a_listing_says_is_searchable(ran: Path, listings: pd.DataFrame) -> None:
-    folder = ran / "models/index"
-    saved = LexicalIndex.load(folder / "words")
+def test_only_the_texts_of_listings_are_searchable(
+    saved: SearchIndex, listings: pd.DataFrame
+) -> None:
     own = LexicalIndex.build(listings["name"].tolist(), listings["description"].tolist(), [])
     names = {name for path in listings["category_levels"] for name in path}
     assert len(names) > 20
     for name in (*names, *listings["name"], *listings["location"]):
-        np.testing.assert_allclose(saved.scores(name), own.scores(name), rtol=1e-6)
-    silent = [name for name in names if not own.scores(name).any()]
-    assert silent, "some names of categories are in no text"
-    assert_read_by(load_text_encoder("cpu"), listings, folder)
+        np.testing.assert_allclose(saved.lexical.scores(name), own.scores(name), rtol=1e-6)
+    unused = [name for name in names if not own.scores(name).any()]
+    assert unused, "some category names are in no text"
+    assert_encoded_by(load_text_encoder("cpu"), saved)
 
 
-def test_each_photo_has_its_own_vector(ran: Path) -> None:
-    folder = ran / "models/index"
-    numbers = pd.read_parquet(folder / "shown.parquet")["number"].to_numpy()
-    vectors = VectorIndex.load(folder / "photo.faiss", 1).vectors(np.arange(len(numbers)))
+def test_each_photo_has_its_own_vector(ran: Path, saved: SearchIndex) -> None:
+    indices = saved.photos["photo_index"].to_numpy()
+    vectors = saved.images.vectors(np.arange(len(indices)))
     features = np.load(ran / "data/embeddings/photo.npy")
     arrays = [
         array
         for batch in PhotoStore(ran / "data/clean/photos").batches()
         for array in batch.column("image_array").to_numpy_ndarray()
     ]
-    colours = np.array([colour_histogram(arrays[number]) for number in numbers])
-    wanted = PhotoSpace.load(folder / "photo_space.npz").transform(features[numbers], colours)
-    np.testing.assert_allclose(vectors, wanted, atol=1e-5)
+    histograms = np.array([colour_histogram(arrays[index]) for index in indices])
+    expected = saved.image_space.transform(features[indices], histograms)
+    np.testing.assert_allclose(vectors, expected, atol=1e-5)
 
 
-def test_the_order_of_the_rows_does_not_matter(
-    merged: pd.DataFrame, expected: pd.DataFrame
-) -> None:
-    first = index.tabulate(merged, expected)
-    turned = index.tabulate(merged.sample(frac=1, random_state=3), expected[::-1])
-    for one, other in zip(first, turned, strict=True):
+def test_the_order_of_the_rows_does_not_matter(merged: pd.DataFrame) -> None:
+    shuffled = listing_tables(merged.sample(frac=1, random_state=3))
+    for one, other in zip(listing_tables(merged), shuffled, strict=True):
         pd.testing.assert_frame_equal(one, other)
 
 
@@ -152,12 +132,10 @@ def test_a_rerun_on_shuffled_rows_writes_the_same_bytes(
     for name in ("data/clean/photos", "data/embeddings"):
         shutil.copytree(ran / name, tmp_path / name)
     shutil.copy(ran / "params.yaml", tmp_path)
-    for name in ("merged/listings", "price/expected"):
-        path = tmp_path / f"data/{name}.parquet"
-        path.parent.mkdir()
-        table = pd.read_parquet(ran / f"data/{name}.parquet")
-        table = table.drop(columns="image_array", errors="ignore")  # of no use here
-        table.sample(frac=1, random_state=5).to_parquet(path, index=False)
+    path = tmp_path / "data/merged/listings.parquet"
+    path.parent.mkdir()
+    rows = pd.read_parquet(ran / "data/merged/listings.parquet", columns=ROW_COLUMNS)
+    rows.sample(frac=1, random_state=5).to_parquet(path, index=False)
     monkeypatch.chdir(tmp_path)
     index.main(args=[], standalone_mode=False)
     again, once = contents(tmp_path / "models/index"), contents(ran / "models/index")
@@ -167,7 +145,7 @@ def test_a_rerun_on_shuffled_rows_writes_the_same_bytes(
 
 
 def save_small_encoder(folder: Path) -> None:
-    """A sentence encoder of one layer and 32 numbers, with random weights."""
+    """Save a sentence encoder of one layer and width 32, with random weights."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Pooling, Transformer
     from transformers import BertConfig, BertModel
@@ -186,7 +164,7 @@ def save_small_encoder(folder: Path) -> None:
     shutil.rmtree(folder / "bare")
 
 
-def test_another_encoder_reads_listings_and_queries(
+def test_another_encoder_encodes_listings_and_queries(
     ran: Path, tmp_path: Path, listings: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for part in ("data", "models/embed"):
@@ -203,18 +181,15 @@ def test_another_encoder_reads_listings_and_queries(
     save_small_encoder(own)
     index.main(args=[], standalone_mode=False)
     encoder = load_text_encoder("cpu", "small")
-    assert_read_by(encoder, listings, Path("models/index"))
-    # Words that are right are those of the language, whatever an encoder cuts them into.
-    words, same = (
-        pd.read_parquet(at / "models/index/words/words.parquet") for at in (tmp_path, ran)
-    )
-    pd.testing.assert_frame_equal(words, same)
+    assert_encoded_by(encoder, SearchIndex.load(Path("models/index")))
+    words, same_words = (contents(root / "models/index/words") for root in (tmp_path, ran))
+    assert words == same_words, "the vocabulary of correct words is the shipped encoder's"
 
     engine = Engine.load(rank=None)
-    asked = engine.build_query("a red guitar").meaning
-    wanted = encoder.encode(["wanted: a red guitar"], normalize_embeddings=True)[0]
-    assert asked is not None
-    np.testing.assert_allclose(asked, wanted, atol=1e-6)
+    vector = engine.build_query("a red guitar").text_vector
+    expected = encoder.encode(["wanted: a red guitar"], normalize_embeddings=True)[0]
+    assert vector is not None
+    np.testing.assert_allclose(vector, expected, atol=1e-6)
     assert engine.search("a red guitar").hits
 
     with next(own.glob("*.safetensors")).open("ab") as file:
@@ -223,7 +198,7 @@ def test_another_encoder_reads_listings_and_queries(
         Engine.load(rank=None).search("a red guitar")
 
 
-def test_what_is_no_encoder_is_said_in_a_line(
+def test_a_folder_without_an_encoder_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -237,60 +212,23 @@ def test_what_is_no_encoder_is_said_in_a_line(
         load_text_encoder("cpu", "own")
 
 
-def test_metrics_say_what_was_indexed(ran: Path, listings: pd.DataFrame) -> None:
+def test_metrics_count_what_was_indexed(
+    ran: Path, saved: SearchIndex, listings: pd.DataFrame
+) -> None:
     metrics = json.loads((ran / "metrics/index.json").read_text(encoding="utf-8"))
     assert metrics["listings"] == len(listings)
-    assert metrics["photos"] == len(pd.read_parquet(ran / "models/index/shown.parquet"))
+    assert metrics["photos"] == len(saved.photos)
     assert metrics["placed"] == listings["latitude"].notna().sum() > len(listings) / 2
     assert metrics["text_recall@10_of_exact"] == metrics["photo_recall@10_of_exact"] == 1
     assert metrics["text_width"] == 384 and "seed" in metrics
 
 
-def test_unplaced_locations_are_listed_the_commonest_first() -> None:
-    listings = pd.DataFrame(
-        {
-            "location": ["Ambridge", "Leeds", "Atlantis", "Ambridge"],
-            "latitude": [np.nan, 53.8, np.nan, np.nan],
-        }
-    )
-    found = index.unplaced(listings)
-    assert found.to_dict("records") == [
-        {"location": "Ambridge", "listings": 2},
-        {"location": "Atlantis", "listings": 1},
-    ]
-
-
-def test_unplaced_csv_lists_all_that_is_not_placed(ran: Path, listings: pd.DataFrame) -> None:
-    table = pd.read_csv(ran / "models/index/unplaced.csv")
+def test_unknown_places_are_listed(ran: Path, listings: pd.DataFrame) -> None:
+    table = pd.read_csv(ran / "models/index/unknown_places.csv")
     assert table["listings"].sum() == listings["latitude"].isna().sum()
 
 
-def test_a_town_alone_is_that_of_most_listings() -> None:
-    listings = pd.DataFrame(
-        {
-            "location": ["Newport, Shropshire"] * 2 + ["Newport, Gwent", "Nowhere"],
-            "town": ["Newport"] * 3 + ["Nowhere"],
-            "latitude": [52.77, 52.77, 51.59, np.nan],
-            "longitude": [-2.38, -2.38, -3.0, np.nan],
-        }
-    )
-    gazetteer = pd.DataFrame(
-        {
-            "name": ["newport", "cwmbran", "casnewydd"],
-            "own": [True, True, False],
-            "latitude": [51.59, 51.65, 51.59],
-            "longitude": [-3.0, -3.02, -3.0],
-        }
-    )
-    places = index.name_places(listings, gazetteer).set_index("name")
-    assert places.index.is_unique and set(places.index) == {
-        "newport shropshire", "newport gwent", "newport", "cwmbran",
-    }  # fmt: skip
-    assert places.loc["newport"].tolist() == [52.77, -2.38]
-    assert places.loc["newport gwent"].tolist() == [51.59, -3.0]
-
-
-def test_listings_lie_in_the_country(listings: pd.DataFrame) -> None:
-    places = listings[["latitude", "longitude"]].to_numpy()
-    away = distance_km(54.0, -2.5, on_sphere(places))
-    assert np.nanmax(away) < 800
+def test_listings_are_in_the_country(listings: pd.DataFrame) -> None:
+    coordinates = listings[["latitude", "longitude"]].to_numpy()
+    distances = distance_km(54.0, -2.5, on_sphere(coordinates))
+    assert np.nanmax(distances) < 800

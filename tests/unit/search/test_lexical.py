@@ -1,4 +1,4 @@
-"""Words: slips of the keyboard are mended, and the right listing comes first."""
+"""Lexical search: typing errors are corrected, and the right listing scores highest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from market.search.lexical import MENDED, LexicalIndex, allowed_slips, split_words
+from market.search.lexical import MAX_CORRECTED_WORDS, LexicalIndex, max_edits, split_words
 
 NAMES = [
     "Oak dining table",
@@ -36,7 +36,7 @@ DESCRIPTIONS = [
     "",
     "printers",
 ]
-LANGUAGE = ["tables", "drilling", "guiter"]  # "guiter" stands for any rare but right word
+LANGUAGE = ["tables", "drilling", "guiter"]  # "guiter" stands for any rare, correct word
 
 
 @pytest.fixture(scope="module")
@@ -52,24 +52,24 @@ def index() -> LexicalIndex:
         ("tablee", "table"),  # added
         ("tanle", "table"),  # changed
         ("wradrboe", "wardrobe"),  # two in a long word
-        ("Bosh drilll, pleaze", "bosch drill, pleaze"),  # the rest stays
+        ("Bosh drilll, pleaze", "bosch drill, pleaze"),  # the rest is kept
     ],
 )
-def test_a_slip_is_mended(index: LexicalIndex, typed: str, meant: str) -> None:
-    assert index.mend(typed) == meant
+def test_a_typing_error_is_corrected(index: LexicalIndex, typed: str, meant: str) -> None:
+    assert index.correct_spelling(typed) == meant
 
 
 @pytest.mark.parametrize(
     "typed",
     [
-        "oka",  # too short to tell
+        "oka",  # too short
         "gsb14",  # a model number
-        "guiter",  # right in the language
+        "guiter",  # a word of the language
         "Tables",
         "table",
-        "taxxe",  # two slips in five letters
-        "bagpipes",  # "bagpipe" is in one listing only: nobody can tell
-        "these",  # a word that says nothing is not mended either
+        "taxxe",  # two errors in five letters
+        "bagpipes",  # "bagpipe" is in one listing only, so it may be an error itself
+        "these",  # a stop word
         "xylophone",
         "x" * 41,
         "",
@@ -79,68 +79,69 @@ def test_a_slip_is_mended(index: LexicalIndex, typed: str, meant: str) -> None:
         "<b>table</b>",
     ],
 )
-def test_what_is_no_slip_stays(index: LexicalIndex, typed: str) -> None:
-    assert index.mend(typed) == typed
+def test_other_words_are_kept(index: LexicalIndex, typed: str) -> None:
+    assert index.correct_spelling(typed) == typed
 
 
-def test_of_equally_near_words_the_likelier_is_meant(index: LexicalIndex) -> None:
+def test_among_equally_near_words_the_one_in_most_names_is_chosen(index: LexicalIndex) -> None:
     # One letter from both: two names have "planters", one has "printers", though in two listings.
     listings = LexicalIndex.build(
         ["stall", "stall", "stale", "a"], ["", "", "", "stale small small stale"], []
     )
-    assert listings.mend("stalle") == "stall"
+    assert listings.correct_spelling("stalle") == "stall"
     other = LexicalIndex.build(["stale", "stale", "stall", "a"], ["", "", "", "stall"], [])
-    assert other.mend("stalle") == "stale"
-    assert index.mend("plinters") == "planters"
+    assert other.correct_spelling("stalle") == "stale"
+    assert index.correct_spelling("plinters") == "planters"
 
 
-def test_a_nearer_word_beats_a_likelier_one() -> None:
+def test_a_nearer_word_beats_a_more_frequent_one() -> None:
     listings = LexicalIndex.build(["wardrobe"] * 9 + ["wardrober"] * 2, [""] * 11, [])
-    assert listings.mend("wardrobers") == "wardrober"
+    assert listings.correct_spelling("wardrobers") == "wardrober"
 
 
-def test_slips_are_counted_by_length() -> None:
+def test_the_number_of_corrected_errors_grows_with_length() -> None:
     words = ("cat", "sofa", "guitar", "wardrobe", "iphone6")
-    assert [allowed_slips(word) for word in words] == [0, 1, 1, 2, 0]
+    assert [max_edits(word) for word in words] == [0, 1, 1, 2, 0]
 
 
-def test_a_very_long_query_is_mended_at_its_beginning_only(index: LexicalIndex) -> None:
-    mended = index.mend("tabel " * 1700).split()
-    assert mended[:MENDED] == ["table"] * MENDED and set(mended[MENDED:]) == {"tabel"}
+def test_only_the_beginning_of_a_very_long_query_is_corrected(index: LexicalIndex) -> None:
+    words = index.correct_spelling("tabel " * 1700).split()
+    assert words[:MAX_CORRECTED_WORDS] == ["table"] * MAX_CORRECTED_WORDS
+    assert set(words[MAX_CORRECTED_WORDS:]) == {"tabel"}
 
 
-def test_words_are_split_without_those_that_say_nothing() -> None:
+def test_words_are_split_without_stop_words() -> None:
     assert split_words("The OAK-table, of £5!") == ["oak", "table", "5"]
     assert split_words("x" * 99) == ["x" * 40]
 
 
-def test_any_form_of_a_word_is_found(index: LexicalIndex) -> None:
+def test_words_are_compared_by_their_stems(index: LexicalIndex) -> None:
     np.testing.assert_array_equal(index.scores("guitars"), index.scores("guitar"))
-    found = index.scores("drilling TABLES")
-    assert set(np.flatnonzero(found)) == {0, 1, 2, 3}
+    scores = index.scores("drilling TABLES")
+    assert set(np.flatnonzero(scores)) == {0, 1, 2, 3}
 
 
 def test_the_name_outweighs_the_description() -> None:
     index = LexicalIndex.build(
         ["red bicycle bell", "a bell and more"], ["of chrome", "for any bicycle"], []
     )
-    named, described = index.scores("bicycle")
-    assert named > described > 0
+    in_name, in_description = index.scores("bicycle")
+    assert in_name > in_description > 0
 
 
-def test_a_rarer_word_says_more(index: LexicalIndex) -> None:
+def test_a_rarer_word_scores_higher(index: LexicalIndex) -> None:
     scores = index.scores("bosch gsb13")
     assert scores.argmax() == 2 and scores[2] > scores[3] > 0
 
 
 @pytest.mark.parametrize("text", ["", "the", "🔥", "xylophone", "?!", "\x00"])
-def test_what_shares_no_word_scores_nothing(index: LexicalIndex, text: str) -> None:
+def test_without_a_common_word_the_score_is_0(index: LexicalIndex, text: str) -> None:
     scores = index.scores(text)
     assert scores.shape == (len(NAMES),) and not scores.any()
     assert not index.knows(text)
 
 
-def test_it_knows_the_words_of_listings_and_of_the_language(index: LexicalIndex) -> None:
+def test_words_of_listings_and_of_the_language_are_known(index: LexicalIndex) -> None:
     assert index.knows("qwxz bagpipe") and index.knows("guiter") and not index.knows("bagpipess")
 
 
@@ -148,24 +149,25 @@ def test_it_knows_the_words_of_listings_and_of_the_language(index: LexicalIndex)
 def test_listings_without_words_can_be_indexed(texts: list[str], tmp_path: Path) -> None:
     index = LexicalIndex.build(texts, texts, [])
     index.save(tmp_path / "words")
-    for of in (index, LexicalIndex.load(tmp_path / "words")):
-        assert of.scores("table").tolist() == [0, 0]
-        assert of.mend("table") == "table"
+    for either in (index, LexicalIndex.load(tmp_path / "words")):
+        assert either.scores("table").tolist() == [0, 0]
+        assert either.correct_spelling("table") == "table"
 
 
-def test_what_was_saved_scores_and_mends_the_same(index: LexicalIndex, tmp_path: Path) -> None:
+def test_a_loaded_index_scores_and_corrects_the_same(index: LexicalIndex, tmp_path: Path) -> None:
     index.save(tmp_path / "words")
-    again = LexicalIndex.load(tmp_path / "words")
+    loaded = LexicalIndex.load(tmp_path / "words")
     for text in ("oak tables", "drill", "wardrobe", "nothing known"):
-        np.testing.assert_array_equal(again.scores(text), index.scores(text))
-    assert again.mend("tabel plinters guiter") == "table planters guiter"
+        np.testing.assert_array_equal(loaded.scores(text), index.scores(text))
+    assert loaded.correct_spelling("tabel plinters guiter") == "table planters guiter"
 
 
-def test_the_same_listings_are_the_same_bytes(tmp_path: Path) -> None:
+def test_equal_listings_give_equal_bytes(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from runpy import run_path\n"
-        f"t = run_path({__file__!r})\n"
-        "index = t['LexicalIndex'].build(t['NAMES'], t['DESCRIPTIONS'], t['LANGUAGE'])\n"
+        f"module = run_path({__file__!r})\n"
+        "texts = [module[name] for name in ('NAMES', 'DESCRIPTIONS', 'LANGUAGE')]\n"
+        "index = module['LexicalIndex'].build(*texts)\n"
         "index.save(Path(sys.argv[1]))"
     )
     for seed in "12":

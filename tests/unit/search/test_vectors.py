@@ -1,4 +1,4 @@
-"""Nearest vectors: exact by default, almost so by other settings, and always strictly filtered."""
+"""Nearest vectors: exact with "Flat", approximate otherwise, and always strictly filtered."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def nearest(points: np.ndarray, queries: np.ndarray, k: int, allowed: np.ndarray
     return np.argsort(-cosines, axis=1)[:, :k]
 
 
-def kinds(points: np.ndarray, factory: str, tmp_path: Path) -> list[VectorIndex]:
-    """The index as built, and as loaded, which FAISS may give another class."""
+def built_and_loaded(points: np.ndarray, factory: str, tmp_path: Path) -> list[VectorIndex]:
+    """The index as built, and as loaded: FAISS may give the loaded one another class."""
     index = VectorIndex.build(points, factory, 64)
     index.save(tmp_path / "index.faiss")
     return [index, VectorIndex.load(tmp_path / "index.faiss", 64)]
 
 
 def test_flat_is_exact(points: np.ndarray, queries: np.ndarray, tmp_path: Path) -> None:
-    for index in kinds(points, "Flat", tmp_path):
-        similarities, found = index.search(queries, 10)
-        np.testing.assert_array_equal(found, nearest(points, queries, 10, np.ones(N, bool)))
-        cosines = np.take_along_axis(queries @ points.T, found, axis=1)
+    for index in built_and_loaded(points, "Flat", tmp_path):
+        similarities, positions = index.search(queries, 10)
+        np.testing.assert_array_equal(positions, nearest(points, queries, 10, np.ones(N, bool)))
+        cosines = np.take_along_axis(queries @ points.T, positions, axis=1)
         np.testing.assert_allclose(similarities, cosines, atol=1e-6)
 
 
@@ -55,37 +55,35 @@ def test_a_filtered_exact_search_copies_no_vectors(
 
     monkeypatch.setattr(VectorIndex, "_search_all", copy)
     allowed = np.arange(N) % 2 == 0
-    for index in kinds(points, "Flat", tmp_path):
+    for index in built_and_loaded(points, "Flat", tmp_path):
         assert (index.search(queries, 5, allowed)[1] % 2 == 0).all()
 
 
 @pytest.mark.parametrize("exact_up_to", [0, 20_000])
 @pytest.mark.parametrize("share", [0.1, 0.5, 1.0, 0.0])
-def test_all_within_a_similarity_are_found(
+def test_all_vectors_within_a_similarity_are_found(
     points: np.ndarray, queries: np.ndarray, tmp_path: Path, share: float, exact_up_to: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """Exactly by "Flat", and by the others among few; else a part, but nothing that is further."""
+    """All with "Flat", or among few vectors; otherwise most of them, and never a farther one."""
     monkeypatch.setattr(vectors, "EXACT_UP_TO", exact_up_to)
     allowed = np.random.default_rng(2).random(N) < share
-    for asked in (queries[:1], queries[:3], queries[:0]):
-        cosines = (asked @ points.T).max(axis=0) if len(asked) else np.full(N, -1.0)
-        wanted = np.flatnonzero(allowed & (cosines >= 0.3))
+    for some in (queries[:1], queries[:3], queries[:0]):
+        cosines = (some @ points.T).max(axis=0) if len(some) else np.full(N, -1.0)
+        expected = np.flatnonzero(allowed & (cosines >= 0.3))
         for factory in FACTORIES:
-            for index in kinds(points, factory, tmp_path):
-                found, similarities = index.within(asked, 0.3, allowed)
-                np.testing.assert_allclose(similarities, cosines[found], atol=1e-6)
+            for index in built_and_loaded(points, factory, tmp_path):
+                positions, similarities = index.within(some, 0.3, allowed)
+                np.testing.assert_allclose(similarities, cosines[positions], atol=1e-6)
                 if factory == "Flat" or exact_up_to:
-                    np.testing.assert_array_equal(found, wanted)
+                    np.testing.assert_array_equal(positions, expected)
                 else:
-                    assert set(found) <= set(wanted) and (np.diff(found) > 0).all()
-                    assert len(found) >= 0.8 * len(wanted)
+                    assert set(positions) <= set(expected) and (np.diff(positions) > 0).all()
+                    assert len(positions) >= 0.8 * len(expected)
 
 
 @pytest.mark.parametrize("factory", FACTORIES)
-def test_the_same_vectors_are_the_same_bytes(
-    points: np.ndarray, factory: str, tmp_path: Path
-) -> None:
+def test_equal_vectors_give_equal_bytes(points: np.ndarray, factory: str, tmp_path: Path) -> None:
     threads = faiss.omp_get_max_threads()
     for name, count in {"one": 1, "two": 2}.items():
         faiss.omp_set_num_threads(count)
@@ -98,7 +96,7 @@ def test_the_same_vectors_are_the_same_bytes(
 @pytest.mark.parametrize("factory", FACTORIES)
 @pytest.mark.parametrize("share", [0.0, 0.005, 0.3, 1.0])
 @pytest.mark.parametrize("exact_up_to", [0, 20_000])
-def test_only_what_is_allowed_is_found_and_nothing_pads(
+def test_only_allowed_vectors_are_found_and_none_pads_the_rest(
     points: np.ndarray,
     queries: np.ndarray,
     factory: str,
@@ -109,68 +107,68 @@ def test_only_what_is_allowed_is_found_and_nothing_pads(
 ) -> None:
     monkeypatch.setattr(vectors, "EXACT_UP_TO", exact_up_to)
     allowed = np.arange(N) < share * N
-    for index in kinds(points, factory, tmp_path):
-        _, found = index.search(queries, 20, allowed)
-        assert found.shape == (len(queries), 20)
-        for row in found:
+    for index in built_and_loaded(points, factory, tmp_path):
+        _, positions = index.search(queries, 20, allowed)
+        assert positions.shape == (len(queries), 20)
+        for row in positions:
             real = row[row >= 0]
             assert allowed[real].all() and len(np.unique(real)) == len(real)
             assert (row[len(real) :] == -1).all(), "the rest of a row is empty"
         if factory == "Flat" or exact_up_to:
             count = min(20, int(allowed.sum()))
-            assert ((found >= 0).sum(1) == count).all()
+            assert ((positions >= 0).sum(1) == count).all()
             np.testing.assert_array_equal(
-                found[:, :count], nearest(points, queries, count, allowed)
+                positions[:, :count], nearest(points, queries, count, allowed)
             )
 
 
 @pytest.mark.parametrize("factory", FACTORIES)
-def test_more_may_be_asked_for_than_there_are(points: np.ndarray, factory: str) -> None:
+def test_k_may_exceed_the_number_of_vectors(points: np.ndarray, factory: str) -> None:
     index = VectorIndex.build(points[:50], factory, 64)
-    _, found = index.search(points[:1], 80)
-    assert sorted(found[0]) == [-1] * 30 + list(range(50)), "each once"
-    assert found[0, 0] == 0 and (found[0, 50:] == -1).all()
+    _, positions = index.search(points[:1], 80)
+    assert sorted(positions[0]) == [-1] * 30 + list(range(50)), "each once"
+    assert positions[0, 0] == 0 and (positions[0, 50:] == -1).all()
 
 
 @pytest.mark.parametrize("factory", FACTORIES)
-def test_vectors_come_back_by_position(points: np.ndarray, factory: str, tmp_path: Path) -> None:
-    for index in kinds(points, factory, tmp_path):
+def test_vectors_are_returned_by_position(points: np.ndarray, factory: str, tmp_path: Path) -> None:
+    for index in built_and_loaded(points, factory, tmp_path):
         assert len(index) == N and index.width == WIDTH
         np.testing.assert_array_equal(index.vectors(np.array([5, 0, 5])), points[[5, 0, 5]])
         assert index.vectors(np.empty(0, np.int64)).shape == (0, WIDTH)
 
 
-def test_recall_is_one_of_the_exact_and_less_of_a_narrow_search(
+def test_recall_is_1_if_exact_and_less_for_a_narrow_search(
     points: np.ndarray, queries: np.ndarray
 ) -> None:
     exact = VectorIndex.build(points, "Flat", 1)
-    assert exact.recall_at(exact, queries) == 1
-    assert VectorIndex.build(points, "IVF8,Flat", 8).recall_at(exact, queries) == 1
+    assert exact.recall_of(exact, queries) == 1
+    assert VectorIndex.build(points, "IVF8,Flat", 8).recall_of(exact, queries) == 1
     narrow = VectorIndex.build(points, "IVF64,Flat", 1)
-    found, wanted = narrow.search(queries, 10)[1], exact.search(queries, 10)[1]
-    shared = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found, wanted, strict=True)])
+    approximate, true = narrow.search(queries, 10)[1], exact.search(queries, 10)[1]
+    shared = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(approximate, true, strict=True)])
     assert 0 < shared < 0.8
-    assert narrow.recall_at(exact, queries) == pytest.approx(shared)
+    assert narrow.recall_of(exact, queries) == pytest.approx(shared)
 
 
 def test_an_empty_index_finds_nothing(queries: np.ndarray, tmp_path: Path) -> None:
-    for index in kinds(np.empty((0, WIDTH), np.float32), "Flat", tmp_path):
+    for index in built_and_loaded(np.empty((0, WIDTH), np.float32), "Flat", tmp_path):
         assert len(index) == 0
         for allowed in (None, np.empty(0, bool)):
             assert (index.search(queries, 3, allowed)[1] == -1).all()
         assert index.search(queries[:0], 3)[1].shape == (0, 3)
-        assert index.recall_at(index, queries) == 1
+        assert index.recall_of(index, queries) == 1
 
 
 @pytest.mark.parametrize(
-    ("factory", "said"),
+    ("factory", "reason"),
     [("Flatt", "could not parse index string Flatt"), ("IVF1024,Flat", "training points")],
 )
-def test_a_factory_that_does_not_fit_is_one_line(
-    points: np.ndarray, factory: str, said: str
+def test_an_unusable_factory_is_reported_in_one_line(
+    points: np.ndarray, factory: str, reason: str
 ) -> None:
     with pytest.raises(MarketError) as error:
         VectorIndex.build(points, factory, 64)
     message = str(error.value)
     assert message.startswith(f"params.yaml: index.factory is '{factory}'")
-    assert said in message and "\n" not in message and "600 vectors" in message
+    assert reason in message and "\n" not in message and "600 vectors" in message

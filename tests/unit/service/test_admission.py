@@ -45,7 +45,7 @@ def test_limits_running_and_waiting_requests_and_refuses_the_rest() -> None:
             return refused.status_code
         return 200
 
-    async def twice() -> None:  # as nobody keeps a place
+    async def twice() -> None:  # the second round needs all slots to be free
         for _ in range(2):
             order.clear()
             statuses = await asyncio.gather(*(ask(number) for number in range(9)))
@@ -73,13 +73,17 @@ def test_disconnected_clients_are_skipped() -> None:
         queue = new_admission(1, 5, 60)
         done = []
 
-        async def one(is_disconnected: Any, name: str) -> None:
+        async def request(is_disconnected: Any, name: str) -> None:
             async with queue.turn(is_disconnected):
                 await asyncio.sleep(0.01)
                 done.append(name)
 
-        names = [one(is_connected, "first"), one(is_gone, "gone"), one(is_connected, "last")]
-        faults = await asyncio.gather(*names, return_exceptions=True)
+        requests = [
+            request(is_connected, "first"),
+            request(is_gone, "gone"),
+            request(is_connected, "last"),
+        ]
+        faults = await asyncio.gather(*requests, return_exceptions=True)
         assert isinstance(faults[1], HTTPException) and faults[1].status_code == 499
         return " ".join(done)
 
@@ -87,22 +91,22 @@ def test_disconnected_clients_are_skipped() -> None:
 
 
 def test_turn_ends_if_the_connection_check_fails() -> None:
-    """That reads from the connection, where the request may turn out to be wrong."""
+    """The check reads from the connection, and the request may prove invalid."""
 
-    async def wrong() -> bool:
+    async def fails() -> bool:
         raise HTTPException(413)
 
     async def ask() -> list[Any]:
         queue = new_admission(1, 5, 60)
 
-        async def one(is_disconnected: Any) -> int:
+        async def request(is_disconnected: Any) -> int:
             async with queue.turn(is_disconnected):
                 await asyncio.sleep(0.01)
                 return 200
 
-        people = [one(check) for check in (is_connected, wrong, wrong, is_connected)]
+        requests = [request(check) for check in (is_connected, fails, fails, is_connected)]
         async with asyncio.timeout(60):
-            answers = await asyncio.gather(*people, return_exceptions=True)
+            answers = await asyncio.gather(*requests, return_exceptions=True)
         assert queue.under_way == 0
         return [getattr(answer, "status_code", answer) for answer in answers]
 

@@ -221,7 +221,7 @@ def test_sqlite_is_durable(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("nonsense", "EVENTS_URL cannot be used"),
         ("oracle+unknown://x", "EVENTS_URL cannot be used"),
@@ -230,8 +230,8 @@ def test_sqlite_is_durable(tmp_path: Path) -> None:
         ("postgresql+psycopg://a:secret@/x?host=/nowhere", "does not answer"),
     ],
 )
-def test_invalid_url_gives_a_one_line_error(url: str, said: str) -> None:
+def test_invalid_url_gives_a_one_line_error(url: str, message: str) -> None:
     with pytest.raises(MarketError) as raised:
         EventStore(url)
-    assert said in str(raised.value) and "\n" not in str(raised.value)
+    assert message in str(raised.value) and "\n" not in str(raised.value)
     assert "secret" not in str(raised.value)

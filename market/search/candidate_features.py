@@ -1,0 +1,169 @@
+"""All features of candidates: of the query, of the user, and of the listing itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from market.search.catalogue import Catalogue
+from market.search.collaborative import EVERYBODYS, CollaborativeModel, as_new_user, event_weights
+from market.search.listing_vectors import ListingVectors
+from market.search.query import Query
+from market.search.query_features import query_features
+from market.search.user_features import TASTES, Attributes, nearness, person_signals, recency
+
+FRESHNESS_HALF_LIFE_DAYS = 14.0  # age at which a listing's `recency` is one half
+NO_HISTORY = pd.DataFrame(
+    {"product_id": pd.Series(dtype=str), "event": pd.Series(dtype=str),
+     "timestamp": pd.Series(dtype="datetime64[ns]")}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class User:
+    """The user of a request: a history, and the moment of the request.
+
+    Attributes
+    ----------
+    history
+        `product_id`, `event` and `timestamp`, in order of time; no rows for a new user.
+    collaborative_features
+        The features of all listings that the collaborative model knows, by product_id; None without
+        a model.
+    known
+        Whether the collaborative model knows a listing of the history.
+    as_of
+        The moment; None is the latest that the catalogue or the log knows.
+    """
+
+    history: pd.DataFrame
+    collaborative_features: pd.DataFrame | None
+    known: bool
+    as_of: pd.Timestamp | None
+
+    @classmethod
+    def build(
+        cls,
+        history: pd.DataFrame | None,
+        model: CollaborativeModel | None,
+        as_of: pd.Timestamp | None,
+    ) -> User:
+        """Compute the collaborative features of a history; None is an empty one."""
+        history = NO_HISTORY if history is None else history
+        if model is None:
+            return cls(history, None, False, as_of)
+        known = bool(history["product_id"].isin(model.index).any())
+        return cls(history, model.signals(history, as_of), known, as_of)
+
+
+def candidate_features(
+    query: Query,
+    candidates: np.ndarray,
+    user: User,
+    catalogue: Catalogue,
+    vectors: ListingVectors,
+    *,
+    feedback_weights: dict[str, float],
+    now: pd.Timestamp,
+    distances: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Compute the ranker's features.
+
+    Parameters
+    ----------
+    query
+        The query; an empty one to browse.
+    candidates
+        (m,) positions.
+    user
+        The user.
+    catalogue, vectors
+        The n listings.
+    feedback_weights
+        See `query_features`.
+    now
+        The moment of the request.
+    distances
+        (n,) kilometres from the place that the user searches near. They replace the distance from
+        the user's usual places as `proximity`.
+
+    Returns
+    -------
+    DataFrame
+        m rows; a column for each feature, NaN where unknown.
+    """
+    attributes = listing_attributes(candidates, catalogue, vectors)
+    listing_features = pd.DataFrame(
+        {
+            "recency": freshness(candidates, catalogue, now),
+            "price_fairness": catalogue.price_fairness[candidates],
+        }
+    )
+    features = pd.concat(
+        [
+            query_features(query, candidates, attributes, vectors, feedback_weights),
+            _taste_features(user, attributes, catalogue, vectors),
+            _collaborative_features(user, candidates, catalogue, browsing=query.empty),
+            listing_features,
+        ],
+        axis=1,
+    )
+    if distances is not None:
+        features["proximity"] = nearness(distances[candidates])
+    return features
+
+
+def listing_attributes(
+    positions: np.ndarray, catalogue: Catalogue, vectors: ListingVectors
+) -> Attributes:
+    """Return the attributes of listings that tastes are computed from."""
+    return Attributes(
+        category=catalogue.paths[catalogue.path_of[positions]],
+        price=catalogue.unflagged_prices(positions),
+        text=vectors.texts.vectors(positions),
+        photo=vectors.mean_images(positions),
+        place=catalogue.coordinates[positions],
+    )
+
+
+def freshness(positions: np.ndarray, catalogue: Catalogue, now: pd.Timestamp) -> np.ndarray:
+    """Return the `recency` (k,) of listings at a moment.
+
+    1 for a listing of this moment, half of it for each FRESHNESS_HALF_LIFE_DAYS of age; NaN if the
+    listing has no date.
+    """
+    if pd.isna(catalogue.last_created):
+        return np.full(len(positions), np.nan)
+    age_days = (now.to_datetime64() - catalogue.created[positions]) / np.timedelta64(1, "D")
+    return 0.5 ** (np.maximum(age_days, 0) / FRESHNESS_HALF_LIFE_DAYS)
+
+
+def _taste_features(
+    user: User, attributes: Attributes, catalogue: Catalogue, vectors: ListingVectors
+) -> pd.DataFrame:
+    """Compare candidates with the listings of the user's history; NaN without any."""
+    positions = catalogue.positions(user.history["product_id"])
+    events, positions = user.history[positions >= 0], positions[positions >= 0]
+    if not len(positions):
+        return pd.DataFrame(np.nan, index=range(len(attributes.price)), columns=TASTES)
+    weights = event_weights(events["event"]) * recency(events["timestamp"])
+    liked = listing_attributes(positions, catalogue, vectors)
+    return person_signals(liked, weights, attributes)
+
+
+def _collaborative_features(
+    user: User, candidates: np.ndarray, catalogue: Catalogue, *, browsing: bool
+) -> pd.DataFrame:
+    """Look up the collaborative features of candidates; no columns without a model.
+
+    For a user without a known history they are only those that all users share. Browsing, they have
+    names and weights of their own then.
+    """
+    if user.collaborative_features is None:
+        return pd.DataFrame(index=range(len(candidates)))
+    features = user.collaborative_features.reindex(catalogue.ids(candidates))
+    if not user.known:
+        features = as_new_user(features[EVERYBODYS]) if browsing else features[EVERYBODYS]
+    return features.reset_index(drop=True)

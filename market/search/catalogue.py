@@ -1,0 +1,267 @@
+"""The catalogue: everything about the listings except words and vectors, ready for look-ups.
+
+Listings are addressed by their position, 0 … n - 1, in the search index.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from market.core.errors import MarketError
+from market.search.gazetteer import normalise_place_name, on_sphere
+
+PRICE_COLUMNS = ["price_expected", "price_flag"]
+CARD_COLUMNS = ["product_id", "name", "description", "location", "price_flag"]
+
+
+@dataclass(frozen=True, eq=False)
+class ListingPhotos:
+    """Which photos belong to which of n listings; the m photos are sorted by listing.
+
+    Attributes
+    ----------
+    owner
+        (m,) position of each photo's listing.
+    photo_index
+        (m,) each photo's position among the packed photos.
+    first
+        (n + 1,) row of each listing's first photo, and m.
+    """
+
+    owner: np.ndarray
+    photo_index: np.ndarray
+    first: np.ndarray
+
+    @classmethod
+    def build(cls, photos: pd.DataFrame, count: int) -> ListingPhotos:
+        """Make it from the `photos` of a SearchIndex with `count` listings."""
+        owner = photos["position"].to_numpy(np.int64)
+        first = np.searchsorted(owner, np.arange(count + 1))
+        return cls(owner, photos["photo_index"].to_numpy(np.int64), first)
+
+    def rows(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows of all photos of some listings.
+
+        Returns
+        -------
+        rows, owners
+            (k,) each: a photo's row, and its listing as an index into `positions`.
+        """
+        starts, ends = self.first[positions], self.first[positions + 1]
+        owners = np.repeat(np.arange(len(positions)), ends - starts)
+        offsets = np.repeat(np.cumsum(ends - starts) - ends, ends - starts)
+        return np.arange(len(owners)) - offsets, owners
+
+    def rows_of_photos(self, photo_indices: np.ndarray) -> np.ndarray:
+        """Return the rows (k,) of photos by their positions among the packed photos."""
+        order = np.argsort(self.photo_index)
+        return order[np.searchsorted(self.photo_index, photo_indices, sorter=order)]
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """n listings with prices, places, groups, photos and categories. Nothing changes it.
+
+    Attributes
+    ----------
+    listings
+        The table of SearchIndex, with `price_expected` (pounds) and `price_flag` ("" if none).
+    photos
+        The photos of the listings.
+    price
+        (n,) pounds; NaN if unknown.
+    flagged
+        (n,) bool: the price is a placeholder or far from the expected one.
+    price_fairness
+        (n,) 1 for the expected price or less, down to 0 as the price grows; NaN if flagged.
+    coordinates
+        (n, 2) degrees of latitude and longitude; NaN if unknown.
+    sphere
+        (3, n) the same as unit vectors, for `distance_km`.
+    group
+        (n,) 0 … n_groups - 1: copies of one product share a group.
+    n_groups
+        The number of groups.
+    paths
+        The distinct category paths, sorted: tuples of names.
+    path_of
+        (n,) index of each listing's path in `paths`.
+    created
+        (n,) datetime64: the date of the listing; NaT if unknown.
+    last_created
+        The latest of these; NaT if all are unknown.
+    newest_first
+        (n,) positions by date, the undated listings last.
+    """
+
+    listings: pd.DataFrame
+    photos: ListingPhotos
+    price: np.ndarray
+    flagged: np.ndarray
+    price_fairness: np.ndarray
+    coordinates: np.ndarray
+    sphere: np.ndarray
+    group: np.ndarray
+    n_groups: int
+    paths: np.ndarray
+    path_of: np.ndarray
+    created: np.ndarray
+    last_created: pd.Timestamp
+    newest_first: np.ndarray
+    _ids: list[str]
+    _position_of: dict[str, int]
+    _places: pd.DataFrame
+
+    @classmethod
+    def build(
+        cls,
+        listings: pd.DataFrame,
+        photos: pd.DataFrame,
+        places: pd.DataFrame,
+        expected_prices: pd.DataFrame,
+    ) -> Catalogue:
+        """Join the tables of a SearchIndex with the expected prices.
+
+        Parameters
+        ----------
+        listings, photos, places
+            As in SearchIndex.
+        expected_prices
+            `product_id`, `price_expected` and `price_flag` of every listing, in any order.
+
+        Raises
+        ------
+        MarketError
+            If a listing has no expected price.
+        """
+        listings = join_prices(listings, expected_prices)
+        price = listings["price"].to_numpy(float)
+        flagged = listings["price_flag"].ne("").to_numpy()
+        coordinates = listings[["latitude", "longitude"]].to_numpy(float)
+        group, groups = pd.factorize(listings["group"])
+        path_tuples = [tuple(path) for path in listings["category_levels"]]
+        path_of, paths = pd.factorize(pd.Series(path_tuples, dtype=object), sort=True)
+        last_created = listings["created"].max()
+        age = (last_created - listings["created"]) / pd.Timedelta(days=1)
+        ids = listings["product_id"].tolist()
+        return cls(
+            listings=listings,
+            photos=ListingPhotos.build(photos, len(listings)),
+            price=price,
+            flagged=flagged,
+            price_fairness=_price_fairness(listings, price, flagged),
+            coordinates=coordinates,
+            sphere=on_sphere(coordinates),
+            group=group,
+            n_groups=len(groups),
+            paths=np.asarray(paths, dtype=object),
+            path_of=path_of,
+            created=listings["created"].to_numpy("datetime64[us]"),
+            last_created=last_created,
+            newest_first=np.argsort(age.fillna(np.inf).to_numpy(float), kind="stable"),
+            _ids=ids,
+            _position_of={product_id: position for position, product_id in enumerate(ids)},
+            _places=places.drop_duplicates("name").set_index("name")[["latitude", "longitude"]],
+        )
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def unflagged_prices(self, positions: np.ndarray) -> np.ndarray:
+        """Return the prices (k,) of listings in pounds; NaN if unknown or flagged."""
+        return np.where(self.flagged[positions], np.nan, self.price[positions])
+
+    def ids(self, positions: Iterable[int]) -> list[str]:
+        """Return the product ids at these positions."""
+        return [self._ids[position] for position in positions]
+
+    def position(self, product_id: str) -> int:
+        """Return the position of a listing. Raises KeyError for an unknown id."""
+        return self._position_of[product_id]
+
+    def positions(self, product_ids: Iterable[str]) -> np.ndarray:
+        """Return the positions (k,) of listings; -1 for an unknown id."""
+        return np.array(
+            [self._position_of.get(product_id, -1) for product_id in product_ids], np.int64
+        )
+
+    def in_groups_of(self, positions: np.ndarray) -> np.ndarray:
+        """Return (n,) bool: the listings at `positions`, and all copies of them."""
+        return np.isin(self.group, self.group[positions])
+
+    def groups_of(self, listings: np.ndarray) -> np.ndarray:
+        """Return (n_groups,) bool: the groups of listings, given by position or as (n,) bool."""
+        groups = np.zeros(self.n_groups, bool)
+        groups[self.group[listings]] = True
+        return groups
+
+    def place(self, name: str) -> tuple[float, float] | None:
+        """Return latitude and longitude of "Leeds" or "Leeds, West Yorkshire"; None if unknown."""
+        for spelling in (name, name.partition(",")[0]):
+            key = normalise_place_name(spelling)
+            if key in self._places.index:
+                latitude, longitude = self._places.loc[key]
+                return float(latitude), float(longitude)
+        return None
+
+    def listing(self, product_id: str) -> dict[str, Any]:
+        """Return the fields of a listing that the page shows.
+
+        `photos` are positions among the packed photos. Raises KeyError for an unknown id.
+        """
+        position = self.position(product_id)
+        row = self.listings.iloc[position]
+        photo_rows, _ = self.photos.rows(np.array([position]))
+        return {
+            **{name: row[name] for name in CARD_COLUMNS},
+            "category": list(row["category_levels"]),
+            "price": float(row["price"]),
+            "price_expected": float(row["price_expected"]),
+            "photos": self.photos.photo_index[photo_rows].tolist(),
+            "created": None if pd.isna(row["created"]) else row["created"].date().isoformat(),
+        }
+
+    def categories(self) -> list[tuple[str, int]]:
+        """Return every category path, at each depth, with the number of its listings, sorted."""
+        counts: Counter[tuple[str, ...]] = Counter()
+        for path, count in zip(self.paths, np.bincount(self.path_of), strict=True):
+            for depth in range(1, len(path) + 1):
+                counts[path[:depth]] += int(count)
+        return sorted((" / ".join(path), count) for path, count in counts.items())
+
+    def locations(self) -> list[str]:
+        """Return the locations of listings whose place is known, the most frequent first."""
+        located = ~np.isnan(self.coordinates).any(1)
+        return self.listings.loc[located, "location"].value_counts().index.tolist()
+
+
+def join_prices(listings: pd.DataFrame, expected_prices: pd.DataFrame) -> pd.DataFrame:
+    """Return `listings` with PRICE_COLUMNS, joined by product_id.
+
+    Raises
+    ------
+    MarketError
+        If a listing has no expected price.
+    """
+    prices = expected_prices.set_index("product_id")[PRICE_COLUMNS]
+    missing = ~listings["product_id"].isin(prices.index)
+    if missing.any():
+        raise MarketError(
+            f"{missing.sum()} listings of the search index have no expected price (the first: "
+            f"{listings.loc[missing, 'product_id'].iloc[0]!r}): run `dvc repro`"
+        )
+    joined = prices.loc[listings["product_id"]].reset_index(drop=True)
+    return pd.concat([listings.reset_index(drop=True), joined], axis=1)
+
+
+def _price_fairness(listings: pd.DataFrame, price: np.ndarray, flagged: np.ndarray) -> np.ndarray:
+    expected = np.log1p(listings["price_expected"].to_numpy(float))
+    # Less than expected is no better: far too cheap means that something is wrong.
+    saving = np.clip(expected - np.log1p(price), -1, 0)
+    return np.where(flagged, np.nan, 1 + saving)

@@ -1,0 +1,106 @@
+"""Encoders of queries: a text or a photo becomes a unit vector of the search index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property, partial
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from market.data.images import to_array
+from market.models.photo_embedder import PhotoEmbedder
+from market.models.text_encoder import load_text_encoder
+from market.search.image_space import ImageSpace, colour_histogram
+from market.search.index import SearchIndex
+
+CACHE_SIZE = 4096  # queries; typing and the next page repeat them
+
+
+class CachedTextEncoder:
+    """Encodes queries in words, each only once while the cache holds it. Thread-safe.
+
+    Parameters
+    ----------
+    load
+        Loads a SentenceTransformer; called when the first query is encoded.
+    """
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self._load = load
+        self._lock = Lock()
+        self._cache: dict[str, np.ndarray] = {}  # the least recently used query comes first
+
+    @classmethod
+    def load(cls, index: Path, device: str = "cpu") -> CachedTextEncoder:
+        """Return the encoder of the index in a folder."""
+        return cls.of_index(SearchIndex.load(index), device)
+
+    @classmethod
+    def of_index(cls, index: SearchIndex, device: str = "cpu") -> CachedTextEncoder:
+        """Return the encoder of an index, identified by the digest of its weights.
+
+        Encoding raises MarketError if its weights are missing, or differ from those that the index
+        was made with.
+        """
+        return cls(partial(load_text_encoder, device, index.encoder_name, index.encoder_sha256))
+
+    def __call__(self, text: str) -> np.ndarray:
+        """Return the unit vector (width,) of a query; runs of white space count as one space."""
+        text = " ".join(text.split())
+        with self._lock:
+            vector = self._cache.pop(text, None)
+            self._cache[text] = self._encode([text])[0] if vector is None else vector
+            if len(self._cache) > CACHE_SIZE:
+                del self._cache[next(iter(self._cache))]
+            return self._cache[text]
+
+    def encode_ahead(self, texts: Iterable[str]) -> None:
+        """Fill the cache with queries, encoded together, which is faster than one by one."""
+        new = list(dict.fromkeys(" ".join(text.split()) for text in texts))[:CACHE_SIZE]
+        with self._lock:
+            self._cache |= zip(new, self._encode(new), strict=True)
+
+    @cached_property
+    def _encoder(self) -> Any:
+        return self._load()
+
+    def _encode(self, texts: list[str]) -> np.ndarray:
+        return self._encoder.encode_query(texts, normalize_embeddings=True, show_progress_bar=False)
+
+
+class PhotoEncoder:
+    """Encodes photos exactly as the index encoded the photos of listings. Thread-safe.
+
+    Parameters
+    ----------
+    folder
+        The folder of the PhotoEmbedder, which is loaded when the first photo is encoded.
+    image_space, array_size
+        Of the SearchIndex.
+    device
+        Where the network runs.
+    """
+
+    def __init__(
+        self, folder: Path, image_space: ImageSpace, array_size: int, device: str = "cpu"
+    ) -> None:
+        self._folder, self._device = folder, device
+        self._image_space, self._array_size = image_space, array_size
+        self._lock = Lock()
+
+    def __call__(self, photo: Image.Image) -> np.ndarray:
+        """Return the unit vector (width,) of a photo in any mode."""
+        photo = photo.convert("RGB")
+        histogram = colour_histogram(to_array(photo, self._array_size))
+        with self._lock:
+            pixels = self._embedder.pixels(photo)
+            features = self._embedder.features(pixels[None]).cpu().numpy()
+        return self._image_space.transform(features, histogram[None])[0]
+
+    @cached_property
+    def _embedder(self) -> PhotoEmbedder:
+        return PhotoEmbedder.load(self._folder, self._device)

@@ -1,0 +1,292 @@
+"""The search index: everything that search needs to know about the listings, as one artefact.
+
+Categories are in no text and no vector: sellers choose them, and they serve as a filter. Prices are
+not stored either: `Catalogue` joins them when the index is loaded, so that a new price model does
+not rebuild the index.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from sklearn.preprocessing import normalize
+
+from market.core.atomic import replace_when_done, write_json
+from market.core.stage import progress
+from market.data.photo_store import PhotoStore
+from market.models.text_encoder import SHIPPED, encode_texts, load_text_encoder, weights_digest
+from market.search.gazetteer import (
+    count_unknown_places,
+    locate,
+    read_gazetteer,
+    searchable_places,
+)
+from market.search.image_space import ImageSpace, colour_histograms
+from market.search.lexical import LexicalIndex
+from market.search.neighbours import joint_vectors, nearest_neighbours, smooth
+from market.search.vectors import VectorIndex
+
+LISTING_COLUMNS = [
+    "product_id", "name", "description", "location", "category_levels", "price", "group",
+]  # fmt: skip
+ROW_COLUMNS = [*LISTING_COLUMNS, "town", "county", "created", "image_id", "photo_index"]
+RECALL_QUERIES = 256  # vectors that measure the recall of an approximate index
+BATCH_SIZE = 128  # texts that are encoded together
+
+
+class IndexSettings(Protocol):
+    """The section `index` of params.yaml.
+
+    Not its class: search and the service would then depend on the schema of all sections.
+    """
+
+    country: str
+    encoder: str
+    factory: str
+    search_effort: int
+    n_components: int
+    colour_weight: float
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class SearchIndex:
+    """The artefact models/index: n listings with their places, words, vectors and neighbours.
+
+    Attributes
+    ----------
+    listings
+        n rows, sorted by product_id: LISTING_COLUMNS, `created` (of the first photo; NaT if
+        unknown), `latitude` and `longitude` (degrees; NaN if unknown).
+    photos
+        A row for each photo, sorted by listing: `position` of its listing, and `photo_index` among
+        the packed photos.
+    places
+        `name` (normalised), `latitude`, `longitude`: the places that a user may search near.
+    lexical
+        The words of names and descriptions.
+    texts
+        n text vectors, smoothed over the neighbours.
+    images
+        A vector for each row of `photos`.
+    neighbours
+        (n, k) int32: positions of each listing's nearest others by text and photos.
+    image_space
+        Maps the features and colours of a new photo to a vector of `images`.
+    array_size
+        Side in pixels of the photo arrays that colours are counted on.
+    encoder_name, encoder_sha256
+        The sentence encoder of `texts`, and the digest of its weights.
+    """
+
+    listings: pd.DataFrame
+    photos: pd.DataFrame
+    places: pd.DataFrame
+    lexical: LexicalIndex
+    texts: VectorIndex
+    images: VectorIndex
+    neighbours: np.ndarray
+    image_space: ImageSpace
+    array_size: int
+    encoder_name: str
+    encoder_sha256: str
+
+    @classmethod
+    def build(
+        cls,
+        rows: pd.DataFrame,
+        packed: PhotoStore,
+        text_embeddings: pd.DataFrame,
+        image_features: np.ndarray,
+        settings: IndexSettings,
+        *,
+        device: str = "cpu",
+    ) -> tuple[SearchIndex, dict[str, Any]]:
+        """Index all listings.
+
+        Parameters
+        ----------
+        rows
+            ROW_COLUMNS of data/merged/listings.parquet, a row for each photo or photoless listing.
+        packed
+            The m packed photos.
+        text_embeddings
+            `product_id` and the vector of each listing's text, by the encoder SHIPPED.
+        image_features
+            (m, width) float32 of the photo network.
+        settings
+            The section `index` of params.yaml.
+        device
+            Where the sentence encoder runs.
+
+        Returns
+        -------
+        index, metrics
+            The metrics count listings and photos, and measure the recall of the vector indices.
+
+        Raises
+        ------
+        MarketError
+            If there is no such encoder, or if FAISS cannot build `settings.factory`.
+        """
+        listings, photos = listing_tables(rows)
+        gazetteer = read_gazetteer(settings.country)
+        listings = listings.join(locate(listings, gazetteer))
+        shipped = load_text_encoder(device)
+        lexical = LexicalIndex.build(
+            listings["name"].tolist(),
+            listings["description"].tolist(),
+            # Correctly spelt words, however rare: whole words of the shipped encoder's vocabulary.
+            # Another encoder's may consist of syllables.
+            [word for word in shipped.tokenizer.get_vocab() if word.isalpha()],
+        )
+        texts = _text_vectors(listings, text_embeddings, settings.encoder, shipped, device)
+        histograms = colour_histograms(packed)
+        image_space = ImageSpace.fit(
+            image_features,
+            histograms,
+            n_components=settings.n_components,
+            colour_weight=settings.colour_weight,
+            seed=settings.seed,
+        )
+        images = image_space.transform(image_features, histograms)[photos["photo_index"]]
+        both = joint_vectors(texts, images, photos["position"].to_numpy())
+        neighbours = nearest_neighbours(_vector_index(both, settings), both)
+        texts = smooth(texts, neighbours)
+        index = cls(
+            listings=listings.drop(columns=["town", "county"]),
+            photos=photos,
+            places=searchable_places(listings, gazetteer),
+            lexical=lexical,
+            texts=_vector_index(texts, settings),
+            images=_vector_index(images, settings),
+            neighbours=neighbours,
+            image_space=image_space,
+            array_size=packed.array_type.shape[1],
+            encoder_name=settings.encoder,
+            encoder_sha256=weights_digest(settings.encoder),
+        )
+        metrics = {
+            "listings": len(listings),
+            "photos": len(photos),
+            "placed": int(listings["latitude"].notna().sum()),
+            "text_recall@10_of_exact": _recall(index.texts, texts, settings),
+            "text_width": texts.shape[1],
+            "photo_recall@10_of_exact": _recall(index.images, images, settings),
+            "photo_width": images.shape[1],
+            "seed": settings.seed,
+        }
+        return index, metrics
+
+    def save(self, folder: Path) -> None:
+        """Write the index, replacing `folder` once all is written. Equal indices, equal bytes."""
+        with replace_when_done(folder) as partial:
+            partial.mkdir()
+            self.listings.to_parquet(partial / "listings.parquet", index=False)
+            self.photos.to_parquet(partial / "photos.parquet", index=False)
+            self.places.to_parquet(partial / "places.parquet", index=False)
+            # Only for people: which locations to correct.
+            count_unknown_places(self.listings).to_csv(partial / "unknown_places.csv", index=False)
+            self.lexical.save(partial / "words")
+            self.texts.save(partial / "text.faiss")
+            self.images.save(partial / "image.faiss")
+            np.save(partial / "neighbours.npy", self.neighbours)
+            self.image_space.save(partial / "image_space.npz")
+            settings = {
+                "array_size": self.array_size,
+                "search_effort": self.texts.search_effort,
+                "encoder": {"name": self.encoder_name, "sha256": self.encoder_sha256},
+            }
+            write_json(partial / "index.json", settings)
+
+    @classmethod
+    def load(cls, folder: Path) -> SearchIndex:
+        """Open the index that `save` wrote."""
+        settings = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        return cls(
+            listings=pd.read_parquet(folder / "listings.parquet"),
+            photos=pd.read_parquet(folder / "photos.parquet"),
+            places=pd.read_parquet(folder / "places.parquet"),
+            lexical=LexicalIndex.load(folder / "words"),
+            texts=VectorIndex.load(folder / "text.faiss", settings["search_effort"]),
+            images=VectorIndex.load(folder / "image.faiss", settings["search_effort"]),
+            neighbours=np.load(folder / "neighbours.npy"),
+            image_space=ImageSpace.load(folder / "image_space.npz"),
+            array_size=settings["array_size"],
+            encoder_name=settings["encoder"]["name"],
+            encoder_sha256=settings["encoder"]["sha256"],
+        )
+
+
+def listing_tables(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Split rows of photos into a table of listings and a table of their photos.
+
+    Parameters
+    ----------
+    rows
+        ROW_COLUMNS, in any order.
+
+    Returns
+    -------
+    listings, photos
+        `listings` has LISTING_COLUMNS, `town`, `county` and `created`, the date of the listing's
+        first photo; `photos` is as in SearchIndex.
+    """
+    rows = rows.sort_values(["product_id", "image_id"], ignore_index=True)
+    created = rows.groupby("product_id")["created"].min()
+    listings = rows.drop_duplicates("product_id", ignore_index=True)
+    listings = listings[[*LISTING_COLUMNS, "town", "county"]]
+    ids = listings["product_id"]
+    listings = listings.assign(created=created.loc[ids].to_numpy())
+    with_photo = rows.dropna(subset="photo_index")
+    position_of = pd.Series(listings.index, ids)
+    photos = pd.DataFrame(
+        {
+            "position": position_of.loc[with_photo["product_id"]].to_numpy(np.int64),
+            "photo_index": with_photo["photo_index"].to_numpy(np.int64),
+        }
+    )
+    return listings, photos
+
+
+def _text_vectors(
+    listings: pd.DataFrame, embeddings: pd.DataFrame, name: str, shipped: Any, device: str
+) -> np.ndarray:
+    """Return unit vectors (n, width): halfway between the name and the whole text of a listing.
+
+    `name` is the encoder's; `embeddings` holds the vectors of whole texts by the encoder `shipped`.
+    """
+
+    def encode(encoder: Any, descriptions: pd.Series, desc: str) -> np.ndarray:
+        return encode_texts(
+            encoder,
+            listings["name"],
+            descriptions,
+            BATCH_SIZE,
+            lambda batches: progress(batches, desc=desc, unit="batch"),
+        )
+
+    no_descriptions = pd.Series("", listings.index)
+    if name == SHIPPED:
+        whole = embeddings.set_index("product_id").loc[listings["product_id"]]
+        names = encode(shipped, no_descriptions, "encode names")
+        return normalize(names + whole.to_numpy(np.float32))
+    encoder = load_text_encoder(device, name)
+    names = encode(encoder, no_descriptions, "encode names")
+    return normalize(names + encode(encoder, listings["description"], "encode texts"))
+
+
+def _vector_index(vectors: np.ndarray, settings: IndexSettings) -> VectorIndex:
+    return VectorIndex.build(vectors, settings.factory, settings.search_effort)
+
+
+def _recall(index: VectorIndex, vectors: np.ndarray, settings: IndexSettings) -> float:
+    """Return the recall@10 of `index` for some of its own `vectors`."""
+    drawn = np.random.default_rng(settings.seed).permutation(len(vectors))[:RECALL_QUERIES]
+    exact = index if settings.factory == "Flat" else VectorIndex.build(vectors, "Flat", 1)
+    return index.recall_of(exact, vectors[drawn])
