@@ -30,7 +30,7 @@ def clean(job: Job) -> dict[str, Any]:
 def merge(job: Job) -> dict[str, Any]:
     """Run stage merge."""
     run_stage("merge")
-    return {"groups": read_metrics("merge")["groups"], "rows": pq.read_metadata(LISTINGS).num_rows}
+    return {"rows": pq.read_metadata(LISTINGS).num_rows}
 
 
 def forest(job: Job) -> dict[str, Any]:

@@ -9,7 +9,8 @@ compares neighbouring runs: plain, ours, plain, ours. The plain ways (reference.
 clean       a loop of Image.open().convert("RGB").resize(): squares saved as JPEG, a small array of
             each in a pandas object column, pickled. *pixels only*: the squares themselves in the
             column, no JPEG, no small arrays, no hashes: less work than our stage does.
-merge       the same join, groups (networkx) and StratifiedGroupKFold, on that column, into parquet.
+merge       the same join, groups of exact duplicates (networkx) and StratifiedGroupKFold, on that
+            column, into parquet. Our stage groups near-duplicates too: more work.
             *pickled*: into a pickle, split at random by product: less work than our stage does.
 tfidf       LinearRegression on dense TF-IDF.
 forest      the same forest in one job, from a pandas object column.
