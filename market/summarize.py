@@ -83,7 +83,7 @@ def headline_table(splits: list[Metrics], style: str) -> str:
 
 def sanity_check(metrics: Metrics) -> str:
     """A paragraph on simulated users, where a run had to do with them; else empty."""
-    lengths = number_at(metrics, "rank.personalised.simulated")
+    lengths = number_at(metrics, "evaluate.personalised.simulated")
     if not isinstance(lengths, dict):
         return ""
     # JSON's keys are sorted as texts, "after_10" before "after_3".

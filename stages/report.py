@@ -27,7 +27,13 @@ from market.core.torch_setup import set_up_torch
 from market.data.photo_store import PhotoStore
 from market.reporting.headline_metrics import HEADLINES, Metrics, measured, read_metrics
 from market.search.engine import Answer, Engine, Filters
-from market.search.ranker import ITEM, OF_LISTING, OF_WORDS, QUERY, SIGNALS
+from market.search.ranker import (
+    FEATURE_TEXTS,
+    LISTING_FEATURES,
+    QUERY_FEATURES,
+    SEARCH_TEXTS,
+    SIMILAR_TEXTS,
+)
 
 LISTINGS = Path("data/merged/listings.parquet")
 PHOTOS = Path("data/clean/photos")
@@ -39,7 +45,7 @@ TEXT_CURVES = Path("plots/train_text.csv")
 PRICES = Path("plots/regress.csv")
 METRICS = Path("metrics")
 COMMITTED = Path("results/marketplace")
-STAGES = ("clean", "classify", "classify_rf", "rank", "regress", "train_cnn")
+STAGES = ("clean", "classify", "classify_rf", "evaluate", "regress", "train_cnn")
 INDEX, RANK = Path("models/index"), Path("models/rank")
 TEMPLATE = Path(__file__).with_suffix(".html.j2")
 OUT = Path("report/index.html")
@@ -264,9 +270,13 @@ def searches(engine: Engine) -> Iterator[Search]:
     place = f" within {RADIUS_KM:.0f} km of {town}" if town else ""
     # Of somebody unknown nothing can be said; and where no photo was given, looks are those of the
     # best matches.
-    asked = {name: said for name, said in SIGNALS.items() if name in (*QUERY, *ITEM)}
+    asked = {
+        name: said
+        for name, said in FEATURE_TEXTS.items()
+        if name in (*QUERY_FEATURES, *LISTING_FEATURES)
+    }
     asked["proximity"] = f"near {town}"
-    of_words, of_listing = asked | OF_WORDS, asked | OF_LISTING
+    of_words, of_listing = asked | SEARCH_TEXTS, asked | SIMILAR_TEXTS
     by_words = engine.search(words, limit=FOUND)
     yield Search(f"“{words}”", [], by_words, of_words)
     filtered = engine.search(others, filters=within, limit=FOUND)
@@ -279,7 +289,7 @@ def searches(engine: Engine) -> Iterator[Search]:
     history = pd.DataFrame({"product_id": met, "event": "view"})
     history["timestamp"] = engine.listings["created"].max()
     personal = engine.recommend(history, limit=FOUND)
-    yield Search("For whoever looked at these", met, personal, SIGNALS)
+    yield Search("For whoever looked at these", met, personal, FEATURE_TEXTS)
 
 
 def reasons(why: dict[str, float], words: dict[str, str]) -> list[tuple[str, float]]:

@@ -230,6 +230,11 @@ class Rank(Section):
     seed: Seed
 
 
+class Evaluate(Section):
+    max_users: Count
+    seed: Seed
+
+
 def _folder_name(value: str) -> str:
     if value in ("", ".", "..") or "/" in value or "\\" in value:
         raise ValueError(f"dataset is {value!r}, must be the name of a folder under data/")
@@ -255,6 +260,7 @@ class Params(Section):
     classify: Classify
     index: Index
     rank: Rank
+    evaluate: Evaluate
 
 
 def ranges() -> dict[str, str]:

@@ -32,9 +32,9 @@ class Headline(NamedTuple):
 MAJORITY = "classify.majority_accuracy"
 SVM = "classify.text_baseline.accuracy"
 LAYER = "train_cnn.new_layer.test_accuracy"
-NAMES, ITEMS = "rank.search.category_names", "rank.search.known_items"
-PHOTO, LOG = "rank.photo_to_photo", "rank.personalised.log"
-LAST_OUT = "rank.personalised.leave_last_out"
+NAMES, ITEMS = "evaluate.search.category_names", "evaluate.search.known_items"
+PHOTO, LOG = "evaluate.photo_to_photo", "evaluate.personalised.log"
+LAST_OUT = "evaluate.personalised.leave_last_out"
 
 
 def _ways(of: str, **names: str) -> dict[str, str]:

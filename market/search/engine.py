@@ -28,12 +28,23 @@ from market.data.photo_store import open_photo
 from market.models.backbones import Classifier
 from market.models.photo_reader import PhotoReader
 from market.models.text_encoder import load_text_encoder
-from market.search.collaborative import EVERYBODYS, CollaborativeModel, as_new_user, event_weights
+from market.search.collaborative import (
+    SHARED_FEATURES,
+    CollaborativeModel,
+    event_weights,
+    new_user_features,
+)
 from market.search.gazetteer import distance_km, fold, on_sphere
 from market.search.lexical import LexicalIndex, split_words
 from market.search.photo_space import PhotoSpace, colour_histogram
-from market.search.ranker import QUERY, Ranker
-from market.search.user_features import TASTES, Attributes, nearness, person_signals, recency
+from market.search.ranker import QUERY_FEATURES, Ranker
+from market.search.user_features import (
+    USER_FEATURES,
+    Attributes,
+    compute_user_features,
+    event_decay,
+    proximity,
+)
 from market.search.vectors import VectorIndex
 
 DEPTH = 200  # candidates that each of words, meaning and looks names: they are ranked
@@ -341,7 +352,7 @@ class Engine:
         if unseen:
             allowed &= ~self.already_seen(history)
         past = NO_HISTORY if history is None else history
-        crowd = None if self.collaborative is None else self.collaborative.signals(past, as_of)
+        crowd = None if self.collaborative is None else self.collaborative.features(past, as_of)
         retrieved = self._retrieve(query, allowed, past, crowd, as_of)
         candidates = retrieved.candidates
         scores, parts = self._ranker_for(query).score(
@@ -445,7 +456,7 @@ class Engine:
         Features are computed as of then, and listings not yet on offer are left out.
         """
         past = NO_HISTORY if history is None else history
-        crowd = None if self.collaborative is None else self.collaborative.signals(past, as_of)
+        crowd = None if self.collaborative is None else self.collaborative.features(past, as_of)
         candidates = self._retrieve(query, allowed, past, crowd, as_of).candidates
         return candidates, self._features(query, candidates, past, crowd, away, as_of)
 
@@ -510,7 +521,7 @@ class Engine:
         item = pd.DataFrame({"recency": fresh, "price_fairness": self._fair[candidates]})
         features = pd.concat([features, person, item], axis=1)
         if away is not None:  # the place asked for, not where the shopper usually looks
-            features["proximity"] = nearness(away[candidates])
+            features["proximity"] = proximity(away[candidates])
         return features
 
     def _query_signals(
@@ -568,12 +579,12 @@ class Engine:
 
     def _ranker_for(self, query: Query) -> Ranker:
         """The ranker, with weights that fit what is asked with."""
-        weights = {name: self.ranker.weights[name] for name in QUERY}
+        weights = {name: self.ranker.weights[name] for name in QUERY_FEATURES}
         return self.ranker.with_weights(self._weights_for(query, weights))
 
     @staticmethod
     def _weights_for(query: Query, weights: dict[str, float]) -> dict[str, float]:
-        """Those of QUERY, changed to fit what is asked with.
+        """Those of QUERY_FEATURES, changed to fit what is asked with.
 
         They were chosen on texts, whose looks are but a guess. A photo or a listing asked with
         means its looks: text and photo count alike, and either alone has all the weight.
@@ -629,17 +640,17 @@ class Engine:
         liked = self._positions(past["product_id"])
         known, liked = past[liked >= 0], liked[liked >= 0]
         if len(liked):
-            weights = event_weights(known["event"]) * recency(known["timestamp"])
-            tastes = person_signals(self._attributes(liked), weights, attributes)
+            weights = event_weights(known["event"]) * event_decay(known["timestamp"])
+            tastes = compute_user_features(self._attributes(liked), weights, attributes)
         else:
-            tastes = pd.DataFrame(np.nan, index=range(len(candidates)), columns=TASTES)
+            tastes = pd.DataFrame(np.nan, index=range(len(candidates)), columns=USER_FEATURES)
         if crowd is None or self.collaborative is None:
             return tastes
         of_candidates = crowd.reindex([self._ids[position] for position in candidates])
         if not past["product_id"].isin(self.collaborative.index).any():
             # Of somebody that the crowd knows nothing of, nothing but what is everybody's is known.
-            shared_by_all = of_candidates[EVERYBODYS]
-            of_candidates = as_new_user(shared_by_all) if browsing else shared_by_all
+            shared_by_all = of_candidates[SHARED_FEATURES]
+            of_candidates = new_user_features(shared_by_all) if browsing else shared_by_all
         return pd.concat([tastes, of_candidates.reset_index(drop=True)], axis=1)
 
     def _attributes(self, positions: np.ndarray) -> Attributes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from market.search.ranker import ITEM, QUERY, SIGNALS
+from market.search.ranker import FEATURE_TEXTS, LISTING_FEATURES, QUERY_FEATURES
 from market.service.schemas import Reason
 
 # Signals of the person. Of somebody new they are all unknown, which a learned ranker weighs too:
 # to call that "goes with what you looked at" would be untrue.
-PERSON = SIGNALS.keys() - {*QUERY, *ITEM}
+PERSON = FEATURE_TEXTS.keys() - {*QUERY_FEATURES, *LISTING_FEATURES}
 NEWCOMER = "newcomer"
 
 
@@ -18,10 +18,10 @@ def explain(
 ) -> list[Reason]:
     """Return the parts of a score, the largest first; they add up to it.
 
-    `words` are those of signals that mean another thing here than SIGNALS says; `newcomer`: nothing
-    is known of the person; `near`: the place that was asked for.
+    `words` are those of signals that mean another thing here than FEATURE_TEXTS says; `newcomer`:
+    nothing is known of the person; `near`: the place that was asked for.
     """
-    said = SIGNALS | words | {NEWCOMER: "suits somebody new"}
+    said = FEATURE_TEXTS | words | {NEWCOMER: "suits somebody new"}
     unknown = PERSON if newcomer else frozenset()
     if near:
         said["proximity"] = f"near {near}"

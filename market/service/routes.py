@@ -22,7 +22,7 @@ from market.core.torch_setup import set_up_torch
 from market.data.images import UnusablePhoto, decode_photo
 from market.data.photo_store import PhotoStore
 from market.search.engine import Answer, Engine, Filters
-from market.search.ranker import OF_LISTING, OF_WORDS
+from market.search.ranker import SEARCH_TEXTS, SIMILAR_TEXTS
 from market.service import schemas
 from market.service.admission import Admission, Queue, admitted_to
 from market.service.events import EventStore
@@ -209,7 +209,7 @@ def search(service: Serving, query: Annotated[schemas.Query, Query()]) -> schema
     that pass the filters.
     """
     asked = _asked(service, query, query.user)
-    return _results(service, service.engine.search(query.q, **asked), asked, OF_WORDS)
+    return _results(service, service.engine.search(query.q, **asked), asked, SEARCH_TEXTS)
 
 
 @finding.post(
@@ -252,7 +252,7 @@ def similar(
         answer = service.engine.similar(product_id, **asked)
     except KeyError:
         raise _unknown(product_id) from None
-    return _results(service, answer, asked, OF_LISTING)
+    return _results(service, answer, asked, SIMILAR_TEXTS)
 
 
 @finding.get(

@@ -27,7 +27,7 @@ from market.core.torch_setup import set_up_torch
 from market.data.photo_store import PhotoStore, pack_photos
 from market.predict import Predictor
 from market.search.engine import Engine
-from market.search.ranker import OF_LISTING, OF_WORDS
+from market.search.ranker import SEARCH_TEXTS, SIMILAR_TEXTS
 from market.service.app import PHOTOS, make_app, renew, version_of
 from market.service.events import EventStore
 from market.service.reasons import explain
@@ -189,7 +189,7 @@ def test_a_photo_finds(client: TestClient, some: dict[str, Any]) -> None:
 def test_similar_is_never_the_same(client: TestClient, some: dict[str, Any]) -> None:
     results = get(client, f"/api/similar/{some['product_id']}", limit=5)
     assert results["hits"] and some["product_id"] not in ids(results)
-    assert not words_of(results) & {"means what you wrote", "looks like your photo"}
+    assert not words_of(results) & {"similar meaning", "similar to your photo"}
 
 
 def test_reasons_fit_the_question_and_the_person() -> None:
@@ -206,17 +206,17 @@ def test_reasons_fit_the_question_and_the_person() -> None:
         return [(reason.words, round(reason.contribution, 2)) for reason in found]
 
     assert said({}, newcomer=False, near=None) == [
-        ("looks like your photo", 0.5),
-        ("reads like what you looked at", 0.3),
+        ("similar to your photo", 0.5),
+        ("similar to what you viewed", 0.3),
         ("near you", 0.25),
         ("a fair price", -0.1),
     ]
-    assert said(OF_LISTING, newcomer=True, near=None) == [
+    assert said(SIMILAR_TEXTS, newcomer=True, near=None) == [
         ("suits somebody new", 0.55),
-        ("looks like this one", 0.5),
+        ("similar photos", 0.5),
         ("a fair price", -0.1),
     ]
-    assert ("near Leeds", 0.25) in said(OF_WORDS, newcomer=True, near="Leeds")
+    assert ("near Leeds", 0.25) in said(SEARCH_TEXTS, newcomer=True, near="Leeds")
 
 
 def test_anybody_gets_a_mix_and_is_told_nothing_of_themselves(client: TestClient) -> None:

@@ -129,7 +129,7 @@ def test_ticks_are_round_and_within_the_data() -> None:
 
 def test_a_score_that_a_run_has_not_is_left_open() -> None:
     ours: dict[str, dict[str, Any]] = {
-        "rank": {"photo_to_photo": {}},
+        "evaluate": {"photo_to_photo": {}},
         "regress": {"model": {"rmsle": 1.5, "n": 3}},
     }
     found = {row["title"]: row["runs"] for row in report.compare(ours, {})}

@@ -35,7 +35,7 @@ def test_what_could_not_be_judged_has_no_row() -> None:
         "photo_to_photo": {},
         "personalised": {"log": judged},
     }
-    found = rows(summarize.headline_table([{**CLEAN, "rank": rank}], "github"))
+    found = rows(summarize.headline_table([{**CLEAN, "evaluate": rank}], "github"))
     assert found == [
         ["search for one known listing", "NDCG@10", "0.500", "0.500 (BM25)", "0.500", "4"],
         ["next-item recommendation, split by time", "NDCG@10", "0.500", "0.500 (popular)", "0.500",
@@ -47,7 +47,7 @@ def test_the_simpler_way_is_the_best_and_named() -> None:
     scores = {"model": 0.575, "bm25": 0.484, "embedding": 0.514, "reciprocal_rank_fusion": 0.577}
     judged = {name: {"ndcg@10": score, "n": 195} for name, score in scores.items()}
     rank: dict[str, Any] = {"search": {"category_names": judged}}
-    (row,) = rows(summarize.headline_table([{**CLEAN, "rank": rank}], "github"))
+    (row,) = rows(summarize.headline_table([{**CLEAN, "evaluate": rank}], "github"))
     assert row[2:4] == ["0.575", "0.577 (RRF)"]
 
 
@@ -56,7 +56,7 @@ def test_simulated_users_are_a_sanity_check_below_the_table() -> None:
         f"after_{events}": {"model": {"ndcg@10": events / 100, "n": 1000}} for events in (0, 10, 3)
     }
     rank: dict[str, Any] = {"personalised": {"simulated": lengths}}
-    table = summarize.headline_table([{**CLEAN, "rank": rank}], "github")
+    table = summarize.headline_table([{**CLEAN, "evaluate": rank}], "github")
     assert rows(table) == [] and "simulated" not in "".join(of.title for of in HEADLINES)
     assert table.endswith("NDCG@10 for 1,000 of them after 0, 3, 10 events: 0.000, 0.030, 0.100.")
     assert "Sanity check" not in summarize.headline_table([CLEAN], "github")
@@ -111,7 +111,7 @@ def test_the_committed_results_hold_every_headline_but_that_of_a_log(
     committed: list[Metrics],
 ) -> None:
     absent = {of.model for of in HEADLINES if number_at(committed[0], of.model) is None}
-    of_a_log = {"rank.personalised.log", "rank.personalised.leave_last_out"}
+    of_a_log = {"evaluate.personalised.log", "evaluate.personalised.leave_last_out"}
     assert absent == {f"{of}.model.ndcg@10" for of in of_a_log}
     given = {path for of in HEADLINES for path in (of.trivial, of.n) if path}
     for of in HEADLINES:
@@ -135,6 +135,6 @@ def test_metrics_that_are_not_there_are_named(tmp_path: Path) -> None:
     (tmp_path / "merge.json").write_text("{}", encoding="utf-8")
     with pytest.raises(MarketError, match="has no metrics of clean: run"):
         read_metrics(tmp_path)
-    with pytest.raises(MarketError, match="has no metrics of rank"):
+    with pytest.raises(MarketError, match="has no metrics of evaluate"):
         (tmp_path / "clean.json").write_text("{}", encoding="utf-8")
-        read_metrics(tmp_path, ["clean", "rank"])
+        read_metrics(tmp_path, ["clean", "evaluate"])

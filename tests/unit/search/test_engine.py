@@ -22,7 +22,7 @@ from sklearn.preprocessing import normalize
 import market.search.engine
 import market.search.vectors
 from market.data.photo_store import PhotoStore
-from market.search.collaborative import COLLABORATIVE, EVERYBODYS, CollaborativeModel
+from market.search.collaborative import COLLABORATIVE_FEATURES, SHARED_FEATURES, CollaborativeModel
 from market.search.engine import (
     LEAST_MEANING,
     MIN_IMAGE_SIMILARITY,
@@ -35,7 +35,7 @@ from market.search.engine import (
     TextReader,
 )
 from market.search.lexical import LexicalIndex, split_words
-from market.search.ranker import QUERY, SIGNALS, Ranker
+from market.search.ranker import FEATURE_TEXTS, QUERY_FEATURES, Ranker
 from market.search.vectors import VectorIndex
 from stages.index import find_alike
 
@@ -356,12 +356,12 @@ def test_a_photo_finds_its_own_listing(handmade: Handmade, shop: Engine) -> None
             assert f"p{number:02d}" in found and {int(id_[1:]) for id_ in found[:1]} <= same
 
 
-@pytest.mark.parametrize("heavy", QUERY)
+@pytest.mark.parametrize("heavy", QUERY_FEATURES)
 def test_a_photo_counts_however_texts_are_weighed(
     handmade: Handmade, heavy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = handmade.engine()
-    weights = dict.fromkeys(QUERY, 0.0) | {heavy: 18.0}
+    weights = dict.fromkeys(QUERY_FEATURES, 0.0) | {heavy: 18.0}
     monkeypatch.setattr(engine, "ranker", engine.ranker.with_weights(weights))
     history = past(45, 46, 47, event="buy")
     row = int(np.flatnonzero(handmade.shown["owner"] == 27)[0])
@@ -448,14 +448,16 @@ def test_of_a_new_shopper_the_crowd_says_nothing(
     log = pd.concat([past(*range(start, start + 4)).assign(user_id=start) for start in range(40)])
     engine = handmade.engine(crowd=CollaborativeModel.fit(log))
     everything = np.ones(len(engine.listings), bool)
-    new = [f"{name}.new_user" for name in EVERYBODYS]
+    new = [f"{name}.new_user" for name in SHARED_FEATURES]
     _, features = engine.candidates(Query(), everything, history)
-    assert not set(COLLABORATIVE) & set(features), "but for what is everybody's, weighed apart"
+    assert not set(COLLABORATIVE_FEATURES) & set(features), (
+        "but for what is everybody's, weighed apart"
+    )
     assert features[new].notna().any().all()
     _, known = engine.candidates(Query(), everything, past(3))
-    assert known[COLLABORATIVE].notna().any().all() and not set(new) & set(known)
+    assert known[COLLABORATIVE_FEATURES].notna().any().all() and not set(new) & set(known)
     _, asked = engine.candidates(engine.build_query("guitar"), everything, history)
-    assert set(EVERYBODYS) <= set(asked), "a search weighs them as everybody's"
+    assert set(SHARED_FEATURES) <= set(asked), "a search weighs them as everybody's"
 
 
 @pytest.mark.parametrize("days", [0, 2, 30])
@@ -509,7 +511,7 @@ def test_listings_without_dates_are_recommended(with_log: bool) -> None:
         assert engine.recommend(past(0), as_of=as_of).hits
 
 
-@pytest.mark.parametrize("heavy", QUERY)
+@pytest.mark.parametrize("heavy", QUERY_FEATURES)
 def test_features_of_a_query_do_not_depend_on_the_chosen_weights(
     handmade: Handmade, heavy: str
 ) -> None:
@@ -520,7 +522,9 @@ def test_features_of_a_query_do_not_depend_on_the_chosen_weights(
         engine.build_query("red", photo=photo_of(3)),
     ):
         _, before = engine.candidates(query, everything)
-        engine.ranker = Ranker.prior().with_weights(dict.fromkeys(QUERY, 0.0) | {heavy: 18.0})
+        engine.ranker = Ranker.prior().with_weights(
+            dict.fromkeys(QUERY_FEATURES, 0.0) | {heavy: 18.0}
+        )
         _, after = engine.candidates(query, everything)
         pd.testing.assert_frame_equal(before, after)
         engine.ranker = Ranker.prior()
@@ -711,7 +715,7 @@ def test_pages_fit_together_where_vectors_are_searched_approximately(
 @each_search
 def test_reasons_add_up_to_the_score_the_largest_first(shop: Engine, ask: Callable) -> None:
     for hit in ask(shop, limit=100, filters=Filters(near="Leeds")).hits:
-        assert set(hit.why) <= set(SIGNALS)
+        assert set(hit.why) <= set(FEATURE_TEXTS)
         parts = list(hit.why.values())
         assert np.isfinite(hit.score) and sum(parts) == pytest.approx(hit.score)
         assert all(parts) and [abs(p) for p in parts] == sorted(map(abs, parts), reverse=True)
