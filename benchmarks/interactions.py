@@ -1,29 +1,30 @@
-"""Judge the personalised ranker on a log of interactions, beside well-kept recommenders.
+"""Compare the ranker with established recommenders on a log of interactions.
 
-In:  a csv of user_id, product_id, event, timestamp (or MovieLens': rating in place of event).
-Out: a table for each protocol, printed, and written together as csv to --out; rows of the log that
+In:  a CSV of user_id, product_id, event, timestamp (or MovieLens' columns: rating in place of
+     event). Products need not be listings.
+Out: a table for each protocol, printed, and all of them as CSV in --out; rows of the log that
      could not be read go to <out>.rejects.csv.
 
-Protocol. The headline is a split by time. Everything is fitted on the events before a cut-off that
-has --test-share of all events after it. A user is judged by the first product after the cut-off
-that is new to them; it has to be found among all products with an event before the cut-off that the
-user has not met, not among a sample. The user's history is all that they did before that event, and
-every feature is computed as of its time. A product without an event before the cut-off cannot be
-found, and counts as missed for every model. A user without one is new: these are counted and judged
-apart, with what needs no history.
+Protocol. The headline is a split by time. All models are fitted on the events before a cut-off;
+--test-share of the events come after it. A user is scored by the first product after the cut-off
+that is new to them. The model must find it among all products with an event before the cut-off that
+the user has not seen; products are not sampled. The user's history is all they did before that
+event, and every feature is as of its time. A product without an event before the cut-off cannot be
+found and counts as missed for every model. New users, who have no event before that one, are scored
+apart, by the models that need no history.
 
-Settings are chosen in the same way within the events before the cut-off: those of the baselines are
-the ones with the best NDCG@10, and the ranker learns its weights, its trees and how many of them.
-Of a small log several such windows are used. Then every model is fitted anew on all events before
-the cut-off.
+Settings are chosen in the same way within the events before the cut-off: each baseline has the
+settings with the best NDCG@10; the ranker learns its weights, its trees and their number there. A
+small log is split at several such times. Then every model is fitted again on all events before the
+cut-off.
 
-leave_last_out stands beside it, for comparison with what others publish: each user is judged by the
-last product that was new to them, settings are chosen on the one before. There, events that other
-users made after the judged one teach every model, which flatters all of them; `trending` and
-`recent popular` are as of the judged event also there. A log that cannot be split by time, as all
-its events have one time or no user comes back after the cut-off, has this table only.
+leave_last_out is for comparison with published results: each user is scored by the last product
+that was new to them, and settings are chosen on the one before. Later events of other users leak
+into every model there, which flatters all of them; `trending` and `recent popular` are as of the
+scored event even so. A log that cannot be split by time (all events have one time, or no user
+comes back after the cut-off) has this table only.
 
-Intervals are 95 % bootstrap intervals over users; `ours minus` is paired by user.
+Intervals are 95 % bootstrap intervals over users. `ours minus` is the paired difference by user.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,10 @@ from market.data.interactions import (
     last_out,
 )
 from market.data.tables import read_table
-from market.search.collaborative import CollaborativeModel, as_new_user, event_weights
+from market.search.cases import sample_rows
+from market.search.collaborative import CollaborativeModel, event_weights, new_user_features
+from market.search.metrics import places_of_targets, score_places
+from market.search.popularity import Popularity
 from market.search.ranker import Ranker
 
 METRICS = ["ndcg@10", "recall@10", "mrr"]
@@ -71,6 +74,7 @@ NEW_TEACHERS = 500  # of each window's, users without a history
 CANDIDATES, NEW_CANDIDATES = 200, 1000  # for each of them: the prior weights say least of new users
 SHORTLIST = 500  # candidates that the trees see
 RESAMPLES = 1000
+MAX_SCORES = 8_000_000  # computed at once: 64 MB
 
 Scorer = Callable[[np.ndarray], np.ndarray]  # rows of a task -> scores (rows, products)
 
@@ -122,7 +126,7 @@ class Task:
 
     def at_most(self, most: int, seed: int) -> Task:
         """The same task, judged by so many of its events, drawn at random."""
-        return self.only(_draw(np.arange(len(self.users)), most, seed))
+        return self.only(sample_rows(np.arange(len(self.users)), most, seed))
 
 
 def make_task(log: pd.DataFrame, holdout: Holdout) -> Task:
@@ -167,19 +171,9 @@ def popular(task: Task, seed: int) -> Scorer:
 
 
 def recent_popular(task: Task, seed: int, *, days: float) -> Scorer:
-    """Events in the last `days` before the judged one, or before the end of what is known."""
-    log = task.log.sort_values("timestamp", kind="stable")
-    codes = task.products.get_indexer(log["product_id"])
-    times = log["timestamp"].to_numpy()
-    ends = np.minimum(task.times, times[-1] + np.timedelta64(1, "us"))
-    first = np.searchsorted(times, ends - np.timedelta64(int(days * 86_400), "s"))
-    last = np.searchsorted(times, ends)
-
-    @lru_cache(maxsize=64)
-    def count(start: int, end: int) -> np.ndarray:
-        return np.bincount(codes[start:end], minlength=len(task.products))
-
-    return lambda rows: np.array([count(first[row], last[row]) for row in rows])
+    """Count the events in the last `days` before the scored one."""
+    popularity = Popularity(task.log.sort_values("timestamp", kind="stable"))
+    return lambda rows: np.array([popularity.counts(task.times[row], days) for row in rows])
 
 
 def threads(task: Task) -> int:
@@ -238,17 +232,18 @@ BASELINES: dict[str, tuple[Callable[..., Scorer], list[dict[str, Any]]]] = {
 }
 
 
-def unseen_signals(
+def unseen_features(
     model: CollaborativeModel, history: pd.DataFrame, as_of: np.datetime64
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """The products that a user has not met, as positions, and their features as of a time."""
-    signals = model.signals(history, pd.Timestamp(as_of))
+    """Return the positions of products that a user has not seen, and their features at a time."""
+    features = model.features(history, pd.Timestamp(as_of))
     if not history["product_id"].isin(model.index).any():
-        signals = as_new_user(signals)
-    unseen = np.ones(len(signals), bool)
-    met = model.index.get_indexer(history["product_id"])
-    unseen[met[met >= 0]] = False
-    return np.flatnonzero(unseen), pd.DataFrame(signals.to_numpy()[unseen], columns=signals.columns)
+        features = new_user_features(features)
+    unseen = np.ones(len(features), bool)
+    seen = model.index.get_indexer(history["product_id"])
+    unseen[seen[seen >= 0]] = False
+    table = pd.DataFrame(features.to_numpy()[unseen], columns=features.columns)
+    return np.flatnonzero(unseen), table
 
 
 def learn_ranker(tasks: list[Task], seed: int) -> Ranker:
@@ -261,7 +256,7 @@ def learn_ranker(tasks: list[Task], seed: int) -> Ranker:
             models[id(task.log)] = CollaborativeModel.fit(task.log)
         model = models[id(task.log)]
         for past, time_, target in zip(task.past, task.times, task.targets, strict=True):
-            products, table = unseen_signals(model, past, time_)
+            products, table = unseen_features(model, past, time_)
             if table.empty:
                 continue
             size = min(NEW_CANDIDATES if past.empty else CANDIDATES, len(table))
@@ -280,7 +275,7 @@ def ours(task: Task, ranker: Ranker) -> Scorer:
     def score(rows: np.ndarray) -> np.ndarray:
         scores = np.full((len(rows), len(task.products)), -np.inf)
         for place, row in enumerate(rows):
-            products, table = unseen_signals(model, task.past[row], task.times[row])
+            products, table = unseen_features(model, task.past[row], task.times[row])
             scores[place, products] = ranker.predict(table, SHORTLIST)
         return scores
 
@@ -291,15 +286,28 @@ def ours(task: Task, ranker: Ranker) -> Scorer:
 def judge(
     scorer: Scorer, task: Task, judged: np.ndarray | None = None
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return METRICS of each judged event, and the ten best products (k, 10), -1 where none.
+    """Score a model's recommendations.
 
-    `judged`: positions of the task's events, by default all. Of products with the same score the
-    target has the place in their middle.
+    Parameters
+    ----------
+    scorer
+        The model.
+    task
+        What its products are to be found for.
+    judged
+        Positions of k events of the task, by default all.
+
+    Returns
+    -------
+    scores : pd.DataFrame
+        METRICS of each event.
+    best : np.ndarray
+        (k, 10), the ten best products, -1 where there are fewer.
     """
     judged = np.arange(len(task.users)) if judged is None else judged
     places = np.full(len(judged), np.inf)
     best = np.full((len(judged), 10), -1)
-    step = max(1, min(256, 8_000_000 // len(task.products)))  # scores of 64 MB
+    step = max(1, min(256, MAX_SCORES // len(task.products)))
     for first in range(0, len(judged), step):
         rows = judged[first : first + step]
         scores = np.asarray(scorer(rows), dtype=float)
@@ -307,20 +315,12 @@ def judge(
         scores[np.repeat(np.arange(len(rows)), np.diff(seen.indptr)), seen.indices] = -np.inf
         size = min(10, scores.shape[1])
         top = np.argpartition(-scores, size - 1, axis=1)[:, :size]
-        found = np.take_along_axis(scores, top, 1) > -np.inf
-        best[first : first + len(rows), :size] = np.where(found, top, -1)
+        is_unseen = np.take_along_axis(scores, top, 1) > -np.inf
+        best[first : first + len(rows), :size] = np.where(is_unseen, top, -1)
         targets = task.targets[rows]
-        there = np.flatnonzero(targets >= 0)
-        own = scores[there, targets[there]][:, None]
-        above = (scores[there] > own).sum(1) + ((scores[there] == own).sum(1) - 1) / 2
-        places[first + there] = 1 + above
-    return pd.DataFrame(
-        {
-            "ndcg@10": np.where(places <= 10, 1 / np.log2(places + 1), 0.0),
-            "recall@10": (places <= 10).astype(float),
-            "mrr": 1 / places,
-        }
-    ), best
+        known = np.flatnonzero(targets >= 0)
+        places[first + known] = places_of_targets(scores[known], targets[known])
+    return score_places(places), best
 
 
 def choose(name: str, tasks: list[Task], seed: int) -> dict[str, Any]:
@@ -338,13 +338,6 @@ def choose(name: str, tasks: list[Task], seed: int) -> dict[str, Any]:
         for each in settings
     ]
     return settings[int(np.argmax(scores))]
-
-
-def _draw(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """The rows, or `most` of them drawn at random, in order."""
-    if len(rows) <= most:
-        return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
 
 def interval(values: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
@@ -365,7 +358,7 @@ def compare(
     if new.all():
         raise MarketError("no user of the log met two products: nobody can be judged")
     drawn = {
-        users: _draw(np.flatnonzero(kept), most, seed)
+        users: sample_rows(np.flatnonzero(kept), most, seed)
         for users, kept in {"returning": ~new, "new": new}.items()
     }
     drawn = {users: rows for users, rows in drawn.items() if len(rows)}

@@ -50,6 +50,7 @@ STAGES = (
     "regress",
     "index",
     "rank",
+    "evaluate",
     "report",
 )
 
@@ -77,6 +78,7 @@ SMALL = {
     "index.n_components": 16,
     "rank.known_items": 10,
     "rank.max_users": 6,
+    "evaluate.max_users": 6,
     "train.batch_size": 16,
     "train_text.epochs": 1,
     "train_text.max_tokens": 16,

@@ -238,6 +238,13 @@ class Rank(Section):
     seed: Seed
 
 
+class Evaluate(Section):
+    """Settings of stage evaluate."""
+
+    max_users: Count
+    seed: Seed
+
+
 def _folder_name(value: str) -> str:
     if value in ("", ".", "..") or "/" in value or "\\" in value:
         raise ValueError(f"dataset is {value!r}, must be the name of a folder under data/")
@@ -264,3 +271,4 @@ class Params(Section):
     classify: Classify
     index: Index
     rank: Rank
+    evaluate: Evaluate

@@ -56,11 +56,11 @@ def _ndcg(task: str, **names: str) -> dict[str, str]:
 _MAJORITY = "classify.majority_accuracy"
 _SVM = "classify.text_baseline.accuracy"
 _HEAD = "train_cnn.new_layer.test_accuracy"
-_CATEGORY_NAMES = "rank.search.category_names"
-_KNOWN_ITEMS = "rank.search.known_items"
-_SAME_PRODUCT = "rank.photo_to_photo"
-_TIME_SPLIT = "rank.personalised.log"
-_LEAVE_LAST_OUT = "rank.personalised.leave_last_out"
+_CATEGORY_NAMES = "evaluate.search.category_names"
+_KNOWN_ITEMS = "evaluate.search.known_items"
+_SAME_PRODUCT = "evaluate.photo_to_photo"
+_TIME_SPLIT = "evaluate.personalised.log"
+_LEAVE_LAST_OUT = "evaluate.personalised.leave_last_out"
 _RETRIEVERS = {"bm25": "BM25", "embedding": "embedding", "reciprocal_rank_fusion": "RRF"}
 _POPULARITY = {"popular": "popular", "recent_popular": "recent"}
 _PLAIN_PRICES = "regress.without_placeholders"
@@ -78,7 +78,7 @@ HEADLINES = (
     Headline("category from text and photos", "accuracy", "classify.fused.accuracy",
              _SVM, _MAJORITY),
     Headline("– without near-duplicates", "accuracy",
-             "classify.fused_without_near_copies.accuracy"),
+             "classify.fused_without_near_duplicates.accuracy"),
     Headline("category from text and photos", "macro F1", "classify.fused.macro_f1",
              "classify.text_baseline.macro_f1"),
     Headline("category from text and photos", "calibration error", "classify.fused.ece"),
@@ -134,10 +134,10 @@ FACTS = {
     "calibration_error": "classify.fused.ece",
     "label_errors": "classify.label_errors",
     "within_25pct": "regress.model.within_25pct",
-    "target_coverage": "regress.interval.asked",
+    "target_coverage": "regress.interval.target_coverage",
     "coverage": "regress.interval.coverage",
     "interval_ratio": "regress.interval.median_high_over_low",
-    "simulated_users": "rank.personalised.simulated",
+    "simulated_users": "evaluate.personalised.simulated",
 }
 
 

@@ -12,7 +12,13 @@ from market.core.stage import progress
 from market.data.photo_store import PhotoStore
 from market.reporting.listing_cards import photo_as_text
 from market.search.engine import Engine, Filters, SearchResult
-from market.search.ranker import ITEM, OF_LISTING, OF_WORDS, QUERY, SIGNALS
+from market.search.ranker import (
+    FEATURE_TEXTS,
+    LISTING_FEATURES,
+    QUERY_FEATURES,
+    SEARCH_TEXTS,
+    SIMILAR_TEXTS,
+)
 
 EXAMPLES = 4
 RESULTS = 5  # of each example
@@ -52,12 +58,16 @@ def examples(engine: Engine) -> Iterator[Example]:
     largest = [name for name, _ in counts.most_common(2)]
     # There is no user in a search, and so no reason of one; and without a photo in the query
     # "similar photos" means similar to the best matches.
-    without_user = {name: SIGNALS[name] for name in SIGNALS if name in (*QUERY, *ITEM)}
+    without_user = {
+        name: FEATURE_TEXTS[name]
+        for name in FEATURE_TEXTS
+        if name in (*QUERY_FEATURES, *LISTING_FEATURES)
+    }
     by_text = engine.search(largest[0], limit=RESULTS)
-    yield Example(f"“{largest[0]}”", [], by_text, without_user | OF_WORDS)
+    yield Example(f"“{largest[0]}”", [], by_text, without_user | SEARCH_TEXTS)
     filters = _filters(engine, engine.listings[subcategory == largest[-1]])
     title = f"“{largest[-1]}” up to £{filters.price_max:,.0f}"
-    labels = without_user | OF_WORDS
+    labels = without_user | SEARCH_TEXTS
     if filters.near:
         title += f" within {RADIUS_KM:.0f} km of {filters.near}"
         labels["proximity"] = f"near {filters.near}"
@@ -67,11 +77,11 @@ def examples(engine: Engine) -> Iterator[Example]:
     if not viewed:
         return
     similar = engine.similar(viewed[0], limit=RESULTS)
-    yield Example("Similar to this listing", viewed[:1], similar, without_user | OF_LISTING)
+    yield Example("Similar to this listing", viewed[:1], similar, without_user | SIMILAR_TEXTS)
     history = pd.DataFrame({"product_id": viewed, "event": "view"})
     history["timestamp"] = engine.listings["created"].max()
     recommended = engine.recommend(history, limit=RESULTS)
-    yield Example("Recommended to a user who viewed these", viewed, recommended, SIGNALS)
+    yield Example("Recommended to a user who viewed these", viewed, recommended, FEATURE_TEXTS)
 
 
 def _filters(engine: Engine, listings: pd.DataFrame) -> Filters:

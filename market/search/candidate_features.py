@@ -8,11 +8,22 @@ import numpy as np
 import pandas as pd
 
 from market.search.catalogue import Catalogue
-from market.search.collaborative import EVERYBODYS, CollaborativeModel, as_new_user, event_weights
+from market.search.collaborative import (
+    SHARED_FEATURES,
+    CollaborativeModel,
+    event_weights,
+    new_user_features,
+)
 from market.search.listing_vectors import ListingVectors
 from market.search.query import Query
 from market.search.query_features import query_features
-from market.search.user_features import TASTES, Attributes, nearness, person_signals, recency
+from market.search.user_features import (
+    USER_FEATURES,
+    Attributes,
+    compute_user_features,
+    event_decay,
+    proximity,
+)
 
 FRESHNESS_HALF_LIFE_DAYS = 14.0  # age at which a listing's `recency` is one half
 NO_HISTORY = pd.DataFrame(
@@ -55,7 +66,7 @@ class User:
         if model is None:
             return cls(history, None, False, as_of)
         known = bool(history["product_id"].isin(model.index).any())
-        return cls(history, model.signals(history, as_of), known, as_of)
+        return cls(history, model.features(history, as_of), known, as_of)
 
 
 def candidate_features(
@@ -111,7 +122,7 @@ def candidate_features(
         axis=1,
     )
     if distances is not None:
-        features["proximity"] = nearness(distances[candidates])
+        features["proximity"] = proximity(distances[candidates])
     return features
 
 
@@ -147,10 +158,10 @@ def _taste_features(
     positions = catalogue.positions(user.history["product_id"])
     events, positions = user.history[positions >= 0], positions[positions >= 0]
     if not len(positions):
-        return pd.DataFrame(np.nan, index=range(len(attributes.price)), columns=TASTES)
-    weights = event_weights(events["event"]) * recency(events["timestamp"])
+        return pd.DataFrame(np.nan, index=range(len(attributes.price)), columns=USER_FEATURES)
+    weights = event_weights(events["event"]) * event_decay(events["timestamp"])
     liked = listing_attributes(positions, catalogue, vectors)
-    return person_signals(liked, weights, attributes)
+    return compute_user_features(liked, weights, attributes)
 
 
 def _collaborative_features(
@@ -165,5 +176,7 @@ def _collaborative_features(
         return pd.DataFrame(index=range(len(candidates)))
     features = user.collaborative_features.reindex(catalogue.ids(candidates))
     if not user.known:
-        features = as_new_user(features[EVERYBODYS]) if browsing else features[EVERYBODYS]
+        features = (
+            new_user_features(features[SHARED_FEATURES]) if browsing else features[SHARED_FEATURES]
+        )
     return features.reset_index(drop=True)

@@ -30,6 +30,7 @@ from market.search.listing_vectors import ListingVectors
 from market.search.query import MIN_QUERY_SIMILARITY, MIN_TEXT_SIMILARITY, Query
 from market.search.ranker import Ranker
 from market.search.ranking import SearchResult, rank_page
+from market.search.ranking_models import RankingModels
 from market.search.retrieval import Matches, browse, on_offer, retrieve
 
 
@@ -107,13 +108,13 @@ class Engine:
         encode_photo = PhotoEncoder(
             embed, search_index.image_space, search_index.array_size, device
         )
-        model = rank / "collaborative" if rank else None
+        models = RankingModels.load(rank) if rank else RankingModels(Ranker.prior())
         return cls(
             catalogue=catalogue,
             lexical=search_index.lexical,
             vectors=vectors,
-            ranker=Ranker.load(rank) if rank else Ranker.prior(),
-            collaborative=CollaborativeModel.load(model) if model and model.exists() else None,
+            ranker=models.ranker,
+            collaborative=models.collaborative,
             encode_text=encode_text or CachedTextEncoder.of_index(search_index, device),
             encode_photo=encode_photo,
         )

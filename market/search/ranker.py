@@ -1,12 +1,12 @@
-"""One ranker for search results and recommendations, whose every answer explains itself.
+"""One ranker for search results and recommendations, which explains each of its scores.
 
-A product has signals, most of them 0 … 1, and its score is their weighted sum. The weights are
-log odds: a signal at 1 instead of 0 multiplies a product's odds of being chosen by e^weight. PRIOR
-holds them for when there is no log of interactions. A log moves those that it knows something
-about, by the likelihood of what people chose (conditional logit), none below 0. Boosted trees
-(LambdaRank) then correct the sum, if that helps people they were not fitted on; they read the
-signals of person and product, not the query's, as no log holds queries. Either way each signal's
-contributions add up to the score.
+A listing's score is a weighted sum of its features, most of which are 0 … 1. The weights are log
+odds: a feature at 1 instead of 0 multiplies a listing's odds of being chosen by e^weight. PRIOR
+holds the weights for when there is no log of interactions. A log moves the weights that it has
+evidence on, by the likelihood of what users chose, none below 0. Boosted trees (LambdaRank) then
+correct the sum, if that helps users whom they were not fitted on. The trees read the features of
+users and listings, not the query's, as no log holds queries. Either way the contributions of the
+features add up to the score.
 """
 
 from __future__ import annotations
@@ -19,63 +19,63 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
 
-# A signal's name and what a person is told: "why this". A column "name.detail" is one more measure
-# of the signal `name`, told in its words.
-SIGNALS = {
-    "bm25": "has your words",
-    "text_similarity": "means what you wrote",
-    "image_similarity": "looks like your photo",
-    "co_occurrence": "goes with what you looked at",
-    "next_item": "often comes next",
+from market.search.conditional_logit import fit_conditional_logit
+from market.search.metrics import ndcg_by_group
+
+# A feature's name and the text that explains it to users. A column "name.detail" is one more
+# measure of the feature `name`, explained by the same text.
+FEATURE_TEXTS = {
+    "bm25": "matches your words",
+    "text_similarity": "similar meaning",
+    "image_similarity": "similar to your photo",
+    "co_occurrence": "often viewed with what you viewed",
+    "next_item": "often viewed next by users like you",
     "user_category": "a category you like",
     "user_price": "your price range",
-    "user_text_similarity": "reads like what you looked at",
-    "user_image_similarity": "looks like what you looked at",
+    "user_text_similarity": "similar to what you viewed",
+    "user_image_similarity": "photos similar to what you viewed",
     "proximity": "near you",
     "popularity": "popular",
-    "trending": "popular these days",
+    "trending": "trending",
     "recency": "newly listed",
     "price_fairness": "a fair price",
 }
-# What a signal means where that is not what SIGNALS says: asked in words, or by a listing.
-OF_WORDS = {"image_similarity": "looks right"}  # like the best matches: there is no photo
-OF_LISTING = {"text_similarity": "reads like this one", "image_similarity": "looks like this one"}
-QUERY = ("bm25", "text_similarity", "text_similarity.neighbours", "image_similarity")
-ITEM = (
-    "popularity",
-    "trending",
-    "recency",
-    "price_fairness",
-)  # of a product for everybody: the trees may turn
-# them as they like; more of any other signal never lowers a score
+# Texts that differ from FEATURE_TEXTS in a search by words, and in a search by a listing.
+SEARCH_TEXTS = {"image_similarity": "similar photos"}  # similar to those of the best matches
+SIMILAR_TEXTS = {"text_similarity": "similar description", "image_similarity": "similar photos"}
+
+QUERY_FEATURES = ("bm25", "text_similarity", "text_similarity.neighbours", "image_similarity")
+# The same for all users. The trees may use these in either direction; more of any other feature
+# never lowers a score.
+LISTING_FEATURES = ("popularity", "trending", "recency", "price_fairness")
+NEW_USER = ".new_user"  # suffix of a feature of users without a history
 
 PRIOR = {
-    # The query outweighs the user: it is a half of all that follows a history.
+    # The query outweighs the user: its weights are half of the sum for a user with a history.
     "bm25": 6.0,
     "text_similarity": 4.0,
-    "text_similarity.neighbours": 2.0,  # both of these, averaged over the most similar listings
+    "text_similarity.neighbours": 2.0,  # mean of both of these over the most similar listings
     "image_similarity": 6.0,
-    # These four are what the log of MovieLens 100k gave them, rounded.
+    # The log of MovieLens 100k gave these four weights, rounded.
     "co_occurrence": 1.5,
     "co_occurrence.recent": 2.0,
     "co_occurrence.factors": 1.5,
     "next_item": 2.0,
-    # A listing's own features say less than other users' choices. They serve where there are none:
-    # for new listings and in new marketplaces.
+    # A listing's own features say less than other users' choices. They matter where there are no
+    # choices: for new listings and in new marketplaces.
     "user_category": 1.2,
     "user_text_similarity": 1.2,
     "user_image_similarity": 0.9,
     "user_price": 0.6,
     "proximity": 0.6,
-    # A new user's answer. With a history they break ties only.
+    # For users with a history these only break ties.
     "popularity": 0.6,
     "trending": 0.6,
-    "trending.hours": 0.0,  # these three count only where a log shows that they help
+    "trending.hours": 0.0,  # a weight of 0 grows only where a log shows that the feature helps
     "trending.day": 0.0,
     "trending.month": 0.0,
-    "popularity.new_user": 0.6,  # the same features of a user without a history
+    "popularity.new_user": 0.6,
     "trending.new_user": 0.6,
     "trending.hours.new_user": 0.0,
     "trending.day.new_user": 0.0,
@@ -83,13 +83,11 @@ PRIOR = {
     "recency": 0.3,
     "price_fairness": 0.3,
 }
-CERTAINTY = 1.0  # of PRIOR: the log likelihood that a weight costs at a distance of 1 from it
-
-NEW_USER = ".new_user"  # the end of a signal's name for users without a history
+PRIOR_PENALTY = 1.0  # log likelihood that a weight costs at a distance of 1 from its prior
 
 FOLDS = 3
-TREES = (20, 40, 80)  # numbers of trees that are tried
-LEAST = 60  # groups, without which trees have nothing to learn from
+TREE_COUNTS = (20, 40, 80)
+MIN_GROUPS = 60  # below which trees have too little to learn from
 TREE_PARAMS = {
     "objective": "lambdarank",
     "learning_rate": 0.05,
@@ -98,104 +96,162 @@ TREE_PARAMS = {
     "lambdarank_truncation_level": 30,
     "deterministic": True,
     "force_row_wise": True,
-    "num_threads": 1,  # of two, each waits for the other
+    "num_threads": 1,  # with two, each waits for the other
     "verbosity": -1,
 }
+
+_WEIGHTS, _TREES = "ranker.json", "trees.txt"
+
+
+def _prior_feedback() -> dict[str, float]:
+    return {name: PRIOR[name] for name in QUERY_FEATURES}
 
 
 @dataclass
 class Ranker:
-    """Made by `prior` or `fit`."""
+    """A weighted sum of features, corrected by trees.
 
-    weights: dict[str, float]  # by signal or detail
+    Made by `prior` or `fit`.
+
+    Attributes
+    ----------
+    weights
+        By feature or detail.
+    trees
+        None if they would not help.
+    feedback
+        Weights of QUERY_FEATURES that choose the listings for pseudo-relevance feedback. The
+        query's weights are tuned on features that feedback makes, so feedback has its own weights
+        that tuning does not move.
+    """
+
+    weights: dict[str, float]
     trees: lightgbm.Booster | None = None
-    # Of QUERY, for choosing the listings that pseudo-relevance feedback learns from. Weights of the
-    # query's own are chosen on features made with these, so they must not move with them.
-    feedback: dict[str, float] = field(
-        default_factory=lambda: {name: PRIOR[name] for name in QUERY}
-    )
+    feedback: dict[str, float] = field(default_factory=_prior_feedback)
 
     @classmethod
     def prior(cls) -> Ranker:
-        """The ranker for when there is no log to learn from."""
+        """Return the ranker for when there is no log to learn from."""
         return cls(dict(PRIOR))
 
     @classmethod
     def fit(
         cls, features: pd.DataFrame, relevance: np.ndarray, groups: np.ndarray, *, seed: int
     ) -> Ranker:
-        """Learn from candidates: a group's rows, side by side, are one person's at one time.
+        """Learn from what users chose among candidates.
 
-        `features` has signals and details for columns; NaN, or a column that is not there, is
-        unknown, and a query's are not looked at. `relevance` (n,) is 0 for what the person passed
-        over and more for what they took, `groups` (n,) names a row's group. A group where nothing
-        was taken teaches nothing.
+        Parameters
+        ----------
+        features
+            (n, k), features and details as columns. NaN or a missing column is unknown. Query
+            features are ignored.
+        relevance
+            (n,), 0 for a candidate that was not chosen, more for one that was.
+        groups
+            (n,), whose choice a row belongs to; the rows of a group are adjacent. A group without a
+            chosen row is ignored.
+        seed
+            Of folds and trees.
+
+        Returns
+        -------
+        Ranker
+            Ranker.prior() if no group has a chosen row.
+
+        References
+        ----------
+        Burges, "From RankNet to LambdaRank to LambdaMART: an overview", 2010.
         """
-        names = [name for name in PRIOR if name in features and name not in QUERY]
+        names = [name for name in PRIOR if name in features and name not in QUERY_FEATURES]
         features = features[names].astype(float)
         relevance, codes = np.asarray(relevance, float), pd.factorize(groups)[0]
-        telling = np.bincount(codes, relevance)[codes] > 0
-        features, relevance = features[telling], relevance[telling]
-        codes = pd.factorize(codes[telling])[0]
+        has_choice = np.bincount(codes, relevance)[codes] > 0
+        features, relevance = features[has_choice], relevance[has_choice]
+        codes = pd.factorize(codes[has_choice])[0]
         if not len(features):
             return cls.prior()
-        ranker = cls(PRIOR | _fit_weights(features, relevance, codes))
-        # Trees only for users with a history: of the others there is too little to split by.
+        weights = fit_conditional_logit(
+            features.fillna(0.0).to_numpy(),
+            relevance,
+            codes,
+            np.array([PRIOR[name] for name in names]),
+            penalty=PRIOR_PENALTY,
+        )
+        ranker = cls(PRIOR | dict(zip(names, weights.tolist(), strict=True)))
+        # New users have too few features for trees to split by.
         new_user = features.filter(like=NEW_USER).notna().any(axis=1).to_numpy()
         features, relevance = features[~new_user], relevance[~new_user]
         codes = pd.factorize(codes[~new_user])[0]
         names = [name for name in names if features[name].nunique() > 1]
-        if names and codes.max() + 1 >= LEAST:
-            rounds = ranker._best_rounds(features[names], relevance, codes, seed)
-            if rounds:
-                ranker.trees = ranker._grow(features[names], relevance, codes, rounds, seed)
+        if names and codes.max() + 1 >= MIN_GROUPS:
+            count = ranker._best_tree_count(features[names], relevance, codes, seed)
+            if count:
+                ranker.trees = ranker._grow(features[names], relevance, codes, count, seed)
         return ranker
 
     def _grow(
-        self, table: pd.DataFrame, relevance: np.ndarray, groups: np.ndarray, rounds: int, seed: int
+        self,
+        features: pd.DataFrame,
+        relevance: np.ndarray,
+        groups: np.ndarray,
+        count: int,
+        seed: int,
     ) -> lightgbm.Booster:
-        """Trees that correct the weighted sum of `table`."""
-        monotone = [int(name.split(".")[0] not in ITEM) for name in table]
+        """Return `count` trees that correct the weighted sum."""
+        monotone = [int(name.split(".")[0] not in LISTING_FEATURES) for name in features]
         ends = np.flatnonzero(np.r_[groups[1:] != groups[:-1], True])
         data = lightgbm.Dataset(
-            table,
+            features,
             (relevance > 0).astype(int),
             group=np.diff(np.r_[-1, ends]),
-            init_score=self._sum(table).to_numpy().sum(1),
+            init_score=self._weighted(features).to_numpy().sum(1),
             params={"verbosity": -1},
         )
         params = TREE_PARAMS | {"seed": seed, "monotone_constraints": monotone}
-        return lightgbm.train(params, data, num_boost_round=rounds)
+        return lightgbm.train(params, data, num_boost_round=count)
 
-    def _best_rounds(
-        self, table: pd.DataFrame, relevance: np.ndarray, groups: np.ndarray, seed: int
+    def _best_tree_count(
+        self, features: pd.DataFrame, relevance: np.ndarray, groups: np.ndarray, seed: int
     ) -> int:
-        """How many trees are best for groups that they were not grown on; 0 if none clearly are."""
+        """Return the best of TREE_COUNTS for held-out groups; 0 if none clearly helps."""
         fold = np.random.default_rng(seed).permutation(groups.max() + 1)[groups] % FOLDS
-        base = self._sum(table).to_numpy().sum(1)
-        gains = np.zeros((len(TREES), groups.max() + 1))
-        for left_out in range(FOLDS):
-            rest, held = fold != left_out, fold == left_out
-            trees = self._grow(table[rest], relevance[rest], groups[rest], max(TREES), seed)
-            before = _ndcg(base[held], relevance[held], groups[held])
-            for row, rounds in enumerate(TREES):
-                added = np.asarray(trees.predict(table[held], num_iteration=rounds))
-                after = _ndcg(base[held] + added, relevance[held], groups[held])
+        base = self._weighted(features).to_numpy().sum(1)
+        chosen = relevance > 0
+        gains = np.zeros((len(TREE_COUNTS), groups.max() + 1))
+        for number in range(FOLDS):
+            rest, held_out = fold != number, fold == number
+            trees = self._grow(
+                features[rest], relevance[rest], groups[rest], max(TREE_COUNTS), seed
+            )
+            before = ndcg_by_group(base[held_out], chosen[held_out], groups[held_out])
+            for row, count in enumerate(TREE_COUNTS):
+                added = np.asarray(trees.predict(features[held_out], num_iteration=count))
+                after = ndcg_by_group(base[held_out] + added, chosen[held_out], groups[held_out])
                 gains[row, after.index] = after - before
         error = gains.std(axis=1) / np.sqrt(gains.shape[1])
         best = int(np.argmax(gains.mean(axis=1)))
-        return TREES[best] if gains[best].mean() > 2 * error[best] else 0
+        return TREE_COUNTS[best] if gains[best].mean() > 2 * error[best] else 0
 
-    def _sum(self, features: pd.DataFrame) -> pd.DataFrame:
-        """The weighted columns of `features`, 0 where unknown."""
+    def _weighted(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Return the features that have a weight, times it, 0 where unknown."""
         names = [name for name in features if name in self.weights]
         return features[names].astype(float).fillna(0.0) * pd.Series(self.weights)[names]
 
     def predict(self, features: pd.DataFrame, shortlist: int | None = None) -> np.ndarray:
-        """The scores (n,) of `score` but for a constant, sooner, as nothing is explained.
+        """Return the scores of `score` but for a constant, and faster: nothing is explained.
 
-        With `shortlist` the trees correct only that many, the best by the weighted sum, and all
-        others come below them in the order of the sum.
+        Parameters
+        ----------
+        features
+            As for `score`.
+        shortlist
+            The trees correct only this many rows, the best by the weighted sum. All others come
+            below them, in the order of the sum. By default the trees correct all rows.
+
+        Returns
+        -------
+        np.ndarray
+            (n,), higher is better.
         """
         names = [name for name in features if name in self.weights]
         known = np.nan_to_num(features[names].to_numpy(float))
@@ -203,36 +259,54 @@ class Ranker:
         if self.trees is None or not len(features):
             return scores
         if shortlist is None or shortlist >= len(features):
-            return scores + np.asarray(self.trees.predict(self._read_by_trees(features)))
+            return scores + np.asarray(self.trees.predict(self._tree_input(features)))
         best = np.argpartition(-scores, shortlist)
         best, rest = best[:shortlist], best[shortlist:]
-        scores[best] += self.trees.predict(self._read_by_trees(features.iloc[best]))
+        scores[best] += self.trees.predict(self._tree_input(features.iloc[best]))
         scores[rest] -= max(0.0, scores[rest].max() - scores[best].min()) + 1
         return scores
 
     def with_weights(self, weights: dict[str, float]) -> Ranker:
-        """The same ranker with other weights for some of the summed signals; those of feedback
-        stay as they are."""
+        """Return this ranker with some other weights; those of feedback stay."""
         return replace(self, weights=self.weights | weights)
 
     def score(self, features: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
-        """Return scores (n,), higher first, and each signal's part in it, which add up to it.
+        """Return scores, and what each feature contributes to them.
 
-        `features` has signals and details for columns; what is unknown (NaN, or not there) adds
-        nothing to the weighted sum. The parts have a column for each signal among them, details
-        included in theirs. That of the trees is TreeSHAP's, without its constant.
+        Parameters
+        ----------
+        features
+            (n, k), features and details as columns. Unknown ones (NaN, or a missing column) add
+            nothing to the weighted sum.
+
+        Returns
+        -------
+        scores : np.ndarray
+            (n,), higher is better.
+        contributions : pd.DataFrame
+            (n, features), which add up to the scores. Details count with their feature. The part of
+            the trees is TreeSHAP's, without its constant.
+
+        References
+        ----------
+        Lundberg et al., "From local explanations to global understanding with explainable AI for
+        trees", 2020.
         """
-        parts = self._sum(features)
+        contributions = self._weighted(features)
         if self.trees is not None and len(features):
-            table = self._read_by_trees(features)
+            table = self._tree_input(features)
             shap = np.asarray(self.trees.predict(table, pred_contrib=True))[:, :-1]
-            parts = parts.add(pd.DataFrame(shap, features.index, table.columns), fill_value=0.0)
-        parts = parts.T.groupby(lambda name: name.split(".")[0]).sum().T
+            of_trees = pd.DataFrame(shap, features.index, table.columns)
+            contributions = contributions.add(of_trees, fill_value=0.0)
+        contributions = contributions.T.groupby(lambda name: name.split(".")[0]).sum().T
         names = dict.fromkeys(name.split(".")[0] for name in features)
-        parts = parts.reindex(columns=[name for name in names if name in SIGNALS], fill_value=0.0)
-        return parts.to_numpy().sum(1), parts
+        contributions = contributions.reindex(
+            columns=[name for name in names if name in FEATURE_TEXTS], fill_value=0.0
+        )
+        return contributions.to_numpy().sum(1), contributions
 
-    def _read_by_trees(self, features: pd.DataFrame) -> pd.DataFrame:
+    def _tree_input(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Return the columns that the trees were grown on."""
         assert self.trees is not None
         return features.reindex(columns=self.trees.feature_name()).astype(float)
 
@@ -240,51 +314,14 @@ class Ranker:
         """Write the ranker into `folder`, which exists; equal rankers are equal bytes."""
         content = {"weights": self.weights, "feedback": self.feedback}
         text = json.dumps(content, indent=2, sort_keys=True)
-        (folder / "ranker.json").write_text(text + "\n", encoding="utf-8")
+        (folder / _WEIGHTS).write_text(text + "\n", encoding="utf-8")
         trees = "" if self.trees is None else self.trees.model_to_string()
-        (folder / "trees.txt").write_text(trees, encoding="utf-8")
+        (folder / _TREES).write_text(trees, encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Ranker:
-        """The ranker that `save` wrote."""
-        content: dict[str, Any] = json.loads((folder / "ranker.json").read_text(encoding="utf-8"))
-        trees = (folder / "trees.txt").read_text(encoding="utf-8")
+        """Return the ranker that `save` wrote."""
+        content: dict[str, Any] = json.loads((folder / _WEIGHTS).read_text(encoding="utf-8"))
+        trees = (folder / _TREES).read_text(encoding="utf-8")
         booster = lightgbm.Booster(model_str=trees) if trees else None
         return cls(content["weights"], booster, content["feedback"])
-
-
-def _fit_weights(
-    features: pd.DataFrame, relevance: np.ndarray, groups: np.ndarray
-) -> dict[str, float]:
-    """The weights that make what was chosen likely among its group, near PRIOR, none below 0.
-
-    A signal that never differs within a group keeps its prior weight.
-    """
-    table = features.fillna(0.0).to_numpy()
-    prior = np.array([PRIOR[name] for name in features])
-    starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
-    row = np.cumsum(np.r_[True, groups[1:] != groups[:-1]]) - 1
-    chosen = np.bincount(row, relevance)
-
-    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        scores = table @ weights
-        scores -= np.maximum.reduceat(scores, starts)[row]
-        powers = np.exp(scores)
-        total = np.add.reduceat(powers, starts)[row]
-        off = weights - prior
-        slope = table.T @ (chosen[row] * powers / total - relevance) + 2 * CERTAINTY * off
-        return float(CERTAINTY * off @ off - relevance @ (scores - np.log(total))), slope
-
-    bounds = [(0.0, None)] * len(prior)
-    found = minimize(loss, prior, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return dict(zip(features, found.tolist(), strict=True))
-
-
-def _ndcg(scores: np.ndarray, relevance: np.ndarray, groups: np.ndarray) -> pd.Series:
-    """NDCG@10 by group, for relevances of 0 or not."""
-    table = pd.DataFrame({"score": -scores, "taken": relevance > 0, "group": groups})
-    place = table.groupby("group")["score"].rank(method="average")
-    table["gain"] = np.where(table["taken"] & (place <= 10), 1 / np.log2(place + 1), 0.0)
-    by_group = table.groupby("group")[["gain", "taken"]].sum()
-    ideal = np.cumsum(1 / np.log2(np.arange(2, 12)))
-    return by_group["gain"] / ideal[by_group["taken"].clip(upper=10) - 1]

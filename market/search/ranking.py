@@ -11,7 +11,7 @@ from market.search.candidate_features import freshness
 from market.search.catalogue import Catalogue
 from market.search.diversity import diversify, first_of_each_group
 from market.search.query import Query
-from market.search.ranker import QUERY, Ranker
+from market.search.ranker import QUERY_FEATURES, Ranker
 from market.search.retrieval import Matches
 from market.search.vectors import VectorIndex
 
@@ -102,7 +102,9 @@ def rank_page(
     now
         The moment of the request.
     """
-    ranker = ranker.with_weights(query.weigh({name: ranker.weights[name] for name in QUERY}))
+    ranker = ranker.with_weights(
+        query.weigh({name: ranker.weights[name] for name in QUERY_FEATURES})
+    )
     scores, contributions = ranker.score(features)
     order = np.argsort(-scores, kind="stable")
     matched = matches.matched

@@ -5,14 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from market.search.ranker import ITEM as LISTING_FEATURES
-from market.search.ranker import OF_LISTING as SIMILAR_TEXTS
-from market.search.ranker import OF_WORDS as SEARCH_TEXTS
-from market.search.ranker import QUERY as QUERY_FEATURES
-from market.search.ranker import SIGNALS as FEATURE_TEXTS
+from market.search.ranker import FEATURE_TEXTS, LISTING_FEATURES, QUERY_FEATURES
 from market.service.schemas import Reason
-
-__all__ = ["FEATURE_TEXTS", "SEARCH_TEXTS", "SIMILAR_TEXTS", "explain"]
 
 # A learned ranker weighs a new user's missing history as well. "Similar to what you viewed" would
 # be untrue there, so the user features of a new user are added up under one name.

@@ -159,7 +159,7 @@ def test_features_are_those_of_the_judged_events_own_time() -> None:
             if rush:
                 changed.loc[later, "product_id"] = "c2-7"
             model = benchmark.CollaborativeModel.fit(changed)
-            _, table = benchmark.unseen_signals(model, task.past[row].iloc[:0], task.times[row])
+            _, table = benchmark.unseen_features(model, task.past[row].iloc[:0], task.times[row])
             other = replace(task, log=changed)
             recent = benchmark.recent_popular(other, 0, days=9.0)(np.array([row]))[0]
             found.append((table.filter(like="trending").set_index(model.products), recent))

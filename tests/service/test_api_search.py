@@ -18,9 +18,9 @@ from fastapi.testclient import TestClient
 from market.core.paths import PHOTOS
 from market.data.photo_store import PhotoStore, pack_photos
 from market.search.engine import Engine
+from market.search.ranker import FEATURE_TEXTS, SIMILAR_TEXTS
 from market.service.app import make_app
 from market.service.events import EventStore
-from market.service.reasons import FEATURE_TEXTS, SIMILAR_TEXTS
 from market.service.settings import Settings
 from stages import index
 

@@ -36,7 +36,7 @@ def test_the_committed_results_have_every_fact() -> None:
 
 
 def test_the_stages_of_the_headlines_are_those_of_their_paths() -> None:
-    assert HEADLINE_STAGES == ("classify", "classify_rf", "rank", "regress", "train_cnn")
+    assert HEADLINE_STAGES == ("classify", "classify_rf", "evaluate", "regress", "train_cnn")
 
 
 def test_a_missing_fact_is_an_error_that_names_its_path() -> None:

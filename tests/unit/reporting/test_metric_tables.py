@@ -27,12 +27,12 @@ def rows(table: str) -> list[list[str]]:
 
 def test_headlines_without_a_score_have_no_row() -> None:
     scores = {name: {"ndcg@10": 0.5, "n": 4} for name in ("model", "bm25", "popular", "random")}
-    rank: dict[str, Any] = {
+    evaluation: dict[str, Any] = {
         "search": {"category_names": {}, "known_items": scores},
         "photo_to_photo": {},
         "personalised": {"log": scores},
     }
-    assert rows(headline_table([{**CLEAN, "rank": rank}], "github")) == [
+    assert rows(headline_table([{**CLEAN, "evaluate": evaluation}], "github")) == [
         ["known-item search", "NDCG@10", "0.500", "0.500 (BM25)", "0.500", "4"],
         ["next-item recommendation, time split", "NDCG@10", "0.500", "0.500 (popular)", "0.500",
          "4"],
@@ -42,8 +42,8 @@ def test_headlines_without_a_score_have_no_row() -> None:
 def test_the_best_of_several_baselines_is_shown_with_its_name() -> None:
     scores = {"model": 0.575, "bm25": 0.484, "embedding": 0.514, "reciprocal_rank_fusion": 0.577}
     by_name = {name: {"ndcg@10": score, "n": 195} for name, score in scores.items()}
-    rank: dict[str, Any] = {"search": {"category_names": by_name}}
-    (row,) = rows(headline_table([{**CLEAN, "rank": rank}], "github"))
+    evaluation: dict[str, Any] = {"search": {"category_names": by_name}}
+    (row,) = rows(headline_table([{**CLEAN, "evaluate": evaluation}], "github"))
     assert row[2:4] == ["0.575", "0.577 (RRF)"]
 
 
@@ -51,8 +51,8 @@ def test_simulated_users_are_a_sanity_check_below_the_table() -> None:
     by_length = {
         f"after_{events}": {"model": {"ndcg@10": events / 100, "n": 1000}} for events in (0, 10, 3)
     }
-    rank: dict[str, Any] = {"personalised": {"simulated": by_length}}
-    table = headline_table([{**CLEAN, "rank": rank}], "github")
+    evaluation: dict[str, Any] = {"personalised": {"simulated": by_length}}
+    table = headline_table([{**CLEAN, "evaluate": evaluation}], "github")
     assert rows(table) == []
     assert "simulated" not in "".join(headline.title for headline in HEADLINES)
     assert table.endswith(

@@ -41,7 +41,7 @@ def test_the_confusion_matrix_has_every_category_that_occurs() -> None:
 
 def test_a_score_that_a_run_lacks_is_empty() -> None:
     run: dict[str, dict[str, Any]] = {
-        "rank": {"photo_to_photo": {}},
+        "evaluate": {"photo_to_photo": {}},
         "regress": {"model": {"rmsle": 1.5, "n": 3}},
     }
     runs = {row["title"]: row["runs"] for row in report.comparison(run, {})}

@@ -12,7 +12,7 @@ from handmade import (
 )
 
 from market.search.candidate_features import FRESHNESS_HALF_LIFE_DAYS
-from market.search.collaborative import COLLABORATIVE, EVERYBODYS, CollaborativeModel
+from market.search.collaborative import COLLABORATIVE_FEATURES, SHARED_FEATURES, CollaborativeModel
 from market.search.query import (
     Query,
 )
@@ -26,14 +26,16 @@ def test_a_new_user_has_only_the_shared_collaborative_features(
     log = pd.concat([past(*range(start, start + 4)).assign(user_id=start) for start in range(40)])
     engine = handmade.engine(collaborative=CollaborativeModel.fit(log))
     everything = np.ones(len(engine.listings), bool)
-    new = [f"{name}.new_user" for name in EVERYBODYS]
+    new = [f"{name}.new_user" for name in SHARED_FEATURES]
     _, features = engine.candidates(Query(), everything, history)
-    assert not set(COLLABORATIVE) & set(features), "shared features have weights of their own"
+    assert not set(COLLABORATIVE_FEATURES) & set(features), (
+        "shared features have weights of their own"
+    )
     assert features[new].notna().any().all()
     _, known = engine.candidates(Query(), everything, past(3))
-    assert known[COLLABORATIVE].notna().any().all() and not set(new) & set(known)
+    assert known[COLLABORATIVE_FEATURES].notna().any().all() and not set(new) & set(known)
     _, in_search = engine.candidates(engine.build_query("guitar"), everything, history)
-    assert set(EVERYBODYS) <= set(in_search), "a search weighs them as for all users"
+    assert set(SHARED_FEATURES) <= set(in_search), "a search weighs them as for all users"
 
 
 @pytest.mark.parametrize("days", [0, 2, 30])

@@ -1,4 +1,4 @@
-"""The collaborative signals: what goes together, what comes next, what is popular and of late."""
+"""The collaborative features: what goes together, what comes next, what is popular and of late."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from market.search import collaborative
-from market.search.collaborative import COLLABORATIVE, CollaborativeModel
+from market.search import item_models
+from market.search.collaborative import (
+    COLLABORATIVE_FEATURES,
+    CollaborativeModel,
+    new_user_features,
+)
 
 START = pd.Timestamp("2022-03-01")
-PERSON = ["co_occurrence", "co_occurrence.recent", "co_occurrence.factors", "next_item"]
+PERSONAL = ["co_occurrence", "co_occurrence.recent", "co_occurrence.factors", "next_item"]
 
 
 def make_log(sequences: list[list[str]]) -> pd.DataFrame:
@@ -52,7 +56,7 @@ def model(log: pd.DataFrame) -> CollaborativeModel:
 
 
 def test_it_finds_what_goes_together_and_what_comes_next(model: CollaborativeModel) -> None:
-    found = model.signals(history("a1", "a2")).drop(index=["a1", "a2"])
+    found = model.features(history("a1", "a2")).drop(index=["a1", "a2"])
     crowd = found.index.str.startswith("a")
     assert (found.loc[crowd, "co_occurrence"] > 0).all()
     assert (found.loc[~crowd, ["co_occurrence", "next_item"]] == 0).all(axis=None)
@@ -60,11 +64,11 @@ def test_it_finds_what_goes_together_and_what_comes_next(model: CollaborativeMod
     assert found["co_occurrence.recent"].idxmax() in {"a0", "a3"}, "met next to them"
 
 
-def test_signals_have_a_row_for_every_product_and_one_scale(
+def test_features_have_a_row_for_every_product_and_one_scale(
     model: CollaborativeModel, log: pd.DataFrame
 ) -> None:
-    found = model.signals(history("a1", "b2", "unheard of"))
-    assert found.columns.tolist() == COLLABORATIVE
+    found = model.features(history("a1", "b2", "unheard of"))
+    assert found.columns.tolist() == COLLABORATIVE_FEATURES
     assert found.index.tolist() == sorted(log["product_id"].unique())
     assert found.index.name == "product_id"
     assert (found.min() >= 0).all() and (found.max() == 1).all()
@@ -72,20 +76,20 @@ def test_signals_have_a_row_for_every_product_and_one_scale(
 
 def test_the_best_unseen_product_is_at_1(model: CollaborativeModel) -> None:
     past = ["a1", "a2", "b4"]
-    found = model.signals(history(*past)).drop(index=past)
-    assert (found[PERSON].max() == 1).all()
+    found = model.features(history(*past)).drop(index=past)
+    assert (found[PERSONAL].max() == 1).all()
 
 
 @pytest.mark.parametrize("past", [history(), history("unheard of")])
 def test_a_new_person_has_no_taste_yet(model: CollaborativeModel, past: pd.DataFrame) -> None:
-    found = model.signals(past)
-    assert (found[PERSON] == 0).all(axis=None)
+    found = model.features(past)
+    assert (found[PERSONAL] == 0).all(axis=None)
     assert (found["popularity"] > 0).all()
 
 
 def test_what_was_looked_at_last_counts_most(model: CollaborativeModel) -> None:
-    a_last = model.signals(history("b0", "b1", "b2", "a0", "a1", "a2"))
-    b_last = model.signals(history("a0", "a1", "a2", "b0", "b1", "b2"))
+    a_last = model.features(history("b0", "b1", "b2", "a0", "a1", "a2"))
+    b_last = model.features(history("a0", "a1", "a2", "b0", "b1", "b2"))
     for name in ("co_occurrence.recent", "next_item"):
         assert a_last.loc["a3", name] > a_last.loc["b3", name]
         assert b_last.loc["b3", name] > b_last.loc["a3", name]
@@ -94,7 +98,7 @@ def test_what_was_looked_at_last_counts_most(model: CollaborativeModel) -> None:
 def test_a_purchase_says_more_than_a_view(model: CollaborativeModel) -> None:
     def difference(event: str) -> float:
         past = pd.concat([history("a1", event=event), history("b1")])
-        found = model.signals(past)["co_occurrence"]
+        found = model.features(past)["co_occurrence"]
         return float(found["a0"] - found["b0"])
 
     assert difference("buy") > difference("view")
@@ -104,7 +108,7 @@ def test_a_purchase_says_more_than_a_view(model: CollaborativeModel) -> None:
 def test_repeated_events_are_one_visit(model: CollaborativeModel) -> None:
     twice = pd.concat([history("a1"), history("a1", event="save"), history("a2")])
     once = pd.concat([history("a1", event="save"), history("a2")])
-    pd.testing.assert_frame_equal(model.signals(twice), model.signals(once))
+    pd.testing.assert_frame_equal(model.features(twice), model.features(once))
 
 
 def test_trending_is_of_the_time_before(log: pd.DataFrame) -> None:
@@ -119,15 +123,15 @@ def test_trending_is_of_the_time_before(log: pd.DataFrame) -> None:
     )
     model = CollaborativeModel.fit(pd.concat([log, rush]))
     calm = CollaborativeModel.fit(log)
-    at_the_end = model.signals(history())["trending"]
+    at_the_end = model.features(history())["trending"]
     assert at_the_end.idxmax() == "b5" and at_the_end["b5"] == 1
     before = late - pd.Timedelta(days=1)
     pd.testing.assert_series_equal(
-        model.signals(history(), before)["trending"], calm.signals(history(), before)["trending"]
+        model.features(history(), before)["trending"], calm.features(history(), before)["trending"]
     )
-    trends = [name for name in COLLABORATIVE if name.startswith("trending")]
-    assert (model.signals(history(), START)[trends] == 0).all(axis=None), "nothing was before it"
-    assert (at_the_end == model.signals(history(), model.end)["trending"]).all()
+    trends = [name for name in COLLABORATIVE_FEATURES if name.startswith("trending")]
+    assert (model.features(history(), START)[trends] == 0).all(axis=None), "nothing was before it"
+    assert (at_the_end == model.features(history(), model.end)["trending"]).all()
 
 
 def test_each_trend_has_its_own_memory() -> None:
@@ -138,7 +142,7 @@ def test_each_trend_has_its_own_memory() -> None:
         for number in range(20 - 3 * list(days).index(name))
     ]
     log = pd.DataFrame(rows, columns=["user_id", "product_id", "event", "timestamp"])
-    found = CollaborativeModel.fit(log).signals(history())
+    found = CollaborativeModel.fit(log).features(history())
     best = found.filter(like="trending").idxmax()
     assert best["trending.hours"] == "hours" and best["trending"] in {"day", "hours"}
     assert found["popularity"].idxmax() == "old" and found.loc["old", "trending.day"] == 0
@@ -155,8 +159,8 @@ def test_a_product_was_seen_before_an_hour_or_not(
     assert any(wanted) and not all(wanted)
 
 
-def test_a_new_users_signals_have_names_of_their_own(model: CollaborativeModel) -> None:
-    found = collaborative.as_new_user(model.signals(history()))
+def test_a_new_users_features_have_names_of_their_own(model: CollaborativeModel) -> None:
+    found = new_user_features(model.features(history()))
     assert found.columns.str.endswith(".new_user").all()
     assert set(found.columns.str.split(".").str[0]) == {"popularity", "trending"}
 
@@ -182,12 +186,12 @@ def test_the_order_of_the_rows_does_not_matter(
 ) -> None:
     again = CollaborativeModel.fit(log.sample(frac=1, random_state=0))
     past = history("a1", "a2")
-    pd.testing.assert_frame_equal(again.signals(past), model.signals(past))
+    pd.testing.assert_frame_equal(again.features(past), model.features(past))
 
 
 @pytest.mark.parametrize("sequences", [[["a"]], [["a"], ["a"]], [["a", "b"]], [["a", "a", "a"]]])
 def test_the_smallest_logs_are_fitted(sequences: list[list[str]]) -> None:
-    found = CollaborativeModel.fit(make_log(sequences)).signals(history("a"))
+    found = CollaborativeModel.fit(make_log(sequences)).features(history("a"))
     assert np.isfinite(found).all(axis=None)
 
 
@@ -199,14 +203,14 @@ def test_an_empty_log_is_refused(log: pd.DataFrame) -> None:
 def test_rare_products_of_a_large_catalogue_have_neighbours_too(
     log: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collaborative, "HEAD", 4)
-    monkeypatch.setattr(collaborative, "NEIGHBOURS", 3)
+    monkeypatch.setattr(item_models, "EXACT_PRODUCTS", 4)
+    monkeypatch.setattr(item_models, "NEIGHBOURS", 3)
     model = CollaborativeModel.fit(log)
-    for matrix in (model.together, model.lately, model.following):
+    for matrix in (model.co_occurrence, model.recent, model.next_item):
         assert np.diff(matrix.indptr).max() <= 3
         assert (matrix.diagonal() == 0).all()
     for product in model.products:
-        found = model.signals(history(product)).drop(index=product)
+        found = model.features(history(product)).drop(index=product)
         assert found["co_occurrence"].idxmax()[0] == product[0]
 
 
@@ -217,7 +221,7 @@ def test_what_was_saved_again_is_the_same(model: CollaborativeModel, tmp_path: P
         (tmp_path / name).mkdir()
         model.save(tmp_path / name)
         again = CollaborativeModel.load(tmp_path / name)
-        pd.testing.assert_frame_equal(again.signals(past), model.signals(past))
+        pd.testing.assert_frame_equal(again.features(past), model.features(past))
         (file,) = (tmp_path / name).iterdir()
         contents.append(file.read_bytes())
     assert contents[0] == contents[1]

@@ -19,7 +19,7 @@ from market.search.filters import Filters
 from market.search.query import (
     Query,
 )
-from market.search.ranker import QUERY, Ranker
+from market.search.ranker import QUERY_FEATURES, Ranker
 
 
 def test_a_listing_without_words_is_found_by_its_neighbours(handmade: Handmade) -> None:
@@ -36,7 +36,7 @@ def test_a_listing_without_words_is_found_by_its_neighbours(handmade: Handmade) 
     assert "text_similarity.neighbours" not in photo, "only queries in words use neighbours"
 
 
-@pytest.mark.parametrize("heavy", QUERY)
+@pytest.mark.parametrize("heavy", QUERY_FEATURES)
 def test_query_features_do_not_depend_on_the_rankers_weights(
     handmade: Handmade, heavy: str
 ) -> None:
@@ -47,18 +47,18 @@ def test_query_features_do_not_depend_on_the_rankers_weights(
         engine.build_query("red", photo=photo_of(3)),
     ):
         _, before = engine.candidates(query, everything)
-        weights = dict.fromkeys(QUERY, 0.0) | {heavy: 18.0}
+        weights = dict.fromkeys(QUERY_FEATURES, 0.0) | {heavy: 18.0}
         weighted = engine.with_ranker(Ranker.prior().with_weights(weights))
         _, after = weighted.candidates(query, everything)
         pd.testing.assert_frame_equal(before, after)
 
 
-@pytest.mark.parametrize("heavy", QUERY)
+@pytest.mark.parametrize("heavy", QUERY_FEATURES)
 def test_a_photo_counts_whatever_the_weights_of_text_features(
     handmade: Handmade, heavy: str
 ) -> None:
     engine = handmade.engine()
-    weights = dict.fromkeys(QUERY, 0.0) | {heavy: 18.0}
+    weights = dict.fromkeys(QUERY_FEATURES, 0.0) | {heavy: 18.0}
     engine = engine.with_ranker(engine.ranker.with_weights(weights))
     history = past(45, 46, 47, event="buy")
     row = int(np.flatnonzero(handmade.photos["position"] == 27)[0])

@@ -1,4 +1,4 @@
-"""The ranker: it learns from a log, sums the query's signals, and explains each score."""
+"""The ranker: it learns from a log, sums the query's features, and explains each score."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from market.search import ranker as module
-from market.search.ranker import PRIOR, SIGNALS, Ranker
+from market.search.ranker import FEATURE_TEXTS, PRIOR, Ranker
 
 COLUMNS = [
     "co_occurrence",
@@ -136,7 +136,7 @@ def test_contributions_add_up_to_the_score(ranker: Ranker) -> None:
 
 
 @every
-def test_more_of_a_persons_or_querys_signal_never_lowers_the_score(ranker: Ranker) -> None:
+def test_more_of_a_persons_or_querys_feature_never_lowers_the_score(ranker: Ranker) -> None:
     table, _, _ = draw(20, 6)
     for name in ("co_occurrence", "next_item", "proximity", "bm25"):
         more = table.assign(**{name: table[name] + 0.3})
@@ -144,7 +144,7 @@ def test_more_of_a_persons_or_querys_signal_never_lowers_the_score(ranker: Ranke
 
 
 @every
-def test_the_querys_signals_count_also_where_the_rest_is_learned(ranker: Ranker) -> None:
+def test_the_querys_features_count_also_where_the_rest_is_learned(ranker: Ranker) -> None:
     table, _, _ = draw(5, 7)
     more = table.assign(bm25=table["bm25"] + 1)
     gain = ranker.score(more)[0] - ranker.score(table)[0]
@@ -153,14 +153,14 @@ def test_the_querys_signals_count_also_where_the_rest_is_learned(ranker: Ranker)
 
 
 @every
-def test_few_or_no_signals_and_no_rows_are_scored(ranker: Ranker) -> None:
+def test_few_or_no_features_and_no_rows_are_scored(ranker: Ranker) -> None:
     for table in (pd.DataFrame({"next_item": []}), pd.DataFrame({"colour": ["red"]})):
         scores, parts = ranker.score(table)
         assert len(scores) == len(parts) == len(table) and len(parts.columns) <= 1
         assert (scores == 0).all()
 
 
-def test_unknown_signals_add_nothing() -> None:
+def test_unknown_features_add_nothing() -> None:
     scores, parts = Ranker.prior().score(pd.DataFrame({"next_item": [np.nan, 1.0]}))
     assert scores.tolist() == parts["next_item"].tolist() == [0, PRIOR["next_item"]]
 
@@ -175,9 +175,11 @@ def test_the_shortlist_comes_first_and_the_rest_in_the_order_of_the_sum(correcte
     np.testing.assert_array_equal(scores[by_sum[:30]], full[by_sum[:30]])
 
 
-def test_every_signal_has_words_and_a_prior_weight() -> None:
-    assert {name.split(".")[0] for name in PRIOR} == set(SIGNALS)
-    assert {name.split(".")[0] for name in module.QUERY + module.ITEM} <= set(SIGNALS)
+def test_every_feature_has_words_and_a_prior_weight() -> None:
+    assert {name.split(".")[0] for name in PRIOR} == set(FEATURE_TEXTS)
+    assert {name.split(".")[0] for name in module.QUERY_FEATURES + module.LISTING_FEATURES} <= set(
+        FEATURE_TEXTS
+    )
 
 
 @every
@@ -190,10 +192,10 @@ def test_what_was_saved_again_is_the_same(ranker: Ranker, tmp_path: Path) -> Non
 
 
 def test_feedback_has_weights_of_its_own_and_they_are_saved(tmp_path: Path) -> None:
-    chosen = dict.fromkeys(module.QUERY, 1.0)
+    chosen = dict.fromkeys(module.QUERY_FEATURES, 1.0)
     ranker = Ranker.prior().with_weights(chosen)
-    assert ranker.feedback == {name: PRIOR[name] for name in module.QUERY}
-    ranker.feedback = {name: 2.0 for name in module.QUERY}
+    assert ranker.feedback == {name: PRIOR[name] for name in module.QUERY_FEATURES}
+    ranker.feedback = {name: 2.0 for name in module.QUERY_FEATURES}
     ranker.save(tmp_path)
     again = Ranker.load(tmp_path)
     assert again.feedback == ranker.feedback and again.weights == ranker.weights

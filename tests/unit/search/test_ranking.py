@@ -16,7 +16,7 @@ from handmade import (
 
 from market.search.engine import Engine
 from market.search.filters import Filters
-from market.search.ranker import SIGNALS
+from market.search.ranker import FEATURE_TEXTS
 
 
 @each_request
@@ -69,7 +69,7 @@ def test_contributions_add_up_to_the_score_largest_first(
     shop: Engine, request_page: Callable
 ) -> None:
     for hit in request_page(shop, limit=100, filters=Filters(near="Leeds")).hits:
-        assert set(hit.why) <= set(SIGNALS)
+        assert set(hit.why) <= set(FEATURE_TEXTS)
         parts = list(hit.why.values())
         assert np.isfinite(hit.score) and sum(parts) == pytest.approx(hit.score)
         assert all(parts) and sorted(map(abs, parts), reverse=True) == [abs(part) for part in parts]

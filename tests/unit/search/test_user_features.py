@@ -1,4 +1,4 @@
-"""Tastes: each signal by hand, and nothing said about what is not known."""
+"""User features: values by hand, and NaN for what is unknown."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 
 from market.search.user_features import (
-    NEARBY_KM,
+    HALF_DISTANCE_KM,
     PRICE_SPREAD,
-    TASTES,
+    USER_FEATURES,
     Attributes,
-    nearness,
-    recency,
+    compute_user_features,
+    event_decay,
+    proximity,
 )
-from market.search.user_features import person_signals as signals
 
 LEEDS, YORK, PARIS = (53.8, -1.55), (53.96, -1.08), (48.86, 2.35)
 UNKNOWN = (np.nan, np.nan)
@@ -37,9 +37,12 @@ def listings(**given: Any) -> Attributes:
 
 
 def of(name: str, liked: list, weights: list[float], candidates: list) -> list[float]:
-    found = signals(listings(**{name: liked}), np.array(weights), listings(**{name: candidates}))
-    assert found.columns.tolist() == TASTES
+    found = compute_user_features(
+        listings(**{name: liked}), np.array(weights), listings(**{name: candidates})
+    )
+    assert found.columns.tolist() == USER_FEATURES
     column = {
+        "category": "user_category",
         "price": "user_price",
         "text": "user_text_similarity",
         "photo": "user_image_similarity",
@@ -80,13 +83,13 @@ def test_style_and_look_are_like_most_of_the_history(name: str) -> None:
 def test_near_is_near_the_middle_of_what_was_looked_at() -> None:
     found = of("place", [LEEDS, LEEDS, PARIS, UNKNOWN], [1, 1, 1, 9], [LEEDS, YORK, UNKNOWN])
     assert found[0] == pytest.approx(1) and np.isnan(found[2])
-    assert found[1] == pytest.approx(0.5 ** (35.6 / NEARBY_KM), rel=0.02)
+    assert found[1] == pytest.approx(0.5 ** (35.6 / HALF_DISTANCE_KM), rel=0.02)
 
 
 def test_nearness_halves() -> None:
-    assert nearness(np.array([0, NEARBY_KM, 2 * NEARBY_KM, np.nan])) == pytest.approx(
-        [1, 0.5, 0.25, np.nan], nan_ok=True
-    )
+    assert proximity(
+        np.array([0, HALF_DISTANCE_KM, 2 * HALF_DISTANCE_KM, np.nan])
+    ) == pytest.approx([1, 0.5, 0.25, np.nan], nan_ok=True)
 
 
 @pytest.mark.parametrize("name", ["price", "text", "photo", "place"])
@@ -97,23 +100,23 @@ def test_what_is_unknown_of_a_history_is_unknown_of_all(name: str) -> None:
 
 
 def test_there_may_be_no_candidates() -> None:
-    found = signals(listings(price=[5]), np.ones(1), listings(price=[]))
-    assert found.columns.tolist() == TASTES and found.empty
+    found = compute_user_features(listings(price=[5]), np.ones(1), listings(price=[]))
+    assert found.columns.tolist() == USER_FEATURES and found.empty
 
 
 def test_what_is_later_counts_more() -> None:
     times = pd.Series(pd.to_datetime(["2022-01-01", "2022-01-15", "2022-01-29", "2022-01-29"]))
     steps = 0.5 ** (np.array([3, 2, 1, 0]) / 20)
-    np.testing.assert_allclose(recency(times), [0.25, 0.5, 1, 1] * steps)
+    np.testing.assert_allclose(event_decay(times), [0.25, 0.5, 1, 1] * steps)
 
 
 def test_a_time_that_is_not_known_fades_by_its_place() -> None:
     times = pd.Series(pd.to_datetime([None, None, "2022-01-29", None]))
-    np.testing.assert_allclose(recency(times), 0.5 ** (np.array([3, 2, 1, 0]) / 20))
-    assert recency(times[:0]).shape == (0,)
+    np.testing.assert_allclose(event_decay(times), 0.5 ** (np.array([3, 2, 1, 0]) / 20))
+    assert event_decay(times[:0]).shape == (0,)
 
 
 def test_a_turn_of_taste_shows() -> None:
     times = pd.Series(pd.to_datetime(["2022-01-01", "2022-02-01"]))
-    found = of("category", ["a", "b"], recency(times).tolist(), ["a", "b"])
+    found = of("category", ["a", "b"], event_decay(times).tolist(), ["a", "b"])
     assert found[1] > 4 * found[0] > 0

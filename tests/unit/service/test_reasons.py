@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from market.service.reasons import FEATURE_TEXTS, SEARCH_TEXTS, SIMILAR_TEXTS, explain
+from market.search.ranker import FEATURE_TEXTS, SEARCH_TEXTS, SIMILAR_TEXTS
+from market.service.reasons import explain
 
 CONTRIBUTIONS = {
     "image_similarity": 0.5,

@@ -1,0 +1,86 @@
+"""Queries with known answers, drawn from the catalogue itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from market.core.stage import progress
+from market.search.lexical import split_words
+
+BATCH_SIZE = 64  # queries that are encoded at once
+MIN_LISTINGS = 5  # of a category whose name is a query
+MIN_WORDS, MAX_WORDS = 2, 4  # of a query for a known item
+
+Queries = dict[str, set[str]]  # the ids of the relevant listings, by the text of a query
+
+
+def category_queries(listings: pd.DataFrame) -> Queries:
+    """Return the names of leaf categories, for each of which its listings are relevant.
+
+    No category is indexed, so only a listing's text and photos can match.
+
+    Parameters
+    ----------
+    listings
+        product_id and category_levels (a path of names).
+
+    Returns
+    -------
+    dict
+        A query for each leaf of MIN_LISTINGS or more.
+    """
+    leaves = listings["category_levels"].map(lambda path: path[-1])
+    groups = listings["product_id"].groupby(leaves)
+    return {name: set(ids) for name, ids in groups if len(ids) >= MIN_LISTINGS}
+
+
+def known_item_queries(
+    listings: pd.DataFrame, drawn_from: np.ndarray, count: int, rng: np.random.Generator
+) -> Queries:
+    """Return 2 to 4 consecutive words of listings' names, for which these listings are relevant.
+
+    All listings of the same name are relevant. Names that differ only in case, punctuation or stop
+    words count as the same.
+
+    Parameters
+    ----------
+    listings
+        product_id and name.
+    drawn_from
+        (n,) bool, the listings whose names become queries.
+    count
+        The number of queries, fewer if there are not so many names of two words.
+    rng
+        Draws the listings and the words.
+    """
+    names = listings["name"].map(lambda name: " ".join(split_words(name)))
+    ids_of_name = listings["product_id"].groupby(names).agg(set)
+    queries: Queries = {}
+    for row in rng.permutation(np.flatnonzero(drawn_from)):
+        words = listings["name"].iat[row].split()
+        if len(queries) == count:
+            break
+        if len(words) < MIN_WORDS:
+            continue
+        length = int(rng.integers(MIN_WORDS, min(MAX_WORDS, len(words)) + 1))
+        start = int(rng.integers(len(words) - length + 1))
+        text = " ".join(words[start : start + length])
+        queries.setdefault(text, ids_of_name[names.iat[row]])
+    return queries
+
+
+class QueryEncoder(Protocol):
+    """An encoder that can remember the vectors of queries before they are needed."""
+
+    def encode_ahead(self, texts: Iterable[str]) -> None:
+        """Encode and remember."""
+
+
+def encode_queries(encoder: QueryEncoder, texts: list[str]) -> None:
+    """Encode queries in batches, which is faster than one by one, and have them remembered."""
+    for start in progress(range(0, len(texts), BATCH_SIZE), desc="encode queries", unit="batch"):
+        encoder.encode_ahead(texts[start : start + BATCH_SIZE])

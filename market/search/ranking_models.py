@@ -1,0 +1,172 @@
+"""The artefact models/rank: the models that are served, and those that are evaluated.
+
+A model that is served has learned from everything. A score needs one that has not learned from what
+it is scored on, so those are kept beside it: a metric can change without fitting anything again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from market.data.interactions import Holdout, after, last_out
+from market.search.collaborative import CollaborativeModel
+from market.search.evaluation_queries import Queries
+from market.search.ranker import Ranker
+
+SPLIT_BY_TIME, LEAVE_LAST_OUT = "log", "leave_last_out"  # protocols, as in metrics/evaluate.json
+
+_COLLABORATIVE = "collaborative"
+_EVALUATION = "evaluation"
+_SUMMARY = "evaluation.json"
+
+
+@dataclass(frozen=True)
+class RankingModels:
+    """What orders search results and recommendations.
+
+    Attributes
+    ----------
+    ranker
+        Ranker.prior() if there was nothing to learn from.
+    collaborative
+        None without a log of interactions.
+    """
+
+    ranker: Ranker
+    collaborative: CollaborativeModel | None = None
+
+    def save(self, folder: Path) -> None:
+        """Write the models into `folder`; equal models are equal bytes."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.ranker.save(folder)
+        if self.collaborative is not None:
+            (folder / _COLLABORATIVE).mkdir()
+            self.collaborative.save(folder / _COLLABORATIVE)
+
+    @classmethod
+    def load(cls, folder: Path) -> RankingModels:
+        """Read what `save` wrote."""
+        path = folder / _COLLABORATIVE
+        collaborative = CollaborativeModel.load(path) if path.exists() else None
+        return cls(Ranker.load(folder), collaborative)
+
+
+@dataclass(frozen=True)
+class SearchTest:
+    """Queries to evaluate by, and weights that were chosen without them.
+
+    Attributes
+    ----------
+    kind
+        "category_names" or "known_items".
+    queries
+        The relevant ids of each.
+    weights
+        The ranker's, of the query's features.
+    """
+
+    kind: str
+    queries: Queries
+    weights: dict[str, float]
+
+
+@dataclass(frozen=True)
+class FittedProtocol:
+    """Models of one evaluation protocol, fitted without the events that it holds out.
+
+    Attributes
+    ----------
+    models
+        The ranker and the collaborative model.
+    cutoff
+        The time from which events are held out; None for leave-last-out.
+    n_choices
+        The number of users' choices that the ranker could learn from.
+    learned
+        Whether these were enough to learn from; else the ranker is the prior one.
+    recent_days
+        The length of the window of the baseline recent_popular.
+    """
+
+    models: RankingModels
+    cutoff: pd.Timestamp | None
+    n_choices: int
+    learned: bool
+    recent_days: float
+
+    def holdout(self, log: pd.DataFrame) -> Holdout:
+        """Return what this protocol holds out of the log that it was fitted on."""
+        return last_out(log, 2) if self.cutoff is None else after(log, self.cutoff)
+
+
+@dataclass(frozen=True)
+class EvaluationModels:
+    """All that `evaluate` needs beside the models that are served.
+
+    Attributes
+    ----------
+    searches
+        In the order in which they are evaluated.
+    protocols
+        By name: SPLIT_BY_TIME, LEAVE_LAST_OUT. One is missing if the log does not allow it.
+    """
+
+    searches: list[SearchTest]
+    protocols: dict[str, FittedProtocol]
+
+    def save(self, folder: Path) -> None:
+        """Write the models into a folder of RankingModels; equal models are equal bytes."""
+        folder = folder / _EVALUATION
+        folder.mkdir()
+        for name, protocol in self.protocols.items():
+            protocol.models.save(folder / name)
+        content = {
+            "searches": [
+                {
+                    "kind": test.kind,
+                    "queries": {text: sorted(ids) for text, ids in test.queries.items()},
+                    "weights": test.weights,
+                }
+                for test in self.searches
+            ],
+            "protocols": {
+                name: {
+                    "cutoff": None if protocol.cutoff is None else protocol.cutoff.isoformat(),
+                    "n_choices": protocol.n_choices,
+                    "learned": protocol.learned,
+                    "recent_days": protocol.recent_days,
+                }
+                for name, protocol in self.protocols.items()
+            },
+        }
+        # Keys are not sorted: random baselines are drawn in the order of the queries.
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        (folder / _SUMMARY).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> EvaluationModels:
+        """Read what `save` wrote."""
+        folder = folder / _EVALUATION
+        content: dict[str, Any] = json.loads((folder / _SUMMARY).read_text(encoding="utf-8"))
+        searches = [
+            SearchTest(
+                test["kind"],
+                {text: set(ids) for text, ids in test["queries"].items()},
+                test["weights"],
+            )
+            for test in content["searches"]
+        ]
+        protocols = {}
+        for name, settings in content["protocols"].items():
+            cutoff = settings.pop("cutoff")
+            protocols[name] = FittedProtocol(
+                models=RankingModels.load(folder / name),
+                cutoff=None if cutoff is None else pd.Timestamp(cutoff),
+                **settings,
+            )
+        return cls(searches, protocols)

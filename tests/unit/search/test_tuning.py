@@ -1,0 +1,110 @@
+"""Weights of the query: the best of the grid, on the features that are served."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from market.search.engine import Engine, Filters, Query
+from market.search.evaluation import fuse_ranks
+from market.search.metrics import score_list
+from market.search.ranker import PRIOR, QUERY_FEATURES, Ranker
+from market.search.tuning import (
+    EVERYTHING,
+    GRID,
+    TOTAL_WEIGHT,
+    QueryCandidates,
+    choose_weights,
+    ndcg_by_weights,
+    score_weights,
+)
+
+
+def toy_queries(right: str, count: int = 12) -> list[np.ndarray]:
+    """Queries whose relevant listing has the most of the feature `right`; the others are noise."""
+    rng = np.random.default_rng(0)
+    queries = []
+    for _ in range(count):
+        features = pd.DataFrame(rng.random((30, len(QUERY_FEATURES))), columns=list(QUERY_FEATURES))
+        ids = [str(number) for number in range(30)]
+        candidates = QueryCandidates(ids, features, np.zeros(len(ids)))
+        queries.append(ndcg_by_weights(candidates, {str(features[right].idxmax())}))
+    return queries
+
+
+def test_values_of_weights_are_the_scores_of_their_orders() -> None:
+    rng = np.random.default_rng(1)
+    for count, wanted in (
+        (30, set("24")),
+        (30, {str(n) for n in range(15)}),
+        (4, set("9")),
+        (0, {"1"}),
+    ):
+        table = rng.random((count, len(QUERY_FEATURES)))
+        ids = [str(number) for number in range(count)]
+        features = pd.DataFrame(table, columns=list(QUERY_FEATURES))
+        candidates = QueryCandidates(ids, features, rng.random(count))
+        values = ndcg_by_weights(candidates, wanted)
+        assert values.shape == (len(GRID),)
+        for weights, value in list(zip(GRID, values, strict=True))[::20]:
+            scores = table @ weights * TOTAL_WEIGHT + candidates.other_scores
+            order = candidates.ranking(scores)
+            assert value == pytest.approx(score_list(order, wanted)["ndcg@10"])
+
+
+@pytest.mark.parametrize("right", QUERY_FEATURES)
+def test_the_feature_that_is_right_has_the_largest_weight(right: str) -> None:
+    weights = choose_weights([toy_queries(right), []])
+    assert max(weights, key=lambda name: weights[name]) == right
+    assert sum(weights.values()) == pytest.approx(sum(PRIOR[name] for name in QUERY_FEATURES))
+    assert min(weights.values()) >= 0
+
+
+def test_each_set_of_queries_counts_alike() -> None:
+    many, few = toy_queries("bm25", 40), toy_queries("image_similarity", 4)
+    one, alike, ten = (choose_weights(sets) for sets in ([many], [many, few], [many + few]))
+    assert (
+        one["image_similarity"] == 0 < alike["image_similarity"]
+        and ten["image_similarity"] < alike["image_similarity"]
+    )
+
+
+@pytest.mark.parametrize("sets", [[], [[], []], [[np.ones(len(GRID))]]])
+def test_without_anything_to_choose_by_weights_are_even(sets: list) -> None:
+    weights = choose_weights(sets)
+    assert max(weights.values()) - min(weights.values()) < 0.11 * sum(weights.values())
+
+
+def test_weights_are_chosen_on_the_features_that_are_served(engine: Engine) -> None:
+    """The chosen weights are the best of the grid for the answers that the engine then gives."""
+    names = engine.listings["name"].unique()[:8]
+    wanted = {name: set(engine.listings.loc[engine.listings["name"] == name, "product_id"])
+              for name in names}  # fmt: skip
+    words = {" ".join(name.split()[:2]): ids for name, ids in wanted.items()}
+
+    fresh = engine.with_ranker(Ranker.prior()).with_collaborative(None)
+    before = score_weights(fresh, words)
+    weights = choose_weights([before])
+    fresh = fresh.with_ranker(fresh.ranker.with_weights(weights))
+    np.testing.assert_array_equal(score_weights(fresh, words), before)
+    served = [
+        score_list(
+            [hit.product_id for hit in fresh.search(text, filters=EVERYTHING, limit=50).hits],
+            ids,
+        )["ndcg@10"]
+        for text, ids in words.items()
+    ]
+    assert np.mean(served) == pytest.approx(np.mean(before, axis=0).max())
+
+
+def test_candidates_have_the_features_that_the_engine_ranks_by(engine: Engine) -> None:
+    name = engine.listings["name"].iat[0]
+    candidates = QueryCandidates.of(engine, name)
+    ids, features = candidates.ids, candidates.features
+    assert features.columns.tolist() == list(QUERY_FEATURES) and features.notna().all(axis=None)
+    assert len(ids) == len(features) == len(set(ids))
+    assert candidates.ranking(features["bm25"].to_numpy())[0] == engine.listings["product_id"][0]
+    fused = fuse_ranks(features)
+    assert fused.max() <= len(QUERY_FEATURES) / 61 and fused.min() > 0
+    assert engine.candidates(Query(), engine.allowed(Filters(flagged=True)))[0].size == 60
