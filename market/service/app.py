@@ -34,7 +34,7 @@ from market.service.photos import PhotoVersions
 from market.service.predictions import ListingPredictor
 from market.service.queues import make_queues
 from market.service.reload import Reloader
-from market.service.routes import TAGS, api_router, health_router
+from market.service.routes.assembly import TAGS, api_router, health_router
 from market.service.routes.responses import ERROR
 from market.service.security import ApiKeyMiddleware, SecurityHeadersMiddleware
 from market.service.settings import Settings

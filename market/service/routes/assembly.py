@@ -1,0 +1,28 @@
+"""The routers of the API, put together from one module for each tag.
+
+Handlers are plain functions, which FastAPI runs in threads: a search computes for milliseconds and
+must not block other requests.
+"""
+
+from fastapi import APIRouter, Depends
+
+from market.service.routes import events, health, listings, predictions, search
+from market.service.routes.dependencies import refuse_repeated_parameters
+from market.service.routes.responses import ERROR
+
+TAGS = [
+    {"name": "search", "description": "Search, similar listings, recommendations."},
+    {"name": "listings", "description": "Listings, their photos, categories and places."},
+    {"name": "events", "description": "What users do, which personalises their next results."},
+    {"name": "predictions", "description": "Category and price of a new listing."},
+    {"name": "health", "description": "For monitoring. `/metrics` has Prometheus metrics."},
+]
+
+api_router = APIRouter(
+    prefix="/api",
+    dependencies=[Depends(refuse_repeated_parameters)],
+    responses={422: ERROR},
+)
+for module in (search, listings, events, predictions):
+    api_router.include_router(module.router)
+health_router = health.router  # needs no key
