@@ -79,7 +79,7 @@ HEADLINES = ("text", "photo", "fused")
 def read_products() -> pd.DataFrame:
     """Return the products, one row each, with the numbers of their sentence embedding."""
     columns = ["product_id", "name", "description", "category", "category_levels"]
-    products = pd.read_parquet(LISTINGS, columns=[*columns, "split", "group", "has_near_copy"])
+    products = pd.read_parquet(LISTINGS, columns=[*columns, "split", "group", "has_near_duplicate"])
     products = products.drop_duplicates("product_id")
     vectors = pd.read_parquet(TEXT_EMBEDDINGS).set_index("product_id").loc[products["product_id"]]
     return with_embedding(products, vectors.to_numpy())
@@ -96,17 +96,17 @@ def read_networks(product_ids: pd.Series, classes: list[str]) -> dict[str, np.nd
 
 
 def evaluate(
-    predicted: dict[str, np.ndarray], codes: np.ndarray, has_near_copy: np.ndarray
+    predicted: dict[str, np.ndarray], codes: np.ndarray, has_near_duplicate: np.ndarray
 ) -> dict[str, Any]:
     """Return the scores of the test products' (n, classes) probabilities, by a key of MODELS."""
     metrics: dict[str, Any] = {
         name: score(probabilities, codes) | {"ece": calibration_error(probabilities, codes)}
         for name, probabilities in predicted.items()
     }
-    rows = ~has_near_copy
+    rows = ~has_near_duplicate
     if rows.any():
         metrics |= {
-            f"{name}_without_near_copies": score(predicted[name][rows], codes[rows])
+            f"{name}_without_near_duplicates": score(predicted[name][rows], codes[rows])
             for name in HEADLINES
         }
     return metrics
@@ -150,7 +150,7 @@ def main() -> str:
     baseline = fit_pipeline(known, codes[~test], settings, exclude=frozenset({"embedding"}))
     without_terms = sorted(feature_names(build_pipeline(settings)) - feature_names(svm.pipeline))
     metrics = {
-        **evaluate(predicted, codes[test], products.loc[test, "has_near_copy"].to_numpy()),
+        **evaluate(predicted, codes[test], products.loc[test, "has_near_duplicate"].to_numpy()),
         "text_baseline": score_labels(codes[test], baseline.predict(products[test])),
         "features_without_terms": without_terms,
         "majority_accuracy": majority_accuracy(codes[~test], codes[test]),

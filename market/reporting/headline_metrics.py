@@ -78,7 +78,7 @@ HEADLINES = (
     Headline("category from text and photos", "accuracy", "classify.fused.accuracy",
              _SVM, _MAJORITY),
     Headline("– without near-duplicates", "accuracy",
-             "classify.fused_without_near_copies.accuracy"),
+             "classify.fused_without_near_duplicates.accuracy"),
     Headline("category from text and photos", "macro F1", "classify.fused.macro_f1",
              "classify.text_baseline.macro_f1"),
     Headline("category from text and photos", "calibration error", "classify.fused.ece"),

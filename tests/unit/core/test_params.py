@@ -135,9 +135,9 @@ def test_every_country_of_the_gazetteer_is_allowed() -> None:
 
 
 def test_a_misspelt_key_is_reported_as_unknown_not_as_missing(folder: Path) -> None:
-    text = MANUAL.replace("  finetune_mixup:", "  finetune_mixing:")
+    text = MANUAL.replace("  label_smoothing:", "  label_smooth:", 1)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
-    assert "train.finetune_mixing is unknown: did you mean train.finetune_mixup?" in load_error()
+    assert "train.label_smooth is unknown: did you mean train.label_smoothing?" in load_error()
 
 
 def test_small_numbers_are_read_as_dvc_writes_them(folder: Path) -> None:
