@@ -9,8 +9,8 @@ Out: models/category/, metrics/classify.json, plots/classify_confusion.csv,
 
 Three models are pooled: "svm", fitted here on the text; "encoder", the sentence encoder that
 train_text fine-tuned; "photo", the network of train_cnn. The baseline of the text models is a
-linear SVM on TF-IDF alone. Every score is also given for the test products without a near-copy in
-train or validation.
+linear SVM on TF-IDF alone. Every score is also given for the test products without a near-duplicate
+in train or validation.
 
 The SVM is fitted on the train and validation products, and so are the weights of the pool, but on
 predictions by models that were fitted without the product: by cross-validation for the SVM, as
@@ -65,7 +65,7 @@ from market.models.text_svm import (
 def read_products() -> pd.DataFrame:
     """Return the products, one row each, with the numbers of their sentence embedding."""
     columns = ["product_id", "name", "description", "category", "category_levels"]
-    products = pd.read_parquet(LISTINGS, columns=[*columns, "split", "group", "has_near_copy"])
+    products = pd.read_parquet(LISTINGS, columns=[*columns, "split", "group", "has_near_duplicate"])
     products = products.drop_duplicates("product_id")
     vectors = pd.read_parquet(TEXT_EMBEDDINGS).set_index("product_id").loc[products["product_id"]]
     return with_embedding(products, vectors.to_numpy())
@@ -133,7 +133,7 @@ def main() -> str:
     )
     without_terms = sorted(feature_names(build_pipeline(settings)) - feature_names(svm.pipeline))
     metrics = {
-        **evaluate(predicted, codes[test], products.loc[test, "has_near_copy"].to_numpy()),
+        **evaluate(predicted, codes[test], products.loc[test, "has_near_duplicate"].to_numpy()),
         "text_baseline": score_labels(codes[test], baseline.predict(products[test])),
         "features_without_terms": without_terms,
         "majority_accuracy": majority_accuracy(codes[~test], codes[test]),

@@ -1,25 +1,88 @@
-"""Near-duplicate listings: texts by TF-IDF cosine, photos by a perceptual hash (pHash)."""
+"""Near-duplicate listings: similar texts by TF-IDF cosine, similar photos by perceptual hash."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import faiss
 import numpy as np
 import pandas as pd
 from scipy.fft import dct
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sparse_dot_topn import sp_matmul_topn
 
-MIN_WORDS = 8  # different words of a text that is compared: fewer agree by chance
-MAX_LISTINGS = 1000  # a word of more texts says little, and would make most of the work
-MAX_COPIES = 100  # nearest texts kept of each
-HASH_SIDE = 16  # lowest frequencies each way: 256 bits
-MIN_CONTRAST = 8.0  # grey levels, standard deviation: a flat photo has no frequencies to compare
+from market.core.stage import progress
+from market.data.listings import listing_text
+from market.data.photo_store import PhotoStore
+
+MIN_WORDS = 8  # different words; texts with fewer of them are similar by chance
+MAX_LISTINGS = 1000  # a word in more texts tells little, and would cause most of the work
+MAX_DUPLICATES = 100  # nearest texts kept for each text
+HASH_SIDE = 16  # lowest frequencies in each direction: 256 bits
+MIN_CONTRAST = 8.0  # standard deviation in grey levels; a flat photo has no frequencies to compare
 QUERIES = 4096  # hashes searched at once
 
 
-def plain(text: pd.Series) -> pd.Series:
+@dataclass(frozen=True)
+class NearDuplicates:
+    """Pairs of near-duplicate listings, `left` and `right`, as positions among the listings."""
+
+    texts: pd.DataFrame  # with `similarity`, the cosine
+    photos: pd.DataFrame  # with `distance`, in bits of 256
+
+    def within(self, min_similarity: float, max_distance: int) -> NearDuplicates:
+        """Return the pairs that are at least so similar in text, or at most so far in photo."""
+        return NearDuplicates(
+            self.texts[self.texts["similarity"] >= min_similarity],
+            self.photos[self.photos["distance"] <= max_distance],
+        )
+
+    def by_kind(self) -> dict[str, pd.DataFrame]:
+        """Return the pairs by the kind of key that they make: "near text" and "near photo"."""
+        return {"near text": self.texts, "near photo": self.photos}
+
+
+def find_near_duplicates(
+    listings: pd.DataFrame,
+    hashes: np.ndarray,
+    usable: np.ndarray,
+    *,
+    min_similarity: float,
+    max_distance: int,
+) -> NearDuplicates:
+    """Find the pairs of near-duplicates among listings.
+
+    Parameters
+    ----------
+    listings : DataFrame
+        A row for each photo, and one for each listing without a photo.
+    hashes : ndarray of uint8, (photos, 32)
+        Of the packed photos.
+    usable : ndarray of bool, (photos,)
+        Whether each hash can be compared.
+    min_similarity : float
+        TF-IDF cosine of name and description, above 0, up to 1.
+    max_distance : int
+        Of 256 bits.
+
+    Returns
+    -------
+    NearDuplicates
+        Positions are those of `listings.drop_duplicates("product_id")`.
+    """
+    position = pd.Series(pd.factorize(listings["product_id"])[0], listings.index)
+    index = listings["photo_index"].dropna().astype(np.int64)
+    index = index[usable[index]]
+    owner = position.loc[index.index].to_numpy()
+    photos = near_photos(hashes[index], max_distance)
+    photos = photos.assign(left=owner[photos["left"]], right=owner[photos["right"]])
+    return NearDuplicates(
+        near_texts(listing_text(listings.drop_duplicates("product_id")), min_similarity),
+        photos[photos["left"] != photos["right"]],
+    )
+
+
+def normalise_text(text: pd.Series) -> pd.Series:
     """Fold case and white space, in which two copies of a text may differ."""
     return text.str.casefold().str.split().str.join(" ")
 
@@ -37,38 +100,53 @@ def near_texts(texts: pd.Series, min_similarity: float) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `left` < `right` (positions in `texts`) and `similarity`. Equal texts are linked to the
-        first of them alone, so that many copies make no more pairs than there are copies.
+        `left` < `right` (positions in `texts`) and `similarity`. Of equal texts each is paired with
+        the first one only, so that the number of pairs grows with that of the texts.
     """
-    code, unique = pd.factorize(plain(texts))
+    code, unique = pd.factorize(normalise_text(texts))
     first = pd.Series(np.arange(len(texts))).groupby(code).min().to_numpy()
     vectorizer = TfidfVectorizer(
         token_pattern=r"\w+", sublinear_tf=True, max_df=MAX_LISTINGS, dtype=np.float32
     )
     try:
         vectors = vectorizer.fit_transform(unique)
-    except ValueError:  # no word at all, or none that is in at most MAX_LISTINGS texts
+    except ValueError:  # no word, or every word is in more than MAX_LISTINGS texts
         return _no_pairs("similarity")
     long = np.flatnonzero(np.diff(vectors.indptr) >= MIN_WORDS)
     vectors = vectors[long]
-    found = sp_matmul_topn(
-        vectors, vectors.T.tocsr(), top_n=MAX_COPIES, threshold=min_similarity, sort=True
+    similar = sp_matmul_topn(
+        vectors, vectors.T.tocsr(), top_n=MAX_DUPLICATES, threshold=min_similarity, sort=True
     ).tocoo()
-    # The nearest MAX_COPIES of one may not know it among theirs: either way makes a pair.
-    left, right = np.minimum(found.row, found.col), np.maximum(found.row, found.col)
+    # One text may be among the nearest of another but not the reverse: either way makes a pair.
+    left, right = np.minimum(similar.row, similar.col), np.maximum(similar.row, similar.col)
     distinct = left < right
     pairs = pd.DataFrame(
         {
             "left": first[long[left[distinct]]],
             "right": first[long[right[distinct]]],
-            "similarity": found.data[distinct],
+            "similarity": similar.data[distinct],
         }
     ).drop_duplicates(["left", "right"])
     return pd.concat([pairs, _copies(code, first, np.isin(code, long)).assign(similarity=1.0)])
 
 
+def hash_photos(photos: PhotoStore) -> tuple[np.ndarray, np.ndarray]:
+    """Return the perceptual hash (photos, 32) of every packed photo, and which are usable."""
+    parts = [
+        photo_hashes(arrays.to_numpy_ndarray())
+        for arrays in progress(photos.arrays(), desc="hash", unit="batch")
+    ]
+    if not parts:
+        return np.empty((0, 0), np.uint8), np.empty(0, bool)
+    hashes, usable = zip(*parts, strict=True)
+    return np.concatenate(hashes), np.concatenate(usable)
+
+
 def photo_hashes(arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hash photos by the signs of their lowest frequencies (pHash).
+    """Compute the perceptual hash of photos: the signs of their lowest frequencies.
+
+    Known as pHash: Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions"
+    (2010).
 
     Parameters
     ----------
@@ -78,12 +156,12 @@ def photo_hashes(arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     -------
     hashes : ndarray of uint8, (n, 32)
     usable : ndarray of bool, (n,)
-        False for a photo too flat to tell from another flat one.
+        False for a photo too flat to be told from another flat one.
     """
     grey = np.tensordot(arrays, np.array([0.299, 0.587, 0.114], np.float32), (1, 0))
     side = grey.shape[-1]
     basis = dct(np.eye(side, dtype=np.float32), axis=0)[:HASH_SIDE]
-    low = basis @ grey @ basis.T  # the 2-D DCT, of which no more is needed
+    low = basis @ grey @ basis.T  # the 2-D DCT, cut to the lowest frequencies
     low = low.reshape(len(grey), low.shape[1] * low.shape[2])
     bits = np.zeros((len(grey), HASH_SIDE**2), bool)
     bits[:, : low.shape[1]] = low > np.median(low, axis=1, keepdims=True)
@@ -102,8 +180,8 @@ def near_photos(hashes: np.ndarray, max_distance: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `left` < `right` (rows of `hashes`) and `distance`. Equal hashes are linked to the first of
-        them alone.
+        `left` < `right` (rows of `hashes`) and `distance`. Of equal hashes each is paired with the
+        first one only.
     """
     if len(hashes) == 0:
         return _no_pairs("distance")
@@ -112,10 +190,10 @@ def near_photos(hashes: np.ndarray, max_distance: int) -> pd.DataFrame:
     parts = []
     for start in range(0, len(unique), QUERIES):
         index = faiss.IndexBinaryFlat(hashes.shape[1] * 8)
-        index.add(unique[start:])  # what stands before has been a query already
+        index.add(unique[start:])  # earlier hashes were queries already
         limits, distance, near = index.range_search(
             unique[start : start + QUERIES],
-            max_distance + 1,  # it finds what is nearer than this
+            max_distance + 1,  # exclusive
         )
         near = near + start
         here = np.repeat(np.arange(start, start + len(limits) - 1), np.diff(limits.astype(int)))
@@ -132,13 +210,6 @@ def _no_pairs(measure: str) -> pd.DataFrame:
 
 
 def _copies(code: np.ndarray, first: np.ndarray, usable: np.ndarray) -> pd.DataFrame:
-    """Pairs of each row with the first row of its code."""
+    """Return pairs of each usable row with the first row of its code."""
     rows = np.flatnonzero(usable & (first[code] != np.arange(len(code))))
     return pd.DataFrame({"left": first[code[rows]], "right": rows})
-
-
-def clusters(pairs: pd.DataFrame, count: int) -> np.ndarray:
-    """Number the connected components of `count` rows that `pairs` (left, right) link."""
-    edges = (pairs["left"].to_numpy(), pairs["right"].to_numpy())
-    graph = coo_array((np.ones(len(pairs)), edges), shape=(count, count))
-    return connected_components(graph, directed=False)[1]

@@ -31,7 +31,7 @@ def predict_pools(
 
 
 def evaluate(
-    predicted: Mapping[str, np.ndarray], codes: np.ndarray, has_near_copy: np.ndarray
+    predicted: Mapping[str, np.ndarray], codes: np.ndarray, has_near_duplicate: np.ndarray
 ) -> dict[str, Any]:
     """Score the test products.
 
@@ -41,23 +41,23 @@ def evaluate(
         As `predict_pools` returns it.
     codes
         (n,) codes of the true categories.
-    has_near_copy
-        (n,) whether the product has a near-copy in train or validation.
+    has_near_duplicate
+        (n,) whether the product has a near-duplicate in train or validation.
 
     Returns
     -------
     dict
         `market.models.metrics.score` and the calibration error (`ece`) by key of POOLS, and for
-        HEADLINES the score without the near-copies, if a product is left.
+        HEADLINES the score without the near-duplicates, if a product is left.
     """
     metrics: dict[str, Any] = {
         name: score(probabilities, codes) | {"ece": calibration_error(probabilities, codes)}
         for name, probabilities in predicted.items()
     }
-    rows = ~has_near_copy
+    rows = ~has_near_duplicate
     if rows.any():
         metrics |= {
-            f"{name}_without_near_copies": score(predicted[name][rows], codes[rows])
+            f"{name}_without_near_duplicates": score(predicted[name][rows], codes[rows])
             for name in HEADLINES
         }
     return metrics

@@ -27,7 +27,7 @@ class LabelledPhotos:
     ----------
     listings
         (rows,) columns photo_index, product_id, category, category_levels, split, group and
-        has_near_copy.
+        has_near_duplicate.
     classes
         The names of the categories, sorted.
     categories
@@ -54,7 +54,7 @@ class LabelledPhotos:
     def load(cls, listings_path: Path, photos: Path, features: Path) -> LabelledPhotos:
         """Return the photos of merged listings, given the packed photos and their features."""
         columns = ["photo_index", "product_id", "category", "category_levels", "split", "group"]
-        products = pd.read_parquet(listings_path, columns=[*columns, "has_near_copy"])
+        products = pd.read_parquet(listings_path, columns=[*columns, "has_near_duplicate"])
         classes = sorted(products["category"].unique())
         listings = products.dropna(subset="photo_index")
         splits = ("train", "val", "test")

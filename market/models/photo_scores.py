@@ -30,17 +30,17 @@ def score_splits(
     Returns
     -------
     dict
-        Scores of `train`, `val`, `test` and `test_without_near_copies` (photos of products without
-        a similar listing in another split), and `majority_accuracy`.
+        Scores of `train`, `val`, `test` and `test_without_near_duplicates` (photos of products
+        without a similar listing in another split), and `majority_accuracy`.
     """
     metrics: dict[str, Any] = {}
     for split, of_split in probabilities.items():
         rows = data.rows[split]
         product_ids = data.listings["product_id"].iloc[rows]
         metrics[split] = score_photos(data.categories[rows], of_split, product_ids)
-        unique = ~data.listings["has_near_copy"].iloc[rows].to_numpy()
+        unique = ~data.listings["has_near_duplicate"].iloc[rows].to_numpy()
         if split == "test" and unique.any():
-            metrics["test_without_near_copies"] = score_photos(
+            metrics["test_without_near_duplicates"] = score_photos(
                 data.categories[rows][unique], of_split[unique], product_ids[unique]
             )
     metrics["train"] = {

@@ -74,6 +74,7 @@ def unsafe_calls(source: str) -> list[str]:
 ALLOWED = {
     # The plain side of a benchmark keeps arrays in a pickle that the same run wrote.
     "benchmarks/reference.py": {"pd.read_pickle", "joblib.dump"},
+    "benchmarks/stages.py": {"pd.read_pickle"},
     "market/core/dependencies.py": {"yaml.load"},  # ruamel's, which builds plain data
 }
 
@@ -205,7 +206,7 @@ def test_weights_with_another_hash_are_refused(
     # The eight digits in the name do not suffice for weights from a pip package.
     named = tmp_path / "efficientnet-lite0-57934424.pth"
     named.write_bytes(b"other")
-    with pytest.raises(MarketError, match="SHA-256|sha256"):
+    with pytest.raises(MarketError, match="SHA-256"):
         backbone._load_checked(named)
 
 

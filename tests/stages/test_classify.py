@@ -90,11 +90,11 @@ def test_the_baseline_uses_words_alone(
     assert metrics["text_baseline"]["n"] == len(held_out)
 
 
-def test_scores_without_near_copies_leave_out_the_judged_that_have_one(
+def test_scores_without_near_duplicates_leave_out_the_judged_that_have_one(
     metrics: dict, held_out: pd.DataFrame, predictions: pd.DataFrame
 ) -> None:
-    kept = predictions[~held_out.set_index("product_id")["has_near_copy"]]
-    scores = metrics["fused_without_near_copies"]
+    kept = predictions[~held_out.set_index("product_id")["has_near_duplicate"]]
+    scores = metrics["fused_without_near_duplicates"]
     assert scores["n"] == len(kept)
     assert scores["accuracy"] == pytest.approx((kept["actual"] == kept["predicted"]).mean())
 

@@ -20,12 +20,12 @@ def test_every_pool_is_scored() -> None:
     assert {metrics[name]["n"] for name in POOLS} == {3}
 
 
-def test_near_copies_are_left_out_of_their_own_scores() -> None:
+def test_near_duplicates_are_left_out_of_their_own_scores() -> None:
     metrics = evaluate(PREDICTED, CODES, np.array([True, False, False]))
     for name in HEADLINES:
-        assert metrics[f"{name}_without_near_copies"]["n"] == 2
-    assert "text_svm_without_near_copies" not in metrics
+        assert metrics[f"{name}_without_near_duplicates"]["n"] == 2
+    assert "text_svm_without_near_duplicates" not in metrics
 
 
-def test_if_all_are_near_copies_there_are_no_scores_without_them() -> None:
+def test_if_all_are_near_duplicates_there_are_no_scores_without_them() -> None:
     assert set(evaluate(PREDICTED, CODES, np.ones(3, bool))) == set(POOLS)
