@@ -1,1 +1,1 @@
-"""What every layer stands on: files, settings, the command line, processes, torch."""
+"""The lowest layer: files, settings, the command line, processes and torch."""

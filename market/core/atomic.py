@@ -1,4 +1,4 @@
-"""Outputs appear whole or not at all: written under a temporary name, then renamed."""
+"""Atomic writes: an output is written under a temporary name, then renamed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 
 from market.core.errors import MarketError
 
-# What the disk may say, with a remedy that is the user's. Libraries wrap ENOSPC in errors of their
-# own (safetensors, FAISS, torch), so a disk that is full counts whatever the error.
+# Errors of the disk that the user can remedy. Some libraries (safetensors, FAISS, torch) wrap
+# ENOSPC in errors of their own, so on a full disk any error counts as ENOSPC.
 _REMEDIES = {
     errno.ENOSPC: "no space left on the disk: free some and run it again",
     errno.EDQUOT: "the disk quota is used up: free some and run it again",
     errno.EROFS: "the disk is read-only: make it writable and run it again",
     errno.EACCES: "writing is not permitted: change the permissions and run it again",
 }
-_FULL = 256 * 1024  # bytes left when a write has failed for want of room
+_FULL = 256 * 1024  # bytes; a disk with less free space counts as full
 
 
 def _remove(path: Path) -> None:
@@ -34,17 +34,26 @@ def _remove(path: Path) -> None:
 def replace_when_done(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds.
 
-    The block writes either a file or a directory there. An exception leaves `path` as it was.
-    A file is replaced in one step; a directory is renamed away first, so a kill between the two
-    leaves it absent, never half of it, which DVC reads as "run the stage again". A disk that is
-    full or not writable is a MarketError.
+    The block writes a file or a directory there. After an exception `path` is as it was. A file is
+    replaced in one step. A directory is renamed away first: a kill between the two steps leaves no
+    directory rather than half of one, and DVC then reruns the stage.
+
+    Parameters
+    ----------
+    path
+        The file or directory to write; its parent is created if absent.
+
+    Raises
+    ------
+    MarketError
+        If the disk is full or not writable.
     """
     temporary = path.with_name(f".{path.name}.partial")
     former = path.with_name(f".{path.name}.former.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left in (temporary, former):  # by a run that was killed
-            _remove(left)
+        for leftover in (temporary, former):  # of a run that was killed
+            _remove(leftover)
         yield temporary
         if path.is_dir() and not path.is_symlink():
             path.replace(former)

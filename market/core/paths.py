@@ -1,6 +1,6 @@
-"""Where everything lies, relative to the project's folder: the one module that spells a path.
+"""The project's paths, relative to its folder. No other module spells a path.
 
-What lies inside an artefact's folder is its class's own affair.
+The files inside an artefact's folder are known to its class alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ IMAGES = CLEAN / "images.parquet"
 INTERACTIONS = CLEAN / "interactions.parquet"
 PHOTOS = CLEAN / "photos"
 REJECTS = CLEAN / "rejects.csv"
-REJECTS_OF_ERROR = DATA / "clean.rejects.csv"  # not an output: only an error leaves it
+REJECTS_OF_ERROR = DATA / "clean.rejects.csv"  # no output of a stage: written after an error
 
 LISTINGS = DATA / "merged/listings.parquet"
 PHOTO_EMBEDDINGS = DATA / "embeddings/photo.npy"

@@ -1,1 +1,1 @@
-"""Raw listings, photos and events: reading, checking and splitting them."""
+"""Listings, photos and events: read, checked, cleaned, grouped and split."""

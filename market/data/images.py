@@ -1,4 +1,4 @@
-"""One photo file, whatever it is, into one square RGB picture, or a reason why not."""
+"""Photo files: any of them becomes a square RGB picture, or a reason why it cannot be used."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from PIL import Image, ImageCms, ImageOps
 
 from market.core.settings import Clean
 
-# What a marketplace's photos are. Every other decoder Pillow has is attack surface.
+# The formats of photos in a marketplace. Every other decoder of Pillow is attack surface.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 
-# Where `dvc config cache.type symlink` makes links lead: to a file that is named after its hash.
+# The target of a link under `dvc config cache.type symlink`: a file that is named after its hash.
 IN_CACHE = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
 
 # A JPEG's markers, each after a byte 255.
@@ -28,12 +28,12 @@ FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive: what libjpeg dec
 RESTARTS = range(0xD0, 0xD8)
 WITHOUT_CONTENT = (0x00, 0x01, *RESTARTS, 0xD8, 0xD9)
 
-SAME_COLOUR = 2  # of 255: a profile that changes no colour by more is sRGB under another name
-PROFILES_KEPT = 16  # in memory: a marketplace's photos come from few kinds of cameras
+SAME_COLOUR = 2  # of 255; a profile that changes no colour by more is equivalent to sRGB
+PROFILES_KEPT = 16  # in memory; most photos come from a few kinds of cameras
 
 
 class UnusablePhoto(Exception):
-    """The photo cannot be used; the message is the reason, for the rejects file."""
+    """A photo that cannot be used; the message is the reason."""
 
 
 def limits_of(settings: Clean) -> dict[str, Any]:
@@ -46,21 +46,40 @@ def limits_of(settings: Clean) -> dict[str, Any]:
 
 
 def decode_photo(source: Path | bytes, *, size: int, min_side: int, max_megapixels: float):
-    """Return (picture, (width, height), format): an RGB PIL picture of `size` × `size`.
+    """Decode a photo into a square picture.
 
-    The first frame, upright by its EXIF orientation, its colours in sRGB by the embedded profile,
-    transparency over white, squeezed to a square. Width and height are the file's own. A JPEG that
-    lacks only its end mark is whole. Raises UnusablePhoto for what cannot or must not be decoded:
-    another format, damaged, a side under `min_side`, more than `max_megapixels`.
+    The picture is the first frame, upright by its EXIF orientation, in sRGB by its embedded colour
+    profile, with transparency over white, and squeezed to a square. A JPEG that lacks only its end
+    mark counts as whole.
+
+    Parameters
+    ----------
+    source
+        A file, or its bytes.
+    size
+        Side of the picture in pixels.
+    min_side
+        Smallest side of the file in pixels.
+    max_megapixels
+        Largest area of the file.
+
+    Returns
+    -------
+    picture, (width, height), format
+        An RGB picture of `size` × `size` pixels, the size of the file in pixels, and its format.
+
+    Raises
+    ------
+    UnusablePhoto
+        If the file is not one of FORMATS, damaged, too small or too large.
     """
-    # Twice the bytes of the largest picture allowed, at 8 bits and four channels.
+    # Twice the bytes of the largest allowed picture with four channels of 8 bits.
     most = int(max_megapixels * 8e6)
     data = source if isinstance(source, bytes) else _read(source, most)
     if not data:
         raise UnusablePhoto("empty file")
     try:
-        # Our own cap, below, is the one that counts; Pillow's warnings would only repeat it, and
-        # say of which EXIF field it makes nothing.
+        # Pillow warns of large pictures, which are rejected below, and of unknown EXIF fields.
         with (
             warnings.catch_warnings(action="ignore"),
             Image.open(io.BytesIO(data), formats=FORMATS) as photo,
@@ -71,7 +90,7 @@ def decode_photo(source: Path | bytes, *, size: int, min_side: int, max_megapixe
             if width * height > max_megapixels * 1e6:
                 raise UnusablePhoto(f"over {max_megapixels:g} megapixels ({width}x{height})")
             format_name = photo.format or ""
-            # JPEG only, and a no-op below twice the size: libjpeg decodes at 1/2, 1/4 or 1/8.
+            # Makes libjpeg decode a large JPEG at 1/2, 1/4 or 1/8; no effect on other files.
             photo.draft("RGB", (2 * size, 2 * size))
             ImageOps.exif_transpose(photo, in_place=True)
             picture = _to_rgb(photo)
@@ -81,7 +100,7 @@ def decode_photo(source: Path | bytes, *, size: int, min_side: int, max_megapixe
         raise UnusablePhoto(f"over {max_megapixels:g} megapixels") from None
     except Image.UnidentifiedImageError:
         raise UnusablePhoto(f"not one of {', '.join(FORMATS)}") from None
-    # On damaged files Pillow's decoders raise whatever their parsers do: struct.error, zlib.error…
+    # On damaged files Pillow's decoders raise errors of many types: struct.error, zlib.error…
     except Exception as error:
         if lacks_only_end_mark(data):
             whole = data.rstrip(b"\xff") + END
@@ -92,7 +111,7 @@ def decode_photo(source: Path | bytes, *, size: int, min_side: int, max_megapixe
 
 
 def _read(path: Path, most: int) -> bytes:
-    """The file's bytes; a link may lead to a file beside it, or into DVC's cache."""
+    """Return a file's bytes; a link may lead to a file in its folder, or into DVC's cache."""
     try:
         actual, about = path, path.lstat()
         if stat.S_ISLNK(about.st_mode):
@@ -114,10 +133,10 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def lacks_only_end_mark(data: bytes) -> bool:
-    """Return whether `data` is a JPEG with all its pixels, cut off where its end mark should be.
+    """Return whether `data` is a JPEG with all its pixels that lacks only its end mark.
 
-    libjpeg fills missing pixels in silence, with whatever bits follow. So if none is missing, what
-    follows changes nothing: the photo is decoded with several endings, and compared.
+    libjpeg silently fills missing pixels from the bits that follow. If no pixel is missing, these
+    bits change nothing: so the photo is decoded with several endings, and the results compared.
     """
     restart = _next_restart(data)
     if data.endswith(END) or restart is None:
@@ -138,9 +157,10 @@ def _pixels(data: bytes) -> bytes:
 
 
 def _next_restart(data: bytes) -> int | None:
-    """Return the restart marker that would come next; None unless the JPEG has all its scans.
+    """Return the restart marker that would come next, or None if the JPEG lacks a scan.
 
-    It has if each coefficient of each colour was sent to its last bit, in one scan or in several.
+    No scan is missing if each coefficient of each colour is complete to its last bit, be it in one
+    scan or in several.
     """
     missing: set[tuple[int, int]] | None = None  # (colour, coefficient)
     restarts = 0
@@ -188,7 +208,7 @@ def _to_rgb(photo: Image.Image) -> Image.Image:
 
 
 def _to_srgb(photo: Image.Image, profile: bytes) -> Image.Image:
-    """Return the photo as sRGB; its profile is ignored where it is broken or of another mode."""
+    """Return the photo in sRGB; a profile that is broken or of another mode is ignored."""
     space = "CMYK" if photo.mode == "CMYK" else "L" if photo.mode in ("1", "L", "LA") else "RGB"
     change = _transform(profile, space)
     if change is None:
@@ -198,7 +218,7 @@ def _to_srgb(photo: Image.Image, profile: bytes) -> Image.Image:
 
 @lru_cache(PROFILES_KEPT)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return what makes sRGB of pictures of a mode and profile; None if that changes nothing."""
+    """Return the transform from a profile to sRGB, or None if it would change no colour."""
     try:
         change = ImageCms.buildTransform(
             ImageCms.ImageCmsProfile(io.BytesIO(profile)),
@@ -218,14 +238,14 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
 
 
 def to_jpeg(picture: Image.Image, quality: int) -> bytes:
-    """Return the picture as it is packed: JPEG, 4:4:4."""
+    """Return the picture as a JPEG of this quality (1 to 100), without chroma subsampling."""
     encoded = io.BytesIO()
-    # A second chroma subsampling of an already subsampled photo costs colour detail.
+    # Most photos are subsampled already; a second time would lose colour detail.
     picture.save(encoded, "JPEG", quality=quality, subsampling=0)
     return encoded.getvalue()
 
 
 def to_array(picture: Image.Image, size: int) -> np.ndarray:
-    """Return the picture as (3, size, size) uint8."""
+    """Return the picture, shrunk, as an array (3, size, size) of uint8."""
     small = picture.resize((size, size), Image.Resampling.BOX)
     return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))

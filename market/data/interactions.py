@@ -1,4 +1,4 @@
-"""A log of interactions: checked and typed, and split for judging, by time or by user."""
+"""Logs of interactions: checked, typed, and split for evaluation by time or by user."""
 
 from __future__ import annotations
 
@@ -15,32 +15,40 @@ from market.data.rejects import PRODUCT_REJECTED, UNKNOWN_PRODUCT, reject_rows
 from market.data.tables import MAX_QUOTED
 
 COLUMNS = ["user_id", "product_id", "event", "timestamp"]
-# Other names that a column goes by: MovieLens'. A rating is an event of its own name, "4.0".
+# Other names of the columns, as in MovieLens. A rating becomes an event of that name ("4.0").
 ALIASES = {
     "userId": "user_id", "movieId": "product_id", "movie_id": "product_id",
     "itemId": "product_id", "item_id": "product_id", "rating": "event",
 }  # fmt: skip
-EVENTS = ("view", "save", "message", "buy")  # that have a weight of their own: others are views
+EVENTS = ("view", "save", "message", "buy")  # with a weight each; all others count as views
 
-# What a time can be. Nothing was sold online before 1990, and what is read as after 2100 was not
-# written as it is read. Fixed, and not "until now": the same log must always give the same table.
+# Plausible times: nothing was sold online before 1990, and a time after 2100 is one in an unknown
+# format. The limit is not the current time, so that a log always gives the same table.
 EARLIEST, LATEST = pd.Timestamp("1990"), pd.Timestamp("2100")
 UNREAD = "is neither ISO 8601 nor unix seconds"
 IMPLAUSIBLE = f"is not between {EARLIEST.year} and {LATEST.year}"
 NUMBER = r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?"
-DATE = r"[0-9]{4}([-/]?)[0-9]{2}\1[0-9]{2}(?:[Tt ].*)?"  # the year first: 03/05 may be May or March
+DATE = r"[0-9]{4}([-/]?)[0-9]{2}\1[0-9]{2}(?:[Tt ].*)?"  # year first: 03/05 is ambiguous
 COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # by the number of digits
-UNITS = (1, 10**3, 10**6, 10**9)  # of a unix time: in a second
+UNITS = (1, 10**3, 10**6, 10**9)  # of unix times, for each second
 UTC = re.compile(r"\s*(?:UTC|GMT)$")
 
 
 def read_times(text: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Return the times of a column, datetime64[us] in UTC, and why one was not read.
+    """Parse a column of times.
 
-    ISO 8601 is read with and without its signs ("2024-03-05T10:30+01:00", "20240305103000"; in UTC
-    where no offset is written), and so are unix seconds, milli-, micro- and nanoseconds, whichever
-    of them is a time between EARLIEST and LATEST. A time that is not read is NaT, and its fault
-    UNREAD or IMPLAUSIBLE; the fault of the others, missing ones among them, is "".
+    Parameters
+    ----------
+    text
+        Times (n) in ISO 8601 with or without separators ("2024-03-05T10:30+01:00",
+        "20240305103000"; UTC without an offset), or in unix seconds, milliseconds, microseconds or
+        nanoseconds, whichever gives a time between EARLIEST and LATEST.
+
+    Returns
+    -------
+    times, faults
+        The times (n), datetime64[us] in UTC, NaT where missing or not read; and why each was not
+        read: UNREAD, IMPLAUSIBLE, or "" where it was read or is missing.
     """
     text = text.astype("str").str.strip()
     times = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
@@ -67,21 +75,21 @@ def read_times(text: pd.Series) -> tuple[pd.Series, pd.Series]:
 
 
 def columns_read(columns: pd.Index) -> dict[str, str]:
-    """Return what each column of a log is called here; itself where it is not read.
+    """Return the standard name of each column of a log; a column that is not read keeps its own.
 
-    Of two that mean the same the one that is called so counts, else the first.
+    If two columns have one standard name, the one that is called so counts, else the first.
     """
     names: dict[str, str] = {}
     for name in columns:
-        meant = ALIASES.get(name, name)  # of a log with both, event and rating, the event counts
-        names[name] = name if meant in columns or meant in names.values() else meant
+        standard = ALIASES.get(name, name)  # in a log with event and rating, the event counts
+        names[name] = name if standard in columns or standard in names.values() else standard
     return names
 
 
 def unknown_events(log: pd.DataFrame) -> dict[str, int]:
-    """Return the events of a log that count as views for want of a weight, the commonest first.
+    """Return the number of rows of each event that has no weight, the commonest first.
 
-    With the number of rows of each. Ratings, which are numbers, are not among them.
+    These events count as views. Ratings, which are numbers, are left out.
     """
     counts = log["event"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
     names = counts.index.astype("str")
@@ -96,11 +104,14 @@ def check_interactions(
     *,
     id_rules: Mapping[str, re.Pattern[str]] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the log and its rejects as `sort_interactions`; MarketError if no row is left."""
+    """Return the log and its rejects as `sort_interactions` does.
+
+    Raises MarketError if a column is absent or no row is left.
+    """
     log, rejects = sort_interactions(table, path, products, id_rules=id_rules)
     if log.empty:
-        why = f": {rejects['reason'].iloc[0]} in row 1" if len(rejects) else ""
-        raise MarketError(f"{path} holds no interaction that can be read{why}")
+        cause = f": {rejects['reason'].iloc[0]} in row 1" if len(rejects) else ""
+        raise MarketError(f"{path} holds no interaction that can be read{cause}")
     return log, rejects
 
 
@@ -112,15 +123,34 @@ def sort_interactions(
     *,
     id_rules: Mapping[str, re.Pattern[str]] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the log (COLUMNS, in order of time, ties as in the file) and a table of rejects.
+    """Separate the rows of a log that can be used from those that cannot.
 
-    `table` holds the rows of `path` as raw.read_table returns them; each is in one of the two.
-    Ids and events are strings, timestamps as `read_times` reads them. A log without event and
-    rating is one of views. Rejects (REJECT_COLUMNS) are rows that lack an id, an event or a time
-    that can be read, whose product is not one of `products`, where these are given, or whose
-    user_id does not match one of `id_rules` (ids.ID_RULES) whole; `rejected` are products that were
-    refused themselves. `record` counts rows from 1, `id` is the user's. Raises MarketError, one
-    line, if a column is absent.
+    Parameters
+    ----------
+    table
+        The rows of `path`, as `tables.read_table` returns them. Without the columns event and
+        rating every row is a view.
+    path
+        The file.
+    products
+        The known product ids; None allows any.
+    rejected
+        The ids of products that were rejected.
+    id_rules
+        Patterns that a user_id must match whole, by the fault of one that does not
+        (`ids.ID_RULES`).
+
+    Returns
+    -------
+    log, rejects
+        The log (COLUMNS) by time, ties in the order of the file, with ids and events as str and
+        timestamps as `read_times` returns them; and the rejects (`rejects.REJECT_COLUMNS`), whose
+        id is the user's.
+
+    Raises
+    ------
+    MarketError
+        If a column is absent.
     """
     names = columns_read(table.columns)
     table = table.rename(columns=names)
@@ -151,16 +181,15 @@ def sort_interactions(
 
 
 def leave_last_out(log: pd.DataFrame) -> pd.Series:
-    """Say for each row of `log`, in order of time, what part it has: 0, 1 or 2.
+    """Return the part of each row of a log, which is in order of time: 0, 1 or 2.
 
-    A person's judged event (2) is their first with the last product that was new to them: in a log
-    without repetitions their last. What they did after it is 2 as well, and so in no history. The
-    event that tunes (1) is the same for the product before that one, with all until the judged one;
-    the rest is 0. A person of two products has none that tunes, one of a single product none that
-    is judged, either.
+    Part 2 begins with a user's first event with the last product that was new to them, which is the
+    judged event. Part 1 begins with their first event with the product that was new before it, the
+    event that tunes. Everything earlier is part 0. A user of two products has no part 1; a user of
+    one product has part 0 only.
     """
     new = ~log.duplicated(["user_id", "product_id"])
-    number = new.groupby(log["user_id"]).cumsum()  # of products met so far
+    number = new.groupby(log["user_id"]).cumsum()  # of different products so far
     products = new.groupby(log["user_id"]).transform("sum")
     judged = (number == products) & (products >= 2)
     tunes = (number == products - 1) & (products >= 3)
@@ -168,10 +197,10 @@ def leave_last_out(log: pd.DataFrame) -> pd.Series:
 
 
 class Holdout(NamedTuple):
-    """What a model may be fitted on, and what it is judged by.
+    """The rows of a log to fit on, and the events to judge by.
 
-    fit: (n,) bool, the rows of the log to fit on. judged: (k,) positions of the judged events, in
-    order of time, at most one per user: each the user's first event with that product.
+    `fit` (n,) is True for the rows to fit on. `judged` (k,) holds the positions of the judged
+    events, in order of time: at most one for each user, their first event with that product.
     """
 
     fit: np.ndarray
@@ -179,9 +208,10 @@ class Holdout(NamedTuple):
 
 
 def last_out(log: pd.DataFrame, part: int) -> Holdout:
-    """Hold out a part of `leave_last_out`: 2 to judge with, 1 to choose settings with.
+    """Hold out a part of `leave_last_out`: 2 for evaluation, 1 to choose settings.
 
-    The split is by user: events that other users make after the judged one are fitted on.
+    The split is by user and so leaks the future: it fits on events of other users that are later
+    than the judged one.
     """
     parts = leave_last_out(log)
     new = parts.eq(part) & ~log.duplicated(["user_id", "product_id"])
@@ -189,9 +219,9 @@ def last_out(log: pd.DataFrame, part: int) -> Holdout:
 
 
 def cutoff_time(times: pd.Series, share: float) -> pd.Timestamp | None:
-    """Return the time from which on there is about `share` of the events, and before it some.
+    """Return the time that divides the events so that about `share` of them are not before it.
 
-    None if all events have the same time, or there is none.
+    At least one event is before it. None if there are no events, or all have the same time.
     """
     moments, counts = np.unique(times.to_numpy(), return_counts=True)
     if len(moments) < 2:
@@ -201,10 +231,10 @@ def cutoff_time(times: pd.Series, share: float) -> pd.Timestamp | None:
 
 
 def after(log: pd.DataFrame, cutoff: pd.Timestamp, end: pd.Timestamp | None = None) -> Holdout:
-    """Hold out each user's first new product from `cutoff` on, before `end`.
+    """Hold out each user's first new product from `cutoff` to before `end`.
 
-    All events before `cutoff` are fitted on, none after it. New is a product without any event of
-    the user before.
+    The events before `cutoff` are fitted on, no later ones. A product is new to a user who has no
+    earlier event with it.
     """
     times = log["timestamp"]
     inside = times.ge(cutoff) if end is None else times.ge(cutoff) & times.lt(end)
@@ -214,7 +244,7 @@ def after(log: pd.DataFrame, cutoff: pd.Timestamp, end: pd.Timestamp | None = No
 
 
 def histories(log: pd.DataFrame, judged: np.ndarray) -> list[pd.DataFrame]:
-    """Return what each judged event's user did before it: rows of `log`, none for a new user."""
+    """Return the earlier events of the user of each judged event, as rows of `log`."""
     codes = pd.factorize(log["user_id"])[0]
     order = np.argsort(codes, kind="stable")
     start = np.searchsorted(codes[order], codes[judged])
@@ -227,21 +257,22 @@ def histories(log: pd.DataFrame, judged: np.ndarray) -> list[pd.DataFrame]:
 def earlier_holdouts(
     log: pd.DataFrame, cutoff: pd.Timestamp, share: float, *, enough: int, most: int
 ) -> list[Holdout]:
-    """Return holdouts (`after`) within the events before `cutoff`, to choose settings with.
+    """Return holdouts (`after`) from the events before `cutoff`, to choose settings with.
 
-    The first is of the last `share` of these events, each further one of the last `share` of those
-    before it: as many, up to `most`, as it takes to have `enough` judged events with a history.
+    The first one holds out the last `share` of these events, the next one the last `share` of the
+    events before that, and so on, until `enough` judged events have a history or there are `most`
+    holdouts.
     """
-    found: list[Holdout] = []
+    holdouts: list[Holdout] = []
     judged = 0
-    while len(found) < most and judged < enough:
+    while len(holdouts) < most and judged < enough:
         times = log["timestamp"]
         start = cutoff_time(times[times < cutoff], share)
         if start is None:
             break
         holdout = after(log, start, cutoff)
-        met_before = log["user_id"][holdout.fit].unique()
-        judged += int(log["user_id"].iloc[holdout.judged].isin(met_before).sum())
-        found.append(holdout)
+        known_users = log["user_id"][holdout.fit].unique()
+        judged += int(log["user_id"].iloc[holdout.judged].isin(known_users).sum())
+        holdouts.append(holdout)
         cutoff = start
-    return found
+    return holdouts

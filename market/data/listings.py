@@ -1,4 +1,4 @@
-"""A listing's fields in clean, typed columns, the same for `clean` and for `predict`."""
+"""Listings in clean, typed columns, the same for training and for new listings."""
 
 from __future__ import annotations
 
@@ -6,54 +6,53 @@ import re
 
 import pandas as pd
 
-# The expressions must take time in proportion to any text: so one that begins with any number of
-# something does not begin within it (the lookbehinds), or a megabyte of spaces would take hours.
-MOST_CHARACTERS = 100_000  # of a text that is read
+# Every expression must take linear time on any text. So one that begins with a repetition must not
+# start inside it (hence the lookbehinds): otherwise a megabyte of spaces would take hours.
+MAX_CHARACTERS = 100_000  # of a text; the rest is cut
 
 NAME_ENDING = re.compile(r"(?<!\s)\s*\|\s*in\s[^|]*\|\s*Gumtree\s*$")
 
 _DATE = r"(?:\d{1,2}\.?\s[A-Z][a-z]+|[A-Z][a-z]+\s\d{1,2},?)\s\d{4}"
-# "Posted by Ann in Garden & Patio, Ponds in Ambridge. 1 May 2021": it names the category, so
-# leaving it in gives the label away. The dated form first: a town may hold a full stop (St. Ives).
+# "Posted by Ann in Garden & Patio, Ponds in Ambridge. 1 May 2021" names the category, which would
+# leak the label. The form with a date comes first, as a town may contain a full stop (St. Ives).
 BOILERPLATE = re.compile(
     rf"(?<!\s)\s*Posted by [^\r\n]{{1,60}}? in [^\r\n]{{1,160}}?\.\s*{_DATE}"
     r"|(?<!\s)\s*Posted by [^.\r\n]{1,60}?,? in [^.\r\n]{1,160}(?:\.|$)"
 )
 
-# Personal data, replaced by a word rather than cut, so that its presence stays a signal.
-# phonenumbers (libphonenumber) found 227 of the real descriptions where this finds 311: it wants
-# word boundaries and conventional groups, and sellers write "Call07…" and "0 7 7 0 0 …".
+# Personal data is replaced by a word, so that its presence remains a feature. The package
+# phonenumbers finds numbers in 227 of the real descriptions, these expressions in 311: it requires
+# word boundaries and the usual groups of digits, but sellers write "Call07…" and "0 7 7 0 0 …".
 PHONE = re.compile(r"(?<![\d£])(?:(?:\+|00)\s?44|\(?0)(?:[\s().-]{0,3}\d){9,10}(?!\d)")
 EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 POSTCODE = re.compile(r"(?<![A-Z])[A-Z]{1,2}\d[A-Z\d]?\s?\d[ABD-HJLNP-UW-Z]{2}(?![A-Z])")
 
-# An amount in pounds, and in nothing else: "123,45", "1.234,56" and "12,34,567" are no amounts, and
-# neither is "1.234", which some call a thousand. ASCII digits only, and not so many that a float
-# has no end.
+# An amount in pounds in British notation. Rejected are "123,45", "1.234,56", "12,34,567", and
+# "1.234", which means a thousand elsewhere. Only ASCII digits, and few enough for a finite float.
 AMOUNT = re.compile(
     r"\s*£?\s*(-?(?:[0-9]{1,3}(?:,[0-9]{3}){1,3}|[0-9]{1,12})(?:\.[0-9]{1,12})?)\s*"
 )
 THOUSANDS_BY_DOT = re.compile(r"\D*[1-9][0-9]{0,2}\.[0-9]{3}\s*")
 
-# Levels of a category path are parted by a slash with a space at its side: "AC/DC" is one level.
-# A run of slashes parts no more than one, and one at the path's end parts nothing.
+# A slash with a space beside it separates the levels of a category path: "AC/DC" is one level. A
+# run of slashes separates as one slash does, and a slash at either end separates nothing.
 BETWEEN_LEVELS = re.compile(r" /[/ ]*|/ [/ ]*|//[/ ]*|^/|/$")
 
 SEQUENCE = re.compile(r"1234|12345\d*|123{3,}|(\d)\1{4,}")  # 1234567, 12345, 1233333; 11111 and up
 
 
 def clean_name(name: pd.Series) -> pd.Series:
-    """Cut the ending "| in Town, County | Gumtree"; a missing name becomes ""."""
-    name = name.fillna("").str.slice(0, MOST_CHARACTERS)
+    """Remove the ending "| in Town, County | Gumtree"; a missing name becomes ""."""
+    name = name.fillna("").str.slice(0, MAX_CHARACTERS)
     return name.str.replace(NAME_ENDING, "", regex=True).pipe(_squeeze)
 
 
 def clean_description(description: pd.Series) -> pd.Series:
-    """Cut the boilerplate that names the category, mask personal data, make \\r a line end."""
+    """Remove boilerplate that names the category, mask personal data, make \\r a line end."""
     text = (
         description.fillna("")
-        .str.slice(0, MOST_CHARACTERS)
+        .str.slice(0, MAX_CHARACTERS)
         .str.replace(BOILERPLATE, " ", regex=True)
     )
     for word, pattern in {
@@ -72,7 +71,7 @@ def _squeeze(text: pd.Series) -> pd.Series:
 
 
 def parse_price(price: pd.Series) -> pd.Series:
-    """Return pounds as float; NaN where the text is missing or not an amount in pounds."""
+    """Return prices in pounds, float; NaN where the text is missing or not an amount in pounds."""
     text = price.astype("str")
     amount = text.str.fullmatch(AMOUNT) & ~text.str.fullmatch(THOUSANDS_BY_DOT)
     digits = text.where(amount.fillna(False).astype(bool)).str.replace(r"[£,\s]", "", regex=True)
@@ -80,9 +79,9 @@ def parse_price(price: pd.Series) -> pd.Series:
 
 
 def price_faults(rows: pd.DataFrame) -> pd.Series:
-    """Return why the price of each row of Products.csv cannot be used; "" where it can be.
+    """Return why the price of each row of Products.csv cannot be used, or "".
 
-    A missing price is no fault here.
+    A missing price is not a fault here.
     """
     faults = pd.Series("", index=rows.index)
     if "price" in rows:
@@ -93,41 +92,53 @@ def price_faults(rows: pd.DataFrame) -> pd.Series:
 
 
 def listing_faults(rows: pd.DataFrame) -> pd.Series:
-    """Return why nothing can be learned from each row of Products.csv; "" where it can be.
+    """Return why a model cannot learn from each row of Products.csv, or "".
 
-    Its price, or a category of slashes alone; a missing field is no fault here.
+    Faults are those of the price, and a category without a level. A missing field is not a fault
+    here: the schema reports it.
     """
     faults = price_faults(rows)
     if "category" in rows:
         written = rows["category"].dropna()
-        nothing = ~written.map(split_category).astype(bool)
-        faults[written.index[nothing]] = "category is missing"
+        empty = ~written.map(split_category).astype(bool)
+        faults[written.index[empty]] = "category is missing"
     return faults
 
 
 def split_category(path: str) -> list[str]:
-    """Return the levels of a category path, from the widest; letter case is kept."""
+    """Return the levels of a category path, the widest first, in their letter case."""
     return [level for level in BETWEEN_LEVELS.split(" ".join(path.split())) if level]
 
 
 def is_placeholder(price: pd.Series, above: float) -> pd.Series:
-    """True for prices nobody asks: 0, over `above` pounds, 12345…, or one digit five times."""
+    """Return whether each price is a placeholder: 0, above `above` pounds, 12345… or 11111…"""
     digits = price.map("{:.0f}".format).astype("str")
     return price.eq(0) | price.gt(above) | digits.str.fullmatch(SEQUENCE)
 
 
 def has_price_to_learn(products: pd.DataFrame) -> pd.Series:
-    """True for prices that are meant: no placeholders, but £0, as some listings are gifts."""
+    """Return whether a model can learn each price: no placeholder, or £0 (some are gifts)."""
     price = products["price"]
     return price.notna() & (~products["price_is_placeholder"] | price.eq(0))
 
 
 def clean_products(rows: pd.DataFrame, *, placeholder_above: float) -> pd.DataFrame:
-    """Turn checked rows of Products.csv into typed columns, one row each, in the same order.
+    """Turn rows of Products.csv into typed columns.
 
-    product_id, name, description, location, town, county: str ("" where missing or absent);
-    category: the first level, category_levels: list of all levels (both missing where unlabelled);
-    price: pounds, float (missing where it is not read); price_is_placeholder: bool.
+    Parameters
+    ----------
+    rows
+        Rows (n) that satisfy `schemas.products_schema`.
+    placeholder_above
+        Pounds, above which a price is a placeholder.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row for each, in the same order: product_id, name, description, location, town and county
+        (str, "" where missing); category (the first level) and category_levels (the list of all
+        levels), both missing without a category; price (pounds, float, missing where it is not a
+        valid amount) and price_is_placeholder (bool).
     """
 
     def column(name: str) -> pd.Series:

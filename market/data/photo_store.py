@@ -1,7 +1,7 @@
-"""The packed photos: a few Arrow files instead of one file per photo.
+"""The packed photos: a few Arrow files instead of one file for each photo.
 
-DVC pays per file (hashing, linking, transferring); a part is memory-mapped, so reading one photo
-touches only its own bytes.
+DVC takes time for each file (to hash, link and transfer it). The files are memory-mapped: reading
+one photo reads only its own bytes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,22 @@ ROWS_PER_BATCH = 256
 def pack_photos(
     photos: Iterable[tuple[str, bytes, np.ndarray]], folder: Path, *, array_size: int
 ) -> int:
-    """Write (image_id, JPEG bytes, (3, array_size, array_size) uint8) into `folder`; count them.
+    """Write photos into a new folder; return their number.
 
-    Holds ROWS_PER_BATCH photos at a time.
+    Parameters
+    ----------
+    photos
+        Of each photo its image_id, its JPEG bytes, and its array (3, array_size, array_size) of
+        uint8. Memory holds ROWS_PER_BATCH of them at a time.
+    folder
+        The folder, which must not exist.
+    array_size
+        Side of the arrays in pixels.
+
+    Raises
+    ------
+    ValueError
+        If there are more than 409,600,000 photos.
     """
     schema = pa.schema(
         [
@@ -72,7 +85,18 @@ def _record_batch(batch: list, schema: pa.Schema) -> pa.RecordBatch:
 
 
 class PhotoStore(Sequence[bytes]):
-    """The JPEG bytes of every packed photo, in the order they were packed."""
+    """The JPEG bytes of every packed photo, in the order of packing.
+
+    Parameters
+    ----------
+    folder
+        As `pack_photos` writes it.
+
+    Raises
+    ------
+    MarketError
+        If the folder holds no packed photos.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -81,12 +105,14 @@ class PhotoStore(Sequence[bytes]):
     def _open(self) -> None:
         parts = sorted(self.folder.glob("part-*.arrow"))
         if not parts:
-            raise MarketError(f"{self.folder} holds no packed photos: run `dvc repro` first")
+            raise MarketError(
+                f"{self.folder} holds no packed photos: run `dvc repro` or `dvc pull`"
+            )
         self._parts = parts
         self._tables = [pa.ipc.open_file(pa.memory_map(str(part))).read_all() for part in parts]
         self._starts = np.cumsum([0, *(len(table) for table in self._tables)])
 
-    # A worker process maps the files again rather than receiving their content.
+    # Pickled for a worker process, only the path is sent, and the worker maps the files itself.
     def __getstate__(self) -> Path:
         return self.folder
 
@@ -103,18 +129,18 @@ class PhotoStore(Sequence[bytes]):
 
     @property
     def array_type(self) -> pa.FixedShapeTensorType:
-        """The Arrow type of `image_array`: uint8 (3, array_size, array_size)."""
+        """Return the Arrow type of image_array: uint8 (3, array_size, array_size)."""
         return self._tables[0].schema.field("image_array").type
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """All packed columns, a record batch at a time, straight from the mapped files."""
+        """Yield the columns image_id, photo and image_array, a record batch at a time."""
         for table in self._tables:
             yield from table.to_batches()
 
     def arrays(self) -> Iterator[pa.FixedShapeTensorArray]:
-        """The column image_array, in the pieces that `batches` has, for going through all of it.
+        """Yield the column image_array, a record batch at a time, to read all of it.
 
-        Read, not mapped: mapped pages that were looked at count as this process's memory.
+        The files are read, not mapped: mapped pages that were read count as this process's memory.
         """
         options = pa.ipc.IpcReadOptions(
             included_fields=[self._tables[0].schema.get_field_index("image_array")]
@@ -127,7 +153,7 @@ class PhotoStore(Sequence[bytes]):
 
 
 def open_photo(encoded: bytes, side: int | None = None) -> np.ndarray:
-    """Decode a packed photo to (side, side, 3) uint8; None is the side that it is packed at."""
+    """Decode a packed photo to (side, side, 3) uint8; without `side`, at its packed size."""
     photo: Image.Image = Image.open(io.BytesIO(encoded), formats=("JPEG",))
     if side is not None and photo.size != (side, side):
         photo = photo.resize((side, side), Image.Resampling.BICUBIC)
