@@ -306,7 +306,7 @@ def test_columns_and_events_that_are_not_read_are_named(project: Path) -> None:
     change(raw / "interactions.csv", "p0,buy", "p0,add_to_cart")
     said = run(0)
     assert "event 'views' (1 rows) counts as a view: rename it if 'view' is meant" in said
-    assert "event 'add_to_cart' (1 rows) counts as a view (weighted are view, save, mess" in said
+    assert "event 'add_to_cart' (1 rows) counts as a view (events with a weight: view, save" in said
     metrics = json.loads(Path("metrics/clean.json").read_text(encoding="utf-8"))
     assert metrics["interactions"]["unknown_events"] == {"add_to_cart": 1, "views": 1}
 
