@@ -175,6 +175,10 @@ def bootstrap_interval(values: np.ndarray, *, seed: int) -> tuple[float, float]:
         (n,) one score for each independent case, such as a query; n >= 1.
     seed
         Of the RESAMPLES samples, each of n cases drawn with replacement.
+
+    References
+    ----------
+    Efron, "Bootstrap methods: another look at the jackknife", 1979.
     """
     drawn = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
     low, high = np.quantile(np.asarray(values)[drawn].mean(1), [0.025, 0.975])

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from market.core.stage import progress
+from market.models.metrics import bootstrap_interval
 from market.search.cases import Case, held_out_cases, sample_cases
 from market.search.engine import Engine, Query
 from market.search.evaluation_queries import Queries
@@ -19,7 +20,6 @@ from market.search.ranking_models import FittedProtocol, SearchTest
 from market.search.simulation import simulate_log
 from market.search.tuning import EVERYTHING, QueryCandidates
 
-N_RESAMPLES = 1000  # of a bootstrap
 RRF_CONSTANT = 60
 HISTORY_LENGTHS = (0, 1, 3, 10)  # events of a simulated user before those to find
 N_NEXT = 10  # next listings of a simulated user that are to be found: fewer are mostly luck
@@ -29,25 +29,6 @@ Summary = dict[str, dict[str, Any]]  # means, intervals and n, by the name of th
 
 
 # --- Means and intervals --------------------------------------------------------------------------
-def bootstrap_interval(values: np.ndarray, *, seed: int) -> tuple[float, float]:
-    """Return the 95 % percentile bootstrap interval of the mean.
-
-    Parameters
-    ----------
-    values
-        (n,), at least one.
-    seed
-        Of the N_RESAMPLES resamples.
-
-    References
-    ----------
-    Efron, "Bootstrap methods: another look at the jackknife", 1979.
-    """
-    drawn = np.random.default_rng(seed).integers(len(values), size=(N_RESAMPLES, len(values)))
-    low, high = np.quantile(values[drawn].mean(1), [0.025, 0.975])
-    return float(low), float(high)
-
-
 def average(scores: Sequence[MetricValues], *, seed: int) -> dict[str, float]:
     """Return the mean of each metric, "n", and the interval of NDCG@10.
 
