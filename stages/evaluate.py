@@ -36,6 +36,7 @@ import pandas as pd
 from market.core.atomic import write_json
 from market.core.params import load_params
 from market.core.paths import (
+    EXPECTED_PRICES,
     INTERACTIONS,
     LISTINGS,
     METRICS,
@@ -70,7 +71,7 @@ def describe(methods: dict[str, dict[str, Any]], metric: str) -> str:
 @stage
 def main() -> str:
     params = load_params("evaluate")
-    require(LISTINGS, INTERACTIONS, SEARCH_INDEX, PHOTO_EMBEDDER, RANKER)
+    require(LISTINGS, INTERACTIONS, EXPECTED_PRICES, SEARCH_INDEX, PHOTO_EMBEDDER, RANKER)
     set_up_torch(params.seed)
     reader = CachedTextEncoder.load(SEARCH_INDEX)
     engine = Engine.load(SEARCH_INDEX, RANKER, PHOTO_EMBEDDER, encode_text=reader)

@@ -18,6 +18,7 @@ import pandas as pd
 from market.core.atomic import replace_when_done, write_json
 from market.core.params import load_params
 from market.core.paths import (
+    EXPECTED_PRICES,
     INTERACTIONS,
     LISTINGS,
     METRICS,
@@ -56,7 +57,7 @@ def read_split(ids: pd.Series) -> np.ndarray:
 @stage
 def main() -> str:
     params = load_params("rank")
-    require(LISTINGS, INTERACTIONS, SEARCH_INDEX, PHOTO_EMBEDDER)
+    require(LISTINGS, INTERACTIONS, EXPECTED_PRICES, SEARCH_INDEX, PHOTO_EMBEDDER)
     set_up_torch(params.seed)
     reader = CachedTextEncoder.load(SEARCH_INDEX)
     engine = Engine.load(SEARCH_INDEX, None, PHOTO_EMBEDDER, encode_text=reader)

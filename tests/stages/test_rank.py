@@ -78,7 +78,8 @@ def test_without_a_log_users_are_simulated(
 ) -> None:
     for name in ("models/index", "models/embed"):
         shutil.copytree(ran / name, tmp_path / name)
-    for name in ("params.yaml", "data/merged/listings.parquet", "data/clean/interactions.parquet"):
+    tables = ("merged/listings", "clean/interactions", "price/expected")
+    for name in ("params.yaml", *(f"data/{table}.parquet" for table in tables)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ran / name, tmp_path / name)
     path = tmp_path / "data/clean/interactions.parquet"

@@ -18,7 +18,7 @@ from market.reporting.headline_metrics import (
 )
 
 COMMITTED = read_metrics(REPO / "results/marketplace")
-OF_A_LOG = ("rank.personalised.log", "rank.personalised.leave_last_out")
+OF_A_LOG = ("evaluate.personalised.log", "evaluate.personalised.leave_last_out")
 
 
 def test_the_committed_results_have_every_headline_except_those_of_an_interaction_log() -> None:
