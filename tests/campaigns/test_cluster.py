@@ -184,7 +184,7 @@ def test_a_worker_killed_in_the_middle_loses_nothing(
     assert content(cluster.project, "clean") == content(ran, "clean")
 
 
-@pytest.mark.parametrize("gone", ["its last worker", "the scheduler"])
+@pytest.mark.parametrize("gone", ["lost its last worker", "the scheduler is gone"])
 def test_a_cluster_that_is_gone_ends_the_stage_in_a_line(
     cluster: Cluster,
     run: Callable[[Any], Result],
@@ -195,12 +195,12 @@ def test_a_cluster_that_is_gone_ends_the_stage_in_a_line(
     cluster.fill()
     before = content(cluster.project, "clean")
     monkeypatch.setattr(core_cluster, "CONNECT_SECONDS", 3)
-    processes = [cluster.scheduler] if gone == "the scheduler" else cluster.workers
+    processes = [cluster.scheduler] if "scheduler" in gone else cluster.workers
     after_first_task(monkeypatch, lambda: _kill(*processes))
     result = run(clean.main)
     assert result.exit_code == 1
     (line,) = result.output.splitlines()
-    assert line.startswith(f"Error: SCHEDULER={cluster.address}: {gone} is gone"), line
+    assert line.startswith(f"Error: SCHEDULER={cluster.address}: {gone}"), line
     assert content(cluster.project, "clean") == before
     assert not list((cluster.project / "data").glob(".clean*"))
     assert not caplog.records, "they would be tracebacks on a terminal"
@@ -319,7 +319,7 @@ def test_workers_killed_at_random_moments(request: pytest.FixtureRequest, stage:
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("stage", ["clean", "embed_photos", "predict"])
-@pytest.mark.parametrize("gone", ["last worker", "scheduler"])
+@pytest.mark.parametrize("gone", ["lost its last worker", "the scheduler is gone"])
 def test_all_of_a_cluster_killed(request: pytest.FixtureRequest, stage: str, gone: str) -> None:
     project = request.getfixturevalue("many_photos" if stage == "clean" else "fresh")
     if stage == "predict":
@@ -328,14 +328,14 @@ def test_all_of_a_cluster_killed(request: pytest.FixtureRequest, stage: str, gon
     running = Cluster(project)
 
     def act() -> None:
-        _kill(*([running.scheduler] if gone == "scheduler" else running.workers))
+        _kill(*([running.scheduler] if "scheduler" in gone else running.workers))
 
     try:
         running.fill()
         start = time.monotonic()
         said = finish(project, stage, running, act)
         print(f"{stage}, {gone}: after {time.monotonic() - start:.0f} s {said}")
-        assert said.startswith("1 ") and f"{gone} is gone" in said
+        assert said.startswith("1 ") and gone in said
         assert said.count("\n") == 1, said
         assert content(project, stage) == expected
         assert not list(project.rglob("*.partial"))
