@@ -31,13 +31,16 @@ import pandas as pd
 from market.core.atomic import replace_when_done, write_json
 from market.core.params import load_params
 from market.core.paths import (
+    CALIBRATION_PLOT,
     CATEGORY,
     CATEGORY_CLASSIFIER,
     CATEGORY_PROBABILITIES,
+    LABEL_ERRORS,
     LISTINGS,
     METRICS,
     PHOTO_PROBABILITIES,
     PLOTS,
+    TEST_PREDICTIONS,
     TEXT_EMBEDDINGS,
     TEXT_PROBABILITIES,
     require,
@@ -97,12 +100,12 @@ def write_predictions(
         answers = confusion.assign(
             product_id=fused.index.to_numpy(), confidence=fused.max(axis=1).to_numpy()
         )
-        answers.to_parquet(folder / "test.parquet", index=False)
-        errors.to_csv(folder / "label_errors.csv", index=False)
+        answers.to_parquet(folder / TEST_PREDICTIONS.name, index=False)
+        errors.to_csv(folder / LABEL_ERRORS.name, index=False)
     with replace_when_done(PLOTS / "classify_confusion.csv") as path:
         confusion.to_csv(path, index=False)
     codes = pd.Categorical(actual, fused.columns).codes
-    with replace_when_done(PLOTS / "classify_calibration.csv") as path:
+    with replace_when_done(CALIBRATION_PLOT) as path:
         calibration_table(fused.to_numpy(), codes).to_csv(path, float_format="%.6f")
 
 

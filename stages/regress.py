@@ -24,8 +24,8 @@ from market.core.paths import (
     LISTINGS,
     METRICS,
     PHOTO_EMBEDDINGS,
-    PLOTS,
     PRICE_MODEL,
+    PRICE_PLOT,
     TEXT_EMBEDDINGS,
     require,
 )
@@ -87,7 +87,7 @@ def main() -> str:
     }
 
     candidates[selected].model.save(PRICE_MODEL)
-    with replace_when_done(PLOTS / "regress.csv") as path:
+    with replace_when_done(PRICE_PLOT) as path:
         residual_table(test["price"], predicted["model"]).to_csv(path, index=False)
     with replace_when_done(EXPECTED_PRICES) as path:
         columns = {

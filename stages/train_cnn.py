@@ -34,6 +34,7 @@ from market.core.paths import (
     LISTINGS,
     METRICS,
     PHOTO_CLASSIFIER,
+    PHOTO_CURVES,
     PHOTO_EMBEDDINGS,
     PHOTO_PROBABILITIES,
     PHOTOS,
@@ -64,7 +65,7 @@ def write_tables(
     """Write the probabilities and both plots."""
     with replace_when_done(PHOTO_PROBABILITIES) as path:
         probabilities_table(data, probabilities).to_parquet(path, index=False)
-    write_history(PLOTS / "train_cnn.csv", history)
+    write_history(PHOTO_CURVES, history)
     with replace_when_done(PLOTS / "train_cnn_confusion.csv") as path:
         confusion_table(data, probabilities["test"]).to_csv(path, index=False)
 

@@ -23,8 +23,8 @@ from market.core.params import load_params
 from market.core.paths import (
     LISTINGS,
     METRICS,
-    PLOTS,
     TEXT_CLASSIFIER,
+    TEXT_CURVES,
     TEXT_PROBABILITIES,
     require,
 )
@@ -65,7 +65,7 @@ def main() -> str:
     classifier.save(TEXT_CLASSIFIER)
     with replace_when_done(TEXT_PROBABILITIES) as path:
         predictions.to_parquet(path, index=False)
-    write_history(PLOTS / "train_text.csv", progress.history)
+    write_history(TEXT_CURVES, progress.history)
     write_json(METRICS / "train_text.json", metrics)
     checkpoint.remove()
     test = metrics["test"]

@@ -94,8 +94,8 @@ def price_faults(rows: pd.DataFrame) -> pd.Series:
 def listing_faults(rows: pd.DataFrame) -> pd.Series:
     """Return why a model cannot learn from each row of Products.csv, or "".
 
-    Faults are those of the price, and a category without a level. A missing field is not a fault
-    here: the schema reports it.
+    A price that cannot be read is a fault, and so is a category without a level. A missing field is
+    not: the schema reports it.
     """
     faults = price_faults(rows)
     if "category" in rows:

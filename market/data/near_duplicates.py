@@ -68,7 +68,7 @@ def find_near_duplicates(
     Returns
     -------
     NearDuplicates
-        Positions are those of `listings.drop_duplicates("product_id")`.
+        Positions count the rows of `listings.drop_duplicates("product_id")`.
     """
     position = pd.Series(pd.factorize(listings["product_id"])[0], listings.index)
     index = listings["photo_index"].dropna().astype(np.int64)

@@ -115,6 +115,7 @@ def training_key(*contents: Any, device: torch.device) -> str:
     device
         Sums differ in their last digits between kinds of devices.
     """
-    code = Path(market.__file__).parent
+    package = Path(market.__file__).parent
+    code = [package / layer for layer in ("core", "data", "models")]  # models import no others
     machine = (torch.__version__, torch.get_num_threads(), device.type)
-    return run_key(*contents, code, machine)
+    return run_key(*contents, *code, machine)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from market.core.atomic import replace_when_done, write_json
-from market.core.paths import require
 from market.models.backbones import PhotoNetwork
+from market.models.network_files import read_network_files, save_network
 
 
 @dataclass(frozen=True)
@@ -43,18 +41,15 @@ class PhotoClassifier:
 
     def save(self, folder: Path) -> None:
         """Replace `folder` by this classifier; not possible for a loaded one."""
-        with replace_when_done(folder) as temporary:
-            temporary.mkdir()
-            self.network.save(temporary / "model.safetensors")
-            content = {
-                "backbone": self.network.name,
-                "classes": self.categories,
-                "finetuned": self.finetuned,
-                "labels": self.labels,
-                "parents": self.parents.tolist(),
-                "photo_size": self.photo_size,
-            }
-            write_json(temporary / "model.json", content)
+        content = {
+            "backbone": self.network.name,
+            "classes": self.categories,
+            "finetuned": self.finetuned,
+            "labels": self.labels,
+            "parents": self.parents.tolist(),
+            "photo_size": self.photo_size,
+        }
+        save_network(folder, self.network, content)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> PhotoClassifier:
@@ -65,9 +60,8 @@ class PhotoClassifier:
         MarketError
             If a file is missing.
         """
-        require(folder / "model.json", folder / "model.safetensors")
-        content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        network = PhotoNetwork.load(folder / "model.safetensors", content["backbone"])
+        weights, content = read_network_files(folder)
+        network = PhotoNetwork.load(weights, content["backbone"])
         return cls(
             network=network.to(device).for_inference(),
             categories=content["classes"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +9,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from market.core.atomic import replace_when_done, write_json
-from market.core.paths import require
 from market.data.images import to_jpeg
 from market.data.photo_store import open_photo
 from market.models.backbones import PhotoNetwork
+from market.models.network_files import read_network_files, save_network
 
 
 @dataclass(frozen=True)
@@ -37,15 +35,12 @@ class PhotoEmbedder:
 
     def save(self, folder: Path) -> None:
         """Replace `folder` by this embedder; not possible for a loaded one."""
-        with replace_when_done(folder) as temporary:
-            temporary.mkdir()
-            self.network.save(temporary / "model.safetensors")
-            content = {
-                "backbone": self.network.name,
-                "jpeg_quality": self.jpeg_quality,
-                "photo_size": self.photo_size,
-            }
-            write_json(temporary / "model.json", content)
+        content = {
+            "backbone": self.network.name,
+            "jpeg_quality": self.jpeg_quality,
+            "photo_size": self.photo_size,
+        }
+        save_network(folder, self.network, content)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> PhotoEmbedder:
@@ -56,9 +51,8 @@ class PhotoEmbedder:
         MarketError
             If a file is missing.
         """
-        require(folder / "model.json", folder / "model.safetensors")
-        content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        network = PhotoNetwork.load(folder / "model.safetensors", content["backbone"])
+        weights, content = read_network_files(folder)
+        network = PhotoNetwork.load(weights, content["backbone"])
         return cls(
             network.to(device).for_inference(), content["photo_size"], content["jpeg_quality"]
         )

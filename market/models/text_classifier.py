@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +9,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from market.core.atomic import replace_when_done, write_json
-from market.core.paths import require
 from market.data.listings import listing_text
 from market.models.labels import sum_by_category
+from market.models.network_files import read_network_files, save_network
 from market.models.text_encoder import load_text_encoder
 from market.models.text_network import TextNetwork
 
@@ -41,17 +39,14 @@ class TextClassifier:
 
     def save(self, folder: Path) -> None:
         """Replace `folder` by this classifier."""
-        with replace_when_done(folder) as temporary:
-            temporary.mkdir()
-            self.network.save(temporary / "model.safetensors")
-            content = {
-                "classes": self.categories,
-                "frozen": self.network.frozen,
-                "labels": self.labels,
-                "parents": self.parents.tolist(),
-                "tokens": self.network.tokens,
-            }
-            write_json(temporary / "model.json", content)
+        content = {
+            "classes": self.categories,
+            "frozen": self.network.frozen,
+            "labels": self.labels,
+            "parents": self.parents.tolist(),
+            "tokens": self.network.tokens,
+        }
+        save_network(folder, self.network, content)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> TextClassifier:
@@ -62,8 +57,7 @@ class TextClassifier:
         MarketError
             If a file is missing, or its weights are those of another network.
         """
-        require(folder / "model.json", folder / "model.safetensors")
-        content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        weights, content = read_network_files(folder)
         network = TextNetwork(
             load_text_encoder(str(device)),
             len(content["labels"]),
@@ -71,7 +65,7 @@ class TextClassifier:
             frozen=content["frozen"],
         )
         return cls(
-            network=network.load(folder / "model.safetensors"),
+            network=network.load(weights),
             categories=content["classes"],
             labels=content["labels"],
             parents=np.array(content["parents"]),

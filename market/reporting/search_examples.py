@@ -11,7 +11,8 @@ import pandas as pd
 from market.core.stage import progress
 from market.data.photo_store import PhotoStore
 from market.reporting.listing_cards import photo_as_text
-from market.search.engine import Engine, Filters, SearchResult
+from market.search.engine import Engine
+from market.search.filters import Filters
 from market.search.ranker import (
     FEATURE_TEXTS,
     LISTING_FEATURES,
@@ -19,6 +20,7 @@ from market.search.ranker import (
     SEARCH_TEXTS,
     SIMILAR_TEXTS,
 )
+from market.search.ranking import SearchResult
 
 EXAMPLES = 4
 RESULTS = 5  # of each example

@@ -36,8 +36,8 @@ class CachedTextEncoder:
 
     @classmethod
     def load(cls, index: Path, device: str = "cpu") -> CachedTextEncoder:
-        """Return the encoder of the index in a folder."""
-        return cls.of_index(SearchIndex.load(index), device)
+        """Return the encoder of the index in a folder, without opening the index."""
+        return cls(partial(load_text_encoder, device, *SearchIndex.read_encoder(index)))
 
     @classmethod
     def of_index(cls, index: SearchIndex, device: str = "cpu") -> CachedTextEncoder:

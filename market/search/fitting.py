@@ -11,10 +11,11 @@ from market.core.stage import progress
 from market.data.interactions import Holdout, after, cutoff_time, earlier_holdouts, last_out
 from market.search.cases import held_out_cases
 from market.search.collaborative import CollaborativeModel
-from market.search.engine import Engine, Query
+from market.search.engine import Engine
 from market.search.evaluation_queries import Queries, category_queries, known_item_queries
 from market.search.metrics import score_list
 from market.search.popularity import Popularity
+from market.search.query import Query
 from market.search.ranker import Ranker
 from market.search.ranking_models import (
     LEAVE_LAST_OUT,

@@ -207,7 +207,8 @@ class SearchIndex:
     @classmethod
     def load(cls, folder: Path) -> SearchIndex:
         """Open the index that `save` wrote."""
-        settings = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        settings = _read_settings(folder)
+        encoder_name, encoder_sha256 = cls.read_encoder(folder)
         return cls(
             listings=pd.read_parquet(folder / "listings.parquet"),
             photos=pd.read_parquet(folder / "photos.parquet"),
@@ -218,9 +219,19 @@ class SearchIndex:
             neighbours=np.load(folder / "neighbours.npy"),
             image_space=ImageSpace.load(folder / "image_space.npz"),
             array_size=settings["array_size"],
-            encoder_name=settings["encoder"]["name"],
-            encoder_sha256=settings["encoder"]["sha256"],
+            encoder_name=encoder_name,
+            encoder_sha256=encoder_sha256,
         )
+
+    @staticmethod
+    def read_encoder(folder: Path) -> tuple[str, str]:
+        """Return `encoder_name` and `encoder_sha256` of a saved index, and read nothing else."""
+        encoder = _read_settings(folder)["encoder"]
+        return encoder["name"], encoder["sha256"]
+
+
+def _read_settings(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "index.json").read_text(encoding="utf-8"))
 
 
 def listing_tables(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from market.core.stage import progress
-from market.search.engine import Engine, Filters
+from market.search.engine import Engine
 from market.search.evaluation_queries import Queries
+from market.search.filters import Filters
 from market.search.metrics import DEPTH, ndcg
 from market.search.ranker import PRIOR, QUERY_FEATURES
 
@@ -77,8 +78,7 @@ def ndcg_by_weights(candidates: QueryCandidates, relevant: set[str]) -> np.ndarr
     """
     if not candidates.ids:
         return np.zeros(len(GRID))
-    features = candidates.features[list(QUERY_FEATURES)].to_numpy()
-    scores = TOTAL_WEIGHT * GRID @ features.T + candidates.other_scores
+    scores = TOTAL_WEIGHT * GRID @ candidates.features.to_numpy().T + candidates.other_scores
     is_relevant = np.array([id_ in relevant for id_ in candidates.ids], bool)
     return ndcg(scores, is_relevant, len(relevant))
 

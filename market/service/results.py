@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from market.search.engine import Filters, SearchResult
+from market.search.filters import Filters
+from market.search.ranking import SearchResult
 from market.service import schemas
 from market.service.reasons import explain
 from market.service.state import ServiceState

@@ -93,7 +93,7 @@ def draw_images(rng: Rng, products: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_owners(rng: Rng, product_ids: pd.Series) -> list[str]:
-    """Return the product id of each photo, those of unknown products last."""
+    """Return the product id of each photo; unknown products come last."""
     count = len(product_ids)
     counts = np.full(count, 2)
     order = rng.permutation(count)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query
 
-from market.search.engine import SearchResult
 from market.search.ranker import SEARCH_TEXTS, SIMILAR_TEXTS
+from market.search.ranking import SearchResult
 from market.service import schemas
 from market.service.queues import queued_route
 from market.service.results import to_engine_filters, to_search_results
