@@ -21,7 +21,7 @@ from market.search.index import ROW_COLUMNS, SearchIndex
 
 @stage
 def main() -> str:
-    settings = load_params("index")
+    settings, country = load_params("index", "input.country")
     paths.require(paths.LISTINGS, paths.PHOTOS, paths.TEXT_EMBEDDINGS, paths.PHOTO_EMBEDDINGS)
     device = set_up_torch(settings.seed)
     index, metrics = SearchIndex.build(
@@ -30,6 +30,7 @@ def main() -> str:
         pd.read_parquet(paths.TEXT_EMBEDDINGS),
         np.load(paths.PHOTO_EMBEDDINGS, mmap_mode="r"),
         settings,
+        country=country,
         device=str(device),
     )
     index.save(paths.SEARCH_INDEX)

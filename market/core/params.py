@@ -146,6 +146,10 @@ def _message(fault: Any) -> str:
         in_section = [known_key for known_key in known if known_key.startswith(section + ".")]
         names = {known_key.rpartition(".")[2] for known_key in in_section}
         names = names or {known_key.partition(".")[0] for known_key in known}
+        # A key of that name in another section: it may have moved there.
+        moved = [known_key for known_key in sorted(known) if known_key.endswith(f".{name}")]
+        if dot and len(moved) == 1:
+            return f"{PARAMS}: {key} is unknown: did you mean {moved[0]}?"
         similar = difflib.get_close_matches(name, sorted(names), n=1)
         remedy = (
             f"did you mean {section}{dot}{similar[0]}?"

