@@ -46,8 +46,16 @@ def read_times(text: pd.Series) -> tuple[pd.Series, pd.Series]:
     Returns
     -------
     times, faults
-        The times (n), datetime64[us] in UTC, NaT where missing or not read; and why each was not
-        read: UNREAD, IMPLAUSIBLE, or "" where it was read or is missing.
+        The times (n), datetime64[us] in UTC, NaT where missing or not read; and the reason why each
+        was not read: UNREAD, IMPLAUSIBLE, or "" where it was read or is missing.
+
+    Examples
+    --------
+    >>> times, faults = read_times(pd.Series(["2024-03-05T10:30+01:00", "1709631000", "05/03/24"]))
+    >>> times.tolist()
+    [Timestamp('2024-03-05 09:30:00'), Timestamp('2024-03-05 09:30:00'), NaT]
+    >>> faults.tolist()
+    ['', '', 'is neither ISO 8601 nor unix seconds']
     """
     text = text.astype("str").str.strip()
     times = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
@@ -77,6 +85,12 @@ def columns_read(columns: pd.Index) -> dict[str, str]:
     """Return the standard name of each column of a log; a column that is not read keeps its own.
 
     If two columns have one standard name, the one that is called so counts, else the first.
+
+    Examples
+    --------
+    >>> columns_read(pd.Index(["userId", "movieId", "rating", "timestamp", "mood"]))
+    {'userId': 'user_id', 'movieId': 'product_id', 'rating': 'event', 'timestamp': 'timestamp',
+     'mood': 'mood'}
     """
     names: dict[str, str] = {}
     for name in columns:
@@ -89,6 +103,11 @@ def unknown_events(log: pd.DataFrame) -> dict[str, int]:
     """Return the number of rows of each event that has no weight, the commonest first.
 
     These events count as views. Ratings, which are numbers, are left out.
+
+    Examples
+    --------
+    >>> unknown_events(pd.DataFrame({"event": ["view", "click", "4.5", "click"]}))
+    {'click': 2}
     """
     counts = log["event"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
     names = counts.index.astype("str")

@@ -83,7 +83,13 @@ def find_near_duplicates(
 
 
 def normalise_text(text: pd.Series) -> pd.Series:
-    """Fold case and white space, in which two copies of a text may differ."""
+    """Fold case and white space, in which two copies of a text may differ.
+
+    Examples
+    --------
+    >>> normalise_text(pd.Series(["Oak  TABLE "])).tolist()
+    ['oak table']
+    """
     return text.str.casefold().str.split().str.join(" ")
 
 
