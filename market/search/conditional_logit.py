@@ -40,8 +40,6 @@ def fit_conditional_logit(
 
     Examples
     --------
-    Two choices between two rows; both times the row with the feature is chosen.
-
     >>> features = np.array([[1.0], [0.0], [1.0], [0.0]])
     >>> relevance, groups = np.array([1, 0, 1, 0]), np.array([0, 0, 1, 1])
     >>> fit_conditional_logit(features, relevance, groups, np.array([0.5]), penalty=1.0).round(2)

@@ -158,8 +158,8 @@ class Ranker:
         relevance
             (n,), 0 for a candidate that was not chosen, more for one that was.
         groups
-            (n,), the choice that a row belongs to; the rows of a group are adjacent. A group without
-            a chosen row is ignored.
+            (n,), the choice that a row belongs to; the rows of a group are adjacent. A group
+            without a chosen row is ignored.
         seed
             The seed of folds and trees.
 
