@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from cleanlab.filter import find_label_issues
+
+from market.core.extras import needs_extra
 
 
 def find_label_errors(
@@ -29,6 +30,8 @@ def find_label_errors(
         product_id, split, category, p_category, suggested, p_suggested: the chosen category and the
         most probable one, each with its probability. The least probable choices come first.
     """
+    with needs_extra("train"):
+        from cleanlab.filter import find_label_issues
     rows = np.empty(0, int)
     if len(codes):
         rows = find_label_issues(
