@@ -6,12 +6,7 @@ from collections.abc import Callable
 
 import pandas as pd
 import pytest
-from handmade import (
-    FLAGGED,
-    REQUESTS,
-    each_request,
-    ids,
-)
+from handmade import FLAGGED, REQUESTS, each_request, ids
 
 from market.search.engine import Engine
 from market.search.filters import Filters
