@@ -289,7 +289,7 @@ class CollaborativeModel:
 
     @cached_property
     def _latest_trending(self) -> dict[int, np.ndarray]:
-        """The latest result of `_trending`, by its hour: a service asks for the same one again."""
+        """The latest result of `_trending`, by its hour: a service always needs the same one."""
         return {}
 
     def save(self, folder: Path) -> None:

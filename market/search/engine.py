@@ -191,7 +191,7 @@ class Engine:
     ) -> SearchResult:
         """Find listings similar to one, diversified.
 
-        Matches are those of `search(like=product_id)`: never the listing, copies of it, or listings
+        `search(like=product_id)` has the same matches: never the listing, copies of it, or listings
         with the same photo. Copies of one product count once. Parameters are as for `search`.
 
         Raises
@@ -220,7 +220,7 @@ class Engine:
     ) -> SearchResult:
         """Recommend listings to a user, diversified; to a new user, a mix of all kinds.
 
-        All listings that pass the filters match, except those of the history and copies of them.
+        All listings that pass the filters match, except the user's history and copies of it.
         Copies of one product count once. Parameters are as for `search` and `candidates`.
         """
         return self._answer(

@@ -291,7 +291,7 @@ def evaluate_log(
     Parameters
     ----------
     engine
-        Its models are replaced by those of each protocol.
+        The models of each protocol replace its own.
     log
         The log that the protocols were fitted on.
     protocols

@@ -166,7 +166,7 @@ def ndcg(scores: np.ndarray, relevant: np.ndarray, n_relevant: int) -> np.ndarra
 
     Examples
     --------
-    Two rankings of three items, the last of which is relevant.
+    Two rankings of three items; the last item is relevant.
 
     >>> ndcg(np.array([[0.1, 0.2, 0.3], [0.3, 0.2, 0.1]]), np.array([False, False, True]), 1)
     array([1. , 0.5])

@@ -59,7 +59,7 @@ class Query:
         Returns
         -------
         dict
-            Weights. Those of the features that the query has add up to the sum of all `weights`.
+            Weights; over the features that the query has, they add up to the sum of `weights`.
 
         Examples
         --------

@@ -42,7 +42,7 @@ FEATURE_TEXTS = {
     "price_fairness": "a fair price",
 }
 # Texts that differ from FEATURE_TEXTS in a search by words, and in a search by a listing.
-SEARCH_TEXTS = {"image_similarity": "similar photos"}  # similar to those of the best matches
+SEARCH_TEXTS = {"image_similarity": "similar photos"}  # similar to the best matches' photos
 SIMILAR_TEXTS = {"text_similarity": "similar description", "image_similarity": "similar photos"}
 
 QUERY_FEATURES = ("bm25", "text_similarity", "text_similarity.neighbours", "image_similarity")

@@ -89,7 +89,7 @@ class FittedProtocol:
     n_choices
         The number of users' choices that the ranker could learn from.
     learned
-        Whether they were enough to learn from; otherwise the ranker has its prior weights.
+        False if there were too few choices: then the ranker has its prior weights.
     recent_days
         The length of the window of the baseline recent_popular.
     """
