@@ -273,7 +273,7 @@ def _recommended(
 
 
 def _score_choices(ranking: list[str], chosen: list[str]) -> MetricValues:
-    """Return the mean score of a ranking over the chosen listings, each found by itself."""
+    """Return the mean score of a ranking, with each chosen listing as the only relevant one."""
     scores = [score_list(ranking, {product_id}) for product_id in chosen]
     return {metric: float(np.mean([score[metric] for score in scores])) for metric in scores[0]}
 

@@ -113,7 +113,7 @@ def test_copies_of_a_photo_are_left_out_of_photo_retrieval(fresh: Engine) -> Non
     rows = pd.concat([rows, rows[-1:].assign(photo_index=np.nan, image_id=None)])
     engine: Any = Photos()
     summary = evaluate_photos(engine, rows.sample(frac=1, random_state=0), seed=0)
-    # The second photo of a is nearer to b's (0.25) than to its first (0.3). The photos of c are
-    # train photos, those of d are copies.
+    # The second photo of a is nearer to b's (0.25) than to its first (0.3). c is a train product,
+    # and the photos of d are copies.
     assert summary["model"]["n"] == 1 and summary["model"]["mrr"] == 0.5
     assert evaluate_photos(engine, rows[rows["split"].eq("train")], seed=0) == {}
