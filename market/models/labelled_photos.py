@@ -72,6 +72,13 @@ class LabelledPhotos:
         """Return the same photos with empty splits."""
         return replace(self, rows={split: np.empty(0, int) for split in self.rows})
 
+    def missing_split(self) -> str:
+        """Return why these photos cannot be learned from and evaluated; "" if they can."""
+        if all(len(rows) for rows in self.rows.values()):
+            return ""
+        counts = ", ".join(f"{len(rows)} {split}" for split, rows in self.rows.items())
+        return f"{counts} photos, but each split needs at least one"
+
     def labels_of(self, rows: np.ndarray, depth: int) -> Labels:
         """Return the labels of these rows as training rows, `depth` levels deep."""
         levels = self.listings["category_levels"].iloc[rows]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from market.models.backbones import PhotoNetwork
 from market.models.network_files import read_network_files, save_network
@@ -70,6 +72,16 @@ class PhotoClassifier:
             photo_size=content["photo_size"],
             finetuned=content["finetuned"],
         )
+
+    def untrained(self) -> PhotoClassifier:
+        """Return a copy whose new layer is all zeros: every label is equally likely.
+
+        It takes the classifier's place if there are too few photos to train one.
+        """
+        network = copy.deepcopy(self.network)
+        for weight in network.head.parameters():
+            nn.init.zeros_(weight)
+        return replace(self, network=network, finetuned=False)
 
     def label_probabilities(self, photos: np.ndarray, features: torch.Tensor) -> torch.Tensor:
         """Return (n, labels) float32 on the network's device.

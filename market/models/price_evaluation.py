@@ -103,6 +103,17 @@ def evaluate(
     return metrics
 
 
+def summarize(metrics: Mapping[str, Any]) -> str:
+    """Return a one-line summary of the metrics of `evaluate`."""
+    if not metrics["n"]:
+        return "no test product has a price, so there are no scores"
+    model, coverage = metrics["model"], metrics["interval"]["coverage"]
+    return (
+        f"RMSLE {model['rmsle']:.3f}, median error £{model['median_ae']:.0f}, "
+        f"{coverage:.1%} within their interval, n={metrics['n']}"
+    )
+
+
 def residual_table(price: pd.Series, predicted: pd.Series) -> pd.DataFrame:
     """Return the data of the residual plots for the products that have a price.
 

@@ -29,3 +29,14 @@ def flag_prices(price: pd.Series, is_placeholder: pd.Series, predicted: pd.DataF
     flags[price > predicted["flag_above"]] = "far above"
     flags[is_placeholder & price.notna()] = "placeholder"
     return flags
+
+
+def count_flags(flags: pd.Series) -> dict[str, int]:
+    """Return the number of products with each of FLAGS.
+
+    Examples
+    --------
+    >>> count_flags(pd.Series(["far above", "", "far above"]))
+    {'placeholder': 0, 'far below': 0, 'far above': 2}
+    """
+    return {name: int((flags == name).sum()) for name in FLAGS}

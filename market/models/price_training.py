@@ -6,7 +6,7 @@ price nor another of its group, in both layers, in the bounds and in the margins
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
@@ -118,6 +118,16 @@ def explain_selection(selected: str, scores: Mapping[str, Mapping[str, float]]) 
     return (
         f"the baseline {selected} replaces the boosted model, which is no better (cross-validated "
         f"RMSLE {baseline['rmsle']:.3f} against {boosted['rmsle']:.3f}, n={baseline['n']})"
+    )
+
+
+def explain_unused_texts(columns: Sequence[str], min_df: int) -> str:
+    """Return why the models do not read these columns of text; "" without any column."""
+    if not columns:
+        return ""
+    return (
+        f"the models do not use the text of {', '.join(columns)}: no word of it is in {min_df} "
+        "products (regress.min_df)"
     )
 
 
