@@ -47,6 +47,17 @@ def replace_when_done(path: Path) -> Iterator[Path]:
     ------
     MarketError
         If the disk is full or not writable.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "scores.txt"
+    >>> with replace_when_done(path) as temporary:
+    ...     _ = temporary.write_text("0.9")
+    ...     path.exists()
+    False
+    >>> path.read_text()
+    '0.9'
     """
     temporary = path.with_name(f".{path.name}.partial")
     former = path.with_name(f".{path.name}.former.partial")

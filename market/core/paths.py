@@ -61,7 +61,13 @@ REPORT = Path("report/index.html")
 
 
 def raw_folder(dataset: str) -> Path:
-    """Return the folder of a dataset's raw tables and photos."""
+    """Return the folder of a dataset's raw tables and photos.
+
+    Examples
+    --------
+    >>> raw_folder("sample").as_posix()
+    'data/sample/raw'
+    """
     return DATA / dataset / "raw"
 
 

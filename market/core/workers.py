@@ -30,6 +30,11 @@ def keep(name: str, key: Hashable, build: Callable[[], Built]) -> Built:
         Everything that determines the object: another key builds another one.
     build
         Makes the object.
+
+    Examples
+    --------
+    >>> keep("list", "key 1", lambda: [1]) is keep("list", "key 1", lambda: [1])
+    True
     """
     with _lock:
         if name not in _kept or _kept[name][0] != key:

@@ -102,6 +102,15 @@ def score_photos(
         (n, categories).
     product_ids
         (n,) the product of each photo; its photos have the same category.
+
+    Examples
+    --------
+    Of product a one photo is wrong, but the mean of both is right:
+
+    >>> probabilities = np.array([[0.9, 0.1], [0.4, 0.6]])
+    >>> scores = score_photos(np.array([0, 0]), probabilities, pd.Series(["a", "a"]))
+    >>> scores["accuracy"], scores["per_product"]["accuracy"]
+    (0.5, 1.0)
     """
     owner = product_ids.to_numpy()
     by_product = pd.DataFrame(probabilities).groupby(owner).mean()

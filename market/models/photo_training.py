@@ -330,6 +330,13 @@ def compare_splits(
 
 
 def split_by_photo(train: np.ndarray, test: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return new train and test rows: the same ones, dealt at random, in the same numbers."""
+    """Return new train and test rows: the same ones, dealt at random, in the same numbers.
+
+    Examples
+    --------
+    >>> train, test = split_by_photo(np.array([0, 1, 2]), np.array([3, 4]), seed=0)
+    >>> len(train), len(test), sorted([*train.tolist(), *test.tolist()])
+    (3, 2, [0, 1, 2, 3, 4])
+    """
     dealt = np.random.default_rng(seed).permutation(np.concatenate([train, test]))
     return np.sort(dealt[: len(train)]), np.sort(dealt[len(train) :])

@@ -165,6 +165,12 @@ def fit_network_weight(base: np.ndarray, log_price: np.ndarray) -> float:
     """Return the networks' share, from 0 to 1, that has the least squared error.
 
     `base` (n, 2) are predictions of `BaseModels`, `log_price` is (n,).
+
+    Examples
+    --------
+    >>> base = np.array([[0.0, 4.0], [0.0, 4.0]])
+    >>> fit_network_weight(base, log_price=np.array([1.0, 1.0]))
+    0.25
     """
     linear, network = base.T
     difference = network - linear

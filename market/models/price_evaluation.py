@@ -128,6 +128,12 @@ def residual_table(price: pd.Series, predicted: pd.Series) -> pd.DataFrame:
     -------
     pd.DataFrame
         log10_price, log10_predicted and log10_residual, of 1 + £, to four decimals.
+
+    Examples
+    --------
+    >>> residual_table(pd.Series([99.0, np.nan]), predicted=pd.Series([9.0, 5.0]))
+       log10_price  log10_predicted  log10_residual
+    0          2.0              1.0             1.0
     """
     priced = price.notna().to_numpy()
     log_price = np.log10(1 + price.to_numpy()[priced])

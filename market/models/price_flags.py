@@ -23,6 +23,13 @@ def flag_prices(price: pd.Series, is_placeholder: pd.Series, predicted: pd.DataF
     -------
     pd.Series
         (n,) one of FLAGS; "" for a price that fits, or that is missing.
+
+    Examples
+    --------
+    >>> bounds = pd.DataFrame({"flag_below": [10.0] * 3, "flag_above": [90.0] * 3})
+    >>> price, is_placeholder = pd.Series([5.0, 40.0, 1234567.0]), pd.Series([False, False, True])
+    >>> flag_prices(price, is_placeholder, bounds).tolist()
+    ['far below', '', 'placeholder']
     """
     flags = pd.Series("", index=price.index)
     flags[price < predicted["flag_below"]] = "far below"

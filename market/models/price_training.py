@@ -104,6 +104,11 @@ def select(scores: Mapping[str, Mapping[str, float]]) -> str:
     """Return the candidate with the lowest RMSLE; of equal ones the first, which is the simplest.
 
     `scores` are those of `score_out_of_fold`.
+
+    Examples
+    --------
+    >>> select({"constant": {"rmsle": 1.8}, "ridge": {"rmsle": 1.2}, "boosted": {"rmsle": 1.2}})
+    'ridge'
     """
     return min(scores, key=lambda name: scores[name].get("rmsle", np.inf))
 
@@ -146,6 +151,12 @@ def assign_folds(group: np.ndarray, has_price: np.ndarray) -> np.ndarray:
     np.ndarray
         (n,) from 0 to FOLDS - 1, or fewer where there are fewer groups; -1 for a group without any
         price, which no model is fitted on.
+
+    Examples
+    --------
+    >>> group, has_price = np.array([0, 0, 1, 2]), np.array([True, True, True, False])
+    >>> assign_folds(group, has_price).tolist()
+    [0, 0, 1, -1]
     """
     groups = group[has_price]
     count = min(FOLDS, len(np.unique(groups)))

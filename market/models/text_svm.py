@@ -98,6 +98,13 @@ def margin_probabilities(margins: np.ndarray, *, slope: float, midpoint: float) 
     -------
     np.ndarray
         (n, classes).
+
+    Examples
+    --------
+    >>> margins = np.array([[0.5, -1.0], [-1.0, -1.0]])
+    >>> margin_probabilities(margins, slope=6.0, midpoint=-0.3).round(3)
+    array([[0.985, 0.015],
+           [0.5  , 0.5  ]])
     """
     curve = expit(slope * (margins - midpoint))
     return curve / curve.sum(1, keepdims=True)

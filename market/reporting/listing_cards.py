@@ -62,6 +62,15 @@ def most_confident_mistakes(predictions: pd.DataFrame, count: int = MAX_CARDS) -
     Returns
     -------
     product_id, category (the seller's), suggested (the model's) and confidence.
+
+    Examples
+    --------
+    >>> predictions = pd.DataFrame(
+    ...     {"product_id": ["a", "b"], "actual": ["bike", "lamp"], "predicted": ["bike", "sofa"],
+    ...      "confidence": [0.9, 0.8]}
+    ... )
+    >>> most_confident_mistakes(predictions).to_dict("records")
+    [{'product_id': 'b', 'category': 'lamp', 'suggested': 'sofa', 'confidence': 0.8}]
     """
     wrong = predictions[predictions["actual"] != predictions["predicted"]]
     wrong = wrong.sort_values(["confidence", "product_id"], ascending=[False, True]).head(count)

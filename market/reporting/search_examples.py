@@ -108,6 +108,12 @@ def reasons(contributions: dict[str, float], labels: dict[str, str]) -> list[tup
     -------
     Up to REASONS texts, the strongest first, each with its share of the positive contributions of
     all features in `labels`.
+
+    Examples
+    --------
+    >>> contributions = {"text_similarity": 3.0, "recency": 1.0, "popularity": -1.0}
+    >>> reasons(contributions, {"text_similarity": "similar meaning", "recency": "new"})
+    [('similar meaning', 0.75), ('new', 0.25)]
     """
     positive = {
         name: contribution
