@@ -1,7 +1,7 @@
 """Train the photo classifier by transfer learning: a new layer, then perhaps the whole network.
 
-The new layer has an output for each subcategory (params train.label_depth; 1: each category); the
-probability of a category is the sum of those of its subcategories.
+The new layer has an output for each subcategory (params train.label_depth; 1: each category). The
+probabilities of a category's subcategories add up to its own.
 
 In:  data/merged/listings.parquet, data/clean/photos, data/embeddings/photo.npy.
 Out: models/cnn; data/cnn/probabilities.parquet, the probabilities of categories of each validation

@@ -34,7 +34,7 @@ def _remove(path: Path) -> None:
 def replace_when_done(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds.
 
-    The block writes a file or a directory there. After an exception `path` is as it was. A file is
+    The block writes a file or a directory there. After an exception `path` is unchanged. A file is
     replaced in one step. A directory is renamed away first: a kill between the two steps leaves no
     directory rather than half of one, and DVC then reruns the stage.
 
@@ -63,7 +63,7 @@ def replace_when_done(path: Path) -> Iterator[Path]:
     former = path.with_name(f".{path.name}.former.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in (temporary, former):  # of a run that was killed
+        for leftover in (temporary, former):  # from a run that was killed
             _remove(leftover)
         yield temporary
         if path.is_dir() and not path.is_symlink():

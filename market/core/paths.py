@@ -56,7 +56,7 @@ PHOTO_CONFUSION_PLOT = PLOTS / "train_cnn_confusion.csv"
 TEXT_CURVES = PLOTS / "train_text.csv"
 PRICE_PLOT = PLOTS / "regress.csv"
 RESULTS = Path("results/marketplace")  # committed metrics of the last run on the real data
-RUNS = Path("runs")  # of TensorBoard, and checkpoints
+RUNS = Path("runs")  # TensorBoard's files, and checkpoints
 REPORT = Path("report/index.html")
 
 

@@ -1,4 +1,4 @@
-"""Parallel tasks: how many run at once, and what a process keeps between them."""
+"""Parallel tasks: their number, and objects that a process keeps between them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def keep(name: str, key: Hashable, build: Callable[[], Built]) -> Built:
     Parameters
     ----------
     name
-        What the object is. Of each name only the latest object is kept.
+        Name of the object. Only the latest object of each name is kept.
     key
         Everything that determines the object: another key builds another one.
     build

@@ -39,7 +39,7 @@ class LabelledPhotos:
     photos
         The packed photos.
     features
-        (photos, width) float32, those of the frozen network.
+        (photos, width) float32, computed by the frozen network.
     """
 
     listings: pd.DataFrame
@@ -80,7 +80,7 @@ class LabelledPhotos:
         return f"{counts} photos, but each split needs at least one"
 
     def labels_of(self, rows: np.ndarray, depth: int) -> Labels:
-        """Return the labels of these rows as training rows, `depth` levels deep."""
+        """Return the labels of these training rows, `depth` levels deep."""
         levels = self.listings["category_levels"].iloc[rows]
         return subcategory_labels(levels, self.classes, depth=depth, min_rows=MIN_PHOTOS)
 

@@ -1,7 +1,7 @@
 """Subcategories as training labels: a category holds many kinds of things, a label only one.
 
-A linear layer separates subcategories better than whole categories. The probability of a category
-is the sum of those of its subcategories.
+A linear layer separates subcategories better than whole categories. The probabilities of a
+category's subcategories add up to its own.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def subcategory_labels(
     Parameters
     ----------
     levels
-        (rows,) the category path of each training row, a list of names.
+        (rows,) the category path of each training row: a list of names.
     categories
         The names of all categories, the first levels of the paths.
     depth
@@ -79,7 +79,7 @@ def subcategory_labels(
 
 
 def sum_by_category(probabilities: np.ndarray, parents: np.ndarray, categories: int) -> np.ndarray:
-    """Return the probabilities of categories, given those of their labels.
+    """Add up the probabilities of the labels of each category.
 
     Parameters
     ----------

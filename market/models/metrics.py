@@ -37,10 +37,10 @@ def loss_and_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> dict[str
     >>> round(scores["loss"], 3), scores["accuracy"]
     (1.04, 0.5)
     """
-    of_true_class = probabilities[np.arange(len(labels)), labels].astype(float)
+    true_class = probabilities[np.arange(len(labels)), labels].astype(float)
     return {
         # Clipped, so that one certain but wrong prediction does not make the loss infinite.
-        "loss": float(-np.log(of_true_class.clip(min=1e-12)).mean()),
+        "loss": float(-np.log(true_class.clip(min=1e-12)).mean()),
         "accuracy": float(accuracy_score(labels, probabilities.argmax(1))),
     }
 
@@ -129,7 +129,7 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
     Examples
     --------
-    Predictions of 90 % confidence, of which 50 % are right:
+    Half of these predictions are right, at a confidence of 90 %:
 
     >>> calibration_error(np.array([[0.9, 0.1], [0.9, 0.1]]), labels=np.array([0, 1]))
     0.4

@@ -31,7 +31,8 @@ class PhotoClassifier:
     photo_size
         Side of the photos that the network sees, in pixels.
     finetuned
-        Whether the whole network was trained; if not, its features are those of the PhotoEmbedder.
+        Whether the whole network was trained; if not, it computes the same features as the
+        PhotoEmbedder.
     """
 
     network: PhotoNetwork
@@ -91,8 +92,8 @@ class PhotoClassifier:
         photos
             (n, 3, side, side) uint8.
         features
-            (n, width), those of the PhotoEmbedder. A network that was not fine-tuned has the same,
-            which saves a second forward pass.
+            (n, width), computed by the PhotoEmbedder. A network that was not fine-tuned computes the
+            same, so it needs no forward pass of its own.
         """
         with torch.inference_mode():
             if self.finetuned:

@@ -58,8 +58,8 @@ def score_splits(
     probabilities
         (n, categories) of "val" and "test"; others are ignored.
     progress
-        At the end of the training: the train scores are those of its last epoch, of the batches as
-        they were trained on, because a second pass would take as long as half an epoch.
+        At the end of the training. The train scores are from its last epoch: each batch was scored
+        before its step, because a second pass would take as long as half an epoch.
 
     Returns
     -------

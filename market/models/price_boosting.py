@@ -24,12 +24,12 @@ COMPONENTS = 40  # principal components of the text's and of the photo's vector
 
 @dataclass(frozen=True)
 class BoostedTrees:
-    """Blends the first layer's two predictions, and adds trees fitted on what the blend misses.
+    """Blends the first layer's two predictions, and adds trees fitted on the blend's errors.
 
     Parameters
     ----------
     network_weight
-        Share of the networks in the blend, from 0 to 1; the rest is the ridge's.
+        Weight of the networks in the blend, from 0 to 1; the ridge has the rest.
     features
         Turns a `price_table` into the trees' features beside the blend.
     boosted

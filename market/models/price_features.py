@@ -132,7 +132,7 @@ def drop_without_terms(
 
 
 def columns_without_terms(table: pd.DataFrame, min_df: int) -> list[str]:
-    """Return those of TEXT_COLUMNS without a word that is in `min_df` rows of a `price_table`.
+    """Return the TEXT_COLUMNS of a `price_table` that have no word in `min_df` rows.
 
     Examples
     --------

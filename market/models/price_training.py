@@ -60,8 +60,8 @@ def fit_candidates(
     table
         A `price_table` of n rows.
     price
-        (n,) pounds to learn from, with the index of `table`; NaN for other rows, such as those of
-        test products.
+        (n,) pounds to learn from, with the index of `table`; NaN for other rows, such as test
+        products.
     group
         (n,) whole numbers; a group is never split between folds.
     settings
@@ -87,7 +87,7 @@ def fit_candidates(
 def score_out_of_fold(
     candidates: Mapping[str, Candidate], price: pd.Series
 ) -> dict[str, dict[str, float]]:
-    """Return `score_prices` of each candidate's out-of-fold predictions; `price` as it was fitted.
+    """Return `score_prices` of each candidate's out-of-fold predictions; `price` as in fitting.
 
     Rows without an out-of-fold prediction are left out.
     """
@@ -103,7 +103,7 @@ def score_out_of_fold(
 def select(scores: Mapping[str, Mapping[str, float]]) -> str:
     """Return the candidate with the lowest RMSLE; of equal ones the first, which is the simplest.
 
-    `scores` are those of `score_out_of_fold`.
+    `scores` as `score_out_of_fold` returns them.
 
     Examples
     --------

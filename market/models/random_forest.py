@@ -73,7 +73,7 @@ class RandomForest:
         return self.pipeline.predict(pixels)
 
     def save(self, folder: Path) -> None:
-        """Write the forest to a folder, in place of what was there."""
+        """Replace `folder` by this forest."""
         with replace_when_done(folder) as temporary:
             temporary.mkdir()
             save_model(self.pipeline, temporary / FILE)

@@ -241,8 +241,8 @@ def out_of_fold_probabilities(
     Returns
     -------
     np.ndarray
-        (n, labels) probabilities. NaN where the products outside of the group are of one label
-        only, so that no model can be fitted, and for products without a text.
+        (n, labels) probabilities. NaN for products without a text, and where no model can be fitted
+        because all products outside of the group have the same label.
     """
     label_count = len(labels.names)
     fold_count = min(FOLDS, products["group"].nunique())

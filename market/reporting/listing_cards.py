@@ -30,8 +30,9 @@ def class_sheets(listings: pd.DataFrame, photos: PhotoStore) -> list[dict[str, A
 
     Returns
     -------
-    name; n and share of the products; photos: up to PHOTOS_PER_CLASS in base64, drawn at random
-    with a fixed seed.
+    list
+        For each category its `name`; `n` and `share` of the products; and `photos`: up to
+        PHOTOS_PER_CLASS in base64, drawn at random with a fixed seed.
     """
     products = listings.drop_duplicates("product_id")
     sheets = []
@@ -61,7 +62,8 @@ def most_confident_mistakes(predictions: pd.DataFrame, count: int = MAX_CARDS) -
 
     Returns
     -------
-    product_id, category (the seller's), suggested (the model's) and confidence.
+    pd.DataFrame
+        product_id, category (the seller's), suggested (the model's) and confidence.
 
     Examples
     --------
