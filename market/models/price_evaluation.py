@@ -98,7 +98,7 @@ def evaluate(
     if seeds and priced.any():
         scores = score_each(priced, seeds).values()
         metrics["over_seeds"] = {
-            name: spread([of_seed[name] for of_seed in scores]) for name in ("rmsle", "median_ae")
+            name: spread([score[name] for score in scores]) for name in ("rmsle", "median_ae")
         }
     return metrics
 

@@ -93,7 +93,7 @@ def run(
 
 
 def make_project(folder: Path) -> Path:
-    """Return a project whose dataset is the sound one of the corpus: 8 products, 8 photos, 8 events."""
+    """Return a project with the sound dataset of the corpus: 8 products, 8 photos, 8 events."""
     raw = folder / "data/mine/raw"
     (raw / "images").mkdir(parents=True)
     for name, rows in corpus.SOUND.items():
@@ -151,7 +151,7 @@ def find_fault(project: Path, case: corpus.Table | None, outcome: Outcome) -> st
 def try_tables(
     project: Path, cases: list[corpus.Table], attempt: Callable[[corpus.Table], tuple[Outcome, str]]
 ) -> list[str]:
-    """Put each table into a project that is sound otherwise, and `attempt` it; return the faults."""
+    """Put each table into an otherwise sound project, and `attempt` it; return the faults."""
     faults: list[str] = []
     ended: Counter[str] = Counter()
     outcome = longest = Outcome(0, "", 0)
