@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from cleanlab.filter import find_label_issues
+
+from market.core.extras import needs_extra
 
 
 def find_label_errors(
@@ -43,6 +44,8 @@ def find_label_errors(
     predicted = ~np.isnan(probabilities).any(1)
     products, probabilities = products[predicted], probabilities[predicted]
     codes = codes[predicted]
+    with needs_extra("train"):
+        from cleanlab.filter import find_label_issues
     rows = np.empty(0, int)
     if len(codes):
         rows = find_label_issues(
