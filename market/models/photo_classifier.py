@@ -92,8 +92,8 @@ class PhotoClassifier:
         photos
             (n, 3, side, side) uint8.
         features
-            (n, width), computed by the PhotoEmbedder. A network that was not fine-tuned computes the
-            same, so it needs no forward pass of its own.
+            (n, width), computed by the PhotoEmbedder. A network that was not fine-tuned computes
+            the same, so it needs no forward pass of its own.
         """
         with torch.inference_mode():
             if self.finetuned:
