@@ -76,14 +76,14 @@ def test_without_anything_to_choose_by_weights_are_even(sets: list) -> None:
     assert max(weights.values()) - min(weights.values()) < 0.11 * sum(weights.values())
 
 
-def test_weights_are_chosen_on_the_features_that_are_served(engine: Engine) -> None:
+def test_weights_are_chosen_on_the_features_that_are_served(shop: Engine) -> None:
     """The chosen weights are the best of the grid for the answers that the engine then gives."""
-    names = engine.listings["name"].unique()[:8]
-    wanted = {name: set(engine.listings.loc[engine.listings["name"] == name, "product_id"])
+    names = shop.listings["name"].unique()[:8]
+    wanted = {name: set(shop.listings.loc[shop.listings["name"] == name, "product_id"])
               for name in names}  # fmt: skip
     words = {" ".join(name.split()[:2]): ids for name, ids in wanted.items()}
 
-    fresh = engine.with_ranker(Ranker.prior()).with_collaborative(None)
+    fresh = shop.with_ranker(Ranker.prior()).with_collaborative(None)
     before = score_weights(fresh, words)
     weights = choose_weights([before])
     fresh = fresh.with_ranker(fresh.ranker.with_weights(weights))
@@ -98,13 +98,13 @@ def test_weights_are_chosen_on_the_features_that_are_served(engine: Engine) -> N
     assert np.mean(served) == pytest.approx(np.mean(before, axis=0).max())
 
 
-def test_candidates_have_the_features_that_the_engine_ranks_by(engine: Engine) -> None:
-    name = engine.listings["name"].iat[0]
-    candidates = QueryCandidates.of(engine, name)
+def test_candidates_have_the_features_that_the_engine_ranks_by(shop: Engine) -> None:
+    name = shop.listings["name"].iat[0]
+    candidates = QueryCandidates.of(shop, name)
     ids, features = candidates.ids, candidates.features
     assert features.columns.tolist() == list(QUERY_FEATURES) and features.notna().all(axis=None)
     assert len(ids) == len(features) == len(set(ids))
-    assert candidates.ranking(features["bm25"].to_numpy())[0] == engine.listings["product_id"][0]
+    assert candidates.ranking(features["bm25"].to_numpy())[0] == shop.listings["product_id"][0]
     fused = fuse_ranks(features)
     assert fused.max() <= len(QUERY_FEATURES) / 61 and fused.min() > 0
-    assert engine.candidates(Query(), engine.allowed(Filters(flagged=True)))[0].size == 60
+    assert shop.candidates(Query(), shop.allowed(Filters(flagged=True)))[0].size == 60
