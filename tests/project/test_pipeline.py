@@ -132,7 +132,6 @@ def write_latin_1(raw: Path) -> None:
         ("sample", {"sample.products": 39}, None, "39"),
         ("check", {"dataset": "absent"}, None, "data/absent/raw does not exist"),
         ("clean", {"dataset": "absent"}, None, "data/absent/raw/Products.csv does not exist"),
-        ("clean", {}, drop_column, "Products.csv: no column 'location'"),
         ("clean", {}, write_latin_1, "Products.csv is not a UTF-8 CSV table"),
         ("merge", {"merge.val_folds": 0}, None, "merge.val_folds"),
         ("embed_photos", {"train.backbone": "resnet18"}, None, "train.backbone is 'resnet18'"),
