@@ -26,7 +26,6 @@ from typing import Any
 
 import click
 import numpy as np
-from torch import nn
 
 from market.core.atomic import replace_when_done, write_json
 from market.core.params import load_params
@@ -77,7 +76,7 @@ def skip(data: LabelledPhotos, classifier: PhotoClassifier, settings: Train) -> 
     the pooled probabilities of the stage classify.
     """
     for weight in classifier.network.head.parameters():
-        nn.init.zeros_(weight)
+        weight.data.zero_()
     replace(classifier, finetuned=False).save(PHOTO_CLASSIFIER)
     none = np.empty((0, len(data.classes)), np.float32)
     write_tables(data.without_rows(), {"val": none, "test": none}, [])
