@@ -21,6 +21,7 @@ GROUPS = {"": PROJECT["dependencies"], **EXTRAS}
 PINS = re.findall(r"^([\w.-]+)==", (REPO / "requirements.txt").read_text(encoding="utf-8"), re.M)
 # Packages that are imported, but installed as a dependency of another one.
 INDIRECT = {"markupsafe": "jinja2", "ruamel.yaml": "dvc"}
+OPTIONAL = {"pillow_heif"}  # used if the user installs it
 FIRST, LAST = (3, 11), (3, 14)
 DISTRIBUTIONS = packages_distributions()  # takes a second
 
@@ -61,7 +62,7 @@ def test_a_module_imports_only_packages_that_its_install_has(path: Path) -> None
     imported = _imported_packages(path)
     guarded = {package for extra, package in imported if extra}
     for extra, package in imported:
-        if package in sys.stdlib_module_names or package == "market":
+        if package in (*sys.stdlib_module_names, *OPTIONAL, "market"):
             continue
         if not extra and package in guarded:  # imported again, after the guarded import
             continue
