@@ -118,7 +118,7 @@ def test_photos_for_a_gpu_come_from_pinned_memory(
     data = TensorDataset(torch.arange(6), torch.arange(6))
     loaded = list(batches.load_batches(data, [[0, 3], [5]], device))
     assert [labels.tolist() for _, labels in loaded] == [[0, 3], [5]]
-    photos = PhotoDataset([bytes(3)] * 4, lambda of: np.zeros((1, 1, 3), np.uint8), np.arange(4))
+    photos = PhotoDataset([bytes(3)] * 4, lambda photo: np.zeros((1, 1, 3), np.uint8), np.arange(4))
     monkeypatch.setenv("LOADER_WORKERS", "2")
     assert len(list(batches.load_batches(photos, [[0, 1], [2]], device))) == 2
     assert [options["pin_memory"] for options in seen] == [device.type == "cuda"] * 2
@@ -147,14 +147,14 @@ def test_embedding_on_a_gpu_decodes_ahead(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(torch.Tensor, "to", to)
     monkeypatch.setattr(
-        embeddings, "open_photo", lambda of, side: np.full((side, side, 3), of[0], np.uint8)
+        embeddings, "open_photo", lambda photo, side: np.full((side, side, 3), photo[0], np.uint8)
     )
     monkeypatch.setenv("LOADER_WORKERS", "3")
     model: Any = OnGPU()
     photos = [bytes([value]) for value in (7, 8, 9)]
-    found = embeddings.embed_photos(model, photos, np.array([2, 0]), photo_size=4, batch_size=1)
-    assert found.tolist() == [[9.0] * 3, [7.0] * 3]
-    assert [(of["pin_memory"], of["num_workers"]) for of in seen] == [(True, 3)]
+    features = embeddings.embed_photos(model, photos, np.array([2, 0]), photo_size=4, batch_size=1)
+    assert features.tolist() == [[9.0] * 3, [7.0] * 3]
+    assert [(options["pin_memory"], options["num_workers"]) for options in seen] == [(True, 3)]
     assert sent == [(GPU, True)] * 2
 
 
