@@ -78,33 +78,6 @@ def parse_price(price: pd.Series) -> pd.Series:
     return pd.to_numeric(digits, errors="coerce").astype(float)
 
 
-def price_faults(rows: pd.DataFrame) -> pd.Series:
-    """Return why the price of each row of Products.csv cannot be used, or "".
-
-    A missing price is not a fault here.
-    """
-    faults = pd.Series("", index=rows.index)
-    if "price" in rows:
-        pounds = parse_price(rows["price"])
-        faults[pounds.lt(0)] = "price is negative"
-        faults[pounds.isna() & rows["price"].notna()] = "price is not an amount in pounds"
-    return faults
-
-
-def listing_faults(rows: pd.DataFrame) -> pd.Series:
-    """Return why a model cannot learn from each row of Products.csv, or "".
-
-    A price that cannot be read is a fault, and so is a category without a level. A missing field is
-    not: the schema reports it.
-    """
-    faults = price_faults(rows)
-    if "category" in rows:
-        written = rows["category"].dropna()
-        empty = ~written.map(split_category).astype(bool)
-        faults[written.index[empty]] = "category is missing"
-    return faults
-
-
 def split_category(path: str) -> list[str]:
     """Return the levels of a category path, the widest first, in their letter case."""
     return [level for level in BETWEEN_LEVELS.split(" ".join(path.split())) if level]

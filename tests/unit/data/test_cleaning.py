@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from PIL import Image
+from raw_input import input_settings
 
 from market.core.errors import MarketError
 from market.core.settings import Clean
@@ -30,7 +31,8 @@ SETTINGS = Clean(
 
 def clean(raw: Path, out: Path, **changes: float) -> dict[str, Any]:
     """Clean a folder with these changes of SETTINGS; return the metrics."""
-    return Cleaner(raw, SETTINGS.model_copy(update=changes)).run(out).metrics
+    settings = SETTINGS.model_copy(update=changes)
+    return Cleaner(raw, settings, input_settings()).run(out).metrics
 
 
 # --- A folder with a fault of every kind ----------------------------------------------------------

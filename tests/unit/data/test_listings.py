@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 import pandas as pd
 import pytest
+from raw_input import raw_table
 
+from market.data.listing_faults import listing_faults, price_faults
 from market.data.listings import (
     clean_description,
     clean_name,
     clean_products,
     is_placeholder,
-    listing_faults,
     parse_price,
-    price_faults,
 )
 
 
@@ -184,7 +184,7 @@ def test_the_highest_sound_price_is_a_param() -> None:
 def test_a_price_is_refused_or_read_never_guessed() -> None:
     prices = ["£5.00", "123,45", None, "-5", "$20", "1,234"]
     rows = pd.DataFrame({"id": list("abcdef"), "price": prices}, dtype="str")
-    faults = price_faults(rows).tolist()
+    faults = price_faults(raw_table(rows)).tolist()
     amount = "price is not an amount in pounds"
     assert faults == ["", amount, "", "price is negative", amount, ""]
     read = clean_products(rows, placeholder_above=100_000)["price"]
@@ -211,7 +211,7 @@ def test_a_price_is_refused_or_read_never_guessed() -> None:
 def test_empty_levels_are_no_levels(path: str, levels: list[str]) -> None:
     rows = pd.DataFrame({"id": ["a"], "category": [path]}, dtype="str")
     table = clean_products(rows, placeholder_above=100_000)
-    faults = listing_faults(rows).tolist()
+    faults = listing_faults(raw_table(rows)).tolist()
     if levels:
         assert table["category"].tolist() == levels[:1]
         assert table["category_levels"].tolist() == [levels] and faults == [""]
