@@ -69,7 +69,7 @@ def main(raw: Path, out: Path) -> str:
     if rows.empty:
         raise MarketError(f"{listings.path} has no rows: add a row for each listing")
     # A listing with an unreadable price is predicted all the same; only its flag is missing.
-    _, unread = check_rows(listings, schema, price_faults(listings))
+    _, unread = check_rows(listings, schema, price_faults(listings, folder.settings))
     photos, rejects, _, images = read_images(folder, rows["id"], partial=True)
     for line in describe_unread(folder, (listings, images)):
         click.echo(line)

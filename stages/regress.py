@@ -31,6 +31,7 @@ from market.core.paths import (
 )
 from market.core.stage import stage
 from market.data.listings import has_price_to_learn
+from market.data.money import Money
 from market.models.fusion import average_photos
 from market.models.price_evaluation import evaluate, predict_test, residual_table
 from market.models.price_features import TEXT_COLUMNS, columns_without_terms, price_table
@@ -43,7 +44,7 @@ from market.models.price_training import (
 )
 
 
-def read_products() -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_products(money: Money) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the products, one row each, and their `price_table`."""
     columns = ["product_id", "photo_index", "split", "group", "price", "price_is_placeholder"]
     listings = pd.read_parquet(LISTINGS, columns=[*columns, *TEXT_COLUMNS])
@@ -57,14 +58,15 @@ def read_products() -> tuple[pd.DataFrame, pd.DataFrame]:
         pd.read_parquet(TEXT_EMBEDDINGS).set_index("product_id").loc[ids].to_numpy(),
         average_photos(features, photos["product_id"], ids),
         pd.read_parquet(CATEGORY_PROBABILITIES).set_index("product_id").loc[ids].to_numpy(),
+        money,
     )
 
 
 @stage
 def main() -> str:
-    settings = load_params("regress")
+    settings, currency, decimal = load_params("regress", "input.currency", "input.decimal")
     require(LISTINGS, PHOTO_EMBEDDINGS, TEXT_EMBEDDINGS, CATEGORY_PROBABILITIES)
-    products, table = read_products()
+    products, table = read_products(Money(currency, decimal))
     is_test = products["split"] == "test"
     # Stage `merge` fails unless there is at least one.
     to_learn = ~is_test & has_price_to_learn(products)

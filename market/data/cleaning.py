@@ -135,9 +135,13 @@ class Cleaner:
     def _clean_products(self) -> _Table:
         table = self.folder.listings(labelled=True)
         schema = products_schema(labelled=True, id_rules=ID_RULES)
-        rows, rejects = check_rows(table, schema, listing_faults(table))
+        rows, rejects = check_rows(table, schema, listing_faults(table, self.folder.settings))
         self._add_rejects(table, rejects, required=True)
-        products = clean_products(rows, placeholder_above=self.settings.placeholder_above)
+        products = clean_products(
+            rows,
+            placeholder_above=self.settings.placeholder_above,
+            settings=self.folder.settings,
+        )
         check_prices(products, table.path, self.settings.placeholder_above)
         check_nothing_lost(table.path, len(table.read), len(products), len(rejects))
         return _Table(table, products, rejects)
@@ -248,7 +252,7 @@ def check_prices(products: pd.DataFrame, path: Path, placeholder_above: float) -
     path
         The table to name.
     placeholder_above
-        Pounds; the setting that the message may blame.
+        The setting that the message may blame.
     """
     prices = int(products["price"].notna().sum())
     learned = int(has_price_to_learn(products).sum())

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import pandas as pd
 
-from market.data.listings import parse_price, split_category
+from market.core.settings import Input
+from market.data.listings import split_category
+from market.data.money import Money
 from market.data.tables import RawTable
 
 
-def price_faults(table: RawTable) -> pd.Series:
+def price_faults(table: RawTable, settings: Input) -> pd.Series:
     """Return why the price of each listing (n,) cannot be used, or "".
 
     A missing price is not a fault here.
     """
-    rows = table.rows
-    faults = pd.Series("", index=rows.index)
-    if "price" in rows:
-        name, pounds = table.own_name("price"), parse_price(rows["price"])
-        faults[pounds.lt(0)] = f"{name} is negative"
-        faults[pounds.isna() & rows["price"].notna()] = f"{name} is not an amount in pounds"
-    return faults
+    if "price" not in table.rows:
+        return pd.Series("", index=table.rows.index)
+    faults = Money.of(settings).faults(table.rows["price"])
+    return (f"{table.own_name('price')} " + faults).where(faults.ne(""), "")
 
 
-def listing_faults(table: RawTable) -> pd.Series:
+def listing_faults(table: RawTable, settings: Input) -> pd.Series:
     """Return why a model cannot learn from each listing (n,), or "".
 
     A price that cannot be read is a fault, and so is a category without a level. A missing field is
     not: the schema reports it.
     """
-    faults = price_faults(table)
+    faults = price_faults(table, settings)
     if "category" in table.rows:
+        separator = settings.category_separator
         written = table.rows["category"].dropna()
-        empty = ~written.map(split_category).astype(bool)
+        empty = ~written.map(lambda path: split_category(path, separator)).astype(bool)
         faults[written.index[empty]] = f"{table.own_name('category')} is missing"
     return faults

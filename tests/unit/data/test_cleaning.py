@@ -152,7 +152,7 @@ def test_an_absent_part_is_named(faulty: Path, tmp_path: Path, absent: str) -> N
 )
 def test_too_many_placeholders_are_one_line(prices: list[float], message: str | None) -> None:
     rows = pd.DataFrame({"id": [str(i) for i in range(len(prices))], "price": prices}, dtype="str")
-    products = clean_products(rows, placeholder_above=100_000)
+    products = clean_products(rows, placeholder_above=100_000, settings=input_settings())
     path = Path("data/mine/raw/Products.csv")
     if message is None:
         check_prices(products, path, 100_000)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from raw_input import raw_table
+from raw_input import input_settings, raw_table
 
 from market.data.listing_faults import listing_faults
 from market.data.rejects import REJECT_COLUMNS
@@ -47,7 +47,9 @@ def images(**columns: list[str | None]) -> pd.DataFrame:
 def test_only_labelled_products_need_a_sound_price(price: str | None, reason: str) -> None:
     table = products(price=["£1,250.50", price, "7"])
     raw = raw_table(table)
-    good, rejects = check_rows(raw, products_schema(labelled=True), listing_faults(raw))
+    good, rejects = check_rows(
+        raw, products_schema(labelled=True), listing_faults(raw, input_settings())
+    )
     assert good["id"].tolist() == ["p0", "p2"]
     assert rejects[["source", "record", "id"]].to_numpy().tolist() == [["Products.csv", 2, "p1"]]
     assert rejects["reason"].str.startswith(reason).all()
@@ -87,7 +89,9 @@ def test_each_row_is_kept_or_rejected_once() -> None:
         category=["A", None, None, "B", None, "C"],
     )
     raw_rows = raw_table(table)
-    good, rejects = check_rows(raw_rows, products_schema(labelled=True), listing_faults(raw_rows))
+    good, rejects = check_rows(
+        raw_rows, products_schema(labelled=True), listing_faults(raw_rows, input_settings())
+    )
     assert good["id"].tolist() == ["a", "f"]
     assert rejects["record"].tolist() == [2, 3, 4, 5]
     assert list(rejects.columns) == REJECT_COLUMNS

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from raw_input import raw_table
+from raw_input import input_settings, raw_table
 from repository import REPO
 
 from market.core.errors import MarketError
@@ -132,7 +132,9 @@ def test_the_real_products_are_read_whole(real_table: Callable[[str], pd.DataFra
     missing, rows = int(table.isna().sum().sum()), len(table)
     assert (rows, missing) == (6437, 0)
     raw = raw_table(table)
-    _, rejects = check_rows(raw, products_schema(labelled=True), listing_faults(raw))
+    _, rejects = check_rows(
+        raw, products_schema(labelled=True), listing_faults(raw, input_settings())
+    )
     assert len(rejects) == 0
 
 
