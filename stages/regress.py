@@ -30,7 +30,7 @@ from market.core.paths import (
     require,
 )
 from market.core.stage import stage
-from market.data.listings import has_price_to_learn
+from market.data.clean_listings import has_price_to_learn
 from market.data.money import Money
 from market.models.fusion import average_photos
 from market.models.price_evaluation import evaluate, predict_test, residual_table

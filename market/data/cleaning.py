@@ -16,6 +16,7 @@ from market.core import paths
 from market.core.atomic import replace_when_done
 from market.core.errors import MarketError
 from market.core.settings import Clean, Input
+from market.data.clean_listings import has_price_to_learn
 from market.data.ids import ID_RULES
 from market.data.interactions import (
     COLUMNS,
@@ -25,7 +26,7 @@ from market.data.interactions import (
     unknown_events,
 )
 from market.data.listing_faults import listing_faults
-from market.data.listings import clean_products, has_price_to_learn
+from market.data.listings import clean_products
 from market.data.photo_files import RawImages, read_images
 from market.data.photo_store import pack_photos
 from market.data.raw_folder import RawFolder

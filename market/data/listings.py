@@ -84,12 +84,6 @@ def is_placeholder(price: pd.Series, above: float) -> pd.Series:
     return price.eq(0) | price.gt(above) | digits.str.fullmatch(SEQUENCE)
 
 
-def has_price_to_learn(products: pd.DataFrame) -> pd.Series:
-    """Return whether a model can learn each price: no placeholder, or 0 (some are gifts)."""
-    price = products["price"]
-    return price.notna() & (~products["price_is_placeholder"] | price.eq(0))
-
-
 def clean_products(
     rows: pd.DataFrame, *, placeholder_above: float, settings: Input
 ) -> pd.DataFrame:
@@ -141,20 +135,3 @@ def clean_products(
             "price_is_placeholder": is_placeholder(price, placeholder_above),
         }
     )
-
-
-def listing_text(products: pd.DataFrame) -> pd.Series:
-    """Return the text (n,) of each listing: its name, a line end, and its description.
-
-    Parameters
-    ----------
-    products
-        With the columns name and description, both without missing values.
-
-    Returns
-    -------
-    pd.Series
-        By the index of `products`; "" for a listing with neither.
-    """
-    text = products["name"] + "\n" + products["description"]
-    return text.where(text != "\n", "")

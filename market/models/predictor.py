@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from market.core.paths import (
 from market.core.stage import progress
 from market.core.torch_setup import set_up_torch
 from market.core.workers import keep
-from market.data.images import UnusablePhoto, decode_photo, limits_of
+from market.data.images import DecodeLimits, UnusablePhoto, decode_limits, decode_photo
 from market.data.listings import clean_products
 from market.data.money import Money
 from market.models.category_classifier import ENCODER, PHOTO, SVM, CategoryClassifier
@@ -83,7 +83,7 @@ def kept_models(*stamps: tuple) -> PhotoModels:
 
 
 def read_batch(
-    models: PhotoModels, sources: Sequence[Path | bytes], limits: Mapping[str, Any]
+    models: PhotoModels, sources: Sequence[Path | bytes], limits: DecodeLimits
 ) -> list[Any]:
     """As `read_photos`, for one batch."""
     pixels: list[np.ndarray] = []
@@ -101,7 +101,7 @@ def read_batch(
 
 
 def read_photos(
-    models: PhotoModels, sources: Sequence[Path | bytes], limits: Mapping[str, Any]
+    models: PhotoModels, sources: Sequence[Path | bytes], limits: DecodeLimits
 ) -> Iterator[np.ndarray | str]:
     """Run the photo models, on the cluster if there is one.
 
@@ -151,7 +151,7 @@ class Predictor:
         settings, self.input_settings = load_params("clean", "input")
         self.money = Money.of(self.input_settings)
         self.placeholder_above = settings.placeholder_above
-        self.photo_limits = limits_of(settings)
+        self.photo_limits = decode_limits(settings)
         self.encoder = load_text_encoder(str(device))
 
     def __call__(

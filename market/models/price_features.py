@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from market.data.listings import listing_text
+from market.data.clean_listings import listing_text
 from market.data.money import Money
 
 TEXT_COLUMNS = ("name", "description", "location")

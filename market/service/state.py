@@ -17,7 +17,7 @@ from market.core.paths import (
     SEARCH_INDEX,
     require,
 )
-from market.data.images import limits_of
+from market.data.images import decode_limits
 from market.data.photo_store import PhotoStore
 from market.search.engine import Engine
 from market.service.events import EventStore
@@ -113,4 +113,4 @@ class ServiceState:
 
 def new_decoder() -> PhotoDecoder:
     """Return a decoder with the photo limits of params.yaml."""
-    return PhotoDecoder(limits_of(load_params("clean")))
+    return PhotoDecoder(decode_limits(load_params("clean")))

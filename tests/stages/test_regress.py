@@ -14,7 +14,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression
 
 from market.core.settings import Regress
-from market.data.listings import clean_products, has_price_to_learn
+from market.data.clean_listings import has_price_to_learn
+from market.data.listings import clean_products
 from market.data.money import Money
 from market.data.synthetic.listings import draw_products
 from market.models.metrics import score_prices
