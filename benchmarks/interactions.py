@@ -39,7 +39,8 @@ from recommender_evaluation import METRICS, compare
 from threadpoolctl import threadpool_limits
 
 from market.core.errors import MarketError
-from market.data.interactions import Holdout, check_interactions, last_out
+from market.data.holdouts import VALIDATION, Holdout, leave_last_out
+from market.data.interactions import check_interactions
 from market.data.tables import read_table
 
 TIME = "time"
@@ -56,7 +57,7 @@ def split_log(log: pd.DataFrame, test_share: float) -> dict[str, tuple[Holdout, 
         protocols[TIME] = split_by_time(log, test_share)
     except MarketError as error:
         click.echo(f"{error}: {LAST_OUT} only", err=True)
-    protocols[LAST_OUT] = last_out(log, 2), [last_out(log, 1)]
+    protocols[LAST_OUT] = leave_last_out(log), [leave_last_out(log, VALIDATION)]
     return protocols
 
 

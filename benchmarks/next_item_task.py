@@ -11,7 +11,13 @@ import pandas as pd
 from scipy import sparse
 
 from market.core.errors import MarketError
-from market.data.interactions import Holdout, after, cutoff_time, earlier_holdouts, histories
+from market.data.holdouts import (
+    Holdout,
+    cutoff_time,
+    histories_before,
+    hold_out_after,
+    validation_holdouts,
+)
 from market.search.cases import sample_rows
 from market.search.collaborative import event_weights
 
@@ -101,8 +107,8 @@ def make_task(log: pd.DataFrame, holdout: Holdout) -> NextItemTask:
     holdout
         Of this log.
     """
-    fit_log = log[holdout.fit]
-    target_events = log.iloc[holdout.judged]
+    fit_log = log[holdout.train]
+    target_events = log.iloc[holdout.targets]
     user_ids = pd.Index(np.sort(log["user_id"].unique()))
     products = pd.Index(np.sort(fit_log["product_id"].unique()))
     return NextItemTask(
@@ -112,7 +118,7 @@ def make_task(log: pd.DataFrame, holdout: Holdout) -> NextItemTask:
         user_ids.get_indexer(target_events["user_id"]),
         products.get_indexer(target_events["product_id"]),
         target_events["timestamp"].to_numpy(),
-        histories(log, holdout.judged),
+        histories_before(log, holdout.targets),
     )
 
 
@@ -134,12 +140,14 @@ def split_by_time(log: pd.DataFrame, test_share: float) -> tuple[Holdout, list[H
     cutoff = cutoff_time(log["timestamp"], test_share)
     if cutoff is None:
         raise MarketError("the log cannot be split by time: all events have one time")
-    holdout = after(log, cutoff)
-    returning = log["user_id"].iloc[holdout.judged].isin(log["user_id"][holdout.fit])
+    holdout = hold_out_after(log, cutoff)
+    returning = log["user_id"].iloc[holdout.targets].isin(log["user_id"][holdout.train])
     if not returning.any():
         raise MarketError(
             f"the log cannot be split by time: no user with an event before {cutoff:%Y-%m-%d %H:%M}"
             " has a new product after it"
         )
-    earlier = earlier_holdouts(log, cutoff, test_share, enough=ENOUGH_TARGETS, most=MAX_WINDOWS)
+    earlier = validation_holdouts(
+        log, cutoff, test_share, min_targets=ENOUGH_TARGETS, max_holdouts=MAX_WINDOWS
+    )
     return holdout, earlier

@@ -13,7 +13,7 @@ from next_item_task import NextItemTask, make_task
 from recommenders import BASELINES, Scorer, learn_ranker, ours
 
 from market.core.errors import MarketError
-from market.data.interactions import Holdout
+from market.data.holdouts import Holdout
 from market.search.cases import sample_rows
 from market.search.metrics import places_of_targets, score_places
 

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from repository import REPO
 
-from market.data.interactions import Holdout, cutoff_time, last_out
+from market.data.holdouts import VALIDATION, Holdout, cutoff_time, leave_last_out
 from market.search.collaborative import CollaborativeModel
 
 with (
@@ -91,7 +91,7 @@ def test_the_script_prints_and_writes_a_table(log: pd.DataFrame, tmp_path: Path)
 
 
 def split_last_out(log: pd.DataFrame) -> tuple[Holdout, list[Holdout]]:
-    return last_out(log, 2), [last_out(log, 1)]
+    return leave_last_out(log), [leave_last_out(log, VALIDATION)]
 
 
 @pytest.mark.usefixtures("one_setting")
@@ -112,7 +112,7 @@ def test_held_out_events_reach_no_model(protocol: str) -> None:
     poisoned = log.copy()
     held_out = log["timestamp"] >= cutoff_time(log["timestamp"], 0.2)
     if protocol == "leave_last_out":
-        held_out = ~pd.Series(last_out(log, 2).fit)
+        held_out = ~pd.Series(leave_last_out(log).train)
     poisoned.loc[held_out, "product_id"] = "poison"
     poisoned.loc[held_out, "event"] = "buy"
     results = []
@@ -147,7 +147,7 @@ def test_held_out_events_reach_no_model(protocol: str) -> None:
 def test_features_are_as_of_the_target_event() -> None:
     """What is popular after a target event changes nothing for it, in either protocol."""
     log = draw_log(pause=40_000)
-    for holdout in (next_item_task.split_by_time(log, 0.2)[0], last_out(log, 2)):
+    for holdout in (next_item_task.split_by_time(log, 0.2)[0], leave_last_out(log)):
         task = next_item_task.make_task(log, holdout)
         row = int(np.argsort(task.times)[len(task.times) // 2])
         rush = task.log.copy()
@@ -172,7 +172,7 @@ def test_a_target_is_ranked_among_all_unseen_products() -> None:
     log = pd.DataFrame(rows, columns=["user_id", "product_id", "timestamp"]).assign(event="view")
     log["timestamp"] = pd.to_datetime(log["timestamp"], unit="s")
     log = log.sort_values("timestamp", kind="stable", ignore_index=True)
-    task = next_item_task.make_task(log, last_out(log, 2))
+    task = next_item_task.make_task(log, leave_last_out(log))
     task = task.select(np.argsort(task.users))
     assert task.products.tolist() == ["1", "2", "3", "4", "5"]
     assert task.targets.tolist() == [4, 0, -1], "no earlier event has c's product"

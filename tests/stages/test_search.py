@@ -25,11 +25,11 @@ def ids(result: SearchResult) -> list[str]:
 
 def test_a_name_finds_its_listing(engine: Engine) -> None:
     listings = engine.listings[engine.listings["name"].str.split().str.len() > 2]
-    found = [
+    is_found = [
         id_ in ids(engine.search(name, filters=Filters(flagged=True), limit=3))
         for id_, name in zip(listings["product_id"], listings["name"], strict=True)
     ][:20]
-    assert np.mean(found) > 0.9
+    assert np.mean(is_found) > 0.9
 
 
 def test_a_packed_photo_finds_its_own_listing(ran: Path, engine: Engine) -> None:
@@ -37,9 +37,11 @@ def test_a_packed_photo_finds_its_own_listing(ran: Path, engine: Engine) -> None
     for id_ in engine.listings["product_id"][::9]:
         for photo_index in engine.listing(id_)["photos"]:
             photo = Image.open(io.BytesIO(photos[photo_index]))
-            found = ids(engine.search(photo=photo, filters=Filters(flagged=True), limit=10))
-            place = found.index(id_)
-            better = [index for other in found[:place] for index in engine.listing(other)["photos"]]
+            found_ids = ids(engine.search(photo=photo, filters=Filters(flagged=True), limit=10))
+            place = found_ids.index(id_)
+            better = [
+                index for other in found_ids[:place] for index in engine.listing(other)["photos"]
+            ]
             own = engine.photo_vectors(np.array([photo_index]))[0]
             similarities = engine.photo_vectors(np.array(better, int)) @ own
             assert place == 0 or similarities.max() > SAME_PHOTO_SIMILARITY
@@ -59,7 +61,7 @@ def test_each_event_of_a_user_changes_the_recommendations(ran: Path, engine: Eng
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 400)])
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P"])
-def test_a_photo_of_any_mode_and_size_can_be_searched_with(
+def test_a_photo_of_any_mode_and_size_is_a_query(
     engine: Engine, mode: str, size: tuple[int, int]
 ) -> None:
     assert engine.search(photo=Image.new(mode, size, 7), limit=3).hits

@@ -1,4 +1,4 @@
-"""The encoder of queries: each text is encoded once."""
+"""The encoder of queries: each query is encoded once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluation: summaries, photos and recommendations, on cases scored by hand."""
+"""Evaluation: averages, photos and recommendations, on cases scored by hand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SCORES = {
 }  # fmt: skip
 
 
-def test_averages_have_an_interval_and_their_number() -> None:
+def test_averages_have_an_interval_and_n() -> None:
     some = [score_list("ab", {letter}) for letter in "aabz"]
     mean = average(some, seed=1)
     assert set(mean) == SCORES and mean["n"] == 4
@@ -47,19 +47,19 @@ def test_methods_without_a_score_are_left_out() -> None:
     assert set(means) == {"model"} and means["model"]["ndcg@10"] == 0.5
 
 
-def test_simulated_recommendations_are_evaluated_by_length_of_history(shop: Engine) -> None:
-    by_length = evaluate_simulated(shop, users=6, seed=1)
-    assert list(by_length) == ["after_0", "after_1", "after_3", "after_10"]
+def test_simulated_users_are_evaluated_by_length_of_history(shop: Engine) -> None:
+    summaries = evaluate_simulated(shop, users=6, seed=1)
+    assert list(summaries) == ["after_0", "after_1", "after_3", "after_10"]
     methods = {"model", "unpersonalised", "popular", "random"}
-    for length, scores in by_length.items():
-        assert set(scores) == methods | ({"gain"} if length != "after_0" else set())
-        assert all(values["n"] == 6 for values in scores.values())
-    for before, now in pairwise(by_length.values()):
+    for length, summary in summaries.items():
+        assert set(summary) == methods | ({"gain"} if length != "after_0" else set())
+        assert all(means["n"] == 6 for means in summary.values())
+    for before, now in pairwise(summaries.values()):
         gained = now["model"]["ndcg@10"] - before["model"]["ndcg@10"]
         assert now["gain"]["ndcg@10"] == pytest.approx(gained)
         assert now["gain"]["ndcg@10_low"] <= gained <= now["gain"]["ndcg@10_high"]
-    assert by_length["after_0"]["model"] == by_length["after_0"]["unpersonalised"]
-    assert by_length == evaluate_simulated(shop, users=6, seed=1)
+    assert summaries["after_0"]["model"] == summaries["after_0"]["unpersonalised"]
+    assert summaries == evaluate_simulated(shop, users=6, seed=1)
 
 
 def test_recommendations_are_scored_by_the_chosen_listings(shop: Engine) -> None:
@@ -68,7 +68,7 @@ def test_recommendations_are_scored_by_the_chosen_listings(shop: Engine) -> None
 
     class Backwards(Popularity):
         def __init__(self) -> None:
-            """Do without a log."""
+            """Needs no log."""
 
         def ranking(self, as_of: Any = None, days: Any = None) -> list[str]:
             return order[::-1]
@@ -83,14 +83,12 @@ def test_recommendations_are_scored_by_the_chosen_listings(shop: Engine) -> None
     assert means["popular"]["mrr"] == pytest.approx(1 / 7)
     seen = make_log({"u": "a"}).assign(product_id=order[8])
     scores = score(seen, order[0])
-    assert scores["popular"][0]["mrr"] == pytest.approx(1 / 8), "a seen listing takes no place"
+    assert scores["popular"][0]["mrr"] == pytest.approx(1 / 8), "seen listings are left out"
     both = score(history, order[2], order[5])
-    assert both["model"][0]["mrr"] == pytest.approx((1 / 3 + 1 / 6) / 2), (
-        "the mean over the chosen listings"
-    )
+    assert both["model"][0]["mrr"] == pytest.approx((1 / 3 + 1 / 6) / 2), "each by itself"
 
 
-def test_photos_are_evaluated_without_copies(shop: Engine) -> None:
+def test_copies_of_a_photo_are_left_out_of_photo_retrieval(shop: Engine) -> None:
     class Photos:
         def photo_vectors(self, numbers: np.ndarray) -> np.ndarray:
             angles = np.array([0.0, 0.3, 0.05, 1.0, 1.1, 2.0, 2.0, 2.9])[numbers]
@@ -107,8 +105,8 @@ def test_photos_are_evaluated_without_copies(shop: Engine) -> None:
     )
     rows = pd.concat([rows, rows[-1:].assign(photo_index=np.nan, image_id=None)])
     engine: Any = Photos()
-    scores = evaluate_photos(engine, rows.sample(frac=1, random_state=0), seed=0)
-    # Only a's second photo is a query: c is a train product, and the photos of d are copies. The
-    # photo of b is nearer to it (0.25) than the first photo of a (0.3).
-    assert scores["model"]["n"] == 1 and scores["model"]["mrr"] == 0.5
+    summary = evaluate_photos(engine, rows.sample(frac=1, random_state=0), seed=0)
+    # The second photo of a is nearer to b's (0.25) than to its first (0.3). c is a train product,
+    # and the photos of d are copies.
+    assert summary["model"]["n"] == 1 and summary["model"]["mrr"] == 0.5
     assert evaluate_photos(engine, rows[rows["split"].eq("train")], seed=0) == {}
