@@ -15,7 +15,7 @@ from market.core.errors import MarketError
 from market.core.settings import Clean
 from market.core.stage import progress
 from market.core.workers import worker_count
-from market.data.images import UnusablePhoto, decode_photo, decode_limits, to_array, to_jpeg
+from market.data.images import UnusablePhoto, decode_limits, decode_photo, to_array, to_jpeg
 
 PHOTOS_PER_TASK = 16  # few, so that no core is idle for long while the last task ends
 

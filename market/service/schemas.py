@@ -237,9 +237,7 @@ class NewListing(BaseModel):
     price: float | None = Field(
         None, ge=0, le=1e9, description="Asking price in pounds, to check for plausibility."
     )
-    photos: list[UploadFile] = Field(
-        [], max_length=10, description=f"{FORMATS_DESCRIPTION} files."
-    )
+    photos: list[UploadFile] = Field([], max_length=10, description=f"{FORMATS_DESCRIPTION} files.")
 
 
 class UnusablePhoto(BaseModel):
