@@ -128,7 +128,7 @@ class PhotoFolder:
         if found is None:
             raise UnusablePhoto(
                 LEADS_OUT
-                if _leads_out(text)
+                if _leads_out(unquote(text))
                 else f"no file in {self.relative(self.path)}/ ({printable_name(reference)[:60]})"
             )
         return found
@@ -136,7 +136,7 @@ class PhotoFolder:
     def _find_path(self, text: str) -> Path | None:
         # Some exports write paths from the root of a website: /media/a.jpg.
         path = posixpath.normpath(text.replace("\\", "/").lstrip("/") or ".")
-        if path == "." or path.startswith(".."):
+        if path in (".", "..") or path.startswith("../"):
             return None
         folder = self.path.relative_to(self.raw).as_posix()
         candidates = [(self._by_path, path), (self._by_path, f"{folder}/{path}")]
@@ -159,7 +159,7 @@ class PhotoFolder:
 def _leads_out(text: str) -> bool:
     path = text.replace("\\", "/")
     is_absolute = path.startswith("/") or re.match(r"[a-z]:", path, re.IGNORECASE)
-    return bool(is_absolute) or posixpath.normpath(path).startswith("..")
+    return bool(is_absolute) or posixpath.normpath(path).split("/")[0] == ".."
 
 
 def _find_folder(raw: Path, name: str) -> Path:

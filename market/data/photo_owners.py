@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import PurePath
 from typing import NamedTuple
@@ -30,9 +29,9 @@ class OwnerFinder:
     """
 
     def __init__(self, ids: Iterable[str]) -> None:
-        self._by_key: dict[str, list[str]] = defaultdict(list)
+        self._by_key: dict[str, list[str]] = {}
         for product_id in dict.fromkeys(ids):
-            self._by_key[name_key(product_id)].append(product_id)
+            self._by_key.setdefault(name_key(product_id), []).append(product_id)
 
     def by_folders(self, path: PurePath) -> Owner:
         """Return the listing that one of the folders is named after.
@@ -48,7 +47,7 @@ class OwnerFinder:
             If no folder has the id of a listing, or several do.
         """
         folders = path.parent.parts
-        owners = [owner for folder in folders if (owner := self._find(folder)) is not None]
+        owners = [self._only(folder) for folder in folders if name_key(folder) in self._by_key]
         if not folders:
             raise UnusablePhoto("in no listing's folder")
         if not owners:
@@ -75,15 +74,19 @@ class OwnerFinder:
         """
         stem = composed_name(path.stem)
         ends = [end for end in range(len(stem) - 1, 0, -1) if not stem[end].isalnum()]
-        fitting = [
-            owner for end in (len(stem), *ends) if (owner := self._find(stem[:end])) is not None
-        ]
-        if not fitting:
+        beginnings = [stem, *(stem[:end] for end in ends)]
+        known = [beginning for beginning in beginnings if name_key(beginning) in self._by_key]
+        if not known:
             raise UnusablePhoto("no listing has an id that its name begins with")
-        return Owner(fitting[0], tuple(dict.fromkeys(fitting[1:])))
+        longest, *others = known
+        return Owner(
+            self._only(longest),
+            tuple(self._by_key[name_key(other)][0] for other in others),
+        )
 
-    def _find(self, name: str) -> str | None:
-        ids = self._by_key.get(name_key(name), [])
+    def _only(self, name: str) -> str:
+        """Return the id with exactly this name, or else the only one in another letter case."""
+        ids = self._by_key[name_key(name)]
         if len(ids) > 1 and name not in ids:
             raise UnusablePhoto(f"its name fits several listings ({', '.join(ids[:MAX_NAMED])})")
-        return name if name in ids else next(iter(ids), None)
+        return name if name in ids else ids[0]

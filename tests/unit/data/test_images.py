@@ -254,7 +254,7 @@ def test_what_is_no_photo_has_a_reason(data: bytes, reason: str) -> None:
 def test_heic_needs_a_package_that_may_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     readable_formats.cache_clear()
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(UnusablePhoto, match="^HEIC, which needs `pip install pillow-heif`$"):
+    with pytest.raises(UnusablePhoto, match=r"^HEIC, which needs `pip install pillow-heif`$"):
         decode(heic(PLAIN))
     assert set(readable_formats()) == {*FORMATS} - {"HEIF"}
     monkeypatch.undo()
