@@ -1,11 +1,10 @@
-"""Logs of interactions: checked, typed, and split for evaluation by time or by user."""
+"""The log of interactions: read, checked and typed."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -152,17 +151,7 @@ def sort_interactions(
     MarketError
         If a column is absent.
     """
-    names = columns_read(table.columns)
-    table = table.rename(columns=names)
-    if "event" not in table:
-        table["event"] = "view"
-    absent = [name for name in COLUMNS if name not in table]
-    if absent:
-        raise MarketError(
-            f"{path}: no column {', '.join(map(repr, absent))} "
-            f"(it has {', '.join(map(repr, names))[:MAX_QUOTED]}): rename or add it"
-        )
-    table = table[COLUMNS]
+    table = _standard_columns(table, path)
     times, faults = read_times(table["timestamp"])
     reason = pd.Series("", index=table.index)
     if products is not None:
@@ -180,99 +169,16 @@ def sort_interactions(
     return log.sort_values("timestamp", kind="stable", ignore_index=True), rejects
 
 
-def leave_last_out(log: pd.DataFrame) -> pd.Series:
-    """Return the part of each row of a log, which is in order of time: 0, 1 or 2.
-
-    Part 2 begins with a user's first event with the last product that was new to them, which is the
-    judged event. Part 1 begins with their first event with the product that was new before it, the
-    event that tunes. Everything earlier is part 0. A user of two products has no part 1; a user of
-    one product has part 0 only.
-    """
-    new = ~log.duplicated(["user_id", "product_id"])
-    number = new.groupby(log["user_id"]).cumsum()  # of different products so far
-    products = new.groupby(log["user_id"]).transform("sum")
-    judged = (number == products) & (products >= 2)
-    tunes = (number == products - 1) & (products >= 3)
-    return tunes * 1 + judged * 2
-
-
-class Holdout(NamedTuple):
-    """The rows of a log to fit on, and the events to judge by.
-
-    `fit` (n,) is True for the rows to fit on. `judged` (k,) holds the positions of the judged
-    events, in order of time: at most one for each user, their first event with that product.
-    """
-
-    fit: np.ndarray
-    judged: np.ndarray
-
-
-def last_out(log: pd.DataFrame, part: int) -> Holdout:
-    """Hold out a part of `leave_last_out`: 2 for evaluation, 1 to choose settings.
-
-    The split is by user and so leaks the future: it fits on events of other users that are later
-    than the judged one.
-    """
-    parts = leave_last_out(log)
-    new = parts.eq(part) & ~log.duplicated(["user_id", "product_id"])
-    return Holdout((parts < part).to_numpy(), np.flatnonzero(new))
-
-
-def cutoff_time(times: pd.Series, share: float) -> pd.Timestamp | None:
-    """Return the time that divides the events so that about `share` of them are not before it.
-
-    At least one event is before it. None if there are no events, or all have the same time.
-    """
-    moments, counts = np.unique(times.to_numpy(), return_counts=True)
-    if len(moments) < 2:
-        return None
-    later = counts[::-1].cumsum()[::-1][1:] / len(times)
-    return pd.Timestamp(moments[1 + np.argmin(np.abs(later - share))])
-
-
-def after(log: pd.DataFrame, cutoff: pd.Timestamp, end: pd.Timestamp | None = None) -> Holdout:
-    """Hold out each user's first new product from `cutoff` to before `end`.
-
-    The events before `cutoff` are fitted on, no later ones. A product is new to a user who has no
-    earlier event with it.
-    """
-    times = log["timestamp"]
-    inside = times.ge(cutoff) if end is None else times.ge(cutoff) & times.lt(end)
-    new = np.flatnonzero(inside & ~log.duplicated(["user_id", "product_id"]))
-    first = ~log["user_id"].iloc[new].duplicated().to_numpy()
-    return Holdout(times.lt(cutoff).to_numpy(), new[first])
-
-
-def histories(log: pd.DataFrame, judged: np.ndarray) -> list[pd.DataFrame]:
-    """Return the earlier events of the user of each judged event, as rows of `log`."""
-    codes = pd.factorize(log["user_id"])[0]
-    order = np.argsort(codes, kind="stable")
-    start = np.searchsorted(codes[order], codes[judged])
-    place = np.empty(len(log), np.int64)
-    place[order] = np.arange(len(log))
-    ordered = log.iloc[order]
-    return [ordered.iloc[first:end] for first, end in zip(start, place[judged], strict=True)]
-
-
-def earlier_holdouts(
-    log: pd.DataFrame, cutoff: pd.Timestamp, share: float, *, enough: int, most: int
-) -> list[Holdout]:
-    """Return holdouts (`after`) from the events before `cutoff`, to choose settings with.
-
-    The first one holds out the last `share` of these events, the next one the last `share` of the
-    events before that, and so on, until `enough` judged events have a history or there are `most`
-    holdouts.
-    """
-    holdouts: list[Holdout] = []
-    judged = 0
-    while len(holdouts) < most and judged < enough:
-        times = log["timestamp"]
-        start = cutoff_time(times[times < cutoff], share)
-        if start is None:
-            break
-        holdout = after(log, start, cutoff)
-        known_users = log["user_id"][holdout.fit].unique()
-        judged += int(log["user_id"].iloc[holdout.judged].isin(known_users).sum())
-        holdouts.append(holdout)
-        cutoff = start
-    return holdouts
+def _standard_columns(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return COLUMNS of a log, in their standard names; MarketError if one is absent."""
+    names = columns_read(table.columns)
+    table = table.rename(columns=names)
+    if "event" not in table:
+        table["event"] = "view"
+    absent = [name for name in COLUMNS if name not in table]
+    if absent:
+        raise MarketError(
+            f"{path}: no column {', '.join(map(repr, absent))} "
+            f"(it has {', '.join(map(repr, names))[:MAX_QUOTED]}): rename or add it"
+        )
+    return table[COLUMNS]

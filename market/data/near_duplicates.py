@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.fft import dct
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sparse_dot_topn import sp_matmul_topn
 
+from market.core.extras import needs_extra
 from market.core.stage import progress
 from market.data.listings import listing_text
 from market.data.photo_store import PhotoStore
@@ -103,6 +103,8 @@ def near_texts(texts: pd.Series, min_similarity: float) -> pd.DataFrame:
         `left` < `right` (positions in `texts`) and `similarity`. Of equal texts each is paired with
         the first one only, so that the number of pairs grows with that of the texts.
     """
+    with needs_extra("train"):
+        from sparse_dot_topn import sp_matmul_topn
     code, unique = pd.factorize(normalise_text(texts))
     first = pd.Series(np.arange(len(texts))).groupby(code).min().to_numpy()
     vectorizer = TfidfVectorizer(

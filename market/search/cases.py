@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from market.data.interactions import Holdout, histories
+from market.data.holdouts import Holdout, histories_before
 
 
 class Case(NamedTuple):
@@ -43,7 +43,7 @@ def sample_rows(rows: np.ndarray, max_rows: int, seed: int) -> np.ndarray:
 def held_out_cases(
     log: pd.DataFrame, holdout: Holdout, *, max_cases: int | None = None, seed: int = 0
 ) -> list[Case]:
-    """Return a case for each judged event of a holdout.
+    """Return a case for each target of a holdout.
 
     Parameters
     ----------
@@ -54,14 +54,14 @@ def held_out_cases(
     max_cases
         Of more cases, this many are drawn with `seed`.
     """
-    rows = holdout.judged
+    rows = holdout.targets
     if max_cases is not None:
         rows = sample_rows(rows, max_cases, seed)
-    judged = log.iloc[rows]
+    targets = log.iloc[rows]
     return [
         Case(history, [product_id], as_of)
         for history, product_id, as_of in zip(
-            histories(log, rows), judged["product_id"], judged["timestamp"], strict=True
+            histories_before(log, rows), targets["product_id"], targets["timestamp"], strict=True
         )
     ]
 

@@ -12,7 +12,13 @@ DIVERSITY_WEIGHT = 0.3  # 0 orders by score alone
 
 
 def first_of_each_group(groups: np.ndarray) -> np.ndarray:
-    """Return (m,) bool: the first listing of each group, given the groups (m,) in order."""
+    """Return (m,) bool: the first listing of each group, given the groups (m,) in order.
+
+    Examples
+    --------
+    >>> first_of_each_group(np.array([4, 7, 4, 4, 2]))
+    array([ True,  True, False, False,  True])
+    """
     return ~pd.Series(groups).duplicated().to_numpy()
 
 

@@ -303,7 +303,7 @@ def evaluate_log(
         fitted = engine.with_ranker(protocol.models.ranker).with_collaborative(
             protocol.models.collaborative
         )
-        popularity = Popularity(log[holdout.fit])
+        popularity = Popularity(log[holdout.train])
         groups = {
             name: [case for case in cases if len(case.history)],
             "new_users": [case for case in cases if case.history.empty],

@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 
 from market.core.stage import progress
-from market.data.interactions import Holdout, after, cutoff_time, earlier_holdouts, last_out
+from market.data.holdouts import (
+    VALIDATION,
+    Holdout,
+    cutoff_time,
+    hold_out_after,
+    leave_last_out,
+    validation_holdouts,
+)
 from market.search.cases import held_out_cases
 from market.search.collaborative import CollaborativeModel
 from market.search.engine import Engine
@@ -75,7 +82,7 @@ def collect_choices(
     everything = engine.allowed(EVERYTHING)
     choices = Choices([], [])
     for holdout in holdouts:
-        engine = engine.with_collaborative(fit_collaborative(log[holdout.fit]))
+        engine = engine.with_collaborative(fit_collaborative(log[holdout.train]))
         cases = held_out_cases(log, holdout, max_cases=max_users, seed=seed)
         for history, chosen, as_of in progress(cases, desc="collect choices", unit="user"):
             unseen = everything & ~engine.already_seen(history)
@@ -111,7 +118,7 @@ def choose_recent_days(
     """
     totals = np.zeros(len(RECENT_DAYS))
     for holdout in holdouts:
-        popularity = Popularity(log[holdout.fit])
+        popularity = Popularity(log[holdout.train])
         for case in held_out_cases(log, holdout, max_cases=max_users, seed=seed):
             seen = set(case.history["product_id"])
             for number, days in enumerate(RECENT_DAYS):
@@ -149,22 +156,24 @@ def fit_protocols(
     splits: dict[str, tuple[pd.Timestamp | None, Holdout, list[Holdout]]] = {}
     cutoff = cutoff_time(log["timestamp"], test_share)
     if cutoff is not None:
-        earlier = earlier_holdouts(log, cutoff, test_share, enough=max_users, most=MAX_WINDOWS)
-        splits[SPLIT_BY_TIME] = cutoff, after(log, cutoff), earlier
-    splits[LEAVE_LAST_OUT] = None, last_out(log, 2), [last_out(log, 1)]
+        validation = validation_holdouts(
+            log, cutoff, test_share, min_targets=max_users, max_holdouts=MAX_WINDOWS
+        )
+        splits[SPLIT_BY_TIME] = cutoff, hold_out_after(log, cutoff), validation
+    splits[LEAVE_LAST_OUT] = None, leave_last_out(log), [leave_last_out(log, VALIDATION)]
     fitted = {}
-    for name, (start, holdout, earlier) in splits.items():
+    for name, (start, holdout, validation) in splits.items():
         if not any(len(case.history) for case in held_out_cases(log, holdout)):
             continue
-        choices = collect_choices(engine, log, earlier, max_users=max_users, seed=seed)
+        choices = collect_choices(engine, log, validation, max_users=max_users, seed=seed)
         ranker = learn_ranker(choices, seed=seed)
-        collaborative = fit_collaborative(log[holdout.fit])
+        collaborative = fit_collaborative(log[holdout.train])
         fitted[name] = FittedProtocol(
             models=RankingModels(ranker or Ranker.prior(), collaborative),
             cutoff=start,
             n_choices=len(choices),
             learned=ranker is not None,
-            recent_days=choose_recent_days(log, earlier, max_users=max_users, seed=seed),
+            recent_days=choose_recent_days(log, validation, max_users=max_users, seed=seed),
         )
     return fitted
 

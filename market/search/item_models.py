@@ -7,9 +7,10 @@ result.
 from __future__ import annotations
 
 import numpy as np
-from implicit.als import AlternatingLeastSquares
 from scipy import linalg, sparse
 from threadpoolctl import threadpool_limits
+
+from market.core.extras import needs_extra
 
 # Products whose EASE weights are exact: a few matrices of 144 MB, and half a minute.
 EXACT_PRODUCTS = 6000
@@ -74,6 +75,8 @@ def factorise(visits: sparse.csr_array) -> np.ndarray:
     ----------
     Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", 2008.
     """
+    with needs_extra("train"):
+        from implicit.als import AlternatingLeastSquares
     # The constructor already warns where BLAS would use more threads.
     with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from market.data.interactions import Holdout, after, last_out
+from market.data.holdouts import Holdout, hold_out_after, leave_last_out
 from market.search.collaborative import CollaborativeModel
 from market.search.evaluation_queries import Queries
 from market.search.ranker import Ranker
@@ -101,7 +101,7 @@ class FittedProtocol:
 
     def holdout(self, log: pd.DataFrame) -> Holdout:
         """Return what this protocol holds out of the log that it was fitted on."""
-        return last_out(log, 2) if self.cutoff is None else after(log, self.cutoff)
+        return leave_last_out(log) if self.cutoff is None else hold_out_after(log, self.cutoff)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from market.core.settings import Clean
-from market.data.images import decode_photo, decode_limits, to_array
+from market.data.images import decode_limits, decode_photo, to_array
 from market.data.photo_store import PhotoStore
 from market.models.predictor import PhotoModels, read_batch
 from market.search.engine import Engine

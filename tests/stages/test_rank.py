@@ -64,10 +64,10 @@ def test_the_evaluated_models_have_not(ran: Path) -> None:
     protocols = EvaluationModels.load(ran / "models/rank").protocols
     assert set(protocols) == {"log", "leave_last_out"}
     for protocol in protocols.values():
-        fitted = log[protocol.holdout(log).fit]
-        assert 0 < len(fitted) < len(log)
+        train = log[protocol.holdout(log).train]
+        assert 0 < len(train) < len(log)
         assert protocol.models.collaborative is not None
-        assert set(protocol.models.collaborative.products) == set(fitted["product_id"])
+        assert set(protocol.models.collaborative.products) == set(train["product_id"])
 
 
 def test_without_a_log_users_are_simulated(

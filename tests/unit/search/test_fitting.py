@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from logs import START, make_log
 
-from market.data.interactions import after, cutoff_time
+from market.data.holdouts import cutoff_time, hold_out_after
 from market.search.engine import Engine
 from market.search.evaluation import evaluate_log
 from market.search.fitting import RECENT_DAYS, fit_protocols
@@ -68,7 +68,7 @@ def test_a_log_is_judged_by_time_and_by_user(fresh: Engine) -> None:
     log = log.sort_values("timestamp", kind="stable", ignore_index=True)
     cutoff = cutoff_time(log["timestamp"], 0.2)
     assert cutoff is not None
-    returning = len(after(log, cutoff).judged) - 1
+    returning = len(hold_out_after(log, cutoff).targets) - 1
     found, fitted = fit_and_evaluate(fresh, log)
     assert set(found) == {"log", "new_users", "leave_last_out"} and fitted["log"].learned
     ways = {"model", "unpersonalised", "popular", "recent_popular", "random"}
