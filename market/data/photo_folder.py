@@ -7,6 +7,7 @@ import posixpath
 import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -25,6 +26,7 @@ NOT_FETCHED = "not fetched yet"
 LEADS_OUT = "leads out of the raw folder"
 WHOLE_RAW_FOLDER = ("", ".")
 MAX_NAMED = 3  # files that a reason names
+MAX_SHOWN = 100  # characters of a URL that a reason shows
 
 
 def composed_name(name: str) -> str:
@@ -86,6 +88,21 @@ class PhotoFolder:
         """Return a file's path within the raw folder, to name it in messages."""
         return printable_name(path.relative_to(self.raw).as_posix())
 
+    @property
+    def no_file(self) -> str:
+        """Return the reason to reject a reference to a file that does not exist."""
+        inside = self.path.relative_to(self.raw).as_posix()
+        return "no file in the raw folder" if inside == "." else f"no file in {inside}/"
+
+    def stem(self, path: Path) -> str:
+        """Return a file's path within the folder of photos, without the ending of its name."""
+        return (path.parent.relative_to(self.path) / path.stem).as_posix()
+
+    def without(self, used: Iterable[Path | str]) -> list[Path]:
+        """Return the files that are not among `used`."""
+        known = set(used)
+        return [path for path in self.files if path not in known]
+
     def by_id(self) -> tuple[dict[str, Path], list[Path]]:
         """Return the files by id, and the files whose id is already taken.
 
@@ -119,7 +136,7 @@ class PhotoFolder:
             stem = fetched_name(canonical_url(reference))
             fetched = [path for path in self._by_stem.get(stem, []) if path.parent.name == FETCHED]
             if not fetched:
-                raise UnusablePhoto(NOT_FETCHED)
+                raise UnusablePhoto(f"{NOT_FETCHED} ({reference[:MAX_SHOWN]})")
             return fetched[0]
         text = re.sub(r"^file:(//(localhost)?(?=/))?", "", reference, flags=re.IGNORECASE)
         if OTHER_SCHEME.match(text):
@@ -129,7 +146,7 @@ class PhotoFolder:
             raise UnusablePhoto(
                 LEADS_OUT
                 if _leads_out(unquote(text))
-                else f"no file in {self.relative(self.path)}/ ({printable_name(reference)[:60]})"
+                else f"{self.no_file} ({printable_name(reference)[:60]})"
             )
         return found
 
