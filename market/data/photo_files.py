@@ -14,12 +14,13 @@ import pandas as pd
 
 from market.core.errors import MarketError
 from market.core.settings import Input
-from market.data.photo_folder import NOT_FETCHED, PhotoFolder, absence, natural_key
+from market.data.photo_folder import PhotoFolder, absence, natural_key
 from market.data.photo_formats import UnusablePhoto
 from market.data.photo_owners import OwnerFinder
 from market.data.photo_references import split_references
 from market.data.raw_folder import RawFolder
 from market.data.rejects import (
+    NOT_FETCHED,
     PRODUCT_REJECTED,
     check_nothing_lost,
     check_rejected_share,
@@ -47,6 +48,16 @@ class RawImages(NamedTuple):
     unit: str  # "rows", "photos" or "files": how `total` is counted
     raw: Path  # the raw folder
     messages: list[str]  # a line for each thing that was not read, or is ambiguous
+
+    @property
+    def rejected_rows(self) -> pd.DataFrame:
+        """Return the rejects of references, each with its row."""
+        return self.rejects[self.rejects["record"].notna()]
+
+    @property
+    def rejected_of_total(self) -> pd.DataFrame:
+        """Return the rejects among what `total` counts."""
+        return self.rejects if self.unit == "files" else self.rejected_rows
 
     def reject_photos(self, rows: pd.DataFrame, reasons: list[str]) -> pd.DataFrame:
         """Return the rejects (REJECT_COLUMNS) of photos that cannot be decoded.

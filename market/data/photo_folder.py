@@ -19,10 +19,9 @@ from market.data.photo_references import (
     fetched_name,
     is_url,
 )
-from market.data.rejects import printable_name
+from market.data.rejects import NO_FILE, NOT_FETCHED, printable_name
 
 FETCHED = "fetched"  # the folder, within that of the photos, of what `market.fetch_photos` fetched
-NOT_FETCHED = "not fetched yet"
 LEADS_OUT = "leads out of the raw folder"
 WHOLE_RAW_FOLDER = ("", ".")
 MAX_NAMED = 3  # files that a reason names
@@ -92,7 +91,7 @@ class PhotoFolder:
     def no_file(self) -> str:
         """Return the reason to reject a reference to a file that does not exist."""
         inside = self.path.relative_to(self.raw).as_posix()
-        return "no file in the raw folder" if inside == "." else f"no file in {inside}/"
+        return NO_FILE + ("the raw folder" if inside == "." else f"{inside}/")
 
     def stem(self, path: Path) -> str:
         """Return a file's path within the folder of photos, without the ending of its name."""
