@@ -73,7 +73,7 @@ def reject_files(
             "source": [printable_name(path.relative_to(raw).as_posix()) for path in paths],
             "record": pd.NA,
             "id": [printable_name(path.stem) for path in paths] if ids is None else ids,
-            "reason": reasons,
+            "reason": pd.Series(reasons, dtype="str"),
         },
         columns=REJECT_COLUMNS,
     )
