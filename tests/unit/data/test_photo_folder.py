@@ -73,7 +73,7 @@ def test_a_reference_means_a_file(raw: Path, reference: str, expected: str) -> N
         ("C:\\photos\\a.jpg", "leads out of the raw folder"),
         ("ftp://a.example/b.jpg", "neither a path nor an http address"),
         ("data:image/png;base64,iVBO", "neither a path nor an http address"),
-        ("https://a.example/b.jpg", "not fetched yet"),
+        ("https://a.example/b.jpg", "not fetched yet (https://a.example/b.jpg)"),
         (".", "no file in Images/ (.)"),
         (".DS_Store", "no file in Images/ (.DS_Store)"),
     ],
