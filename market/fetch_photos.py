@@ -134,7 +134,7 @@ def main(raw: Path | None, max_photos: int, **options) -> str:
             else:
                 failures[url] = outcome
     finally:  # after Ctrl-C too
-        record_files(raw, files)
+        record_files(raw, {url: files[url] for url in urls if url in files})
         report_failures(raw, failures, len(chosen))
     fetched = len(files) - earlier
     if failures and not fetched:

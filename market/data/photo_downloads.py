@@ -12,16 +12,18 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpcore
-import httpx
-import tenacity
-
 from market.core.atomic import replace_when_done
 from market.core.errors import MarketError
+from market.core.extras import needs_extra
 from market.core.stage import progress
 from market.data.images import DecodeLimits, decode_photo
 from market.data.photo_formats import FORMATS, UnusablePhoto
 from market.data.photo_references import fetched_name
+
+with needs_extra("fetch"):
+    import httpcore
+    import httpx
+    import tenacity
 
 TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 MAX_HOST_FAILURES = 8  # in a row, after which a host counts as down
