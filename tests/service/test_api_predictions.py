@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from fastapi.testclient import TestClient
 
 from market import predict
+from market.data.photo_formats import FORMAT_NAMES
 from market.core.params import load_params
 
 pytestmark = pytest.mark.xdist_group("search_api")  # share one engine
@@ -54,7 +55,7 @@ def test_service_and_command_make_the_same_prediction(
     assert sum(prediction["probabilities"].values()) == pytest.approx(1)
     assert prediction["coverage"] == load_params("regress").coverage
     assert prediction["unusable"] == [
-        {"photo": 1, "reason": "not one of JPEG, PNG, WEBP, GIF, BMP"}
+        {"photo": 1, "reason": f"not one of {FORMAT_NAMES}"}
     ]
 
 
