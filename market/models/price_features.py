@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from market.data.listings import listing_text
+from market.data.words import word_vectorizer
 
 TEXT_COLUMNS = ("name", "description", "location")
 
@@ -127,7 +128,7 @@ def drop_without_terms(
 
 def columns_without_terms(table: pd.DataFrame, min_df: int) -> list[str]:
     """Return those of TEXT_COLUMNS without a word that is in `min_df` rows of a `price_table`."""
-    vectorizers = [(name, TfidfVectorizer(min_df=min_df), name) for name in TEXT_COLUMNS]
+    vectorizers = [(name, word_vectorizer(min_df=min_df), name) for name in TEXT_COLUMNS]
     kept = drop_without_terms(table, vectorizers)
     return [name for name, vectorizer, _ in kept if vectorizer == "drop"]
 

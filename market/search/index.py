@@ -106,6 +106,7 @@ class SearchIndex:
         settings: IndexSettings,
         *,
         country: str,
+        language: str,
         device: str = "cpu",
     ) -> tuple[SearchIndex, dict[str, Any]]:
         """Index all listings.
@@ -124,6 +125,8 @@ class SearchIndex:
             The section `index` of params.yaml.
         country
             ISO 3166 code of the listings' country, for their places.
+        language
+            ISO 639-1 code of the language of names and descriptions.
         device
             Where the sentence encoder runs.
 
@@ -135,7 +138,7 @@ class SearchIndex:
         Raises
         ------
         MarketError
-            If there is no such encoder, or if FAISS cannot build `settings.factory`.
+            If there is no such encoder or language, or if FAISS cannot build `settings.factory`.
         """
         listings, photos = listing_tables(rows)
         gazetteer = read_gazetteer(country)
@@ -144,9 +147,10 @@ class SearchIndex:
         lexical = LexicalIndex.build(
             listings["name"].tolist(),
             listings["description"].tolist(),
-            # Correctly spelt words, however rare: whole words of the shipped encoder's vocabulary.
-            # Another encoder's may consist of syllables.
+            # Correctly spelt words, however rare: whole words of the shipped encoder's vocabulary,
+            # which are English. Another encoder's may consist of syllables.
             [word for word in shipped.tokenizer.get_vocab() if word.isalpha()],
+            language,
         )
         texts = _text_vectors(listings, text_embeddings, settings.encoder, shipped, device)
         histograms = colour_histograms(packed)
