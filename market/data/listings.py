@@ -6,6 +6,8 @@ import re
 
 import pandas as pd
 
+from market.data.personal_data import personal_data
+
 # Every expression must take linear time on any text. So one that begins with a repetition must not
 # start inside it (hence the lookbehinds): otherwise a megabyte of spaces would take hours.
 MAX_CHARACTERS = 100_000  # of a text; the rest is cut
@@ -19,14 +21,6 @@ BOILERPLATE = re.compile(
     rf"(?<!\s)\s*Posted by [^\r\n]{{1,60}}? in [^\r\n]{{1,160}}?\.\s*{_DATE}"
     r"|(?<!\s)\s*Posted by [^.\r\n]{1,60}?,? in [^.\r\n]{1,160}(?:\.|$)"
 )
-
-# Personal data is replaced by a word, so that its presence remains a feature. The package
-# phonenumbers finds numbers in 227 of the real descriptions, these expressions in 311: it requires
-# word boundaries and the usual groups of digits, but sellers write "Call07…" and "0 7 7 0 0 …".
-PHONE = re.compile(r"(?<![\d£])(?:(?:\+|00)\s?44|\(?0)(?:[\s().-]{0,3}\d){9,10}(?!\d)")
-EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
-POSTCODE = re.compile(r"(?<![A-Z])[A-Z]{1,2}\d[A-Z\d]?\s?\d[ABD-HJLNP-UW-Z]{2}(?![A-Z])")
 
 # An amount in pounds in British notation. Rejected are "123,45", "1.234,56", "12,34,567", and
 # "1.234", which means a thousand elsewhere. Only ASCII digits, and few enough for a finite float.
@@ -48,21 +42,26 @@ def clean_name(name: pd.Series) -> pd.Series:
     return name.str.replace(NAME_ENDING, "", regex=True).pipe(_squeeze)
 
 
-def clean_description(description: pd.Series) -> pd.Series:
-    """Remove boilerplate that names the category, mask personal data, make \\r a line end."""
-    text = (
-        description.fillna("")
-        .str.slice(0, MAX_CHARACTERS)
-        .str.replace(BOILERPLATE, " ", regex=True)
-    )
-    for word, pattern in {
-        "email": EMAIL,
-        "link": LINK,
-        "phone": PHONE,
-        "postcode": POSTCODE,
-    }.items():
-        text = text.str.replace(pattern, f" [{word}] ", regex=True)
-    return _squeeze(text)
+def clean_description(
+    description: pd.Series, name: pd.Series | None = None, *, country: str = "GB"
+) -> pd.Series:
+    """Remove boilerplate that names the category, mask personal data, make \\r a line end.
+
+    Parameters
+    ----------
+    description
+        (n,) as in the raw table; a missing one becomes "".
+    name
+        (n,) as in the raw table. Boilerplate is removed only beside a name with the ending of the
+        original marketplace: elsewhere "Posted by" may begin any sentence.
+    country
+        ISO 3166 code, whose telephone numbers and postcodes are masked.
+    """
+    text = description.fillna("").str.slice(0, MAX_CHARACTERS)
+    if name is not None:
+        original = name.fillna("").str.contains(NAME_ENDING)
+        text = text.where(~original, text.str.replace(BOILERPLATE, " ", regex=True))
+    return _squeeze(personal_data(country).mask(text))
 
 
 def _squeeze(text: pd.Series) -> pd.Series:
@@ -122,7 +121,9 @@ def has_price_to_learn(products: pd.DataFrame) -> pd.Series:
     return price.notna() & (~products["price_is_placeholder"] | price.eq(0))
 
 
-def clean_products(rows: pd.DataFrame, *, placeholder_above: float) -> pd.DataFrame:
+def clean_products(
+    rows: pd.DataFrame, *, placeholder_above: float, country: str = "GB"
+) -> pd.DataFrame:
     """Turn rows of Products.csv into typed columns.
 
     Parameters
@@ -131,6 +132,8 @@ def clean_products(rows: pd.DataFrame, *, placeholder_above: float) -> pd.DataFr
         Rows (n) that satisfy `schemas.products_schema`.
     placeholder_above
         Pounds, above which a price is a placeholder.
+    country
+        ISO 3166 code of the listings' country, for telephone numbers and postcodes.
 
     Returns
     -------
@@ -156,7 +159,9 @@ def clean_products(rows: pd.DataFrame, *, placeholder_above: float) -> pd.DataFr
         {
             "product_id": rows["id"],
             "name": clean_name(column("product_name")),
-            "description": clean_description(column("product_description")),
+            "description": clean_description(
+                column("product_description"), column("product_name"), country=country
+            ),
             "location": location,
             "town": town.str.strip(),
             "county": county.str.strip(),
