@@ -9,6 +9,7 @@ from fastapi import UploadFile
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from market.data.ids import ID_PATTERN, ID_RULES, LONGEST_ID
+from market.data.photo_formats import FORMAT_NAMES, FORMATS_DESCRIPTION
 
 
 def _check_id(text: str) -> str:
@@ -119,7 +120,7 @@ class PhotoQuery(SearchQuery):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=_as_form)
 
-    photo: UploadFile = Field(description="JPEG, PNG, WebP, GIF or BMP file.")
+    photo: UploadFile = Field(description=f"{FORMATS_DESCRIPTION} file.")
 
 
 class SimilarQuery(Page):
@@ -236,16 +237,14 @@ class NewListing(BaseModel):
     price: float | None = Field(
         None, ge=0, le=1e9, description="Asking price in pounds, to check for plausibility."
     )
-    photos: list[UploadFile] = Field(
-        [], max_length=10, description="JPEG, PNG, WebP, GIF or BMP files."
-    )
+    photos: list[UploadFile] = Field([], max_length=10, description=f"{FORMATS_DESCRIPTION} files.")
 
 
 class UnusablePhoto(BaseModel):
     """A photo that could not be used."""
 
     photo: int = Field(description="Position of the photo, from 1.")
-    reason: str = Field(examples=["not one of JPEG, PNG, WEBP, GIF, BMP"])
+    reason: str = Field(examples=[f"not one of {FORMAT_NAMES}"])
 
 
 class Prediction(BaseModel):
