@@ -21,7 +21,7 @@ from market.search.index import ROW_COLUMNS, SearchIndex
 
 @stage
 def main() -> str:
-    settings, country = load_params("index", "input.country")
+    settings, country, language = load_params("index", "input.country", "input.language")
     paths.require(paths.LISTINGS, paths.PHOTOS, paths.TEXT_EMBEDDINGS, paths.PHOTO_EMBEDDINGS)
     device = set_up_torch(settings.seed)
     index, metrics = SearchIndex.build(
@@ -31,6 +31,7 @@ def main() -> str:
         np.load(paths.PHOTO_EMBEDDINGS, mmap_mode="r"),
         settings,
         country=country,
+        language=language,
         device=str(device),
     )
     index.save(paths.SEARCH_INDEX)

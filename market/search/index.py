@@ -106,6 +106,7 @@ class SearchIndex:
         settings: IndexSettings,
         *,
         country: str,
+        language: str,
         device: str = "cpu",
     ) -> tuple[SearchIndex, dict[str, Any]]:
         """Index all listings.
@@ -124,6 +125,8 @@ class SearchIndex:
             The section `index` of params.yaml.
         country
             ISO 3166 code of the listings' country, for their places.
+        language
+            ISO 639-1 code of the language of names and descriptions.
         device
             Where the sentence encoder runs.
 
@@ -135,7 +138,7 @@ class SearchIndex:
         Raises
         ------
         MarketError
-            If there is no such encoder, or if FAISS cannot build `settings.factory`.
+            If there is no such encoder or language, or if FAISS cannot build `settings.factory`.
         """
         listings, photos, places = _located_tables(rows, country)
         shipped = load_text_encoder(device)
@@ -147,7 +150,7 @@ class SearchIndex:
             listings=listings,
             photos=photos,
             places=places,
-            lexical=_index_words(listings, shipped),
+            lexical=_index_words(listings, shipped, language),
             texts=_vector_index(texts, settings),
             images=_vector_index(images, settings),
             neighbours=neighbours,
@@ -266,14 +269,15 @@ def _located_tables(
     return listings.drop(columns=["town", "county"]), photos, places
 
 
-def _index_words(listings: pd.DataFrame, shipped: Any) -> LexicalIndex:
+def _index_words(listings: pd.DataFrame, shipped: Any, language: str) -> LexicalIndex:
     """Index the words of names and descriptions; `shipped` is the shipped sentence encoder."""
     return LexicalIndex.build(
         listings["name"].tolist(),
         listings["description"].tolist(),
-        # Correctly spelt words, however rare: whole words of the shipped encoder's vocabulary.
-        # Another encoder's may consist of syllables.
+        # Correctly spelt words, however rare: whole words of the shipped encoder's vocabulary, which
+        # are English. Another encoder's may consist of syllables.
         [word for word in shipped.tokenizer.get_vocab() if word.isalpha()],
+        language,
     )
 
 
