@@ -16,6 +16,7 @@ from market.core import paths
 from market.core.atomic import replace_when_done
 from market.core.errors import MarketError
 from market.core.settings import Clean, Input
+from market.data.attributes import Details, clean_details
 from market.data.clean_listings import has_price_to_learn
 from market.data.ids import ID_RULES
 from market.data.interactions import (
@@ -86,6 +87,7 @@ class Cleaner:
         self.folder = RawFolder(raw, input_settings)
         self.settings = settings
         self._rejects: list[pd.DataFrame] = []
+        self._details = Details(pd.DataFrame(), {}, [])
 
     def run(self, out: Path) -> Cleaned:
         """Write products.parquet, images.parquet, interactions.parquet, photos/ and rejects.csv.
@@ -144,6 +146,10 @@ class Cleaner:
             settings=self.folder.settings,
         )
         check_prices(products, table.path, self.settings.placeholder_above)
+        self._details = clean_details(
+            table, rows, self.folder.settings, max_share=self.settings.max_rejected_share
+        )
+        products = products.join(self._details.columns)
         check_nothing_lost(table.path, len(table.read), len(products), len(rejects))
         return _Table(table, products, rejects)
 
@@ -216,6 +222,7 @@ class Cleaner:
         tables = (products.raw, images.table, log.raw)
         messages = [line for table in tables for line in table.unread_messages()]
         ignored = {table.path.name: columns for table in tables if (columns := table.unread())}
+        messages += self._details.messages
         unread_times = _counts(photos.created_faults[photos.created_faults.ne("")])
         messages += [
             f"{images.table.path}: {images.table.own_name('create_time')} of {count} photos "
@@ -234,6 +241,7 @@ class Cleaner:
                 "rejected": len(log.rejects),
                 "unknown_events": unknown,
             },
+            **({"attributes": self._details.metrics} if self._details.metrics else {}),
             "ignored_columns": ignored,
             "rejected": dict(Counter(reason_kind(reason) for reason in rejects["reason"])),
         }
