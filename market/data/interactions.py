@@ -51,8 +51,16 @@ def read_times(text: pd.Series) -> tuple[pd.Series, pd.Series]:
     Returns
     -------
     times, faults
-        The times (n), datetime64[us] in UTC, NaT where missing or not read; and why each was not
-        read: UNREAD, IMPLAUSIBLE, or "" where it was read or is missing.
+        The times (n), datetime64[us] in UTC, NaT where missing or not read; and the reason why each
+        was not read: UNREAD, IMPLAUSIBLE, or "" where it was read or is missing.
+
+    Examples
+    --------
+    >>> times, faults = read_times(pd.Series(["2024-03-05T10:30+01:00", "1709631000", "05/03/24"]))
+    >>> times.tolist()
+    [Timestamp('2024-03-05 09:30:00'), Timestamp('2024-03-05 09:30:00'), NaT]
+    >>> faults.tolist()
+    ['', '', 'is neither ISO 8601 nor unix seconds']
     """
     text = text.astype("str").str.strip()
     for pattern, order in ((DAY_FIRST, (3, 2, 1)), (YEAR_FIRST, (1, 2, 3))):
@@ -90,6 +98,11 @@ def log_columns(columns: Iterable[str]) -> dict[str, str]:
 
     A column that is called so counts before ALIASES, of which the first counts. A column that the
     log does not have keeps its name.
+
+    Examples
+    --------
+    >>> log_columns(["userId", "movieId", "rating", "timestamp"])
+    {'user_id': 'userId', 'product_id': 'movieId', 'event': 'rating', 'timestamp': 'timestamp'}
     """
     present = list(columns)
     names = {name: name for name in COLUMNS}
@@ -104,6 +117,11 @@ def unknown_events(log: pd.DataFrame) -> dict[str, int]:
     """Return the number of rows of each event that has no weight, the commonest first.
 
     These events count as views. Ratings, which are numbers, are left out.
+
+    Examples
+    --------
+    >>> unknown_events(pd.DataFrame({"event": ["view", "click", "4.5", "click"]}))
+    {'click': 2}
     """
     counts = log["event"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
     names = counts.index.astype("str")

@@ -106,7 +106,13 @@ def price_table(
 
 
 def block_columns(table: pd.DataFrame, block: str) -> list[str]:
-    """Return the columns of a block of `price_table`: number, text, photo or category."""
+    """Return the columns of a block of `price_table`: number, text, photo or category.
+
+    Examples
+    --------
+    >>> block_columns(pd.DataFrame(columns=["name", "number_amounts", "photo_0"]), "number")
+    ['number_amounts']
+    """
     return [name for name in table.columns if name.startswith(f"{block}_")]
 
 
@@ -132,7 +138,14 @@ def drop_without_terms(
 
 
 def columns_without_terms(table: pd.DataFrame, min_df: int) -> list[str]:
-    """Return those of TEXT_COLUMNS without a word that is in `min_df` rows of a `price_table`."""
+    """Return the TEXT_COLUMNS of a `price_table` that have no word in `min_df` rows.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"name": ["red lamp", "red bike"], "description": "", "location": ""})
+    >>> columns_without_terms(table, min_df=2)
+    ['description', 'location']
+    """
     vectorizers = [(name, TfidfVectorizer(min_df=min_df), name) for name in TEXT_COLUMNS]
     kept = drop_without_terms(table, vectorizers)
     return [name for name, vectorizer, _ in kept if vectorizer == "drop"]

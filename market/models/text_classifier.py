@@ -55,7 +55,7 @@ class TextClassifier:
         Raises
         ------
         MarketError
-            If a file is missing, or its weights are those of another network.
+            If a file is missing, or holds the weights of another network.
         """
         weights, content = read_network_files(folder)
         network = TextNetwork(

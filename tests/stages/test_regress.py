@@ -170,7 +170,7 @@ def test_the_boosted_model_is_selected_where_it_wins(
 ) -> None:
     price = price_to_learn(products)
     scores = score_out_of_fold(candidates, price)
-    assert {of_model["n"] for of_model in scores.values()} == {price.notna().sum()}
+    assert {by_model["n"] for by_model in scores.values()} == {price.notna().sum()}
     assert select(scores) == "boosted"
 
 
@@ -182,7 +182,7 @@ def test_a_baseline_replaces_the_model_where_prices_are_noise(products: pd.DataF
     scores = score_out_of_fold(candidates, price_to_learn(noise))
     selected = select(scores)
     assert selected != "boosted"
-    assert scores[selected]["rmsle"] == min(of_model["rmsle"] for of_model in scores.values())
+    assert scores[selected]["rmsle"] == min(by_model["rmsle"] for by_model in scores.values())
     message = explain_selection(selected, scores)
     assert f"the baseline {selected} replaces the boosted model" in message
     assert f"{scores['boosted']['rmsle']:.3f}" in message
@@ -305,8 +305,8 @@ def test_expected_prices_of_fitted_and_test_products_are_equally_good(
     assert set(flags) <= {"", *FLAGS}
     fairness = 1 + np.clip(np.log1p(expected["price"]) - np.log1p(price), -1, 0)
     test = products["split"].eq("test")
-    of_fitted, of_test = (fairness[rows & flags.eq("")].mean() for rows in (~test, test))
-    assert of_fitted == pytest.approx(of_test, abs=0.05)
+    fitted_mean, test_mean = (fairness[rows & flags.eq("")].mean() for rows in (~test, test))
+    assert fitted_mean == pytest.approx(test_mean, abs=0.05)
     np.testing.assert_array_equal(
         expected.loc[test, "price"],
         candidates["boosted"].model.predict(text_table(products))["price"][test],
