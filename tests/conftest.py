@@ -17,6 +17,7 @@ import yaml
 from click.testing import CliRunner
 from cluster import INITDB, Cluster, cluster
 from filelock import FileLock
+from raw_input import ORIGINAL
 
 from market.core import paths
 from market.core.paths import DVC_FILES
@@ -57,6 +58,7 @@ STAGES = (
 # Small and fast; and fixed, where a test relies on a value that params.yaml is there to change.
 SMALL = {
     "dataset": "sample",
+    **{f"input.{name}": value for name, value in ORIGINAL.items()},
     "sample.products": PRODUCTS,
     "sample.seed": SEED,
     "clean.photo_size": 64,
