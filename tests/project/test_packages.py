@@ -34,7 +34,7 @@ def test_every_pinned_package_is_named_in_one_group() -> None:
 
 def _imported_packages(path: Path) -> list[tuple[str, str]]:
     """Return (extra, package) of each import in a module; "" outside of `needs_extra`."""
-    imported = []
+    imported: list[tuple[str, str]] = []
 
     def visit(node: ast.AST, extra: str) -> None:
         if isinstance(node, ast.With):
