@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from market.core.extras import needs_extra
 from market.core.stage import progress
-from market.data.listings import listing_text
+from market.data.clean_listings import listing_text
 from market.data.photo_store import PhotoStore
 
 MIN_WORDS = 8  # different words; texts with fewer of them are similar by chance

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from market.core.errors import MarketError
-from market.data.listings import has_price_to_learn, listing_text
+from market.data.clean_listings import has_price_to_learn, listing_text
 from market.data.near_duplicates import NearDuplicates
 
 SPLITS = ("train", "val", "test")

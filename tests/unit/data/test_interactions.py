@@ -154,7 +154,7 @@ def test_unusable_rows_are_listed_as_rejects(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("user,product_id,timestamp\n1,2,3\n", "no column 'user_id' (it has 'user', "),
+        ("user,product_id,timestamp\n1,2,3\n", "no column 'user_id' (found: 'user')"),
         ("user_id,product_id,event,timestamp\n1,2,view,soon\n", "holds no interaction"),
         ("user_id,product_id,event,timestamp\n", "holds no interaction"),
         ("", "is not a UTF-8 CSV table"),
