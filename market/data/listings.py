@@ -42,7 +42,7 @@ SEQUENCE = re.compile(r"1234|12345\d*|123{3,}|(\d)\1{4,}")  # 1234567, 12345, 12
 def clean_name(name: pd.Series) -> pd.Series:
     """Remove the ending "| in Town, County | Gumtree"; a missing name becomes ""."""
     name = name.fillna("").str.slice(0, MAX_CHARACTERS)
-    return name.str.replace(NAME_ENDING, "", regex=True).pipe(_squeeze)
+    return name.str.replace(NAME_ENDING, "", regex=True).pipe(squeeze)
 
 
 def clean_description(description: pd.Series) -> pd.Series:
@@ -59,10 +59,11 @@ def clean_description(description: pd.Series) -> pd.Series:
         "postcode": POSTCODE,
     }.items():
         text = text.str.replace(pattern, f" [{word}] ", regex=True)
-    return _squeeze(text)
+    return squeeze(text)
 
 
-def _squeeze(text: pd.Series) -> pd.Series:
+def squeeze(text: pd.Series) -> pd.Series:
+    """Return texts with single spaces, and \\n between lines."""
     text = text.str.replace(r"(?<!\s)\s*[\r\n]\s*", "\n", regex=True)
     return text.str.replace(r"[^\S\n]+", " ", regex=True).str.strip()
 
