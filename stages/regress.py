@@ -62,7 +62,7 @@ def read_products() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 @stage
 def main() -> str:
-    settings = load_params("regress")
+    settings, currency = load_params("regress", "input.currency")
     require(LISTINGS, PHOTO_EMBEDDINGS, TEXT_EMBEDDINGS, CATEGORY_PROBABILITIES)
     products, table = read_products()
     is_test = products["split"] == "test"
@@ -108,7 +108,7 @@ def main() -> str:
     result = "no test product has a price, so there are no scores"
     if metrics["n"]:
         result = (
-            f"RMSLE {model['rmsle']:.3f}, median error £{model['median_ae']:.0f}, "
+            f"RMSLE {model['rmsle']:.3f}, median error {model['median_ae']:.0f} {currency}, "
             f"{coverage:.1%} within their interval, n={metrics['n']}"
         )
     return "; ".join([result, *filter(None, notes)])

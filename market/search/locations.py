@@ -10,7 +10,6 @@ import pandas as pd
 from market.search.distances import distance_km, on_sphere
 from market.search.gazetteer import LEVELS, Gazetteer
 from market.search.place_names import (
-    are_coordinates,
     normalise_place_name,
     parse_coordinates,
     place_key,
@@ -19,7 +18,8 @@ from market.search.place_names import (
 
 MAX_COUNTY_RADIUS_KM = 80.0  # a town farther from the rest of its county is a namesake elsewhere
 MAX_DISTRICT_RADIUS_KM = 25.0  # the largest district that its largest place stands for
-MIN_CITY = 50_000  # inhabitants of a city whose parts are written after its name
+MAX_REGION_WORDS = 4  # Rio Grande do Sul
+MIN_CITY = 30_000  # inhabitants of a city whose parts are written after its name
 COORDINATES = ["latitude", "longitude"]
 MANY_UNPLACED = 0.1  # share of the listings
 EXAMPLES = 3
@@ -68,34 +68,32 @@ def find_exactly(text: str, gazetteer: Gazetteer) -> Point | None:
     """Return the coordinates that a location states, or those of a town in the region it names."""
     if point := parse_coordinates(text):
         return point
-    for names in _readings(text, gazetteer, with_split_regions=True):
-        if len(names) == 1:
-            namesakes = gazetteer.find(names[0])
-            place = int(namesakes[0]) if len(namesakes) else None
-        else:
-            place = _in_named_region(names, gazetteer)
-        if place is not None:
-            return gazetteer.coordinates(place)
+    for names in _readings(text, gazetteer):
+        for variant in (names, *_split_region_last(names, gazetteer)):
+            if len(variant) == 1:
+                place = _only_name(variant[0], gazetteer)
+            else:
+                place = _in_named_region(variant, gazetteer)
+            if place is not None:
+                return gazetteer.coordinates(place)
     return None
 
 
-def find_nearby(
-    text: str, gazetteer: Gazetteer, medians: Mapping[str, Point]
-) -> Point | None:
+def find_nearby(text: str, gazetteer: Gazetteer, medians: Mapping[str, Point]) -> Point | None:
     """Return coordinates by what lies near: the county's other towns, or the city of a part.
 
     `medians` has the median coordinates of the towns of each county, by its key.
     """
-    for names in _readings(text, gazetteer):
-        point = _near_county(names, gazetteer, medians) or _around(names, gazetteer)
-        if point:
+    all_names = _readings(text, gazetteer)
+    for names in all_names:
+        if point := _near_county(names, gazetteer, medians):
             return point
-    return None
+    cities = [_city(names, gazetteer, medians) for names in all_names]
+    largest = min((place for place in cities if place is not None), default=None)
+    return None if largest is None else gazetteer.coordinates(largest)
 
 
-def _readings(
-    text: str, gazetteer: Gazetteer, *, with_split_regions: bool = False
-) -> list[list[str]]:
+def _readings(text: str, gazetteer: Gazetteer) -> list[list[str]]:
     """Return the readings of a location in this country; none for a place in another one."""
     result = []
     for names in readings(text, gazetteer.postcode_pattern):
@@ -104,29 +102,55 @@ def _readings(
         result.append(names)
         if len(names) > 1 and gazetteer.is_own_country(names[-1]):
             result.append(names[:-1])
-        if with_split_regions:
-            result += _split_off_regions(names, gazetteer)
+        if variant := _split_large_first(names, gazetteer):
+            result.append(variant)
     return result
 
 
-def _split_off_regions(names: list[str], gazetteer: Gazetteer) -> list[list[str]]:
-    """Return the names with a region split off the first one: "Austin TX", or "東京都渋谷区"."""
+def _split_large_first(names: list[str], gazetteer: Gazetteer) -> list[str]:
+    """Return the names with the first one split, where a region stands before its town.
+
+    "東京都渋谷区" and "서울특별시 강남구" become the town, then the region.
+    """
     first, *rest = names
+    if first.isascii() or len(gazetteer.find(first)):
+        return []
+    remaining, parts = first, []
+    while remaining:
+        ends = range(len(remaining), 1, -1)
+        known = (end for end in ends if _is_known(remaining[:end], gazetteer))
+        end = next(known, len(remaining))
+        parts.append(remaining[:end].strip())
+        remaining = remaining[end:].strip()
+    return [*parts[::-1], *rest] if len(parts) > 1 else []
+
+
+def _is_known(name: str, gazetteer: Gazetteer) -> bool:
+    return gazetteer.is_region(name) or len(gazetteer.find(name)) > 0
+
+
+def _split_region_last(names: list[str], gazetteer: Gazetteer) -> list[list[str]]:
+    """Return the names with the last words of the first one split off: "Austin TX"."""
+    first, *rest = names
+    words = first.split()
     if len(gazetteer.find(first)):
         return []
-    words = first.split()
-    variants = [
+    return [
         [" ".join(words[:-count]), " ".join(words[-count:]), *rest]
-        for count in range(1, min(len(words), 4))
+        for count in range(1, min(len(words), MAX_REGION_WORDS + 1))
         if gazetteer.is_region(" ".join(words[-count:]))
     ]
-    if not first.isascii() and len(words) == 1:
-        variants += [
-            [first[end:], first[:end], *rest]
-            for end in range(2, len(first) - 1)
-            if gazetteer.is_region(first[:end])
-        ]
-    return variants
+
+
+def _only_name(name: str, gazetteer: Gazetteer) -> int | None:
+    """Return the row of the best match of a name that stands alone; None for a mere region."""
+    namesakes = gazetteer.find(name)
+    regions = gazetteer.named_regions(name)[0]
+    # "California" is the state, not the village in Maryland; "New York" is the city all the same.
+    is_region = regions and not len(gazetteer.within(namesakes[:1], regions))
+    if not len(namesakes) or (is_region and gazetteer.population(namesakes[0]) < MIN_CITY):
+        return None
+    return int(namesakes[0])
 
 
 def _in_named_region(names: list[str], gazetteer: Gazetteer) -> int | None:
@@ -184,8 +208,12 @@ def _near_county(
 ) -> Point | None:
     """Return the namesake of the first name that lies nearest to the county's other towns."""
     median = medians.get(_county_key(names)) if len(names) > 1 else None
-    namesakes = gazetteer.find(names[0])
-    if median is None or not len(namesakes):
+    if median is None:
+        return None
+    namesakes = gazetteer.find(names[0]).tolist()
+    district = None if namesakes else _district(names[:1], gazetteer)
+    namesakes = namesakes if district is None else [district]
+    if not namesakes:
         return None
     points = np.array([gazetteer.coordinates(place) for place in namesakes])
     distances = distance_km(*median, on_sphere(points))
@@ -195,25 +223,129 @@ def _near_county(
     return float(latitude), float(longitude)
 
 
-def _around(names: list[str], gazetteer: Gazetteer) -> Point | None:
-    """Return the city that the last names are, or the district that the first name is."""
-    for name in names[1:] or names:
-        place = gazetteer.find_primary(name)
-        regions = frozenset().union(*gazetteer.named_regions(name))
-        # A town somewhere in Texas does not lie in the town of Texas City.
-        if place is not None and (
-            not regions or gazetteer.is_within_reach(place, regions, MAX_COUNTY_RADIUS_KM)
-        ):
-            return gazetteer.coordinates(place)
-    place = _district(names[:1], gazetteer)
-    return _largest_city(names[0], gazetteer) if place is None else gazetteer.coordinates(place)
+def _city(names: list[str], gazetteer: Gazetteer, medians: Mapping[str, Point]) -> int | None:
+    """Return the row of the city among the names, of the district, or of the first words."""
+    cities = [_city_of_part(name, gazetteer) for name in names[1:]]
+    is_county_known = _county_key(names) in medians or any(map(gazetteer.is_region, names[1:]))
+    # "Leeds, Cornwall" is no place, but "Stuttgart (Mitte)" is Stuttgart.
+    if len(names) == 1 or not is_county_known:
+        cities += [_district(names[:1], gazetteer), _first_words(names[0], gazetteer)]
+    return min((place for place in cities if place is not None), default=None)
 
 
-def _largest_city(name: str, gazetteer: Gazetteer) -> Point | None:
-    """Return the city that the first words of a name are: "Paris Montmartre"."""
+def _city_of_part(name: str, gazetteer: Gazetteer) -> int | None:
+    """Return the row of the city that stands for its parts; None for a town in a wide region."""
+    place = gazetteer.find_primary(name)
+    if place is None:
+        place = _first_words(name, gazetteer)
+    regions = frozenset().union(*gazetteer.named_regions(name))
+    # A town somewhere in Texas does not lie in the town of Texas City.
+    if place is None or not regions:
+        return place
+    is_compact = gazetteer.is_within_reach(place, regions, MAX_COUNTY_RADIUS_KM)
+    return place if is_compact else None
+
+
+def _first_words(name: str, gazetteer: Gazetteer) -> int | None:
+    """Return the row of the city that a name, or its first words, are: "Paris Montmartre"."""
     words = name.split()
-    for count in range(len(words) - 1, 0, -1):
-        place = gazetteer.find_primary(" ".join(words[:count]))
-        if place is not None and gazetteer.population(place) >= MIN_CITY:
-            return gazetteer.coordinates(place)
+    for count in range(len(words), 0, -1):
+        places = gazetteer.find(" ".join(words[:count]))
+        if len(places) and gazetteer.population(places[0]) >= MIN_CITY:
+            return int(places[0])
     return None
+
+
+def place_listings(
+    listings: pd.DataFrame, gazetteer: Gazetteer, coordinates: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Return COORDINATES of listings: those of the export where it has them, else of the location.
+
+    Parameters
+    ----------
+    listings
+        `location` of each listing (n).
+    gazetteer
+        The places of the country.
+    coordinates
+        COORDINATES (n) that the export states; a pair that is none on Earth is ignored, and so is
+        0, 0, which stands for an unknown place.
+    """
+    located = locate(listings["location"], gazetteer)
+    if coordinates is None:
+        return located
+    stated = coordinates.set_axis(listings.index).apply(pd.to_numeric, errors="coerce")
+    latitude, longitude = stated["latitude"], stated["longitude"]
+    valid = latitude.between(-90, 90) & longitude.between(-180, 180)
+    valid &= latitude.ne(0) | longitude.ne(0)
+    return stated.astype(float).where(valid, located)
+
+
+def searchable_places(listings: pd.DataFrame) -> pd.DataFrame:
+    """List the places of listings by name.
+
+    A town without its county ("Newport") means the one with the most listings.
+
+    Parameters
+    ----------
+    listings
+        `location`, `latitude`, `longitude` of each listing.
+
+    Returns
+    -------
+    DataFrame
+        `name` (normalised, unique), `latitude`, `longitude` (degrees).
+    """
+    located = listings.dropna(subset="latitude")
+    counts = located.value_counts(["location", *COORDINATES]).reset_index()
+    towns = counts["location"].str.partition(",")[0]
+    names = pd.concat([counts["location"], towns], ignore_index=True).map(normalise_place_name)
+    places = pd.concat([counts, counts], ignore_index=True).assign(name=names)
+    places = places[places["name"].ne("")]
+    return places.drop_duplicates("name", ignore_index=True)[["name", *COORDINATES]]
+
+
+def count_unknown_places(listings: pd.DataFrame) -> pd.DataFrame:
+    """Count the listings of each location that the gazetteer does not know.
+
+    Parameters
+    ----------
+    listings
+        `location` and `latitude` (NaN if unknown) of each listing.
+
+    Returns
+    -------
+    DataFrame
+        `location` and `listings` (their number), the most frequent location first.
+    """
+    unknown = listings.loc[listings["latitude"].isna(), "location"]
+    counts = unknown.value_counts().rename_axis("location").reset_index(name="listings")
+    return counts.sort_values(["listings", "location"], ascending=[False, True])
+
+
+def warn_of_unknown_places(listings: pd.DataFrame, country: str, folder: str) -> str | None:
+    """Return a warning if more than MANY_UNPLACED of the listings have an unknown place.
+
+    Parameters
+    ----------
+    listings
+        As for `count_unknown_places`.
+    country
+        The country that the places were looked up in.
+    folder
+        The folder of the search index, which lists all unknown places.
+    """
+    counts = count_unknown_places(listings)
+    counts = counts[counts["location"].ne("")]
+    number = int(listings["latitude"].isna().sum())
+    if number <= MANY_UNPLACED * len(listings):
+        return None
+    examples = ", ".join(repr(location) for location in counts["location"].head(EXAMPLES))
+    share = f"{number} of {len(listings)} listings have no known place"
+    if not examples:
+        return f"warning: {share}, as they have no location: `near` does not find them"
+    return (
+        f"warning: {share}, such as {examples}: set input.country (now {country}) to the country "
+        f'of the listings, write "Town, Region" or "52.52, 13.40" as their location, or map '
+        f"input.columns.latitude and longitude; {folder}/unknown_places.csv lists them all"
+    )

@@ -11,6 +11,8 @@ LETTERS = str.maketrans(
     {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"}
 )
 UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
+UMLAUT_LETTERS = frozenset("äöüåø")
+WORD = re.compile(r"[^\s!-/:-@\[-`{-~]+")  # of letters and digits, and of marks beyond ASCII
 MARKS = re.compile("[\u0300-\u036f]")  # of Latin, Greek and Cyrillic letters
 # Also the marks of Hawaiian, Arabic and Ukrainian names in Latin letters.
 APOSTROPHE = re.compile("['’‘ʻʼʿʾ`]")
@@ -18,13 +20,17 @@ ABBREVIATIONS = {"saint": "st", "fort": "ft", "mount": "mt"}
 SMALL_WORDS = {"and", "upon", "on", "the", "city", "centre"}
 SEPARATOR = re.compile(r"\s*[,;/|\n、，・·]\s*")
 DASH_OR_BRACKET = re.compile(r"\s*[()\[\]（）【】]\s*|\s+[-–—:]+\s+")
+EDGES = " -–—.:#〒\"'"
 HYPHEN = re.compile(r"\s*[-–—]\s*")
 WORD_WITH_DIGIT = re.compile(r"\S*\d\S*")
+COUNTRY_PREFIX = re.compile(r"\b[A-Z]{1,2}[-–](?=\d)")  # "D-80331"
 COUNTING_WORD = re.compile(
     r"\b(arrondissement|bezirk|district|kerület|eme|ème|er|zip|cp|cep|plz|〒)(?!\w)", re.IGNORECASE
 )
 # What Japanese, Chinese and Korean names of towns end in, and how it is romanised.
-KIND_OF_TOWN = re.compile(r"(?<=..)[市区區町村县縣시구군읍]$|[-\s](shi|ku|machi|cho|mura|si|gu|gun)$", re.I)
+KIND_OF_TOWN = re.compile(
+    r"(?<=..)[市区區町村县縣시구군읍]$|[-\s](shi|ku|machi|cho|mura|si|gu|gun)$", re.IGNORECASE
+)
 NUMBER = r"([-+]?\d{1,3}(?:[.,]\d+)?)\s*°?\s*([NSEWO]?)"
 # Without a hemisphere both numbers have decimals, as "80331, 12" is no pair of coordinates.
 COORDINATES = re.compile(rf"\(?\s*{NUMBER}\s*[,;/\s]\s*{NUMBER}\s*\)?", re.IGNORECASE)
@@ -35,26 +41,33 @@ def place_key(name: str) -> str:
 
     Lower case, letters and digits only, single spaces, no accents, and "st" for "saint".
     """
-    text = unicodedata.normalize("NFKC", name).casefold()
-    text = MARKS.sub("", unicodedata.normalize("NFD", APOSTROPHE.sub("", text).translate(LETTERS)))
-    text = unicodedata.normalize("NFC", text)
-    # A mark ("M") is part of a letter in the scripts of India.
-    words = "".join(
-        letter if letter.isalnum() or unicodedata.category(letter)[0] == "M" else " "
-        for letter in text
-    ).split()
-    return " ".join(ABBREVIATIONS.get(word, word) for word in words)
+    text = APOSTROPHE.sub("", name.casefold())
+    if not text.isascii():
+        text = MARKS.sub("", unicodedata.normalize("NFKD", text).translate(LETTERS))
+        # A mark ("M") is part of a letter in the scripts of India.
+        text = "".join(
+            letter if letter.isalnum() or unicodedata.category(letter)[0] == "M" else " "
+            for letter in unicodedata.normalize("NFKC", text)
+        )
+    return " ".join(ABBREVIATIONS.get(word, word) for word in WORD.findall(text))
 
 
 def normalise_place_name(name: str) -> str:
     """Return the `place_key` without small words such as "upon", unless it has no other word."""
-    key = place_key(name)
+    return _without_small_words(place_key(name))
+
+
+def _without_small_words(key: str) -> str:
     return " ".join(word for word in key.split() if word not in SMALL_WORDS) or key
 
 
 def spellings(name: str) -> dict[str, None]:
     """Return the keys under which a gazetteer lists a name, the exact one first."""
-    keys = [place_key(name), normalise_place_name(name), place_key(name.casefold().translate(UMLAUTS))]
+    exact = place_key(name)
+    lower = name.casefold()
+    keys = [exact, _without_small_words(exact)]
+    if not UMLAUT_LETTERS.isdisjoint(lower):
+        keys.append(place_key(lower.translate(UMLAUTS)))
     return dict.fromkeys(key for key in keys if key)
 
 
@@ -105,15 +118,17 @@ def readings(text: str, postcode: re.Pattern[str] | None = None) -> Iterator[lis
 
 def _without_numbers(names: list[str], postcode: re.Pattern[str] | None) -> list[list[str]]:
     """Return the names without postcodes, then without every word that has a digit."""
+    names = _each(names, lambda name: COUNTRY_PREFIX.sub("", name))
     bare = [] if postcode is None else _each(names, lambda name: postcode.sub(" ", name))
     words = _each(
         bare or names, lambda name: COUNTING_WORD.sub(" ", WORD_WITH_DIGIT.sub(" ", name))
     )
     # "Berlin-Kreuzberg": the part of the town comes last.
-    pairs = [HYPHEN.split(name) for name in words]
-    parts = [part for pair in pairs for part in (pair[::-1] if len(pair) == 2 else ["-".join(pair)])]
-    parts = _names(parts)
-    return [bare, words, parts]
+    parts: list[str] = []
+    for name in words:
+        pieces = HYPHEN.split(name)
+        parts += pieces[::-1] if len(pieces) == 2 else [name]
+    return [bare, words, _names(parts)]
 
 
 def _each(names: list[str], change: Callable[[str], str]) -> list[str]:
@@ -121,4 +136,5 @@ def _each(names: list[str], change: Callable[[str], str]) -> list[str]:
 
 
 def _names(parts: Iterable[str]) -> list[str]:
-    return [part for part in (" ".join(part.split()) for part in parts) if place_key(part)]
+    stripped = (" ".join(part.split()).strip(EDGES) for part in parts)
+    return [part for part in stripped if place_key(part)]
