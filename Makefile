@@ -1,7 +1,13 @@
 # Each target sets up .venv first, which costs nothing the second time.
 .PHONY: run test lint deps report plots results serve bench tensorboard verify lock audit
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-PYTHON ?= python3.11
+
+# The newest supported Python of this machine; requires-python in pyproject.toml has the same range.
+SUPPORTED = import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
+NEWEST = for python in python3.14 python3.13 python3.12 python3.11 python3; do \
+	$$python -c '$(SUPPORTED)' 2>/dev/null && echo $$python && break; done
+PYTHON ?= $(or $(shell $(NEWEST)),$(error no Python 3.11 to 3.14 on the PATH: install one, or name \
+	it: make PYTHON=/path/to/python3))
 
 run: .venv/.installed            ## run the whole pipeline, then print its scores as a table
 	dvc repro

@@ -47,15 +47,16 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from market.core.errors import MarketError
-from market.data.interactions import (
+from market.data.holdouts import (
+    VALIDATION,
     Holdout,
-    after,
-    check_interactions,
     cutoff_time,
-    earlier_holdouts,
-    histories,
-    last_out,
+    histories_before,
+    hold_out_after,
+    leave_last_out,
+    validation_holdouts,
 )
+from market.data.interactions import check_interactions
 from market.data.tables import read_table
 from market.search.cases import sample_rows
 from market.search.collaborative import CollaborativeModel, event_weights, new_user_features
@@ -131,8 +132,8 @@ class Task:
 
 def make_task(log: pd.DataFrame, holdout: Holdout) -> Task:
     """The task to find the judged product of each user from what happened before."""
-    known = log[holdout.fit]
-    judged = log.iloc[holdout.judged]
+    known = log[holdout.train]
+    judged = log.iloc[holdout.targets]
     user_ids = pd.Index(np.sort(log["user_id"].unique()))
     products = pd.Index(np.sort(known["product_id"].unique()))
     return Task(
@@ -142,7 +143,7 @@ def make_task(log: pd.DataFrame, holdout: Holdout) -> Task:
         user_ids.get_indexer(judged["user_id"]),
         products.get_indexer(judged["product_id"]),
         judged["timestamp"].to_numpy(),
-        histories(log, holdout.judged),
+        histories_before(log, holdout.targets),
     )
 
 
@@ -154,14 +155,15 @@ def split_by_time(log: pd.DataFrame, share: float) -> tuple[Holdout, list[Holdou
     cutoff = cutoff_time(log["timestamp"], share)
     if cutoff is None:
         raise MarketError("the log cannot be split by time: all events have one time")
-    holdout = after(log, cutoff)
-    returned = log["user_id"].iloc[holdout.judged].isin(log["user_id"][holdout.fit])
+    holdout = hold_out_after(log, cutoff)
+    returned = log["user_id"].iloc[holdout.targets].isin(log["user_id"][holdout.train])
     if not returned.any():
         raise MarketError(
             f"the log cannot be split by time: no user with an event before {cutoff:%Y-%m-%d %H:%M}"
             " has a new product after it"
         )
-    return holdout, earlier_holdouts(log, cutoff, share, enough=ENOUGH, most=WINDOWS)
+    validation = validation_holdouts(log, cutoff, share, min_targets=ENOUGH, max_holdouts=WINDOWS)
+    return holdout, validation
 
 
 # --- The models -----------------------------------------------------------------------------------
@@ -490,7 +492,7 @@ def main(path: Path, out: Path | None, seed: int, max_users: int, test_share: fl
         protocols["time"] = split_by_time(log, test_share)
     except MarketError as error:
         click.echo(f"{error}: {LAST_OUT} only", err=True)
-    protocols[LAST_OUT] = last_out(log, 2), [last_out(log, 1)]
+    protocols[LAST_OUT] = leave_last_out(log), [leave_last_out(log, VALIDATION)]
     tables = []
     for protocol, (holdout, earlier) in protocols.items():
         with threadpool_limits(1, "blas"):  # implicit has threads of its own

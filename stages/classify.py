@@ -12,14 +12,14 @@ train_text fine-tuned; "photo", the network of train_cnn. The baseline of the te
 linear SVM on TF-IDF alone. Every score is also given for the test products without a near-duplicate
 in train or validation.
 
-The SVM is fitted on the train and validation products, and so are the weights of the pool, but on
-predictions by models that were fitted without the product: by cross-validation for the SVM, as
-train_cnn gives them for the photos, and of the validation products alone for the encoder, which was
-trained on the train products. The test products are for evaluation only.
+The SVM and the weights of the pool are fitted on the train and validation products. The weights
+learn from predictions by models that were fitted without the product: cross-validated ones of the
+SVM, those that train_cnn gives for the photos, and the encoder's for validation products alone,
+because it was trained on the train products. The test products are for evaluation only.
 
-probabilities.parquet is a feature of the price model and serves to find mislabelled listings. It
-leaves the encoder out, which has memorised the train products: a feature must mean the same in
-train and test rows. For the same reason those of train and validation products are out-of-fold.
+The price model reads probabilities.parquet, and mislabelled listings are found by it. It leaves the
+encoder out, which has memorised the train products: a feature must mean the same in train and test
+rows. For the same reason the rows of train and validation products are out-of-fold.
 """
 
 from __future__ import annotations
@@ -35,125 +35,66 @@ from market.core.paths import (
     CATEGORY,
     CATEGORY_CLASSIFIER,
     CATEGORY_PROBABILITIES,
+    CONFUSION_PLOT,
     LABEL_ERRORS,
     LISTINGS,
     METRICS,
     PHOTO_PROBABILITIES,
-    PLOTS,
     TEST_PREDICTIONS,
     TEXT_EMBEDDINGS,
     TEXT_PROBABILITIES,
     require,
 )
 from market.core.stage import stage
-from market.models.category_classifier import ENCODER, PHOTO, SVM, CategoryClassifier
-from market.models.category_evaluation import HEADLINES, evaluate, predict_pools
-from market.models.fusion import average_photos
+from market.models.category_classifier import SVM
+from market.models.category_evaluation import (
+    HEADLINES,
+    evaluate_classifier,
+    predict_pools,
+    prediction_table,
+)
+from market.models.category_training import fit_classifier
 from market.models.label_errors import find_label_errors
-from market.models.labels import sum_by_category
-from market.models.metrics import (
-    calibration_table,
-    majority_accuracy,
-    score_labels,
-)
-from market.models.text_encoder import with_embedding
-from market.models.text_svm import (
-    build_pipeline,
-    feature_names,
-    fit_and_predict,
-    fit_pipeline,
-)
-
-
-def read_products() -> pd.DataFrame:
-    """Return the products, one row each, with the numbers of their sentence embedding."""
-    columns = ["product_id", "name", "description", "category", "category_levels"]
-    products = pd.read_parquet(LISTINGS, columns=[*columns, "split", "group", "has_near_duplicate"])
-    products = products.drop_duplicates("product_id")
-    vectors = pd.read_parquet(TEXT_EMBEDDINGS).set_index("product_id").loc[products["product_id"]]
-    return with_embedding(products, vectors.to_numpy())
-
-
-def read_networks(product_ids: pd.Series, classes: list[str]) -> dict[str, np.ndarray]:
-    """Return the (n, classes) probabilities of both networks; NaN where a product has none."""
-    encoder = pd.read_parquet(TEXT_PROBABILITIES).set_index("product_id")[classes]
-    photos = pd.read_parquet(PHOTO_PROBABILITIES)
-    return {
-        ENCODER: encoder.reindex(product_ids).to_numpy(),  # NaN for train products
-        PHOTO: average_photos(photos[classes].to_numpy(), photos["product_id"], product_ids),
-    }
-
-
-def write_predictions(
-    products: pd.DataFrame, fused: pd.DataFrame, by_svm: pd.DataFrame, errors: pd.DataFrame
-) -> None:
-    """Write data/category and both plots.
-
-    `fused` are the probabilities of the test products, `by_svm` those of all, with the products'
-    ids as index and the categories as columns.
-    """
-    actual = products.set_index("product_id").loc[fused.index, "category"].to_numpy()
-    confusion = pd.DataFrame({"actual": actual, "predicted": fused.idxmax(axis=1).to_numpy()})
-    with replace_when_done(CATEGORY) as folder:
-        folder.mkdir()
-        by_svm.reset_index().to_parquet(folder / CATEGORY_PROBABILITIES.name, index=False)
-        answers = confusion.assign(
-            product_id=fused.index.to_numpy(), confidence=fused.max(axis=1).to_numpy()
-        )
-        answers.to_parquet(folder / TEST_PREDICTIONS.name, index=False)
-        errors.to_csv(folder / LABEL_ERRORS.name, index=False)
-    with replace_when_done(PLOTS / "classify_confusion.csv") as path:
-        confusion.to_csv(path, index=False)
-    codes = pd.Categorical(actual, fused.columns).codes
-    with replace_when_done(CALIBRATION_PLOT) as path:
-        calibration_table(fused.to_numpy(), codes).to_csv(path, float_format="%.6f")
+from market.models.labelled_products import LabelledProducts
+from market.models.metrics import calibration_table
 
 
 @stage
 def main() -> str:
     settings = load_params("classify")
-    require(LISTINGS, TEXT_EMBEDDINGS, TEXT_PROBABILITIES, PHOTO_PROBABILITIES)
-    products = read_products()
-    ids, classes = products["product_id"], sorted(products["category"].unique())
-    codes = pd.Categorical(products["category"], classes).codes
-    test = (products["split"] == "test").to_numpy()
+    inputs = (LISTINGS, TEXT_EMBEDDINGS, TEXT_PROBABILITIES, PHOTO_PROBABILITIES)
+    require(*inputs)
+    data = LabelledProducts.load(*inputs)
+    classifier, by_model = fit_classifier(data, settings)
 
-    svm, labels, by_label = fit_and_predict(products, ~test, classes, settings)
-    by_model = {
-        SVM: sum_by_category(by_label, labels.parents, len(classes)),
-        **read_networks(ids, classes),
-    }
-    known = {name: probabilities[~test] for name, probabilities in by_model.items()}
-    classifier = CategoryClassifier.fit_fusion(classes, svm, labels.parents, known, codes[~test])
-    predicted = predict_pools(
-        classifier, {name: probabilities[test] for name, probabilities in by_model.items()}
-    )
     by_svm = classifier.fuse({SVM: by_model[SVM]})
-    rows = ~np.isnan(by_model[SVM]).any(1)  # predicted by the SVM
-    errors = find_label_errors(products[rows], by_svm[rows], codes[rows], classes)
-    baseline = fit_pipeline(
-        products[~test], codes[~test], settings, exclude=frozenset({"embedding"})
-    )
-    without_terms = sorted(feature_names(build_pipeline(settings)) - feature_names(svm.pipeline))
-    metrics = {
-        **evaluate(predicted, codes[test], products.loc[test, "has_near_duplicate"].to_numpy()),
-        "text_baseline": score_labels(codes[test], baseline.predict(products[test])),
-        "features_without_terms": without_terms,
-        "majority_accuracy": majority_accuracy(codes[~test], codes[test]),
-        "label_errors": len(errors),
-        "without_photo": int(np.isnan(by_model[PHOTO][test]).any(1).sum()),
-        "n": int(test.sum()),
-        "seed": settings.seed,
-    }
+    # Without the SVM's prediction, the pool returns shares of categories: no evidence of an error.
+    evidence = np.where(np.isnan(by_model[SVM]), np.nan, by_svm)
+    errors = find_label_errors(data.products, evidence, data.codes, data.classes)
+    test = data.is_test
+    predicted = predict_pools(classifier, {name: by_model[name][test] for name in by_model})
+    metrics = evaluate_classifier(data, predicted, classifier, settings)
+    metrics |= {"label_errors": len(errors), "seed": settings.seed}
 
     classifier.save(CATEGORY_CLASSIFIER)
-    fused = pd.DataFrame(predicted["fused"], ids[test], classes)
-    write_predictions(products, fused, pd.DataFrame(by_svm, ids, classes), errors)
+    predictions = prediction_table(data, predicted["fused"])
+    with replace_when_done(CATEGORY) as folder:
+        folder.mkdir()
+        table = pd.DataFrame(by_svm, data.products["product_id"], data.classes)
+        table.reset_index().to_parquet(folder / CATEGORY_PROBABILITIES.name, index=False)
+        predictions.to_parquet(folder / TEST_PREDICTIONS.name, index=False)
+        errors.to_csv(folder / LABEL_ERRORS.name, index=False)
+    with replace_when_done(CONFUSION_PLOT) as path:
+        predictions[["actual", "predicted"]].to_csv(path, index=False)
+    with replace_when_done(CALIBRATION_PLOT) as path:
+        calibration = calibration_table(predicted["fused"], data.codes[test])
+        calibration.to_csv(path, float_format="%.6f")
     write_json(METRICS / "classify.json", metrics)
-    if without_terms:
+
+    if unused := metrics["features_without_terms"]:
         click.echo(
-            f"{', '.join(without_terms)}: no term is in {settings.min_df} products "
-            "(classify.min_df), so these features are not used"
+            f"features not used: {', '.join(unused)}: none of their terms is in "
+            f"{settings.min_df} products (classify.min_df)"
         )
     accuracies = [f"{name} {metrics[name]['accuracy']:.3f}" for name in HEADLINES]
     return f"{', '.join(accuracies)}: accuracy per product, n={metrics['n']}"

@@ -21,6 +21,7 @@ import joblib
 
 import market
 from market.core.errors import MarketError
+from market.core.extras import needs_extra
 
 # Packages that give other bytes in another version.
 DECISIVE_PACKAGES = ("numpy", "pillow", "scikit-learn", "sentence-transformers", "torch")
@@ -55,7 +56,8 @@ def cluster() -> Iterator[None]:
     if not address:
         yield
         return
-    from distributed import Client
+    with needs_extra("cluster"):
+        from distributed import Client
 
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=True)

@@ -11,9 +11,9 @@ import ast
 from pathlib import Path
 
 import click
-from ruamel.yaml import YAML
 
 from market.core.atomic import replace_when_done
+from market.core.extras import needs_extra
 from market.core.paths import DVC_FILES
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +64,8 @@ def code_dependencies(script: Path, root: Path = ROOT) -> list[str]:
 
 @click.command(help=__doc__)
 def main() -> None:
+    with needs_extra("train"):
+        from ruamel.yaml import YAML
     yaml = YAML()
     yaml.width = 100
     yaml.indent(mapping=2, sequence=4, offset=2)

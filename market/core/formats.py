@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Literal
 
 from babel import Locale, UnknownLocaleError
 from babel.numbers import (
@@ -46,7 +47,7 @@ class Formats:
         return f"{self.language}-{self.country}"
 
     @property
-    def distance_unit(self) -> str:
+    def distance_unit(self) -> Literal["km", "mi"]:
         """Return "mi" where people use miles, otherwise "km"."""
         return "mi" if self.country in MILE_COUNTRIES else "km"
 
@@ -63,10 +64,6 @@ class Formats:
                 amount, self.currency, self._whole, self._locale, currency_digits=False
             )
         return format_currency(amount, self.currency, locale=self._locale)
-
-    def rounded_money(self, amount: float) -> str:
-        """Return an amount without decimals: "£13"."""
-        return self.money(round(amount))
 
     def short_money(self, amount: float) -> str:
         """Return an amount as short as the label of an axis: "£10k"."""

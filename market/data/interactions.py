@@ -1,18 +1,17 @@
-"""Logs of interactions: checked, typed, and split for evaluation by time or by user."""
+"""The log of interactions: read, checked and typed."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from market.core.errors import MarketError
-from market.data.rejects import PRODUCT_REJECTED, UNKNOWN_PRODUCT, reject_rows
-from market.data.tables import MAX_QUOTED
+from market.data.rejects import PRODUCT_REJECTED, reject_rows, unknown_product
+from market.data.tables import RawTable
 
 COLUMNS = ["user_id", "product_id", "event", "timestamp"]
 # Other names of the columns, as in MovieLens. A rating becomes an event of that name ("4.0").
@@ -47,8 +46,16 @@ def read_times(text: pd.Series) -> tuple[pd.Series, pd.Series]:
     Returns
     -------
     times, faults
-        The times (n), datetime64[us] in UTC, NaT where missing or not read; and why each was not
-        read: UNREAD, IMPLAUSIBLE, or "" where it was read or is missing.
+        The times (n), datetime64[us] in UTC, NaT where missing or not read; and the reason why each
+        was not read: UNREAD, IMPLAUSIBLE, or "" where it was read or is missing.
+
+    Examples
+    --------
+    >>> times, faults = read_times(pd.Series(["2024-03-05T10:30+01:00", "1709631000", "05/03/24"]))
+    >>> times.tolist()
+    [Timestamp('2024-03-05 09:30:00'), Timestamp('2024-03-05 09:30:00'), NaT]
+    >>> faults.tolist()
+    ['', '', 'is neither ISO 8601 nor unix seconds']
     """
     text = text.astype("str").str.strip()
     times = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
@@ -74,15 +81,23 @@ def read_times(text: pd.Series) -> tuple[pd.Series, pd.Series]:
     return times.where(faults.eq("")), faults
 
 
-def columns_read(columns: pd.Index) -> dict[str, str]:
-    """Return the standard name of each column of a log; a column that is not read keeps its own.
+def log_columns(columns: Iterable[str]) -> dict[str, str]:
+    """Return the name of each of COLUMNS in a log.
 
-    If two columns have one standard name, the one that is called so counts, else the first.
+    A column that is called so counts before ALIASES, of which the first counts. A column that the
+    log does not have keeps its name.
+
+    Examples
+    --------
+    >>> log_columns(["userId", "movieId", "rating", "timestamp"])
+    {'user_id': 'userId', 'product_id': 'movieId', 'event': 'rating', 'timestamp': 'timestamp'}
     """
-    names: dict[str, str] = {}
-    for name in columns:
-        standard = ALIASES.get(name, name)  # in a log with event and rating, the event counts
-        names[name] = name if standard in columns or standard in names.values() else standard
+    present = list(columns)
+    names = {name: name for name in COLUMNS}
+    for name in reversed(present):
+        standard = ALIASES.get(name)
+        if standard is not None and standard not in present:
+            names[standard] = name
     return names
 
 
@@ -90,6 +105,11 @@ def unknown_events(log: pd.DataFrame) -> dict[str, int]:
     """Return the number of rows of each event that has no weight, the commonest first.
 
     These events count as views. Ratings, which are numbers, are left out.
+
+    Examples
+    --------
+    >>> unknown_events(pd.DataFrame({"event": ["view", "click", "4.5", "click"]}))
+    {'click': 2}
     """
     counts = log["event"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
     names = counts.index.astype("str")
@@ -104,11 +124,13 @@ def check_interactions(
     *,
     id_rules: Mapping[str, re.Pattern[str]] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the log and its rejects as `sort_interactions` does.
+    """Return the log and its rejects as `sort_interactions` does, of a table with any columns.
 
     Raises MarketError if a column is absent or no row is left.
     """
-    log, rejects = sort_interactions(table, path, products, id_rules=id_rules)
+    raw = RawTable.select(path, table, log_columns(table.columns))
+    raw.require("input.event_columns", {name: name for name in COLUMNS if name != "event"})
+    log, rejects = sort_interactions(raw, products, id_rules=id_rules)
     if log.empty:
         cause = f": {rejects['reason'].iloc[0]} in row 1" if len(rejects) else ""
         raise MarketError(f"{path} holds no interaction that can be read{cause}")
@@ -116,11 +138,11 @@ def check_interactions(
 
 
 def sort_interactions(
-    table: pd.DataFrame,
-    path: Path,
+    table: RawTable,
     products: pd.Series | None = None,
     rejected: pd.Series | None = None,
     *,
+    products_file: str = "Products.csv",
     id_rules: Mapping[str, re.Pattern[str]] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Separate the rows of a log that can be used from those that cannot.
@@ -128,14 +150,14 @@ def sort_interactions(
     Parameters
     ----------
     table
-        The rows of `path`, as `tables.read_table` returns them. Without the columns event and
-        rating every row is a view.
-    path
-        The file.
+        The log, with the columns user_id, product_id and timestamp. Without the column event every
+        row is a view.
     products
         The known product ids; None allows any.
     rejected
         The ids of products that were rejected.
+    products_file
+        The name of the table of products, for the reasons.
     id_rules
         Patterns that a user_id must match whole, by the fault of one that does not
         (`ids.ID_RULES`).
@@ -146,133 +168,24 @@ def sort_interactions(
         The log (COLUMNS) by time, ties in the order of the file, with ids and events as str and
         timestamps as `read_times` returns them; and the rejects (`rejects.REJECT_COLUMNS`), whose
         id is the user's.
-
-    Raises
-    ------
-    MarketError
-        If a column is absent.
     """
-    names = columns_read(table.columns)
-    table = table.rename(columns=names)
-    if "event" not in table:
-        table["event"] = "view"
-    absent = [name for name in COLUMNS if name not in table]
-    if absent:
-        raise MarketError(
-            f"{path}: no column {', '.join(map(repr, absent))} "
-            f"(it has {', '.join(map(repr, names))[:MAX_QUOTED]}): rename or add it"
-        )
-    table = table[COLUMNS]
-    times, faults = read_times(table["timestamp"])
-    reason = pd.Series("", index=table.index)
+    rows = table.rows
+    if "event" not in rows:
+        rows = rows.assign(event="view")
+    rows = rows[COLUMNS]
+    times, faults = read_times(rows["timestamp"])
+    reason = pd.Series("", index=rows.index)
     if products is not None:
-        unknown = ~table["product_id"].isin(products)
-        reason[unknown] = UNKNOWN_PRODUCT
+        unknown = ~rows["product_id"].isin(products)
+        reason[unknown] = unknown_product(products_file)
         if rejected is not None:
-            reason[unknown & table["product_id"].isin(rejected)] = PRODUCT_REJECTED
-    reason = reason.where(faults.eq(""), "timestamp " + faults)
+            reason[unknown & rows["product_id"].isin(rejected)] = PRODUCT_REJECTED
+    reason = reason.where(faults.eq(""), f"{table.own_name('timestamp')} " + faults)
     for fault, rule in reversed([*(id_rules or {}).items()]):
-        reason[~table["user_id"].fillna("").str.fullmatch(rule)] = f"user_id {fault}"
+        malformed = ~rows["user_id"].fillna("").str.fullmatch(rule)
+        reason[malformed] = f"{table.own_name('user_id')} {fault}"
     for name in reversed(COLUMNS):
-        reason[table[name].isna()] = f"{name} is missing"
-    rejects = reject_rows(path.name, reason, table["user_id"])
-    log = table.assign(timestamp=times)[reason.eq("")]
+        reason[rows[name].isna()] = f"{table.own_name(name)} is missing"
+    rejects = reject_rows(table.path.name, reason, rows["user_id"])
+    log = rows.assign(timestamp=times)[reason.eq("")]
     return log.sort_values("timestamp", kind="stable", ignore_index=True), rejects
-
-
-def leave_last_out(log: pd.DataFrame) -> pd.Series:
-    """Return the part of each row of a log, which is in order of time: 0, 1 or 2.
-
-    Part 2 begins with a user's first event with the last product that was new to them, which is the
-    judged event. Part 1 begins with their first event with the product that was new before it, the
-    event that tunes. Everything earlier is part 0. A user of two products has no part 1; a user of
-    one product has part 0 only.
-    """
-    new = ~log.duplicated(["user_id", "product_id"])
-    number = new.groupby(log["user_id"]).cumsum()  # of different products so far
-    products = new.groupby(log["user_id"]).transform("sum")
-    judged = (number == products) & (products >= 2)
-    tunes = (number == products - 1) & (products >= 3)
-    return tunes * 1 + judged * 2
-
-
-class Holdout(NamedTuple):
-    """The rows of a log to fit on, and the events to judge by.
-
-    `fit` (n,) is True for the rows to fit on. `judged` (k,) holds the positions of the judged
-    events, in order of time: at most one for each user, their first event with that product.
-    """
-
-    fit: np.ndarray
-    judged: np.ndarray
-
-
-def last_out(log: pd.DataFrame, part: int) -> Holdout:
-    """Hold out a part of `leave_last_out`: 2 for evaluation, 1 to choose settings.
-
-    The split is by user and so leaks the future: it fits on events of other users that are later
-    than the judged one.
-    """
-    parts = leave_last_out(log)
-    new = parts.eq(part) & ~log.duplicated(["user_id", "product_id"])
-    return Holdout((parts < part).to_numpy(), np.flatnonzero(new))
-
-
-def cutoff_time(times: pd.Series, share: float) -> pd.Timestamp | None:
-    """Return the time that divides the events so that about `share` of them are not before it.
-
-    At least one event is before it. None if there are no events, or all have the same time.
-    """
-    moments, counts = np.unique(times.to_numpy(), return_counts=True)
-    if len(moments) < 2:
-        return None
-    later = counts[::-1].cumsum()[::-1][1:] / len(times)
-    return pd.Timestamp(moments[1 + np.argmin(np.abs(later - share))])
-
-
-def after(log: pd.DataFrame, cutoff: pd.Timestamp, end: pd.Timestamp | None = None) -> Holdout:
-    """Hold out each user's first new product from `cutoff` to before `end`.
-
-    The events before `cutoff` are fitted on, no later ones. A product is new to a user who has no
-    earlier event with it.
-    """
-    times = log["timestamp"]
-    inside = times.ge(cutoff) if end is None else times.ge(cutoff) & times.lt(end)
-    new = np.flatnonzero(inside & ~log.duplicated(["user_id", "product_id"]))
-    first = ~log["user_id"].iloc[new].duplicated().to_numpy()
-    return Holdout(times.lt(cutoff).to_numpy(), new[first])
-
-
-def histories(log: pd.DataFrame, judged: np.ndarray) -> list[pd.DataFrame]:
-    """Return the earlier events of the user of each judged event, as rows of `log`."""
-    codes = pd.factorize(log["user_id"])[0]
-    order = np.argsort(codes, kind="stable")
-    start = np.searchsorted(codes[order], codes[judged])
-    place = np.empty(len(log), np.int64)
-    place[order] = np.arange(len(log))
-    ordered = log.iloc[order]
-    return [ordered.iloc[first:end] for first, end in zip(start, place[judged], strict=True)]
-
-
-def earlier_holdouts(
-    log: pd.DataFrame, cutoff: pd.Timestamp, share: float, *, enough: int, most: int
-) -> list[Holdout]:
-    """Return holdouts (`after`) from the events before `cutoff`, to choose settings with.
-
-    The first one holds out the last `share` of these events, the next one the last `share` of the
-    events before that, and so on, until `enough` judged events have a history or there are `most`
-    holdouts.
-    """
-    holdouts: list[Holdout] = []
-    judged = 0
-    while len(holdouts) < most and judged < enough:
-        times = log["timestamp"]
-        start = cutoff_time(times[times < cutoff], share)
-        if start is None:
-            break
-        holdout = after(log, start, cutoff)
-        known_users = log["user_id"][holdout.fit].unique()
-        judged += int(log["user_id"].iloc[holdout.judged].isin(known_users).sum())
-        holdouts.append(holdout)
-        cutoff = start
-    return holdouts

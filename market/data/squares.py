@@ -15,7 +15,7 @@ from market.core.errors import MarketError
 from market.core.settings import Clean
 from market.core.stage import progress
 from market.core.workers import worker_count
-from market.data.images import UnusablePhoto, decode_photo, limits_of, to_array, to_jpeg
+from market.data.images import UnusablePhoto, decode_limits, decode_photo, to_array, to_jpeg
 
 PHOTOS_PER_TASK = 16  # few, so that no core is idle for long while the last task ends
 
@@ -34,7 +34,7 @@ class Square(NamedTuple):
 def square_photo(path: Path, settings: Clean) -> Square | str:
     """Decode one photo into its square forms; return the reason if it cannot be used."""
     try:
-        picture, (width, height), format_name = decode_photo(path, **limits_of(settings))
+        picture, (width, height), format_name = decode_photo(path, **decode_limits(settings))
     except UnusablePhoto as reason:
         return str(reason)
     return Square(

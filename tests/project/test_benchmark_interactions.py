@@ -97,7 +97,7 @@ def test_the_script_prints_and_writes_a_table(log: pd.DataFrame, tmp_path: Path)
 
 
 def last_out(log: pd.DataFrame) -> tuple[Any, list[Any]]:
-    return benchmark.last_out(log, 2), [benchmark.last_out(log, 1)]
+    return benchmark.leave_last_out(log), [benchmark.leave_last_out(log, benchmark.VALIDATION)]
 
 
 @pytest.mark.usefixtures("quick")
@@ -118,7 +118,7 @@ def test_held_out_events_touch_no_model(protocol: str) -> None:
     cutoff = benchmark.cutoff_time(log["timestamp"], 0.2)
     held_out = log["timestamp"] >= cutoff
     if protocol == "leave_last_out":
-        held_out = ~pd.Series(benchmark.last_out(log, 2).fit)
+        held_out = ~pd.Series(benchmark.leave_last_out(log).train)
     poisoned.loc[held_out, "product_id"] = "poison"
     poisoned.loc[held_out, "event"] = "buy"
     scores = []
@@ -149,7 +149,7 @@ def test_held_out_events_touch_no_model(protocol: str) -> None:
 def test_features_are_those_of_the_judged_events_own_time() -> None:
     """What is popular after a judged event changes nothing for it, in either protocol."""
     log = draw_log(pause=40_000)
-    for holdout in (benchmark.split_by_time(log, 0.2)[0], benchmark.last_out(log, 2)):
+    for holdout in (benchmark.split_by_time(log, 0.2)[0], benchmark.leave_last_out(log)):
         task = benchmark.make_task(log, holdout)
         row = int(np.argsort(task.times)[len(task.times) // 2])
         found = []
@@ -176,7 +176,7 @@ def test_the_place_is_among_all_unseen_products() -> None:
     log = pd.DataFrame(rows, columns=["user_id", "product_id", "timestamp"]).assign(event="view")
     log["timestamp"] = pd.to_datetime(log["timestamp"], unit="s")
     log = log.sort_values("timestamp", kind="stable", ignore_index=True)
-    task = benchmark.make_task(log, benchmark.last_out(log, 2))
+    task = benchmark.make_task(log, benchmark.leave_last_out(log))
     task = task.only(np.argsort(task.users))
     assert task.products.tolist() == ["1", "2", "3", "4", "5"]
     assert task.targets.tolist() == [4, 0, -1], "nobody had met c's"

@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from market.core.settings import Clean
-from market.data.images import decode_photo, limits_of, to_array
+from market.data.images import decode_limits, decode_photo, to_array
 from market.data.photo_store import PhotoStore
 from market.models.predictor import PhotoModels, read_batch
 from market.search.engine import Engine
@@ -40,7 +40,7 @@ def test_a_raw_photo_gets_the_vector_in_the_index(
 ) -> None:
     assert len(raw_files) > 10
     for number, path in raw_files.items():
-        picture, _, _ = decode_photo(path, **limits_of(clean_settings))
+        picture, _, _ = decode_photo(path, **decode_limits(clean_settings))
         vector = engine.build_query(photo=picture).image_vector
         (indexed,) = engine.photo_vectors(np.array([number]))
         assert vector is not None
@@ -50,7 +50,7 @@ def test_a_raw_photo_gets_the_vector_in_the_index(
 def test_predict_and_search_compute_the_same_features(
     ran: Path, engine: Engine, clean_settings: Clean, raw_files: dict[int, Path]
 ) -> None:
-    limits = limits_of(clean_settings)
+    limits = decode_limits(clean_settings)
     space = SearchIndex.load(ran / "models/index").image_space
     with contextlib.chdir(ran):
         models = PhotoModels(torch.device("cpu"))

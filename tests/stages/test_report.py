@@ -65,7 +65,7 @@ def test_example_results_match_their_queries(engine: Engine) -> None:
     listings = engine.listings.set_index("product_id")
     subcategory = listings["category_levels"].str[1]
     assert by_text.title.strip("“”") in set(subcategory)
-    query = re.fullmatch(r"“(.+)” up to £([\d,]+) within 100 km of (.+)", filtered.title)
+    query = re.fullmatch(r"“(.+)” up to £([\d,]+) within 62 miles of (.+)", filtered.title)
     assert query and query[3] in set(listings["location"][subcategory == query[1]])
     assert filtered.result.hits
     for hit in filtered.result.hits:
@@ -86,9 +86,9 @@ def test_the_page_shows_each_example_with_its_reasons(engine: Engine, page: str)
         assert f"<h3>{example.title}</h3>" in text
         for hit in example.result.hits:
             assert engine.listing(hit.product_id)["name"] in text
-            shown = reasons(hit.why, example.labels)
-            assert shown
-            for reason, share in shown:
+            strongest = reasons(hit.why, example.labels)
+            assert strongest
+            for reason, share in strongest:
                 assert re.search(rf"{reason}\s+<small>{100 * share:.0f} %", text)
 
 

@@ -67,54 +67,59 @@ def test_metrics_hold_loss_accuracy_and_a_baseline(ran: Path) -> None:
     assert (metrics["epochs"], metrics["finetune_epochs"]) == (3, 1)
     assert isinstance(metrics["seed"], int)
     assert metrics["backbone"] == "efficientnet_lite0"
-    of = {split: rows["category"] for split, rows in listings.groupby("split")}
-    counts = of["train"].value_counts()
-    commonest = sorted(counts.index[counts == counts.max()])[0]
-    assert metrics["majority_accuracy"] == pytest.approx((of["test"] == commonest).mean())
+    categories = {split: rows["category"] for split, rows in listings.groupby("split")}
+    counts = categories["train"].value_counts()
+    majority = sorted(counts.index[counts == counts.max()])[0]
+    assert metrics["majority_accuracy"] == pytest.approx((categories["test"] == majority).mean())
 
 
 def test_every_epoch_has_a_row_in_the_plot_and_in_tensorboard(ran: Path) -> None:
     plot = pd.read_csv(ran / "plots/train_cnn.csv")
     assert plot["epoch"].tolist() == [1, 2, 3, 4]
     assert plot["phase"].tolist() == ["head"] * 3 + ["finetune"]
-    shown = scalars(ran)
-    assert set(shown) == {
-        f"{what}/{of}" for what in ("loss", "accuracy") for of in ("train", "val")
+    curves = scalars(ran)
+    assert set(curves) == {
+        f"{measure}/{split}" for measure in ("loss", "accuracy") for split in ("train", "val")
     }
-    for tag, values in shown.items():
-        what, of = tag.split("/")
+    for tag, values in curves.items():
+        measure, split = tag.split("/")
         assert [step for step, _ in values] == [1, 2, 3, 4]
-        assert [value for _, value in values] == pytest.approx(plot[f"{of}_{what}"], abs=1e-5)
+        assert [value for _, value in values] == pytest.approx(plot[f"{split}_{measure}"], abs=1e-5)
 
 
 def test_tensorboard_has_the_graph_the_photos_and_the_mistakes(ran: Path) -> None:
     events = board(ran)
     assert len(events.Graph().node) > 100
-    found = pd.read_parquet(ran / "data/cnn/probabilities.parquet")
-    found = found[found["split"] == "val"]
+    photos = pd.read_parquet(ran / "data/cnn/probabilities.parquet")
+    photos = photos[photos["split"] == "val"]
     products = pd.read_parquet(ran / "data/clean/products.parquet").set_index("product_id")
-    seller = products["category"].loc[found["product_id"]].to_numpy()
-    answers = found.drop(columns=["product_id", "photo_index", "split"])
-    wrong = answers[seller != answers.idxmax(axis=1).to_numpy()].max(axis=1).sort_values()[::-1]
+    seller = products["category"].loc[photos["product_id"]].to_numpy()
+    probabilities = photos.drop(columns=["product_id", "photo_index", "split"])
+    wrong = (
+        probabilities[seller != probabilities.idxmax(axis=1).to_numpy()]
+        .max(axis=1)
+        .sort_values()[::-1]
+    )
     titles = sorted(events.Tags()["images"])
     assert len(titles) == min(len(wrong), tensorboard.MISTAKES) > 0
     for title, confidence in zip(titles, wrong, strict=False):
         assert title.startswith("mistakes/") and title.endswith(f"{confidence:.0%}")
     (folder,) = (ran / "runs/sample/workspace/train_cnn").iterdir()
     config = (folder / "projector_config.pbtxt").read_text(encoding="utf-8")
-    shown = folder / re.findall(r'tensor_path: "(.+)/tensors.tsv"', config)[0]
-    vectors = np.loadtxt(shown / "tensors.tsv")
-    assert vectors.shape == (len(found), 1280)
-    table = pd.read_csv(shown / "metadata.tsv", sep="\t")
-    features = np.load(ran / "data/embeddings/photo.npy")[found["photo_index"]]
-    # Whose photo each is: a vector and its labels belong together, whatever their order.
-    for vector, of in zip(vectors, table.itertuples(index=False), strict=True):
+    projector = folder / re.findall(r'tensor_path: "(.+)/tensors.tsv"', config)[0]
+    vectors = np.loadtxt(projector / "tensors.tsv")
+    assert vectors.shape == (len(photos), 1280)
+    table = pd.read_csv(projector / "metadata.tsv", sep="\t")
+    features = np.load(ran / "data/embeddings/photo.npy")[photos["photo_index"]]
+    # A vector and its labels belong together, whatever their order.
+    for vector, labels in zip(vectors, table.itertuples(index=False), strict=True):
         place = np.abs(features - vector).max(axis=1).argmin()
         np.testing.assert_allclose(vector, features[place], atol=1e-3)
-        assert tuple(of) == (seller[place], answers.columns[answers.to_numpy()[place].argmax()])
-    with Image.open(shown / "sprite.png") as sprite:
+        predicted = probabilities.columns[probabilities.to_numpy()[place].argmax()]
+        assert tuple(labels) == (seller[place], predicted)
+    with Image.open(projector / "sprite.png") as sprite:
         across = sprite.width // tensorboard.THUMBNAIL
-    assert across**2 >= len(found) > (across - 1) ** 2
+    assert across**2 >= len(photos) > (across - 1) ** 2
 
 
 def test_the_confusion_plot_agrees_with_the_metrics(ran: Path) -> None:
@@ -165,7 +170,9 @@ def test_random_weights_equal_those_of_the_embedding(
     for stage, folder in (("embed_photos", "embed"), ("train_cnn", "cnn")):
         run_stage(project, stage)
         state = load_file(project / f"models/{folder}/model.safetensors")
-        weights[folder] = {name: of for name, of in state.items() if name.startswith("backbone.")}
+        weights[folder] = {
+            name: weight for name, weight in state.items() if name.startswith("backbone.")
+        }
     assert len(weights["embed"]) > 100 and weights["embed"].keys() == weights["cnn"].keys()
     for name, weight in weights["embed"].items():
         assert torch.equal(weight, weights["cnn"][name]), name
@@ -190,9 +197,9 @@ def killed(ran: Path, tmp_path: Path) -> Path:
     )
     try:
         for _ in range(12_000):
-            found = list((project / "runs").rglob("*.pt"))
+            checkpoints = list((project / "runs").rglob("*.pt"))
             # In the first phase the checkpoint holds a layer, in the second a network.
-            if found and found[0].stat().st_size > 5e6:
+            if checkpoints and checkpoints[0].stat().st_size > 5e6:
                 break
             assert script.poll() is None, "ended before it could be killed"
             time.sleep(0.01)
@@ -281,10 +288,10 @@ def test_without_validation_and_test_photos_training_is_skipped(
     without_photos: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(without_photos)
-    answer = CliRunner().invoke(
+    result = CliRunner().invoke(
         importlib.import_module(f"stages.{name}").main, catch_exceptions=False
     )
-    assert answer.exit_code == 0 and "0 test" in answer.output
+    assert result.exit_code == 0 and "0 test" in result.output
     metrics = json.loads(Path(f"metrics/{name}.json").read_text(encoding="utf-8"))
     assert metrics["n"] == 0 and "0 test" in metrics["skipped"]
     if name == "train_cnn":

@@ -1,4 +1,4 @@
-"""The log of interactions: what is read, what is rejected, and who is judged by what."""
+"""The log of interactions: times and columns that are read, and rows that are rejected."""
 
 from __future__ import annotations
 
@@ -12,13 +12,7 @@ from market.data.interactions import (
     EVENTS,
     IMPLAUSIBLE,
     UNREAD,
-    after,
     check_interactions,
-    cutoff_time,
-    earlier_holdouts,
-    histories,
-    last_out,
-    leave_last_out,
     read_times,
     unknown_events,
 )
@@ -38,7 +32,7 @@ def write(tmp_path: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"),
+    ("written", "expected"),
     [
         ("2022-03-01T10:00:00", "2022-03-01 10:00:00"),
         ("2022-03-01 10:00", "2022-03-01 10:00:00"),
@@ -60,10 +54,10 @@ def write(tmp_path: Path, text: str) -> Path:
         ("2022/03/01", "2022-03-01"),
     ],
 )
-def test_times_are_read(tmp_path: Path, written: str, meant: str) -> None:
+def test_times_are_read(tmp_path: Path, written: str, expected: str) -> None:
     path = write(tmp_path, f"user_id,product_id,event,timestamp\n1,2,view,{written}\n")
     log, rejects = read_interactions(path)
-    assert log["timestamp"].tolist() == [pd.Timestamp(meant)]
+    assert log["timestamp"].tolist() == [pd.Timestamp(expected)]
     assert rejects.empty
 
 
@@ -81,7 +75,7 @@ def test_times_are_read(tmp_path: Path, written: str, meant: str) -> None:
         )),
     ],
 )  # fmt: skip
-def test_a_time_that_is_none_is_refused_with_the_reason(written: str, fault: str) -> None:
+def test_an_unreadable_time_is_rejected_with_the_reason(written: str, fault: str) -> None:
     times, faults = read_times(pd.Series([written, "2024-03-05"], dtype="str"))
     assert times.isna().tolist() == [True, False]
     assert faults.tolist() == [fault, ""]
@@ -136,7 +130,7 @@ def test_a_log_may_have_both_a_rating_and_an_event_or_neither(tmp_path: Path) ->
     assert read_interactions(write(tmp_path, aliases))[0]["product_id"].tolist() == ["5"]
 
 
-def test_bad_rows_are_listed_not_dropped(tmp_path: Path) -> None:
+def test_unusable_rows_are_listed_as_rejects(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "user_id,product_id,event,timestamp\n"
@@ -148,7 +142,7 @@ def test_bad_rows_are_listed_not_dropped(tmp_path: Path) -> None:
     assert len(log) == 1
     assert rejects.columns.tolist() == REJECT_COLUMNS
     assert rejects["record"].tolist() == [2, 3, 4, 5, 6, 7, 8]
-    # The last is no row: nothing is in it.
+    # The last line is empty and counts as no row.
     unread = "timestamp is neither ISO 8601 nor unix seconds"
     assert rejects["reason"].tolist() == [
         "user_id is missing", "product_id is missing", "event is missing", "timestamp is missing",
@@ -158,9 +152,9 @@ def test_bad_rows_are_listed_not_dropped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
-        ("user,product_id,timestamp\n1,2,3\n", "no column 'user_id' (it has 'user', "),
+        ("user,product_id,timestamp\n1,2,3\n", "no column 'user_id' (found: 'user')"),
         ("user_id,product_id,event,timestamp\n1,2,view,soon\n", "holds no interaction"),
         ("user_id,product_id,event,timestamp\n", "holds no interaction"),
         ("", "is not a UTF-8 CSV table"),
@@ -168,107 +162,14 @@ def test_bad_rows_are_listed_not_dropped(tmp_path: Path) -> None:
         ("user_id,product_id,timestamp\n1,2,3,4\n", "more fields than its header"),
     ],
 )
-def test_a_fault_of_the_whole_is_one_line(tmp_path: Path, content: str, said: str) -> None:
+def test_a_fault_of_the_whole_file_is_reported_in_one_line(
+    tmp_path: Path, content: str, message: str
+) -> None:
     with pytest.raises(MarketError) as error:
         read_interactions(write(tmp_path, content))
-    assert said in str(error.value) and "\n" not in str(error.value)
+    assert message in str(error.value) and "\n" not in str(error.value)
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(MarketError, match=r"none\.csv does not exist"):
         read_interactions(tmp_path / "none.csv")
-
-
-def make_log(**visits: str) -> pd.DataFrame:
-    """make_log(ann="abc") is a log of one letter a second."""
-    rows = [(name, product, second) for name, all_ in visits.items()
-            for second, product in enumerate(all_)]  # fmt: skip
-    log = pd.DataFrame(rows, columns=["user_id", "product_id", "timestamp"])
-    return log.sort_values("timestamp", kind="stable", ignore_index=True)
-
-
-@pytest.mark.parametrize(
-    ("visits", "parts"),
-    [
-        ("abcd", "0012"),
-        ("abcdd", "00122"),  # what comes after the judged event is in no history
-        ("abcad", "00112"),  # a known product again: history of the judged one, after the tuned one
-        ("aab", "002"),  # two products: nothing to tune with
-        ("aaa", "000"),  # one product: nobody to judge
-        ("a", "0"),
-        ("abcaaa", "012222"),
-    ],
-)
-def test_the_last_new_product_is_held_out(visits: str, parts: str) -> None:
-    log = make_log(ann=visits, bob="xyz")
-    found = leave_last_out(log)
-    assert "".join(map(str, found[log["user_id"] == "ann"])) == parts
-
-
-def test_each_person_is_judged_by_one_product() -> None:
-    log = make_log(ann="abcaddb", bob="aabb", cy="a")
-    for part, wanted in ((2, {"ann": "d", "bob": "b"}), (1, {"ann": "c"})):
-        fit, judged = last_out(log, part)
-        rows = log.iloc[judged].set_index("user_id")["product_id"]
-        assert rows.to_dict() == wanted
-        assert fit.tolist() == (leave_last_out(log) < part).tolist()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "share", "cutoff"),
-    [
-        (range(10), 0.2, 8),
-        (range(10), 0.001, 9),  # some events after it
-        (range(10), 0.999, 1),  # and some before
-        ([0, 0, 0, 1], 0.2, 1),
-        ([0, 1, 1, 1], 0.2, 1),
-        ([0, 0, 1, 1, 2, 2, 2, 2], 0.7, 1),
-        ([5, 5, 5], 0.2, None),
-        ([], 0.2, None),
-    ],
-)
-def test_the_cutoff_leaves_a_share_of_the_events(
-    seconds: list[int], share: float, cutoff: int | None
-) -> None:
-    found = cutoff_time(pd.Series(pd.to_datetime(list(seconds), unit="s")), share)
-    assert found == (None if cutoff is None else pd.Timestamp(cutoff, unit="s"))
-
-
-def in_time(**visits: str) -> pd.DataFrame:
-    log = make_log(**visits)
-    return log.assign(timestamp=pd.to_datetime(log["timestamp"], unit="s"))
-
-
-def test_after_a_cutoff_the_first_new_product_judges() -> None:
-    log = in_time(ann="abcd", bob="aaaabc", cy="abab", dan="ab")
-    late = pd.DataFrame({"user_id": "eve", "product_id": "z", "timestamp": log["timestamp"].max()},
-                        index=[0])  # fmt: skip
-    log = pd.concat([log, late], ignore_index=True)
-    cutoff = pd.Timestamp(2, unit="s")
-    fit, judged = after(log, cutoff)
-    assert fit.tolist() == (log["timestamp"] < cutoff).tolist()
-    rows = log.iloc[judged]
-    assert dict(zip(rows["user_id"], rows["product_id"], strict=True)) == {
-        "ann": "c", "bob": "b", "eve": "z",
-    }  # fmt: skip
-    past = dict(zip(rows["user_id"], histories(log, judged), strict=True))
-    written = {user: "".join(of["product_id"]) for user, of in past.items()}
-    assert written == {"ann": "ab", "bob": "aaaa", "eve": ""}, "also what came after the cut-off"
-    for user, of in past.items():
-        assert (of["user_id"] == user).all()
-    until = after(log, cutoff, pd.Timestamp(3, unit="s")).judged
-    assert log["user_id"].iloc[until].tolist() == ["ann"]
-
-
-def test_earlier_holdouts_lie_one_before_the_other() -> None:
-    log = in_time(ann="abcdefghij", bob="klmnopqrst")
-    end = pd.Timestamp(8, unit="s")
-    found = earlier_holdouts(log, end, 0.3, enough=99, most=3)
-    assert len(found) == 3
-    for fit, judged in found:
-        times = log["timestamp"]
-        assert (times[fit].max() < times.iloc[judged]).all()
-        assert (times.iloc[judged] < end).all()
-        end = times.iloc[judged].min()
-    assert len(earlier_holdouts(log, pd.Timestamp(8, unit="s"), 0.3, enough=2, most=3)) == 1
-    assert earlier_holdouts(log, pd.Timestamp(0), 0.3, enough=2, most=3) == []

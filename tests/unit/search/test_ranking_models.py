@@ -1,4 +1,4 @@
-"""The artefact of stage rank: what is saved is what is loaded, in equal bytes."""
+"""The artefact of stage rank: models load as they were saved; equal models are equal bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from logs import START, make_log
 
-from market.data.interactions import after, last_out
+from market.data.holdouts import hold_out_after, leave_last_out
 from market.search.collaborative import CollaborativeModel
 from market.search.ranker import Ranker
 from market.search.ranking_models import (
@@ -50,9 +50,9 @@ def test_evaluation_models_are_loaded_as_they_were_saved(
     assert written[0] == written[1]
     again = EvaluationModels.load(tmp_path / "one")
     assert again.searches == [test] and list(again.searches[0].queries) == ["b c", "a ü"]
-    found = again.protocols["log"]
-    assert (found.cutoff, found.n_choices, found.learned, found.recent_days) == (
+    loaded = again.protocols["log"]
+    assert (loaded.cutoff, loaded.n_choices, loaded.learned, loaded.recent_days) == (
         cutoff, 7, False, 3,
     )  # fmt: skip
-    wanted = last_out(LOG, 2) if cutoff is None else after(LOG, cutoff)
-    assert found.holdout(LOG).judged.tolist() == wanted.judged.tolist()
+    expected = leave_last_out(LOG) if cutoff is None else hold_out_after(LOG, cutoff)
+    assert loaded.holdout(LOG).targets.tolist() == expected.targets.tolist()
