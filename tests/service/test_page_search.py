@@ -136,11 +136,14 @@ def test_search_near_a_town(visit: Callable[..., Page]) -> None:
     expect(page.get_by_label("Within")).to_be_disabled()
     town = page.locator("#places option").first.get_attribute("value")
     page.get_by_label("Near").fill(town or "")
-    expect(page.locator("#cards .where").first).to_contain_text("km")
+    expect(page.locator("#cards .where").first).to_contain_text("mi")
     expect(page.get_by_label("Within")).to_be_enabled()
     page.get_by_label("Near").fill("Atlantis")
     page.get_by_label("Near").press("Enter")
     expect(page.get_by_text("There is no place called “Atlantis”.")).to_be_visible()
+    page.get_by_label("Near").fill("Stornoway")
+    page.get_by_label("Near").press("Enter")
+    expect(page.get_by_text("No listings are near “Stornoway”.")).to_be_visible()
 
 
 def test_no_results_offers_to_clear_the_filters(visit: Callable[..., Page]) -> None:
