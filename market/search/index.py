@@ -274,8 +274,8 @@ def _index_words(listings: pd.DataFrame, shipped: Any, language: str) -> Lexical
     return LexicalIndex.build(
         listings["name"].tolist(),
         listings["description"].tolist(),
-        # Correctly spelt words, however rare: whole words of the shipped encoder's vocabulary, which
-        # are English. Another encoder's may consist of syllables.
+        # Correctly spelt words, however rare: whole words of the shipped encoder's vocabulary. They
+        # are English; another encoder's may be syllables.
         [word for word in shipped.tokenizer.get_vocab() if word.isalpha()],
         language,
     )
