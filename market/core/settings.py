@@ -24,6 +24,7 @@ from market.core.input_checks import (
     one_of,
     text_encoding,
 )
+from market.core.languages import LANGUAGES
 
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
 
@@ -89,6 +90,14 @@ def _known_country(value: str) -> str:
     ]
     remedy = f"did you mean {similar[0]}?" if similar else "use an ISO 3166 code, such as GB"
     raise ValueError(f"input.country is {value!r}, where the gazetteer has no place: {remedy}")
+
+
+def _known_language(value: str) -> str:
+    if value not in LANGUAGES:
+        raise ValueError(
+            f"input.language is {value!r}, which is unknown: use one of {', '.join(LANGUAGES)}"
+        )
+    return value
 
 
 FIELDS = (
@@ -181,7 +190,9 @@ class Input(Section):
     ]
     decimal: Annotated[Literal[".", ","], Field(description="a point or a comma")]
     language: Annotated[
-        str, Field(pattern="^[a-z]{2}$", description="two small letters, ISO 639-1")
+        str,
+        Field(pattern="^[a-z]{2}$", description="two small letters, ISO 639-1"),
+        AfterValidator(_known_language),
     ]
     country: Annotated[
         str,

@@ -25,7 +25,7 @@ from market.search.distances import distance_km
 from market.search.encoders import CachedTextEncoder, PhotoEncoder
 from market.search.filters import NO_FILTERS, Filters, allowed_listings
 from market.search.index import SearchIndex
-from market.search.lexical import LexicalIndex, split_words
+from market.search.lexical import LexicalIndex
 from market.search.listing_vectors import ListingVectors
 from market.search.query import Query, build_query
 from market.search.ranker import Ranker
@@ -174,7 +174,7 @@ class Engine:
         """
         # An encoder maps "🔥" to the same vector as any other unknown sign, so a text without words
         # counts as empty.
-        has_words = split_words(text) or not text.strip()
+        has_words = self.lexical.language.words(text) or not text.strip()
         corrected = self.lexical.correct_spelling(text) if has_words else ""
         result = self._answer(
             self.build_query(corrected, photo=photo, like=like),

@@ -144,7 +144,7 @@ class SearchIndex:
         Raises
         ------
         MarketError
-            If there is no such encoder, or if FAISS cannot build `settings.factory`.
+            If there is no such encoder or language, or if FAISS cannot build `settings.factory`.
         """
         listings, photos, gazetteer = _located_tables(rows, formats.country)
         shipped = load_text_encoder(device)
@@ -158,7 +158,7 @@ class SearchIndex:
             places=searchable_places(listings),
             gazetteer=gazetteer,
             formats=formats,
-            lexical=_index_words(listings, shipped),
+            lexical=_index_words(listings, shipped, formats.language),
             texts=_vector_index(texts, settings),
             images=_vector_index(images, settings),
             neighbours=neighbours,
@@ -282,14 +282,15 @@ def _located_tables(
     return listings.join(place_listings(listings, gazetteer, stated)), photos, gazetteer
 
 
-def _index_words(listings: pd.DataFrame, shipped: Any) -> LexicalIndex:
+def _index_words(listings: pd.DataFrame, shipped: Any, language: str) -> LexicalIndex:
     """Index the words of names and descriptions; `shipped` is the shipped sentence encoder."""
     return LexicalIndex.build(
         listings["name"].tolist(),
         listings["description"].tolist(),
-        # Correctly spelt words, however rare: whole words of the shipped encoder's vocabulary.
-        # Another encoder's may consist of syllables.
+        # Correctly spelt words, however rare: whole words of the shipped encoder's vocabulary. They
+        # are English; another encoder's may be syllables.
         [word for word in shipped.tokenizer.get_vocab() if word.isalpha()],
+        language,
     )
 
 
