@@ -24,9 +24,8 @@ from market.core.settings import Input
 from market.core.stage import stage
 from market.data.images import decode_limits
 from market.data.photo_downloads import DownloadLimits, PhotoDownloader
-from market.data.photo_files import listing_references
 from market.data.photo_folder import FETCHED, PhotoFolder
-from market.data.photo_references import canonical_url, is_url
+from market.data.photo_references import canonical_url, is_url, listing_references
 from market.data.raw_folder import RawFolder
 from market.data.rejects import reason_kind
 

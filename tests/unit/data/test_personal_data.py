@@ -33,6 +33,20 @@ def test_a_telephone_number_is_masked(country: str, phone: str) -> None:
     assert masked(country, f"Tel. {phone}, danke") == "Tel. [phone] , danke"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("メールはa.b+1@example.comまで", "メールは [email] まで"),
+        ("詳細はhttps://example.jp/a?b=1をご覧ください。", "詳細は [link] をご覧ください。"),
+        ("http://example.jp/x。次", "[link] 。次"),
+        ("an müller.k@bücher.example.de schreiben", "an [email] schreiben"),
+        ("ติดต่อa@example.co.thได้", "ติดต่อ [email] ได้"),
+    ],
+)
+def test_an_address_ends_where_its_script_does(text: str, expected: str) -> None:
+    assert masked("JP", text) == expected
+
+
 def test_a_number_that_is_glued_to_a_word_is_masked() -> None:
     assert masked("DE", "Anruf0170 1234567") == "Anruf [phone]"
 

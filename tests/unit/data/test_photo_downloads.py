@@ -46,7 +46,8 @@ def test_photos_are_fetched_once_under_names_of_their_urls(server: Server, tmp_p
     endings = [".jpg", ".png", ".jpg", ".jpg"]
     for url, ending in zip(urls, endings, strict=True):
         assert files[url] == folder / f"{fetched_name(url)}{ending}"
-    assert files[urls[1]].read_bytes() == picture("PNG")
+    png = files[urls[1]]
+    assert isinstance(png, Path) and png.read_bytes() == picture("PNG")
     assert sorted(folder.iterdir()) == sorted(set(files.values()))
     assert downloader(folder).fetched(urls) == files
 

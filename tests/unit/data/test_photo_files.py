@@ -134,7 +134,11 @@ def test_a_column_holds_the_photos_of_a_listing_in_order(tmp_path: Path) -> None
             "p3,a.jpg,\n"
         ),
     )
-    settings = {"photos": "column", "photo_columns": ["pictures", "more"], "photo_separator": "|"}
+    settings: dict[str, Any] = {
+        "photos": "column",
+        "photo_columns": ["pictures", "more"],
+        "photo_separator": "|",
+    }
     images = read(raw, rejected=("p3",), **settings)
     assert usable(images, raw) == [
         ("p0-0001", "p0", "images/b.jpg"),
@@ -156,7 +160,11 @@ def test_lists_of_json_lines_are_read_as_they_are(tmp_path: Path) -> None:
     raw = write(tmp_path, "images/a,1.jpg", "images/b.jpg")
     rows = [{"id": "p0", "pictures": ["a,1.jpg", {"url": "b.jpg"}]}, {"id": "p1", "pictures": []}]
     (raw / "listings.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    settings = {"photos": "column", "photo_columns": ["pictures"], "products": "listings.jsonl"}
+    settings: dict[str, Any] = {
+        "photos": "column",
+        "photo_columns": ["pictures"],
+        "products": "listings.jsonl",
+    }
     images = read(raw, **settings)
     assert [path for _, _, path in usable(images, raw)] == ["images/a,1.jpg", "images/b.jpg"]
 
@@ -242,7 +250,7 @@ def test_a_wrong_way_ends_clean(tmp_path: Path, way: str) -> None:
 def test_the_order_of_listings_changes_no_photo(tmp_path: Path, way: str) -> None:
     rows = ["p1,p1_1.jpg;p1_2.jpg", "p0,p0_2.jpg;p0_1.jpg"]
     files = [f"images/{name[:2]}/{name}" for row in rows for name in row[3:].split(";")]
-    settings = {"photos": way, "photo_columns": ["files"], "photo_separator": ";"}
+    settings: dict[str, Any] = {"photos": way, "photo_columns": ["files"], "photo_separator": ";"}
     found = []
     for folder, order in (("a", rows), ("b", rows[::-1])):
         (tmp_path / folder).mkdir()
