@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -39,7 +40,7 @@ def write_section(inspection: Inspection) -> None:
     """Write the section into params.yaml, and say what has changed."""
     if "id" not in inspection.section["columns"]:
         raise MarketError(f"{inspection.problems[0]}: nothing was written")
-    changes = {"input": inspection.section}
+    changes: dict[str, Any] = {"input": inspection.section}
     if (name := dataset_of(inspection.raw)) is not None:
         changes = {"dataset": name, **changes}
     lines = update_params(changes)

@@ -70,14 +70,14 @@ def update_params(changes: Mapping[str, Any]) -> list[str]:
 
 def _set(place: Any, key: str, new: Any) -> None:
     """Replace a value; a mapping or list is changed in place, so that its comments stay."""
-    old = place.get(key)
-    if isinstance(old, dict) and isinstance(new, Mapping):
+    old: Any = place.get(key)
+    if isinstance(new, Mapping) and hasattr(old, "items"):
         for name in [name for name in old if name not in new]:
             del old[name]
         for name, value in new.items():
             old[name] = value
         old.fa.set_block_style()
-    elif isinstance(old, list) and isinstance(new, list):
+    elif isinstance(new, list) and hasattr(old, "append"):
         old[:] = new
         old.fa.set_block_style()
     else:

@@ -29,6 +29,7 @@ NEAR_DEGREES = 0.5  # of latitude and longitude, from a town to a listing
 WORDS = re.compile(r"[^\W\d_]+(?:['’.-][^\W\d_]+)*")
 UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}")
 MAX_WORDS = 4  # of a place name
+LAST_LATIN = "\u024f"
 
 
 def detect_country(
@@ -100,9 +101,13 @@ def _share_of_places(locations: pd.Series) -> dict[str, float]:
     counts = locations.value_counts().head(MAX_PLACES)
     candidates = {location: _possible_names(location) for location in counts.index}
     wanted = {name for names in candidates.values() for name in names}
+    # Names in other scripts are not even compared: folding half a million names takes seconds.
+    highest = max((max(name) for name in wanted), default="")
+    highest = max(highest, LAST_LATIN)
     known: dict[str, dict[str, int]] = defaultdict(dict)
     for city in _cities():
-        for name in {_plain(city["name"]), *map(_plain, city["alternatenames"])} & wanted:
+        names = [name for name in (city["name"], *city["alternatenames"]) if name]
+        for name in {_plain(name) for name in names if max(name) <= highest} & wanted:
             country = city["countrycode"]
             known[name][country] = max(known[name].get(country, 0), city["population"])
     shares: dict[str, float] = defaultdict(float)
@@ -140,11 +145,10 @@ def _possible_names(location: str) -> list[str]:
     return sorted(names)
 
 
-@lru_cache(maxsize=2**20)
 def _plain(name: str) -> str:
+    if name.isascii():
+        return name.casefold()
     folded = unicodedata.normalize("NFKC", name).casefold()
-    if folded.isascii():
-        return folded
     letters = unicodedata.normalize("NFD", folded)
     return unicodedata.normalize(
         "NFC", "".join(letter for letter in letters if not "\u0300" <= letter <= "\u036f")

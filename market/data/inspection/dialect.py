@@ -60,7 +60,7 @@ def _decodes(content: bytes, encoding: str) -> bool:
 
 
 def _telling_lines(content: bytes) -> bytes:
-    """Return the first lines that are not ASCII: few in an English text, whose rest says nothing."""
+    """Return the first lines that are not ASCII: the others tell nothing of the encoding."""
     if b"\0" in content:
         return content[:SAMPLE_BYTES]
     lines = [line for line in content.split(b"\n") if not line.isascii()]
@@ -68,7 +68,7 @@ def _telling_lines(content: bytes) -> bytes:
 
 
 def detect_separator(text: str) -> Finding[str]:
-    """Return the separator of a CSV text: with it the most records have as many fields as the header.
+    """Return the separator with which the most records have as many fields as the header.
 
     Parameters
     ----------

@@ -70,13 +70,15 @@ LISTING_NAMES = {
         | plats | stad | sted | by | sijainti | paikkakunta | telepules | mesto | lokalita | sehir
         | konum | город | местоположение | адрес | 所在地 | 発送元 | 地域 | 発送元の地域 | 場所
         | 住所 | 都道府県 | 市区町村 | 地点 | 城市 | 所在地 | 地區 | 地址 | 지역 | 위치 | 도시""",
-    "latitude": """latitude | lat | location lat | location latitude | geo lat | breitengrad | breite
+    "latitude": """latitude | lat | location lat | location latitude | geo lat
+        | breitengrad | breite
         | latitud | latitudine | breddegrad | широта | 緯度 | 纬度 | 위도 | y""",
     "longitude": """longitude | lon | lng | long | location lon | location lng | location longitude
         | geo lon | geo lng | langengrad | lange | longitud | longitudine | lengdegrad | долгота
         | 経度 | 经度 | 경도 | x""",
     "created": """created | created at | created on | creation date | create time | date created
-        | posted | posted at | posted on | post date | date posted | listed | listed at | listing date
+        | posted | posted at | posted on | post date | date posted | listed | listed at
+        | listing date
         | published | published at | publication date | date published | date | datetime | time
         | timestamp | date added | added | start time | start date | updated at
         | eingestellt am | eingestellt | erstellt | erstellt am | veroffentlicht am | datum
@@ -108,18 +110,21 @@ PHOTO_NAMES = """image | images | photo | photos | picture | pictures | image ur
     | variant image | image ref | image name | photo path | gallery url
     | bild | bilder | foto | fotos | bild url | bilder urls | bilddatei | dateiname | datei
     | photographie | photographies | imagenes | imagen | immagine | immagini | imagem | imagens
-    | afbeelding | afbeeldingen | zdjecie | zdjecia | bilde | kuva | kuvat | kep | fichier | nom du fichier
+    | afbeelding | afbeeldingen | zdjecie | zdjecia | bilde | kuva | kuvat | kep
+    | fichier | nom du fichier
     | фото | изображение | изображения | 画像 | 写真 | 画像url | 画像ファイル | ファイル名 | 图片
     | 照片 | 圖片 | 사진 | 이미지"""
 IMAGE_NAMES = {
-    "id": "id | image id | photo id | picture id | bild id | foto id | id photo | id image | 画像id",
+    "id": """id | image id | photo id | picture id | bild id | foto id | id photo
+        | id image | 画像id""",
     "product_id": LISTING_NAMES["id"] + """ | product | listing | item | ad | anzeige | artikel
         | annonce | anuncio | annuncio | offre | produit | producto | advert""",
     "image_ref": PHOTO_NAMES,
     "create_time": LISTING_NAMES["created"],
 }  # fmt: skip
 EVENT_NAMES = {
-    "user_id": """user id | user | visitor | visitor id | visitorid | customer | customer id | client
+    "user_id": """user id | user | visitor | visitor id | visitorid | customer
+        | customer id | client
         | client id | member | member id | session | session id | buyer | buyer id | account
         | account id | uid | person | nutzer | nutzer id | benutzer | besucher | kunde | kunden id
         | kundennummer | utilisateur | id utilisateur | visiteur | usuario | id usuario | visitante
@@ -148,7 +153,8 @@ EVENT_VALUES = {
         | clic | consultation | visite | vista | visita | visto | visualizacion | visualizzazione
         | bekeken | weergave | wyswietlenie | visning | visningar | просмотр | клик | 閲覧
         | クリック | 表示 | 浏览 | 点击 | 瀏覽 | 조회 | 클릭""",
-    "save": """save | saved | favorite | favourite | favorites | favourites | like | liked | wishlist
+    "save": """save | saved | favorite | favourite | favorites | favourites | like
+        | liked | wishlist
         | bookmark | watch | watched | add to wishlist | addtowishlist | cart | add to cart
         | addtocart | add to basket | basket | add to favourites | add to favorites | follow | fav
         | pin | gemerkt | merken | merkliste | favorit | warenkorb | in den warenkorb | beobachtet
@@ -156,7 +162,8 @@ EVENT_VALUES = {
         | guardar | carrito | me gusta | anadir al carrito | preferito | preferiti | carrello
         | salvato | salvo | carrinho | bewaard | winkelwagen | ulubione | koszyk | sparad | favoritt
         | lagret | избранное | в избранное | корзина | в корзину | いいね | お気に入り | 保存
-        | カート | カートに追加 | 収藏 | 收藏 | 加购 | 加入购物车 | 喜欢 | 찜 | 좋아요 | 장바구니""",
+        | カート | カートに追加 | 収藏 | 收藏 | 加购 | 加入购物车 | 喜欢 | 찜 | 좋아요
+        | 장바구니""",
     "message": """message | messaged | contact | contacted | inquiry | enquiry | chat | reply | call
         | phone | phone call | show phone | contact seller | email | lead | ask | question | offer
         | make offer | comment | send message | nachricht | kontakt | kontaktiert | anfrage | anruf
@@ -185,17 +192,19 @@ TABLE_NAMES = {
         | 行動履歴 | 行動 | 閲覧履歴 | 履歴 | イベント | 行为 | 이벤트""",
 }  # fmt: skip
 # Words before or after a name that do not change its meaning: "listing price", "ad_title".
-FILLERS = frozenset(
-    """product listing item ad advert variant article my the of des der die das du de la le produit
-    producto annonce anuncio anzeige anzeigen artikel produkt full name text html url value in
-    location geo google usd eur gbp""".split()
-)
+FILLERS = frozenset((
+    "product", "listing", "item", "ad", "advert", "variant", "article", "my", "the", "of",
+    "des", "der", "die", "das", "du", "de", "la", "le", "produit", "producto", "annonce",
+    "anuncio", "anzeige", "anzeigen", "artikel", "produkt", "full", "name", "text", "html",
+    "url", "value", "in", "location", "geo", "google", "usd", "eur", "gbp",
+))  # fmt: skip
 
 # Endings that say nothing alone: a brand name is no name of a listing.
-GENERIC = frozenset(
-    """id name title type number nummer nr code url text key ref class state comment label x y at
-    file path status data local id""".split()
-)
+GENERIC = frozenset((
+    "id", "name", "title", "type", "number", "nummer", "nr", "code", "url", "text", "key",
+    "ref", "class", "state", "comment", "label", "x", "y", "at", "file", "path", "status",
+    "data", "local",
+))  # fmt: skip
 
 
 class NameMatch(NamedTuple):
