@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from market.data.inspection.finding import percent
 from market.data.inspection.profiles import Profile
 from market.data.money import FREE
 
@@ -14,7 +15,10 @@ MAX_CATEGORY_LENGTH = 60
 def propose_attribute(profile: Profile) -> tuple[str | None, str]:
     """Return the type of a column that no field has, and "", or None and why it is left out."""
     if profile.filled < MIN_FILLED:
-        return None, "empty" if not profile.distinct else f"filled in {profile.filled:.0%} of rows"
+        return (
+            None,
+            "empty" if not profile.distinct else f"filled in {percent(profile.filled)} of rows",
+        )
     if profile.distinct < 2:
         return None, "always the same"
     if profile.photos > 0.5:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from market.data.inspection.finding import Finding
+from market.data.inspection.finding import Finding, percent
 from market.data.inspection.profiles import Profile
 from market.data.listings import split_category
 
 DEFAULT = " / "
-SIGNS = (">", "＞", "›", "»", "→", "::", "|", "\\", ";", "/")
+SIGNS = (">", "＞", "›", "»", "→", "::", "|", "\\", ";", "/", ":")
 MIN_SHARE = 0.05  # of values that have a separator
 
 
@@ -26,17 +26,19 @@ def detect_category_separator(category: Profile | None) -> Finding[str]:
         spaced = values.str.contains(f" {sign} ", regex=False)
         if sign == "/" and spaced.any():
             separator = DEFAULT  # a slash without spaces is part of a name
-        elif sign == "/" and not _is_tree(values[has_sign].tolist()):
+        elif sign in "/:" and not _is_tree(values[has_sign].tolist(), sign):
             continue
         else:
             separator = f" {sign} " if spaced[has_sign].all() else sign
         levels = values.map(lambda value, between=separator: len(split_category(value, between)))
         share = float(levels.gt(1).mean())
-        return Finding(separator, 1.0, f"in {share:.0%} of categories, up to {levels.max()} levels")
+        return Finding(
+            separator, 1.0, f"in {percent(share)} of categories, up to {levels.max()} levels"
+        )
     return Finding(DEFAULT, 1.0, "one level")
 
 
-def _is_tree(values: list[str]) -> bool:
-    """Return whether the parts before the first slash repeat, as the first levels of paths do."""
-    first = {value.partition("/")[0].strip() for value in values}
+def _is_tree(values: list[str], sign: str) -> bool:
+    """Return whether the parts before the first sign repeat, as the first levels of paths do."""
+    first = {value.partition(sign)[0].strip() for value in values}
     return len(first) <= 0.7 * len(values)

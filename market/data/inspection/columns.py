@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from market.data.ids import LONGEST_ID
-from market.data.inspection.names import match_name
+from market.data.inspection.names import match_name, normalise
 from market.data.inspection.profiles import Profile
 from market.data.values import LATITUDES, LONGITUDES
 
@@ -66,12 +66,11 @@ def match_columns(
     scores = np.zeros((len(fields), len(profiles)))
     for row, field in enumerate(fields):
         for column, profile in enumerate(profiles):
-            suits = checks[field](profile) if profile.filled else 0.0
-            if not suits:
-                continue
             by_name = match_name(profile.name, names[field]).score
             by_values = values_only[field](profile) if field in values_only else 0.0
-            scores[row, column] = max(by_name, by_values) * (0.5 + 0.5 * suits)
+            likely = max(by_name, by_values) if profile.filled else 0.0
+            # The checks take time: only of columns that may be the field.
+            scores[row, column] = likely and likely * _weight(checks[field](profile))
     if not scores.size:
         return {}
     pairs = [
@@ -94,6 +93,10 @@ def match_columns(
     }
 
 
+def _weight(suits: float) -> float:
+    return 0.5 + 0.5 * suits if suits else 0.0
+
+
 # --- Whether values suit a field ------------------------------------------------------------------
 def suits_id(profile: Profile) -> float:
     """Return how well values identify rows."""
@@ -106,7 +109,7 @@ def suits_id(profile: Profile) -> float:
 
 def suits_text(profile: Profile) -> float:
     """Return how well values are texts for people."""
-    if profile.photos > 0.5 or profile.times > 0.5 or profile.texts < 0.4:
+    if profile.texts < 0.4 or profile.photos > 0.5 or profile.times > 0.5 or profile.numbers > 0.5:
         return 0.0
     return profile.texts
 
@@ -172,7 +175,9 @@ LISTING_CHECKS: dict[str, Callable[[Profile], float]] = {
 # --- Scores of columns whose names say nothing ----------------------------------------------------
 def _seems_id(profile: Profile) -> float:
     is_code = profile.unique == 1 and profile.words <= 1 and profile.times < 0.9
-    return 0.3 if profile.position == 0 and is_code and profile.photos < 0.5 else 0.0
+    if profile.position or not is_code or profile.photos > 0.5:
+        return 0.0
+    return 0.6 if normalise(profile.name).endswith(" id") else 0.3
 
 
 def _seems_name(profile: Profile) -> float:

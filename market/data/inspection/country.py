@@ -16,7 +16,7 @@ from babel.numbers import get_territory_currencies
 from phonenumbers import PhoneNumberMatcher, region_code_for_number
 from scipy.spatial import cKDTree
 
-from market.data.inspection.finding import Finding
+from market.data.inspection.finding import Finding, percent
 
 DEFAULT = "GB"
 MIN_POPULATION = 5_000
@@ -73,16 +73,17 @@ def detect_country(
     best, second = ranked[0], scores[ranked[1]] if len(ranked) > 1 else 0.0
     evidence = []
     if best in places:
-        evidence.append(f"{places[best]:.0%} of locations are places there")
+        evidence.append(f"{percent(places[best])} of locations are places there")
     if best in phones:
-        evidence.append(f"{phones[best]:.0%} of telephone numbers")
+        evidence.append(f"{percent(phones[best])} of telephone numbers")
     if users.get(best):
         evidence.append("its currency")
     if _speakers(language).get(best):
         evidence.append("its language")
     lead = scores[best] - second
-    # A currency that one country uses settles it, too.
     certain = lead >= MIN_LEAD and (places.get(best, 0.0) >= 0.3 or phones.get(best, 0) >= 0.8)
+    if not certain and not {best} & {*places, *phones, *users}:
+        return Finding(best, 0.0, "only the language points to it")
     return Finding(best, 0.9 if certain else 0.5, ", ".join(evidence[:2]))
 
 

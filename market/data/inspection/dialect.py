@@ -9,7 +9,7 @@ from collections import Counter
 
 import chardet
 
-from market.data.inspection.finding import Finding
+from market.data.inspection.finding import Finding, percent
 
 # The decoders of these remove the mark themselves, or `tables.read_table` does.
 BYTE_ORDER_MARKS = {
@@ -86,7 +86,7 @@ def detect_separator(text: str) -> Finding[str]:
         return Finding(",", 0.0, "one column")
     best = max(scores, key=lambda separator: scores[separator])
     share, fields = scores[best]
-    return Finding(best, share, f"{fields} fields in {share:.0%} of rows")
+    return Finding(best, share, f"{fields} fields in {percent(share)} of rows")
 
 
 def _field_counts(text: str, separator: str) -> list[int]:

@@ -110,7 +110,7 @@ def inspect_export(path: Path, clean: Clean) -> Inspection:
     currency = _settle_currency(codes, country)
     price = products.profile("price")
     amounts = price.some if price is not None else pd.Series(dtype="str")
-    decimal = detect_decimal(amounts, language.value, country.value)
+    decimal = detect_decimal(amounts, country.value)
     photos = _detect_photos(raw, path, tables)
     attributes, unused = _attributes(products, photos)
     event = tables.interactions.profile("event") if tables.interactions else None
@@ -191,10 +191,10 @@ def _settle_currency(codes: Finding[tuple[str, ...]], country: Finding[str]) -> 
         return Finding(codes.value[0], codes.share, codes.evidence)
     if own in codes.value:
         share = 0.9 if not country.is_guess else 0.5
-        return Finding(own, share * codes.share, f"{codes.evidence}, of {country.value}")
+        return Finding(own, share * codes.share, f"{codes.evidence}; {country.value} uses it")
     if codes.value:
         return Finding(codes.value[0], 0.4, codes.evidence)
-    return Finding(own, 0.0 if country.is_guess else 0.5, f"{codes.evidence}; {own} by the country")
+    return Finding(own, 0.0 if country.is_guess else 0.5, codes.evidence)
 
 
 def _detect_photos(raw: Path, path: Path, tables: Tables) -> PhotoLayout:
@@ -302,7 +302,7 @@ def _questions(
         if key == "currency" and "price" not in products.matches:
             continue
         if not finding.share:
-            lines.append(f"input.{key}: {finding.evidence}: set it if {finding.value} is wrong")
+            lines.append(f"input.{key}: {finding.evidence}: change {finding.value} if it is wrong")
     for name, match in products.matches.items():
         if match.others:
             others = " or ".join(map(repr, match.others[:3]))
@@ -314,6 +314,7 @@ def _questions(
 
 
 def _other_notes(tables: Tables, other_files: list[str]) -> list[str]:
-    notes = [f"{name} is not read: its columns fit no role" for name in tables.unused]
+    tables_only = [name for name in tables.unused if not name.endswith(".txt")]
+    notes = [f"{name} is not read: its columns fit no role" for name in tables_only]
     notes += [f"{name} is not read: save it as .csv if it has listings" for name in other_files]
     return notes

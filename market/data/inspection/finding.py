@@ -10,6 +10,11 @@ T = TypeVar("T")
 SURE = 0.8  # share of the evidence from which an answer is no guess
 
 
+def percent(share: float) -> str:
+    """Return a share as "57 %"; only a share of 1 is 100 %."""
+    return f"{min(round(100 * share), 99) if share < 1 else 100} %"
+
+
 @dataclass(frozen=True)
 class Finding(Generic[T]):
     """An answer and its evidence.

@@ -7,7 +7,7 @@ from collections import Counter
 import pandas as pd
 
 from market.core.languages import LANGUAGES
-from market.data.inspection.finding import Finding
+from market.data.inspection.finding import Finding, percent
 from market.data.personal_data import EMAIL, LINK
 
 MAX_TEXTS = 100  # that are classified: each takes a few milliseconds
@@ -36,7 +36,7 @@ def detect_language(texts: pd.Series) -> Finding[str]:
         return Finding(DEFAULT, 0.0, f"{votes.most_common(1)[0][0]!r} is not supported")
     language, count = known.most_common(1)[0]
     share = count / sum(votes.values())
-    return Finding(language, share, f"{share:.0%} of texts")
+    return Finding(language, share, f"{percent(share)} of texts")
 
 
 def _join_short(texts: pd.Series) -> list[str]:

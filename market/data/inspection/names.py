@@ -194,7 +194,7 @@ TABLE_NAMES = {
 # Words before or after a name that do not change its meaning: "listing price", "ad_title".
 FILLERS = frozenset((
     "product", "listing", "item", "ad", "advert", "variant", "article", "my", "the", "of",
-    "des", "der", "die", "das", "du", "de", "la", "le", "produit", "producto", "annonce",
+    "des", "der", "die", "das", "du", "l", "d", "del", "di", "do", "da", "el", "de", "la", "le", "produit", "producto", "annonce",
     "anuncio", "anzeige", "anzeigen", "artikel", "produkt", "full", "name", "text", "html",
     "url", "value", "in", "location", "geo", "google", "usd", "eur", "gbp",
 ))  # fmt: skip
@@ -205,6 +205,10 @@ GENERIC = frozenset((
     "ref", "class", "state", "comment", "label", "x", "y", "at", "file", "path", "status",
     "data", "local",
 ))  # fmt: skip
+
+
+# Events that take another one back.
+UNDONE = frozenset({"remove", "removed", "unlike", "delete", "cancel", "unsave", "unfavorite"})
 
 
 class NameMatch(NamedTuple):
@@ -250,6 +254,8 @@ def match_name(name: str, names: str) -> NameMatch:
         The names of the field, divided by "|", the best first.
     """
     known, words = _ranked(names), normalise(name)
+    if words not in known and words.endswith("s") and words[:-1] in known:
+        words = words[:-1]
     if words in known:
         return NameMatch(1 - 0.2 * known[words] / len(known), True)
     kept = " ".join(word for word in words.split() if word not in FILLERS)
@@ -269,6 +275,8 @@ def event_kind(value: str) -> str | None:
         if normalise(value) in _ranked(names):
             return kind
     words = normalise(value).split()
+    if words and UNDONE & {*words}:
+        return None
     # In this order: "contact seller after view" is a message, "add to cart" no view.
     for kind in ("buy", "message", "save", "view"):
         if any(word in _ranked(EVENT_VALUES[kind]) for word in words):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from market.data.inspection.columns import ColumnMatch
+from market.data.inspection.finding import percent
 from market.data.inspection.names import PHOTO_NAMES, match_name, normalise
 from market.data.inspection.profiles import SEPARATORS_OF_PHOTOS, Profile, photo_references
 from market.data.photo_folder import PhotoFolder
@@ -150,7 +151,7 @@ def _by_table(
         by_id = float(known.isin(stems).mean()) if len(known) else 0.0
     reference = columns.get("image_ref")
     if reference is None or by_id >= MIN_SHARE:
-        evidence = f"{by_id:.0%} of its ids are names of files"
+        evidence = f"{percent(by_id)} of its ids are names of files"
         return PhotoLayout("table", files.folder, image_columns=own, share=by_id, evidence=evidence)
     if "id" not in columns:
         own["id"] = None
@@ -200,7 +201,7 @@ def _photo_separator(values: list[str]) -> str:
     """Return the separator that splits the most values into several photos."""
     counts: Counter[str] = Counter()
     for value in values:
-        most = len(photo_references(value))
+        most = len(photo_references(value, any_url=True))
         if most < 2 or value.lstrip().startswith("["):
             continue
         for separator in SEPARATORS_OF_PHOTOS:
@@ -241,8 +242,8 @@ def _has_file(photos: PhotoFolder, reference: str) -> bool:
 
 def _evidence(share: float, unfetched: float) -> str:
     if unfetched:
-        return f"{unfetched:.0%} of them are URLs not fetched yet"
-    return f"{share:.0%} of them exist"
+        return f"{percent(unfetched)} of them are URLs not fetched yet"
+    return f"{percent(share)} of them exist"
 
 
 # --- Names of folders and files -------------------------------------------------------------------
@@ -261,8 +262,8 @@ def _by_owner(files: PhotoFiles, ids: Iterable[str]) -> list[PhotoLayout]:
                 continue
             fitting += 1
         share = fitting / len(tried)
-        evidence = f"{share:.0%} of files begin with the id of a listing"
+        evidence = f"{percent(share)} of files begin with the id of a listing"
         if photos == "folders":
-            evidence = f"{share:.0%} of files lie in a folder named after a listing"
+            evidence = f"{percent(share)} of files lie in a folder named after a listing"
         layouts.append(PhotoLayout(photos, files.folder, share=share, evidence=evidence))
     return layouts

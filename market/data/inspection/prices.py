@@ -12,7 +12,7 @@ from babel.core import get_global
 from babel.numbers import get_territory_currencies
 
 from market.data.currencies import COLLOQUIAL, known_currencies, plain
-from market.data.inspection.finding import Finding
+from market.data.inspection.finding import Finding, percent
 from market.data.inspection.names import normalise
 from market.data.inspection.profiles import Profile, is_amount
 
@@ -22,7 +22,15 @@ SHARED_SIGNS = {
     "kr": "SEK NOK DKK ISK", "kr.": "DKK SEK NOK ISK", "rs": "INR PKR LKR NPR",
     "rs.": "INR PKR LKR NPR", "元": "CNY TWD", "r": "ZAR", "fr": "CHF", "fr.": "CHF",
 }  # fmt: skip
+# Signs that are written in their own country only, and that English texts replace by the code.
+LOCAL_SIGNS = {
+    "zł": "PLN", "kč": "CZK", "ft": "HUF", "lei": "RON", "лв": "BGN", "₺": "TRY", "tl": "TRY",
+    "₽": "RUB", "₴": "UAH", "₸": "KZT", "₾": "GEL", "₱": "PHP", "฿": "THB", "₫": "VND", "₪": "ILS",
+    "₩": "KRW", "₹": "INR", "rm": "MYR", "rp": "IDR", "s/": "PEN", "r$": "BRL", "дин": "RSD",
+    "din": "RSD", "km": "BAM", "₦": "NGN", "₵": "GHS", "৳": "BDT", "﷼": "IRR", "ksh": "KES",
+}  # fmt: skip
 WORD = re.compile(r"[^\W\d_]+\.?|[^\w\s.,'\u00a0-]+")
+SPACED_THOUSANDS = re.compile(r"(?<!\d)\d{1,3}(?:[ \u00a0]\d{3})+(?!\d)")
 NUMBER = re.compile(r"\d[\d.,]*\d")
 
 
@@ -64,7 +72,7 @@ def possible_currencies(price: Profile | None, other: list[Profile]) -> Finding[
         share = sum(signs[sign] for sign in fitting) / sum(signs.values())
         shown = max(fitting, key=lambda sign: signs[sign])
         part = signs[shown] / max(1, len(price.some))
-        return Finding(codes, share, f"{shown.upper()!r} in {part:.0%} of prices")
+        return Finding(codes, share, f"{shown.upper()!r} in {percent(part)} of prices")
     for profile in other:
         values = profile.some.str.upper()
         if len(values) and values.isin(list(known_currencies())).mean() > 0.95:
@@ -92,59 +100,46 @@ def _currencies_by_sign() -> dict[str, tuple[str, ...]]:
         texts = {code, english.currency_symbols.get(code, code), *COLLOQUIAL.get(code, ())}
         if code in ("EUR", "USD", "GBP"):
             texts |= {name.rpartition(" ")[2], name.rpartition(" ")[2] + "s"}
-        # The sign that its own country writes: zł, Kč, Ft, ₺.
-        for language in _languages_of(code):
-            texts.add(language.currency_symbols.get(code, code))
         for text in texts:
             signs.setdefault(plain(text), set()).add(code)
     found = {sign: tuple(sorted(codes)) for sign, codes in signs.items()}
-    found |= {sign: tuple(codes.split()) for sign, codes in SHARED_SIGNS.items()}
+    shared = {sign: tuple(codes.split()) for sign, codes in SHARED_SIGNS.items()}
+    found |= shared | {plain(sign): (code,) for sign, code in LOCAL_SIGNS.items()}
     return found
 
 
-def _languages_of(code: str) -> list[Locale]:
-    """Return the main locale of each territory with this currency, at most three."""
-    territories = [
-        territory
-        for territory in sorted(get_global("territory_currencies"))
-        if get_territory_currencies(territory)[-1:] == [code]
-    ]
-    locales = []
-    for territory in territories[:3]:
-        tag = get_global("likely_subtags").get(f"und_{territory}")
-        try:
-            locales.append(Locale.parse(tag) if tag else Locale("en"))
-        except (UnknownLocaleError, ValueError):
-            continue
-    return locales
-
-
-def detect_decimal(prices: pd.Series, language: str, country: str) -> Finding[str]:
+def detect_decimal(prices: pd.Series, country: str) -> Finding[str]:
     """Return the decimal mark of prices.
 
     Parameters
     ----------
     prices
         Texts (n,), without missing ones.
-    language, country
-        Whose usual mark is the guess if no price has one.
+    country
+        Whose usual mark is returned if no price has one.
     """
     votes: Counter[str] = Counter()
     for text in prices:
-        for number in NUMBER.findall(plain(text)):
+        written = plain(text)
+        if SPACED_THOUSANDS.search(written):  # only beside a decimal comma: "1 250"
+            votes[","] += 1
+        for number in NUMBER.findall(written):
             if mark := _decimal_of(number):
                 votes[mark] += 1
     if votes:
         (mark, count), total = votes.most_common(1)[0], sum(votes.values())
         return Finding(mark, count / total, f"in {count} of {total} prices with a mark")
-    usual = "."
-    try:
-        symbols = Locale.parse(f"{language}_{country}").number_symbols
-        usual = next(iter(symbols.values()))["decimal"]
-    except (UnknownLocaleError, ValueError, KeyError, StopIteration):
-        pass
     # Without a mark in any price, either reads them all alike.
-    return Finding("," if usual == "," else ".", 1.0, "no price has a mark")
+    return Finding(_usual_decimal(country), 1.0, "no price has a mark")
+
+
+def _usual_decimal(country: str) -> str:
+    try:
+        locale = Locale.parse(get_global("likely_subtags")[f"und_{country}"])
+    except (UnknownLocaleError, ValueError, KeyError):
+        return "."
+    symbols = locale.number_symbols.get(locale.default_numbering_system, {})
+    return "," if symbols.get("decimal") == "," else "."
 
 
 def _decimal_of(number: str) -> str:

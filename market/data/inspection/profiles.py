@@ -21,7 +21,7 @@ AMOUNT = re.compile(
     r"[\s\u00a0]*[^\d\s]{0,6}(?:[\s\u00a0,]+[^\d]{1,20})?"
 )
 SEPARATORS_OF_PHOTOS = (",", ";", "|", "\n", " ")
-MAX_VALUES = 1_000  # that the slower descriptions look at
+MAX_VALUES = 400  # that the slower descriptions look at
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,22 @@ def is_amount(text: str) -> bool:
     return " ".join(text.strip("!.*").split()) in FREE or AMOUNT.fullmatch(text) is not None
 
 
-def photo_references(value: str) -> list[str]:
-    """Return the references to photos in a value, by the separator that gives the most."""
+def photo_references(value: str, *, any_url: bool = False) -> list[str]:
+    """Return the references to photos in a value, by the separator that gives the most.
+
+    Parameters
+    ----------
+    value
+        Of a column.
+    any_url
+        Whether URLs count that do not end like a photo.
+    """
     splits = [split_references(value, separator) for separator in SEPARATORS_OF_PHOTOS]
-    photos = [references for references in splits if all(map(_is_photo, references))]
+    photos = [
+        references
+        for references in splits
+        if all(_is_photo(part) or (any_url and is_url(part)) for part in references)
+    ]
     return max(photos, key=len, default=[])
 
 

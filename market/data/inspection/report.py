@@ -9,7 +9,7 @@ import yaml
 
 from market.core.settings import Input
 from market.data.inspection.export import Inspection
-from market.data.inspection.finding import Finding
+from market.data.inspection.finding import Finding, percent
 from market.data.inspection.tables import Table
 from market.data.inspection.usable import Count
 
@@ -99,7 +99,7 @@ def _column_rows(inspection: Inspection) -> list[Row]:
         if profile is not None:
             guess = " (guess)" if products.matches[name].is_guess else ""
             example = profile.some.iloc[0] if len(profile.some) else ""
-            missing = f", {1 - profile.filled:.0%} empty" if profile.filled < 0.995 else ""
+            missing = f", {percent(1 - profile.filled)} empty" if profile.filled < 0.995 else ""
             rows.append((name, profile.name + guess, f"{_short(example)}{missing}"))
         elif name in usual:
             rows.append((name, NONE, ""))
@@ -146,7 +146,9 @@ def _value_rows(inspection: Inspection) -> list[Row]:
         else None,
     }.items():  # fmt: skip
         if profile is not None and len(profile.some):
-            rows.append((label, _short(profile.some.iloc[0]), f"{profile.times:.0%} are readable"))
+            rows.append(
+                (label, _short(profile.some.iloc[0]), f"{percent(profile.times)} are readable")
+            )
     photos = inspection.photos
     if not photos.photos:
         rows.append(("photos", NONE, photos.evidence))

@@ -14,6 +14,7 @@ from market.core.settings import Clean, Input
 from market.data.attributes import clean_details
 from market.data.ids import ID_RULES
 from market.data.images import decode_limits, decode_photo
+from market.data.inspection.finding import percent
 from market.data.inspection.table_files import TableFile
 from market.data.inspection.tables import Tables
 from market.data.interactions import sort_interactions
@@ -22,7 +23,7 @@ from market.data.money import Money
 from market.data.photo_files import read_images
 from market.data.photo_formats import UnusablePhoto
 from market.data.raw_folder import RawFolder
-from market.data.rejects import reason_kind
+from market.data.rejects import NOT_FETCHED, reason_kind
 from market.data.schemas import check_rows, products_schema
 from market.data.tables import RawTable
 from market.data.typed_tables import CellStyle
@@ -132,6 +133,8 @@ def _too_many(count: Count, what: str, max_share: float) -> list[str]:
     if not count.total:
         return []
     reason, rejected = next(iter(count.reasons.items()), ("", 0))
+    if reason == NOT_FETCHED:  # there is a command for it
+        return []
     if rejected <= max_share * count.total and (count.usable or what != "listings"):
         return []
     return [f"{rejected} of {count.total} {what} are rejected: {reason}"]
@@ -185,6 +188,6 @@ def _placeholder_note(rows: pd.DataFrame, settings: Input, clean: Clean) -> list
         return []
     enough = 10 ** int(np.ceil(np.log10(prices.quantile(0.99))))
     return [
-        f"{above:.0%} of prices are above clean.placeholder_above ({clean.placeholder_above:g}): "
+        f"{percent(above)} of prices are above clean.placeholder_above ({clean.placeholder_above:g}): "
         f"raise it, for example to {enough}"
     ]
