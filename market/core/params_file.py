@@ -12,6 +12,8 @@ from market.core.extras import needs_extra
 from market.core.params import parse_params
 from market.core.paths import PARAMS
 
+MAX_SHOWN = 60  # characters of a value in a message
+
 
 def update_params(changes: Mapping[str, Any]) -> list[str]:
     """Write values into params.yaml, unless the file would not be valid with them.
@@ -86,7 +88,9 @@ def _set(place: Any, key: str, new: Any) -> None:
 
 def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {value[key]}" for key in value) + "}"
-    if isinstance(value, str) and (not value or not value.isalnum()):
-        return repr(str(value))
-    return str(value)
+        text = "{" + ", ".join(f"{key}: {value[key]}" for key in value) + "}"
+    elif isinstance(value, str) and not value.strip(" .,;|/"):  # such as a separator
+        text = repr(str(value))
+    else:
+        text = str(value)
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"

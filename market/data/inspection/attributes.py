@@ -20,6 +20,9 @@ def propose_attribute(profile: Profile) -> tuple[str | None, str]:
             "empty" if not profile.distinct else f"filled in {percent(profile.filled)} of rows",
         )
     if profile.distinct < 2:
+        filled = f"filled in {percent(profile.filled)} of rows"
+        return None, filled if profile.distinct else "empty"
+    if profile.distinct < 2:
         return None, "always the same"
     if profile.photos > 0.5:
         return None, "photos"

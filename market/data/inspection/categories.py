@@ -32,9 +32,8 @@ def detect_category_separator(category: Profile | None) -> Finding[str]:
             separator = f" {sign} " if spaced[has_sign].all() else sign
         levels = values.map(lambda value, between=separator: len(split_category(value, between)))
         share = float(levels.gt(1).mean())
-        return Finding(
-            separator, 1.0, f"in {percent(share)} of categories, up to {levels.max()} levels"
-        )
+        evidence = f"in {percent(share)} of categories, up to {levels.max()} levels"
+        return Finding(separator, 1.0, evidence)
     return Finding(DEFAULT, 1.0, "one level")
 
 

@@ -77,9 +77,7 @@ def _table_facts(table: Table | None) -> tuple[str, str]:
     file = table.file
     count = f"{len(table.rows):,} rows"
     if not file.is_whole:
-        size = file.path.stat().st_size
-        about = f"{size / 1e6:,.0f} MB" if size else ""
-        count = f"looked at the first {len(table.rows):,} rows ({about})"
+        count = f"looked at the first {len(table.rows):,} rows ({file.size / 1e6:,.0f} MB)"
     facts = [count, file.format]
     if file.format != "Parquet":
         encoding = "utf-8" if file.encoding.value == "ascii" else file.encoding.value
@@ -183,9 +181,9 @@ def _usable_rows(inspection: Inspection) -> list[Row]:
     }.items():  # fmt: skip
         if count is None or (not count.total and label != "listings"):
             continue
-        first = "" if count.is_whole else " of the first"
+        first = "" if count.is_whole else "the first "
         sampled = " tried" if label == "photos that open" else ""
-        value = f"{count.usable:,} of {count.total:,}{first}{sampled}"
+        value = f"{count.usable:,} of {first}{count.total:,}{sampled}"
         reasons = _lines(_reasons(count))
         rows.append((label, value, reasons[0]))
         rows += [("", "", line) for line in reasons[1:]]

@@ -30,8 +30,8 @@ from market.data.tables import (
 )
 from market.data.typed_tables import CellStyle
 
-WHOLE_BYTES = 2**25  # a file up to this size is read whole
-EXCERPT_BYTES = 2**23  # that is read of a larger one
+WHOLE_BYTES = 2**24  # a file up to this size is read whole
+EXCERPT_BYTES = 2**22  # that is read of a larger one
 MAX_ROWS = 20_000  # that are read of a large Parquet file
 SAMPLED_ROWS = 5_000  # that the detectors look at
 OTHER_FORMATS = (".xlsx", ".xls", ".ods", ".sql", ".sqlite", ".db", ".xml", ".zip", ".7z")
@@ -77,6 +77,11 @@ class TableFile:
             return names
         styles = {name: CellStyle(between=None) for name in names.columns}
         return self.parse(encoding=plain, separator=self.separator.value, styles=styles)
+
+    @property
+    def size(self) -> int:
+        """Return the size of the file in bytes."""
+        return self.path.stat().st_size
 
     @property
     def format(self) -> str:

@@ -170,7 +170,7 @@ def _count_events(folder: RawFolder, ids: pd.Series, tables: Tables) -> Count | 
     if tables.interactions is None:
         return None
     log = folder.interactions()
-    is_whole = tables.interactions.file.is_whole and tables.products.file.is_whole
+    is_whole = tables.interactions.file.is_whole
     # Of the first listings only, most events would be of unknown ones.
     known = ids if tables.products.file.is_whole else None
     rows, rejects = sort_interactions(
