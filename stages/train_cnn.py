@@ -46,6 +46,7 @@ from market.core.stage import stage
 from market.core.torch_setup import set_up_torch
 from market.models.checkpoints import training_key
 from market.models.labelled_photos import LabelledPhotos
+from market.models.labels import NO_CATEGORIES
 from market.models.photo_classifier import PhotoClassifier
 from market.models.photo_scores import confusion_table, probabilities_table, score_splits
 from market.models.photo_training import (
@@ -71,7 +72,7 @@ def write_tables(
 
 
 def skip(data: LabelledPhotos, classifier: PhotoClassifier, settings: Train) -> str:
-    """Write outputs without training, because a split has no photo.
+    """Write outputs without training, because a split has no photo, or no listing a category.
 
     With a new layer of zeros all categories are equally likely, so the classifier does not affect
     the pooled probabilities of the stage classify.
@@ -83,6 +84,8 @@ def skip(data: LabelledPhotos, classifier: PhotoClassifier, settings: Train) -> 
     write_tables(data.without_rows(), {"val": none, "test": none}, [])
     counts = ", ".join(f"{len(rows)} {split}" for split, rows in data.rows.items())
     reason = f"{counts} photos, but each split needs at least one"
+    if not data.classes:
+        reason = NO_CATEGORIES
     metrics = {"n": 0, "skipped": reason, "backbone": settings.backbone, "seed": settings.seed}
     write_json(METRICS / "train_cnn.json", metrics)
     return f"no photo classifier was trained: {reason}"
@@ -102,7 +105,7 @@ def main() -> str:
     classifier = PhotoClassifier(
         network, data.classes, labels.names, labels.parents, photo_size, finetuned
     )
-    if not all(map(len, data.rows.values())):
+    if not data.classes or not all(map(len, data.rows.values())):
         return skip(data, classifier, settings)
 
     key = training_key(LISTINGS, PHOTOS, PHOTO_EMBEDDINGS, settings, photo_size, device=device)

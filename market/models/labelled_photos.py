@@ -55,7 +55,7 @@ class LabelledPhotos:
         """Return the photos of merged listings, given the packed photos and their features."""
         columns = ["photo_index", "product_id", "category", "category_levels", "split", "group"]
         products = pd.read_parquet(listings_path, columns=[*columns, "has_near_duplicate"])
-        classes = sorted(products["category"].unique())
+        classes = sorted(products["category"].dropna().unique())
         listings = products.dropna(subset="photo_index")
         splits = ("train", "val", "test")
         return cls(
