@@ -107,9 +107,9 @@ def main() -> str:
     classifier, by_model = fit_classifier(data, settings)
 
     by_svm = classifier.fuse({SVM: by_model[SVM]})
-    errors = find_label_errors(
-        data.products, np.where(np.isnan(by_model[SVM]), np.nan, by_svm), data.codes, data.classes
-    )
+    # Without the SVM's prediction, the pool returns shares of categories: no evidence of an error.
+    evidence = np.where(np.isnan(by_model[SVM]), np.nan, by_svm)
+    errors = find_label_errors(data.products, evidence, data.codes, data.classes)
     test = data.is_test
     predicted = predict_pools(classifier, {name: by_model[name][test] for name in by_model})
     metrics = evaluate_classifier(data, predicted, classifier, settings)

@@ -6,15 +6,12 @@ Out: models/price/, metrics/regress.json, plots/regress.csv (of the test product
 
 Everything is fitted on the train and validation products that have a price to learn from; the test
 products are for evaluation only. The expected prices, flags and intervals of the products that were
-fitted on are out-of-fold: by models fitted without the product's group. The median price, a ridge
-regression on TF-IDF and the boosted model compete: the one with the lowest out-of-fold RMSLE is
-saved, of equal ones the simplest.
+fitted on are out-of-fold: by models fitted without the product's group. Of the median price, a
+ridge regression on TF-IDF and the boosted model, the one with the lowest out-of-fold RMSLE is saved
+(the simplest of equal ones).
 """
 
 from __future__ import annotations
-
-import numpy as np
-import pandas as pd
 
 from market.core.atomic import replace_when_done, write_json
 from market.core.params import load_params
@@ -30,59 +27,41 @@ from market.core.paths import (
     require,
 )
 from market.core.stage import stage
-from market.data.listings import has_price_to_learn
-from market.models.fusion import average_photos
-from market.models.price_evaluation import evaluate, predict_test, residual_table
-from market.models.price_features import TEXT_COLUMNS, columns_without_terms, price_table
-from market.models.price_flags import FLAGS, flag_prices
+from market.data.money import Money
+from market.models.price_data import PriceData
+from market.models.price_evaluation import evaluate, predict_test, residual_table, summarize
+from market.models.price_features import columns_without_terms
+from market.models.price_flags import count_flags, flag_prices
 from market.models.price_training import (
     explain_selection,
+    explain_unused_texts,
     fit_candidates,
     score_out_of_fold,
     select,
 )
 
 
-def read_products() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the products, one row each, and their `price_table`."""
-    columns = ["product_id", "photo_index", "split", "group", "price", "price_is_placeholder"]
-    listings = pd.read_parquet(LISTINGS, columns=[*columns, *TEXT_COLUMNS])
-    products = listings.drop_duplicates("product_id").reset_index(drop=True)
-    ids = products["product_id"]
-    photos = listings.dropna(subset="photo_index")
-    rows = photos["photo_index"].to_numpy(np.int64)
-    features = np.load(PHOTO_EMBEDDINGS, mmap_mode="r")[rows]
-    return products, price_table(
-        products,
-        pd.read_parquet(TEXT_EMBEDDINGS).set_index("product_id").loc[ids].to_numpy(),
-        average_photos(features, photos["product_id"], ids),
-        pd.read_parquet(CATEGORY_PROBABILITIES).set_index("product_id").loc[ids].to_numpy(),
-    )
-
-
 @stage
 def main() -> str:
-    settings = load_params("regress")
-    require(LISTINGS, PHOTO_EMBEDDINGS, TEXT_EMBEDDINGS, CATEGORY_PROBABILITIES)
-    products, table = read_products()
-    is_test = products["split"] == "test"
-    # Stage `merge` fails unless there is at least one.
-    to_learn = ~is_test & has_price_to_learn(products)
-    price_to_learn = products["price"].where(to_learn)
+    settings, currency, decimal = load_params("regress", "input.currency", "input.decimal")
+    inputs = (LISTINGS, PHOTO_EMBEDDINGS, TEXT_EMBEDDINGS, CATEGORY_PROBABILITIES)
+    require(*inputs)
+    data = PriceData.load(*inputs, Money(currency, decimal))
+    products, test = data.products, data.products[data.is_test]
 
-    candidates = fit_candidates(table, price_to_learn, products["group"], settings)
-    scores = score_out_of_fold(candidates, price_to_learn)
+    candidates = fit_candidates(data.table, data.price_to_learn(), products["group"], settings)
+    scores = score_out_of_fold(candidates, data.price_to_learn())
     selected = select(scores)
-    expected = candidates[selected].expected(table)
+    expected = candidates[selected].expected(data.table)
     flags = flag_prices(products["price"], products["price_is_placeholder"], expected)
-
-    test = products[is_test]
-    predicted = predict_test(products[to_learn], test, table[is_test], candidates, selected)
+    predicted = predict_test(
+        products[data.is_learned], test, data.table[data.is_test], candidates, selected
+    )
     metrics = {
-        **evaluate(test, predicted, expected[is_test], settings.coverage),
+        **evaluate(test, predicted, expected[data.is_test], settings.coverage),
         "chosen": selected,
         "cross_validated": scores,
-        "flags": {name: int((flags[is_test] == name).sum()) for name in FLAGS},
+        "flags": count_flags(flags[data.is_test]),
         "seed": settings.seed,
     }
 
@@ -90,28 +69,15 @@ def main() -> str:
     with replace_when_done(PRICE_PLOT) as path:
         residual_table(test["price"], predicted["model"]).to_csv(path, index=False)
     with replace_when_done(EXPECTED_PRICES) as path:
-        columns = {
-            "product_id": products["product_id"],
-            "price_expected": expected["price"].round(2),
-            "price_flag": flags,
-        }
-        pd.DataFrame(columns).to_parquet(path, index=False)
+        table = products[["product_id"]].assign(
+            price_expected=expected["price"].round(2), price_flag=flags
+        )
+        table.to_parquet(path, index=False)
     write_json(METRICS / "regress.json", metrics)
 
-    notes = [explain_selection(selected, scores)]
-    if unused := columns_without_terms(table[to_learn], settings.min_df):
-        notes.append(
-            f"{', '.join(unused)}: no word is in {settings.min_df} products (regress.min_df), so "
-            "the models do not use this text"
-        )
-    model, coverage = metrics["model"], metrics["interval"].get("coverage")
-    result = "no test product has a price, so there are no scores"
-    if metrics["n"]:
-        result = (
-            f"RMSLE {model['rmsle']:.3f}, median error £{model['median_ae']:.0f}, "
-            f"{coverage:.1%} within their interval, n={metrics['n']}"
-        )
-    return "; ".join([result, *filter(None, notes)])
+    unused = columns_without_terms(data.table[data.is_learned], settings.min_df)
+    notes = [explain_selection(selected, scores), explain_unused_texts(unused, settings.min_df)]
+    return "; ".join([summarize(metrics), *filter(None, notes)])
 
 
 if __name__ == "__main__":

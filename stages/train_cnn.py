@@ -1,15 +1,18 @@
 """Train the photo classifier by transfer learning: a new layer, then perhaps the whole network.
 
-The new layer has an output for each subcategory (params train.label_depth; 1: each category); the
-probability of a category is the sum of those of its subcategories.
+The new layer has an output for each subcategory (params train.label_depth; 1: each category). The
+probabilities of a category's subcategories add up to its own.
 
 In:  data/merged/listings.parquet, data/clean/photos, data/embeddings/photo.npy.
 Out: models/cnn; data/cnn/probabilities.parquet, the probabilities of categories of each validation
      and test photo (without fine-tuning also of each train photo, out-of-fold);
      metrics/train_cnn.json; plots/train_cnn.csv, loss and accuracy of each epoch;
-     plots/train_cnn_confusion.csv. TensorBoard in runs/<dataset>/<experiment>/ (the name that
+     plots/train_cnn_confusion.csv. For TensorBoard, in runs/<dataset>/<experiment>/ (the name that
      `dvc exp run` gives, or "workspace"): curves, the network's graph, a projector of the features
      of validation photos, and the most confident mistakes among them.
+
+If a split has no photo, nothing is trained: the saved classifier finds every label equally likely,
+and the metrics say why.
 
 Train loss (of subcategories, smoothed) and validation loss (of categories) are on different scales:
 compare each with itself over the epochs.
@@ -21,12 +24,10 @@ and params, and ends with the same weights. CHECKPOINT_SECONDS (default 60) and 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import click
 import numpy as np
-from torch import nn
 
 from market.core.atomic import replace_when_done, write_json
 from market.core.params import load_params
@@ -34,61 +35,39 @@ from market.core.paths import (
     LISTINGS,
     METRICS,
     PHOTO_CLASSIFIER,
+    PHOTO_CONFUSION_PLOT,
     PHOTO_CURVES,
     PHOTO_EMBEDDINGS,
     PHOTO_PROBABILITIES,
     PHOTOS,
-    PLOTS,
     require,
 )
-from market.core.settings import Train
 from market.core.stage import stage
 from market.core.torch_setup import set_up_torch
 from market.models.checkpoints import training_key
 from market.models.labelled_photos import LabelledPhotos
-from market.models.labels import NO_CATEGORIES
 from market.models.photo_classifier import PhotoClassifier
-from market.models.photo_scores import confusion_table, probabilities_table, score_splits
-from market.models.photo_training import (
-    compare_splits,
-    new_classifier_network,
-    out_of_fold,
-    photo_phases,
-    split_probabilities,
-)
+from market.models.photo_scores import confusion_table, evaluate_photos, probabilities_table
+from market.models.photo_training import new_photo_classifier, photo_phases, predict_splits
 from market.models.tensorboard import Board
 from market.models.training import epoch_message, new_checkpoint, run_phases, write_history
 
 
-def write_tables(
-    data: LabelledPhotos, probabilities: dict[str, np.ndarray], history: list[dict[str, Any]]
+def write(
+    data: LabelledPhotos,
+    classifier: PhotoClassifier,
+    probabilities: dict[str, np.ndarray],
+    history: list[dict[str, Any]],
+    metrics: dict[str, Any],
 ) -> None:
-    """Write the probabilities and both plots."""
+    """Write all outputs; `probabilities` are (n, categories) by split."""
+    classifier.save(PHOTO_CLASSIFIER)
     with replace_when_done(PHOTO_PROBABILITIES) as path:
         probabilities_table(data, probabilities).to_parquet(path, index=False)
     write_history(PHOTO_CURVES, history)
-    with replace_when_done(PLOTS / "train_cnn_confusion.csv") as path:
+    with replace_when_done(PHOTO_CONFUSION_PLOT) as path:
         confusion_table(data, probabilities["test"]).to_csv(path, index=False)
-
-
-def skip(data: LabelledPhotos, classifier: PhotoClassifier, settings: Train) -> str:
-    """Write outputs without training, because a split has no photo, or no listing a category.
-
-    With a new layer of zeros all categories are equally likely, so the classifier does not affect
-    the pooled probabilities of the stage classify.
-    """
-    for weight in classifier.network.head.parameters():
-        nn.init.zeros_(weight)
-    replace(classifier, finetuned=False).save(PHOTO_CLASSIFIER)
-    none = np.empty((0, len(data.classes)), np.float32)
-    write_tables(data.without_rows(), {"val": none, "test": none}, [])
-    counts = ", ".join(f"{len(rows)} {split}" for split, rows in data.rows.items())
-    reason = f"{counts} photos, but each split needs at least one"
-    if not data.classes:
-        reason = NO_CATEGORIES
-    metrics = {"n": 0, "skipped": reason, "backbone": settings.backbone, "seed": settings.seed}
     write_json(METRICS / "train_cnn.json", metrics)
-    return f"no photo classifier was trained: {reason}"
 
 
 @stage
@@ -96,19 +75,21 @@ def main() -> str:
     settings, photo_size, backbone_seed = load_params(
         "train", "embed_photos.photo_size", "embed_photos.seed"
     )
-    require(LISTINGS, PHOTOS, PHOTO_EMBEDDINGS)
+    inputs = (LISTINGS, PHOTOS, PHOTO_EMBEDDINGS)
+    require(*inputs)
     device = set_up_torch(settings.seed)
-    data = LabelledPhotos.load(LISTINGS, PHOTOS, PHOTO_EMBEDDINGS)
+    data = LabelledPhotos.load(*inputs)
     labels = data.labels_of(data.rows["train"], settings.label_depth)
-    network = new_classifier_network(settings, labels, backbone_seed=backbone_seed, device=device)
-    finetuned = settings.finetune_epochs > 0
-    classifier = PhotoClassifier(
-        network, data.classes, labels.names, labels.parents, photo_size, finetuned
+    classifier = new_photo_classifier(
+        data, labels, settings, photo_size=photo_size, backbone_seed=backbone_seed, device=device
     )
-    if not data.classes or not all(map(len, data.rows.values())):
-        return skip(data, classifier, settings)
+    if reason := data.untrainable_reason():
+        skipped = {"backbone": settings.backbone, "n": 0, "seed": settings.seed, "skipped": reason}
+        none = {split: np.empty((0, len(data.classes)), np.float32) for split in ("val", "test")}
+        write(data.without_rows(), classifier.untrained(), none, [], skipped)
+        return f"no photo classifier was trained: {reason}"
 
-    key = training_key(LISTINGS, PHOTOS, PHOTO_EMBEDDINGS, settings, photo_size, device=device)
+    key = training_key(*inputs, settings, photo_size, device=device)
     checkpoint = new_checkpoint(key)
     board = Board("train_cnn", f"{settings.backbone}-{key}")
 
@@ -117,25 +98,13 @@ def main() -> str:
         if row["phase"] == "finetune":  # its epochs take minutes
             click.echo(epoch_message(row))
 
-    phases = photo_phases(data, settings, network, labels, photo_size)
+    phases = photo_phases(data, labels, classifier, settings)
     progress = run_phases(phases, checkpoint, report=report, announce=click.echo)
-    final = network if finetuned else network.head
-    probabilities = {
-        split: split_probabilities(data, labels.parents, settings, photo_size, final, split)
-        for split in ("val", "test")
-    }
-    board.add_network(network, data, probabilities["val"])
+    probabilities = predict_splits(data, classifier, settings, device)
+    board.add_network(classifier.network, data, probabilities["val"])
+    metrics = evaluate_photos(data, probabilities, progress, settings, device)
 
-    metrics = score_splits(data, probabilities, progress)
-    shown = ("backbone", "epochs", "finetune_epochs", "seed")
-    metrics |= {name: getattr(settings, name) for name in shown}
-    if settings.epochs:
-        metrics["new_layer"] = compare_splits(data, settings, device)
-    if not finetuned:
-        probabilities["train"] = out_of_fold(data, settings, device)
-    classifier.save(PHOTO_CLASSIFIER)
-    write_tables(data, probabilities, progress.history)
-    write_json(METRICS / "train_cnn.json", metrics)
+    write(data, classifier, probabilities, progress.history, metrics)
     checkpoint.remove()
     test = metrics["test"]
     return (

@@ -34,7 +34,7 @@ def _remove(path: Path) -> None:
 def replace_when_done(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds.
 
-    The block writes a file or a directory there. After an exception `path` is as it was. A file is
+    The block writes a file or a directory there. After an exception `path` is unchanged. A file is
     replaced in one step. A directory is renamed away first: a kill between the two steps leaves no
     directory rather than half of one, and DVC then reruns the stage.
 
@@ -47,12 +47,23 @@ def replace_when_done(path: Path) -> Iterator[Path]:
     ------
     MarketError
         If the disk is full or not writable.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "scores.txt"
+    >>> with replace_when_done(path) as temporary:
+    ...     _ = temporary.write_text("0.9")
+    ...     path.exists()
+    False
+    >>> path.read_text()
+    '0.9'
     """
     temporary = path.with_name(f".{path.name}.partial")
     former = path.with_name(f".{path.name}.former.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in (temporary, former):  # of a run that was killed
+        for leftover in (temporary, former):  # from a run that was killed
             _remove(leftover)
         yield temporary
         if path.is_dir() and not path.is_symlink():

@@ -58,7 +58,13 @@ def dataset_name() -> str:
 
 
 def ranges() -> dict[str, str]:
-    """Return the range of every dotted key in words, such as "a number above 0"."""
+    """Return the range of every dotted key in words, such as "a number above 0".
+
+    Examples
+    --------
+    >>> ranges()["train.momentum"]
+    'a number above 0 below 1'
+    """
     schema = Params.model_json_schema()
     return dict(_ranges(schema, schema["$defs"], ""))
 

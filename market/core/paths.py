@@ -56,12 +56,18 @@ PHOTO_CONFUSION_PLOT = PLOTS / "train_cnn_confusion.csv"
 TEXT_CURVES = PLOTS / "train_text.csv"
 PRICE_PLOT = PLOTS / "regress.csv"
 RESULTS = Path("results/marketplace")  # committed metrics of the last run on the real data
-RUNS = Path("runs")  # of TensorBoard, and checkpoints
+RUNS = Path("runs")  # TensorBoard's files, and checkpoints
 REPORT = Path("report/index.html")
 
 
 def raw_folder(dataset: str) -> Path:
-    """Return the folder of a dataset's raw tables and photos."""
+    """Return the folder of a dataset's raw tables and photos.
+
+    Examples
+    --------
+    >>> raw_folder("sample").as_posix()
+    'data/sample/raw'
+    """
     return DATA / dataset / "raw"
 
 

@@ -52,7 +52,7 @@ def progress(
     total
         Number of items, where `items` has no length.
     desc
-        A verb for what is done, such as "decode".
+        A verb that names the work, such as "decode".
     unit
         One item, such as "photo".
 
@@ -94,7 +94,7 @@ def stage(main: Callable[..., str]) -> click.Command:
 
 
 class _StageCommand(click.Command):
-    """A command whose help ends in what the stage reads, writes and takes from params.yaml."""
+    """A command whose help ends in a list of the stage's inputs, outputs and params."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         assert self.name is not None
@@ -117,7 +117,7 @@ def pipeline_stages(root: Path = Path()) -> dict[str, dict[str, Any]]:
 
 
 def _declared(name: str) -> dict[str, list[str]]:
-    """Return what a stage declares: the paths it reads and writes, and its lines of params.yaml.
+    """Return the declarations of a stage: paths to read and to write, and lines of params.yaml.
 
     All are empty for a command without an entry, and where there is no dvc.yaml.
     """

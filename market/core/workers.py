@@ -1,4 +1,4 @@
-"""Parallel tasks: how many run at once, and what a process keeps between them."""
+"""Parallel tasks: their number, and objects that a process keeps between them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,16 @@ def keep(name: str, key: Hashable, build: Callable[[], Built]) -> Built:
     Parameters
     ----------
     name
-        What the object is. Of each name only the latest object is kept.
+        Name of the object. Only the latest object of each name is kept.
     key
         Everything that determines the object: another key builds another one.
     build
         Makes the object.
+
+    Examples
+    --------
+    >>> keep("list", "key 1", lambda: [1]) is keep("list", "key 1", lambda: [1])
+    True
     """
     with _lock:
         if name not in _kept or _kept[name][0] != key:

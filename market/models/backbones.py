@@ -127,7 +127,7 @@ class PhotoNetwork(nn.Module):
 
 
 def new_network(backbone: str, weights: str, *, classes: int, seed: int) -> PhotoNetwork:
-    """Return a PhotoNetwork whose random weights, if any, are those of this seed."""
+    """Return a PhotoNetwork; its random weights, if any, are drawn with this seed."""
     torch.manual_seed(seed)
     return PhotoNetwork(backbone, weights, classes)
 

@@ -20,6 +20,14 @@ def shuffled_positions(
 
     The order depends on `seed`, `phase` and `epoch` alone, so that a resumed training continues
     with the batches that it would have seen.
+
+    Examples
+    --------
+    >>> order = shuffled_positions(5, batch_size=2, seed=0, phase="head", epoch=0)
+    >>> [len(batch) for batch in order], sorted(sum(order, []))
+    ([2, 2, 1], [0, 1, 2, 3, 4])
+    >>> order == shuffled_positions(5, batch_size=2, seed=0, phase="head", epoch=0)
+    True
     """
     text = repr((seed, phase, epoch, "order"))
     entropy = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

@@ -105,7 +105,7 @@ class CategoryClassifier:
         return pool(probabilities, self.weights, self.class_shares)
 
     def save(self, folder: Path) -> None:
-        """Write the classifier to a folder, in place of what was there."""
+        """Replace `folder` by this classifier."""
         with replace_when_done(folder) as temporary:
             temporary.mkdir()
             calibration = {}

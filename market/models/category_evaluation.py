@@ -27,7 +27,7 @@ HEADLINES = ("text", "photo", "fused")
 def predict_pools(
     classifier: CategoryClassifier, by_model: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Return the (n, classes) probabilities of each of POOLS, given those of its models."""
+    """Return the pooled probabilities (n, classes) by key of POOLS, given those of each model."""
     return {
         name: classifier.fuse({model: by_model[model] for model in models})
         for name, models in POOLS.items()
@@ -78,7 +78,7 @@ def evaluate_classifier(
     Parameters
     ----------
     data
-        All products, of which n are test products.
+        All products; n of them are test products.
     predicted
         As `predict_pools` returns it for the test products.
     classifier

@@ -37,6 +37,13 @@ def average_photos(values: np.ndarray, owner: pd.Series, product_ids: pd.Series)
     -------
     np.ndarray
         (n, width) float64; NaN for a product without photos.
+
+    Examples
+    --------
+    >>> values = np.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> average_photos(values, owner=pd.Series(["a", "a"]), product_ids=pd.Series(["a", "b"]))
+    array([[0.5, 0.5],
+           [nan, nan]])
     """
     means = pd.DataFrame(values).groupby(owner.to_numpy()).mean()
     return means.reindex(product_ids).to_numpy(dtype=float)
@@ -63,6 +70,19 @@ def fit_weights(probabilities: Probabilities, labels: np.ndarray) -> Weights:
     dict
         For each set of models, its names sorted and joined by "+": the exponent of each model, and
         "noise". These are few enough to be fitted on some hundred products.
+
+    Examples
+    --------
+    A model that is right more often gets the larger exponent:
+
+    >>> labels = np.arange(40) % 2
+    >>> right = np.where(np.eye(2)[labels], 0.9, 0.1)
+    >>> guess = np.tile([0.6, 0.4], (40, 1))
+    >>> weights = fit_weights({"photo": guess, "text": right}, labels)
+    >>> sorted(weights)
+    ['photo', 'photo+text', 'text']
+    >>> weights["photo+text"]["text"] > weights["photo+text"]["photo"]
+    True
     """
     weights = {}
     for models in _sets(probabilities):
@@ -88,6 +108,14 @@ def pool(probabilities: Probabilities, weights: Weights, class_shares: np.ndarra
     -------
     np.ndarray
         (n, classes) probabilities.
+
+    Examples
+    --------
+    >>> weights = {"text": {"text": 1.0, "noise": 0.0}}
+    >>> by_text = np.array([[0.75, 0.25], [np.nan, np.nan]])
+    >>> pool({"text": by_text}, weights, class_shares=np.array([0.5, 0.5]))
+    array([[0.75, 0.25],
+           [0.5 , 0.5 ]])
     """
     predicted = {model: _is_predicted(values) for model, values in probabilities.items()}
     count = len(next(iter(probabilities.values())))

@@ -30,6 +30,16 @@ def find_label_errors(
     pd.DataFrame
         product_id, split, category, p_category, suggested, p_suggested: the chosen category and the
         most probable one, each with its probability. The least probable choices come first.
+
+    Examples
+    --------
+    >>> codes = np.arange(60) % 3
+    >>> probabilities = np.where(np.eye(3)[codes], 0.9, 0.05)
+    >>> codes[7] = 2  # a lamp, listed as a sofa
+    >>> products = pd.DataFrame({"product_id": [f"p{i}" for i in range(60)], "split": "train"})
+    >>> errors = find_label_errors(products, probabilities, codes, ["bike", "lamp", "sofa"])
+    >>> errors[["product_id", "category", "suggested"]].to_dict("records")
+    [{'product_id': 'p7', 'category': 'sofa', 'suggested': 'lamp'}]
     """
     predicted = ~np.isnan(probabilities).any(1)
     products, probabilities = products[predicted], probabilities[predicted]

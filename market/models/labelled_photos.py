@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from market.data.photo_store import PhotoStore
-from market.models.labels import Labels, subcategory_labels
+from market.models.labels import NO_CATEGORIES, Labels, subcategory_labels
 from market.models.photo_dataset import PhotoDataset
 
 MIN_PHOTOS = 8  # of a subcategory that gets a label of its own
@@ -39,7 +39,7 @@ class LabelledPhotos:
     photos
         The packed photos.
     features
-        (photos, width) float32, those of the frozen network.
+        (photos, width) float32, computed by the frozen network.
     """
 
     listings: pd.DataFrame
@@ -72,8 +72,17 @@ class LabelledPhotos:
         """Return the same photos with empty splits."""
         return replace(self, rows={split: np.empty(0, int) for split in self.rows})
 
+    def untrainable_reason(self) -> str:
+        """Return why no classifier can be trained and evaluated on these photos; "" if it can."""
+        if not self.classes:
+            return NO_CATEGORIES
+        if all(len(rows) for rows in self.rows.values()):
+            return ""
+        counts = ", ".join(f"{len(rows)} {split}" for split, rows in self.rows.items())
+        return f"{counts} photos, but each split needs at least one"
+
     def labels_of(self, rows: np.ndarray, depth: int) -> Labels:
-        """Return the labels of these rows as training rows, `depth` levels deep."""
+        """Return the labels of these training rows, `depth` levels deep."""
         levels = self.listings["category_levels"].iloc[rows]
         return subcategory_labels(levels, self.classes, depth=depth, min_rows=MIN_PHOTOS)
 

@@ -1,7 +1,7 @@
 """Subcategories as training labels: a category holds many kinds of things, a label only one.
 
-A linear layer separates subcategories better than whole categories. The probability of a category
-is the sum of those of its subcategories.
+A linear layer separates subcategories better than whole categories. The probabilities of a
+category's subcategories add up to its own.
 """
 
 from __future__ import annotations
@@ -55,6 +55,15 @@ def subcategory_labels(
     -------
     Labels
         Sorted by path. Each category has at least one label, even without a training row.
+
+    Examples
+    --------
+    >>> paths = pd.Series([["Home", "Garden"], ["Home", "Garden"], ["Home", "Kitchen"], ["Cars"]])
+    >>> labels = subcategory_labels(paths, ["Cars", "Home"], depth=2, min_rows=2)
+    >>> labels.names
+    ['Cars', 'Home', 'Home / Garden']
+    >>> labels.parents.tolist(), labels.codes.tolist()
+    ([0, 1, 1], [2, 2, 1, 0])
     """
     if not categories:
         return Labels([], np.empty(0, np.int64), np.empty(0, np.int64))
@@ -75,7 +84,7 @@ def subcategory_labels(
 
 
 def sum_by_category(probabilities: np.ndarray, parents: np.ndarray, categories: int) -> np.ndarray:
-    """Return the probabilities of categories, given those of their labels.
+    """Add up the probabilities of the labels of each category.
 
     Parameters
     ----------
@@ -90,5 +99,11 @@ def sum_by_category(probabilities: np.ndarray, parents: np.ndarray, categories: 
     -------
     np.ndarray
         (n, categories), of the type of `probabilities`.
+
+    Examples
+    --------
+    >>> by_label = np.array([[0.5, 0.25, 0.25]])
+    >>> sum_by_category(by_label, parents=np.array([0, 1, 1]), categories=2)
+    array([[0.5, 0.5]])
     """
     return probabilities @ np.eye(categories, dtype=probabilities.dtype)[parents]

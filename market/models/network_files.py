@@ -1,4 +1,4 @@
-"""The files of a network's artefact: its weights, and what must be known to load and use them."""
+"""The files of a network's artefact: its weights, and the settings to load and use them."""
 
 from __future__ import annotations
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from market.models.backbones import PhotoNetwork
 from market.models.network_files import read_network_files, save_network
@@ -29,7 +31,8 @@ class PhotoClassifier:
     photo_size
         Side of the photos that the network sees, in pixels.
     finetuned
-        Whether the whole network was trained; if not, its features are those of the PhotoEmbedder.
+        Whether the whole network was trained; if not, it computes the same features as the
+        PhotoEmbedder.
     """
 
     network: PhotoNetwork
@@ -71,6 +74,16 @@ class PhotoClassifier:
             finetuned=content["finetuned"],
         )
 
+    def untrained(self) -> PhotoClassifier:
+        """Return a copy whose new layer is all zeros: every label is equally likely.
+
+        It takes the classifier's place if there are too few photos to train one.
+        """
+        network = copy.deepcopy(self.network)
+        for weight in network.head.parameters():
+            nn.init.zeros_(weight)
+        return replace(self, network=network, finetuned=False)
+
     def label_probabilities(self, photos: np.ndarray, features: torch.Tensor) -> torch.Tensor:
         """Return (n, labels) float32 on the network's device.
 
@@ -79,8 +92,8 @@ class PhotoClassifier:
         photos
             (n, 3, side, side) uint8.
         features
-            (n, width), those of the PhotoEmbedder. A network that was not fine-tuned has the same,
-            which saves a second forward pass.
+            (n, width), computed by the PhotoEmbedder. A network that was not fine-tuned computes
+            the same, so it needs no forward pass of its own.
         """
         with torch.inference_mode():
             if self.finetuned:

@@ -1,4 +1,4 @@
-"""Scores of the photo classifier, per photo and per product."""
+"""Scores and tables of the photo classifier, per photo and per product."""
 
 from __future__ import annotations
 
@@ -6,26 +6,60 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
+from market.core.settings import Train
 from market.models.checkpoints import Progress
 from market.models.labelled_photos import LabelledPhotos
 from market.models.metrics import macro_f1, majority_accuracy, score
+from market.models.photo_training import compare_splits
+
+
+def evaluate_photos(
+    data: LabelledPhotos,
+    probabilities: dict[str, np.ndarray],
+    progress: Progress,
+    settings: Train,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Return the metrics of a training.
+
+    Parameters
+    ----------
+    data, probabilities, progress
+        As in `score_splits`.
+    settings
+        Section `train` of params.yaml.
+    device
+        Where the layers of `compare_splits` are trained.
+
+    Returns
+    -------
+    dict
+        `score_splits`; `new_layer`, which is `compare_splits`, if the new layer was trained alone;
+        and the settings `backbone`, `epochs`, `finetune_epochs` and `seed`.
+    """
+    metrics = score_splits(data, probabilities, progress)
+    if settings.epochs:
+        metrics["new_layer"] = compare_splits(data, settings, device)
+    names = ("backbone", "epochs", "finetune_epochs", "seed")
+    return metrics | {name: getattr(settings, name) for name in names}
 
 
 def score_splits(
     data: LabelledPhotos, probabilities: dict[str, np.ndarray], progress: Progress
 ) -> dict[str, Any]:
-    """Return the metrics of a training.
+    """Score the predictions for each split.
 
     Parameters
     ----------
     data
         The photos.
     probabilities
-        (n, categories) of "val" and "test".
+        (n, categories) of "val" and "test"; others are ignored.
     progress
-        At the end of the training: the train scores are those of its last epoch, of the batches as
-        they were trained on, because a second pass would take as long as half an epoch.
+        At the end of the training. The train scores are from its last epoch: each batch was scored
+        before its step, because a second pass would take as long as half an epoch.
 
     Returns
     -------
@@ -34,14 +68,15 @@ def score_splits(
         without a similar listing in another split), and `majority_accuracy`.
     """
     metrics: dict[str, Any] = {}
-    for split, of_split in probabilities.items():
+    for split in ("val", "test"):
         rows = data.rows[split]
+        labels, predicted = data.categories[rows], probabilities[split]
         product_ids = data.listings["product_id"].iloc[rows]
-        metrics[split] = score_photos(data.categories[rows], of_split, product_ids)
+        metrics[split] = score_photos(labels, predicted, product_ids)
         unique = ~data.listings["has_near_duplicate"].iloc[rows].to_numpy()
         if split == "test" and unique.any():
             metrics["test_without_near_duplicates"] = score_photos(
-                data.categories[rows][unique], of_split[unique], product_ids[unique]
+                labels[unique], predicted[unique], product_ids[unique]
             )
     metrics["train"] = {
         "loss": progress.history[-1]["train_loss"],
@@ -67,6 +102,15 @@ def score_photos(
         (n, categories).
     product_ids
         (n,) the product of each photo; its photos have the same category.
+
+    Examples
+    --------
+    Of product a one photo is wrong, but the mean of both is right:
+
+    >>> probabilities = np.array([[0.9, 0.1], [0.4, 0.6]])
+    >>> scores = score_photos(np.array([0, 0]), probabilities, pd.Series(["a", "a"]))
+    >>> scores["accuracy"], scores["per_product"]["accuracy"]
+    (0.5, 1.0)
     """
     owner = product_ids.to_numpy()
     by_product = pd.DataFrame(probabilities).groupby(owner).mean()
@@ -82,9 +126,9 @@ def probabilities_table(data: LabelledPhotos, probabilities: dict[str, np.ndarra
     Its columns are product_id, photo_index, split and a probability for each category.
     """
     parts = []
-    for split, of_split in probabilities.items():
+    for split, predicted in probabilities.items():
         part = data.listings.iloc[data.rows[split]][["product_id", "photo_index", "split"]]
-        part[data.classes] = of_split
+        part[data.classes] = predicted
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 

@@ -20,6 +20,7 @@ from market.models.batches import load_batches, predict_probabilities, shuffled_
 from market.models.labelled_photos import LabelledPhotos
 from market.models.labels import Labels, sum_by_category
 from market.models.metrics import loss_and_accuracy, spread
+from market.models.photo_classifier import PhotoClassifier
 from market.models.photo_dataset import augment
 from market.models.training import Phase, run_phases
 
@@ -29,31 +30,53 @@ SEEDS = 3  # of the comparison with a split by photo
 
 
 # --- The network and its phases -------------------------------------------------------------------
-def new_classifier_network(
-    settings: Train, labels: Labels, *, backbone_seed: int, device: torch.device
-) -> PhotoNetwork:
-    """Return the network before training.
+def new_photo_classifier(
+    data: LabelledPhotos,
+    labels: Labels,
+    settings: Train,
+    *,
+    photo_size: int,
+    backbone_seed: int,
+    device: torch.device,
+) -> PhotoClassifier:
+    """Return the classifier before training.
 
-    Random weights of the backbone are those of `backbone_seed`, with which the features were
-    computed; those of the new layer are of `settings.seed`.
+    Parameters
+    ----------
+    data
+        The photos.
+    labels
+        The labels of the train photos.
+    settings
+        Section `train` of params.yaml. Its `seed` gives the new layer's random weights.
+    photo_size
+        Side at which the network sees the photos, in pixels.
+    backbone_seed
+        Seed of the backbone's random weights, if any: that of the frozen features.
+    device
+        Where the network is trained.
     """
     network = new_network(
         settings.backbone, settings.weights, classes=len(labels.names), seed=backbone_seed
     )
     torch.manual_seed(settings.seed)
     network.head.reset_parameters()
-    return network.to(device)
+    return PhotoClassifier(
+        network=network.to(device),
+        categories=data.classes,
+        labels=labels.names,
+        parents=labels.parents,
+        photo_size=photo_size,
+        finetuned=settings.finetune_epochs > 0,
+    )
 
 
 def photo_phases(
-    data: LabelledPhotos,
-    settings: Train,
-    network: PhotoNetwork,
-    labels: Labels,
-    photo_size: int,
+    data: LabelledPhotos, labels: Labels, classifier: PhotoClassifier, settings: Train
 ) -> list[Phase]:
     """Return the phases that have epochs: "head" trains the new layer, "finetune" the network."""
-    predict = partial(split_probabilities, data, labels.parents, settings, photo_size)
+    network = classifier.network
+    predict = partial(split_probabilities, data, labels.parents, settings, classifier.photo_size)
 
     def evaluate(module: nn.Module) -> dict[str, float]:
         actual = data.categories[data.rows["val"]]
@@ -207,6 +230,40 @@ def split_probabilities(
     return sum_by_category(by_label, parents, len(data.classes))
 
 
+def predict_splits(
+    data: LabelledPhotos, classifier: PhotoClassifier, settings: Train, device: torch.device
+) -> dict[str, np.ndarray]:
+    """Predict the photos of each split by models that were not fitted on them.
+
+    Parameters
+    ----------
+    data
+        The photos.
+    classifier
+        After training.
+    settings
+        Section `train` of params.yaml.
+    device
+        Where the out-of-fold layers are trained.
+
+    Returns
+    -------
+    dict
+        Probabilities (n, categories) of "val" and "test"; without fine-tuning also of "train",
+        which are `out_of_fold`.
+    """
+    network = classifier.network
+    module = network if classifier.finetuned else network.head
+    photo_size = classifier.photo_size
+    probabilities = {
+        split: split_probabilities(data, classifier.parents, settings, photo_size, module, split)
+        for split in ("val", "test")
+    }
+    if not classifier.finetuned:
+        probabilities["train"] = out_of_fold(data, settings, device)
+    return probabilities
+
+
 def head_probabilities(
     data: LabelledPhotos,
     settings: Train,
@@ -273,6 +330,13 @@ def compare_splits(
 
 
 def split_by_photo(train: np.ndarray, test: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return new train and test rows: the same ones, dealt at random, in the same numbers."""
+    """Return new train and test rows: the same ones, dealt at random, in the same numbers.
+
+    Examples
+    --------
+    >>> train, test = split_by_photo(np.array([0, 1, 2]), np.array([3, 4]), seed=0)
+    >>> len(train), len(test), sorted([*train.tolist(), *test.tolist()])
+    (3, 2, [0, 1, 2, 3, 4])
+    """
     dealt = np.random.default_rng(seed).permutation(np.concatenate([train, test]))
     return np.sort(dealt[: len(train)]), np.sort(dealt[len(train) :])

@@ -24,12 +24,12 @@ COMPONENTS = 40  # principal components of the text's and of the photo's vector
 
 @dataclass(frozen=True)
 class BoostedTrees:
-    """Blends the first layer's two predictions, and adds trees fitted on what the blend misses.
+    """Blends the first layer's two predictions, and adds trees fitted on the blend's errors.
 
     Parameters
     ----------
     network_weight
-        Share of the networks in the blend, from 0 to 1; the rest is the ridge's.
+        Weight of the networks in the blend, from 0 to 1; the ridge has the rest.
     features
         Turns a `price_table` into the trees' features beside the blend.
     boosted
@@ -165,6 +165,12 @@ def fit_network_weight(base: np.ndarray, log_price: np.ndarray) -> float:
     """Return the networks' share, from 0 to 1, that has the least squared error.
 
     `base` (n, 2) are predictions of `BaseModels`, `log_price` is (n,).
+
+    Examples
+    --------
+    >>> base = np.array([[0.0, 4.0], [0.0, 4.0]])
+    >>> fit_network_weight(base, log_price=np.array([1.0, 1.0]))
+    0.25
     """
     linear, network = base.T
     difference = network - linear

@@ -98,9 +98,20 @@ def evaluate(
     if seeds and priced.any():
         scores = score_each(priced, seeds).values()
         metrics["over_seeds"] = {
-            name: spread([of_seed[name] for of_seed in scores]) for name in ("rmsle", "median_ae")
+            name: spread([score[name] for score in scores]) for name in ("rmsle", "median_ae")
         }
     return metrics
+
+
+def summarize(metrics: Mapping[str, Any]) -> str:
+    """Return a one-line summary of the metrics of `evaluate`."""
+    if not metrics["n"]:
+        return "no test product has a price, so there are no scores"
+    model, coverage = metrics["model"], metrics["interval"]["coverage"]
+    return (
+        f"RMSLE {model['rmsle']:.3f}, median error £{model['median_ae']:.0f}, "
+        f"{coverage:.1%} within their interval, n={metrics['n']}"
+    )
 
 
 def residual_table(price: pd.Series, predicted: pd.Series) -> pd.DataFrame:
@@ -117,6 +128,12 @@ def residual_table(price: pd.Series, predicted: pd.Series) -> pd.DataFrame:
     -------
     pd.DataFrame
         log10_price, log10_predicted and log10_residual, of 1 + £, to four decimals.
+
+    Examples
+    --------
+    >>> residual_table(pd.Series([99.0, np.nan]), predicted=pd.Series([9.0, 5.0]))
+       log10_price  log10_predicted  log10_residual
+    0          2.0              1.0             1.0
     """
     priced = price.notna().to_numpy()
     log_price = np.log10(1 + price.to_numpy()[priced])

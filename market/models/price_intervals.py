@@ -62,6 +62,11 @@ def conformal_margin(misses: np.ndarray, coverage: float) -> float:
     """Return the margin that covers the share `coverage` of prices, corrected for a finite sample.
 
     `misses` (n,) are in log(1 + £), without NaN. Without any, the margin covers every price.
+
+    Examples
+    --------
+    >>> conformal_margin(np.arange(99.0), coverage=0.8)
+    80.0
     """
     if not len(misses):
         return MAX_LOG
@@ -70,7 +75,13 @@ def conformal_margin(misses: np.ndarray, coverage: float) -> float:
 
 
 def miss(log_price: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return how far each price lies outside of its bounds, (n,); negative inside."""
+    """Return how far each price lies outside of its bounds, (n,); negative inside.
+
+    Examples
+    --------
+    >>> miss(np.array([1.0, 2.5, 5.0]), low=np.array([2.0] * 3), high=np.array([3.0] * 3))
+    array([ 1. , -0.5,  2. ])
+    """
     return np.maximum(low - log_price, log_price - high)
 
 
@@ -95,6 +106,13 @@ def to_pounds(logs: pd.DataFrame, margins: Margins) -> pd.DataFrame:
         `price`, `price_low` and `price_high` (the interval), `flag_below` and `flag_above`
         (outside of them a price is flagged), and the other columns of `logs`. From £0 to £10
         million, in whole pence.
+
+    Examples
+    --------
+    >>> logs = np.log1p(pd.DataFrame({"price": [99.0], "low": [49.0], "high": [199.0]}))
+    >>> pounds = to_pounds(logs, Margins(interval=0.0, flag=np.log(2)))
+    >>> pounds.iloc[0].to_dict()
+    {'price': 99.0, 'price_low': 49.0, 'price_high': 199.0, 'flag_below': 24.0, 'flag_above': 399.0}
     """
     low, high, price = logs["low"], logs["high"], logs["price"]
     bounds = {

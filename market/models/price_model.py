@@ -33,7 +33,7 @@ BOOSTED = "boosted"  # the stacked model's name beside those of BASELINES
 
 @dataclass(frozen=True)
 class StackedModel:
-    """Both layers."""
+    """Both layers of the price model."""
 
     base: BaseModels
     trees: BoostedTrees
@@ -56,7 +56,7 @@ class PriceModel:
     margins
         Calibrated for these bounds.
     coverage
-        The share of prices that the interval is calibrated to cover.
+        Target coverage of the intervals, from 0 to 1.
     """
 
     estimator: StackedModel | Baseline
@@ -77,7 +77,7 @@ class PriceModel:
         return to_pounds(self.estimator.predict(table), self.margins)
 
     def save(self, folder: Path) -> None:
-        """Write the model to a folder, in place of what was there."""
+        """Replace `folder` by this model."""
         settings: dict[str, Any] = {
             "coverage": self.coverage,
             "estimator": self.estimator.name,

@@ -6,7 +6,7 @@ price nor another of its group, in both layers, in the bounds and in the margins
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
@@ -60,8 +60,8 @@ def fit_candidates(
     table
         A `price_table` of n rows.
     price
-        (n,) pounds to learn from, with the index of `table`; NaN for other rows, such as those of
-        test products.
+        (n,) pounds to learn from, with the index of `table`; NaN for other rows, such as test
+        products.
     group
         (n,) whole numbers; a group is never split between folds.
     settings
@@ -87,7 +87,7 @@ def fit_candidates(
 def score_out_of_fold(
     candidates: Mapping[str, Candidate], price: pd.Series
 ) -> dict[str, dict[str, float]]:
-    """Return `score_prices` of each candidate's out-of-fold predictions; `price` as it was fitted.
+    """Return `score_prices` of each candidate's out-of-fold predictions; `price` as in fitting.
 
     Rows without an out-of-fold prediction are left out.
     """
@@ -103,7 +103,12 @@ def score_out_of_fold(
 def select(scores: Mapping[str, Mapping[str, float]]) -> str:
     """Return the candidate with the lowest RMSLE; of equal ones the first, which is the simplest.
 
-    `scores` are those of `score_out_of_fold`.
+    `scores` as `score_out_of_fold` returns them.
+
+    Examples
+    --------
+    >>> select({"constant": {"rmsle": 1.8}, "ridge": {"rmsle": 1.2}, "boosted": {"rmsle": 1.2}})
+    'ridge'
     """
     return min(scores, key=lambda name: scores[name].get("rmsle", np.inf))
 
@@ -118,6 +123,16 @@ def explain_selection(selected: str, scores: Mapping[str, Mapping[str, float]]) 
     return (
         f"the baseline {selected} replaces the boosted model, which is no better (cross-validated "
         f"RMSLE {baseline['rmsle']:.3f} against {boosted['rmsle']:.3f}, n={baseline['n']})"
+    )
+
+
+def explain_unused_texts(columns: Sequence[str], min_df: int) -> str:
+    """Return why the models do not read these columns of text; "" without any column."""
+    if not columns:
+        return ""
+    return (
+        f"the models do not use the text of {', '.join(columns)}: no word of it is in {min_df} "
+        "products (regress.min_df)"
     )
 
 
@@ -136,6 +151,12 @@ def assign_folds(group: np.ndarray, has_price: np.ndarray) -> np.ndarray:
     np.ndarray
         (n,) from 0 to FOLDS - 1, or fewer where there are fewer groups; -1 for a group without any
         price, which no model is fitted on.
+
+    Examples
+    --------
+    >>> group, has_price = np.array([0, 0, 1, 2]), np.array([True, True, True, False])
+    >>> assign_folds(group, has_price).tolist()
+    [0, 0, 1, -1]
     """
     groups = group[has_price]
     count = min(FOLDS, len(np.unique(groups)))

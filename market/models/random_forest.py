@@ -30,6 +30,15 @@ class RandomForest:
     ----------
     pipeline
         A fitted pipeline of `build_pipeline`.
+
+    Examples
+    --------
+    >>> pixels = np.repeat(np.array([0, 255], np.uint8), 20).reshape(40, 1, 1, 1)
+    >>> labels = np.repeat(["dark", "light"], 20)
+    >>> settings = ClassifyRf(n_estimators=5, min_samples_leaf=1, seed=0)
+    >>> forest = RandomForest.fit(pixels, labels, settings)
+    >>> forest.predict(np.array([[[[10]]], [[[250]]]])).tolist()
+    ['dark', 'light']
     """
 
     pipeline: Pipeline
@@ -64,7 +73,7 @@ class RandomForest:
         return self.pipeline.predict(pixels)
 
     def save(self, folder: Path) -> None:
-        """Write the forest to a folder, in place of what was there."""
+        """Replace `folder` by this forest."""
         with replace_when_done(folder) as temporary:
             temporary.mkdir()
             save_model(self.pipeline, temporary / FILE)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from market.data.listings import listing_text
+from market.data.clean_listings import listing_text
 from market.models.labels import sum_by_category
 from market.models.network_files import read_network_files, save_network
 from market.models.text_encoder import load_text_encoder
@@ -55,7 +55,7 @@ class TextClassifier:
         Raises
         ------
         MarketError
-            If a file is missing, or its weights are those of another network.
+            If a file is missing, or holds the weights of another network.
         """
         weights, content = read_network_files(folder)
         network = TextNetwork(

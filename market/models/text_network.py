@@ -97,7 +97,7 @@ class TextNetwork(nn.Module):
         Raises
         ------
         MarketError
-            If the file's weights have other names: those of a network with other frozen layers.
+            If the file holds other weights, because other layers were frozen.
         """
         state = load_file(path)
         if set(state) != set(self.trained_weights()):

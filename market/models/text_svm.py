@@ -20,7 +20,7 @@ from market.core.cluster import cluster
 from market.core.settings import Classify
 from market.core.stage import progress
 from market.core.workers import worker_count
-from market.data.listings import listing_text
+from market.data.clean_listings import listing_text
 from market.models.labels import Labels, subcategory_labels
 from market.models.text_encoder import EMBEDDING
 
@@ -98,6 +98,13 @@ def margin_probabilities(margins: np.ndarray, *, slope: float, midpoint: float) 
     -------
     np.ndarray
         (n, classes).
+
+    Examples
+    --------
+    >>> margins = np.array([[0.5, -1.0], [-1.0, -1.0]])
+    >>> margin_probabilities(margins, slope=6.0, midpoint=-0.3).round(3)
+    array([[0.985, 0.015],
+           [0.5  , 0.5  ]])
     """
     curve = expit(slope * (margins - midpoint))
     return curve / curve.sum(1, keepdims=True)
@@ -234,8 +241,8 @@ def out_of_fold_probabilities(
     Returns
     -------
     np.ndarray
-        (n, labels) probabilities. NaN where the products outside of the group are of one label
-        only, so that no model can be fitted, and for products without a text.
+        (n, labels) probabilities. NaN for products without a text, and where no model can be fitted
+        because all products outside of the group have the same label.
     """
     label_count = len(labels.names)
     fold_count = min(FOLDS, products["group"].nunique())

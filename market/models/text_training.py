@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from market.core.settings import TrainText
-from market.data.listings import listing_text
+from market.data.clean_listings import listing_text
 from market.models.labels import Labels, subcategory_labels
 from market.models.metrics import loss_and_accuracy, majority_accuracy, score
 from market.models.text_classifier import TextClassifier
@@ -139,6 +139,13 @@ def batches_by_length(
         Maximum number of texts in a batch.
     generator
         Draws the order.
+
+    Examples
+    --------
+    >>> lengths = np.array([3, 90, 4, 80])
+    >>> batches = batches_by_length(lengths, batch_size=2, generator=np.random.default_rng(0))
+    >>> sorted(sorted(batch.tolist()) for batch in batches)
+    [[0, 2], [1, 3]]
     """
     order = generator.permutation(len(lengths))
     batches: list[np.ndarray] = []

@@ -169,7 +169,13 @@ def read_metrics(folder: Path, stages: Iterable[str] = ()) -> Metrics:
 
 
 def value_at(metrics: Metrics, path: str) -> Any:
-    """Return the value at a path; None if a small dataset, or an older run, does not have it."""
+    """Return the value at a path; None if a small dataset, or an older run, does not have it.
+
+    Examples
+    --------
+    >>> value_at({"classify": {"fused": {"ece": 0.02}}}, "classify.fused.ece")
+    0.02
+    """
     value: Any = metrics
     for key in path.split("."):
         value = value.get(key) if isinstance(value, dict) else None

@@ -30,8 +30,9 @@ def class_sheets(listings: pd.DataFrame, photos: PhotoStore) -> list[dict[str, A
 
     Returns
     -------
-    name; n and share of the products; photos: up to PHOTOS_PER_CLASS in base64, drawn at random
-    with a fixed seed.
+    list
+        For each category its `name`; `n` and `share` of the products; and `photos`: up to
+        PHOTOS_PER_CLASS in base64, drawn at random with a fixed seed.
     """
     products = listings.drop_duplicates("product_id")
     sheets = []
@@ -61,7 +62,17 @@ def most_confident_mistakes(predictions: pd.DataFrame, count: int = MAX_CARDS) -
 
     Returns
     -------
-    product_id, category (the seller's), suggested (the model's) and confidence.
+    pd.DataFrame
+        product_id, category (the seller's), suggested (the model's) and confidence.
+
+    Examples
+    --------
+    >>> predictions = pd.DataFrame(
+    ...     {"product_id": ["a", "b"], "actual": ["bike", "lamp"], "predicted": ["bike", "sofa"],
+    ...      "confidence": [0.9, 0.8]}
+    ... )
+    >>> most_confident_mistakes(predictions).to_dict("records")
+    [{'product_id': 'b', 'category': 'lamp', 'suggested': 'sofa', 'confidence': 0.8}]
     """
     wrong = predictions[predictions["actual"] != predictions["predicted"]]
     wrong = wrong.sort_values(["confidence", "product_id"], ascending=[False, True]).head(count)

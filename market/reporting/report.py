@@ -56,8 +56,10 @@ def audit(metrics: Metrics, products: pd.DataFrame) -> dict[str, Any]:
 
     Returns
     -------
-    counts: numbers by name. rejected: numbers by reason, the most frequent first. missing: numbers
-    of values by column. price_chart. placeholders: (price, number of products), by price.
+    dict
+        `counts`: numbers by name. `rejected`: numbers by reason, the most frequent first.
+        `missing`: number of missing values by column. `price_chart`: an SVG. `placeholders`:
+        (price, number of products), by price.
     """
     cleaned = facts(
         metrics, "product_counts", "photo_counts", "log_counts", "rejected", "missing_values"
@@ -90,7 +92,9 @@ def confusion(predictions: pd.DataFrame) -> dict[str, Any]:
 
     Returns
     -------
-    names of the categories; confusion: counts, a row per actual category; shares of each row.
+    dict
+        `names` of the categories; `confusion`: counts, a row per actual category; `shares` of each
+        row.
     """
     names = sorted(set(predictions["actual"]) | set(predictions["predicted"]))
     counts = confusion_matrix(predictions["actual"], predictions["predicted"], labels=names)

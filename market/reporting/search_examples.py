@@ -58,7 +58,7 @@ def examples(engine: Engine) -> Iterator[Example]:
     subcategory = engine.listings["category_levels"].map(lambda path: path[:2][-1])
     counts = Counter(subcategory[~subcategory.str.startswith("Other")]) or Counter(subcategory)
     largest = [name for name, _ in counts.most_common(2)]
-    # There is no user in a search, and so no reason of one; and without a photo in the query
+    # A search has no user, so no user feature can be a reason; and without a photo in the query,
     # "similar photos" means similar to the best matches.
     without_user = {
         name: FEATURE_TEXTS[name]
@@ -106,8 +106,15 @@ def reasons(contributions: dict[str, float], labels: dict[str, str]) -> list[tup
 
     Returns
     -------
-    Up to REASONS texts, the strongest first, each with its share of the positive contributions of
-    all features in `labels`.
+    list
+        Up to REASONS texts, the strongest first, each with its share of the positive contributions
+        of all features in `labels`.
+
+    Examples
+    --------
+    >>> contributions = {"text_similarity": 3.0, "recency": 1.0, "popularity": -1.0}
+    >>> reasons(contributions, {"text_similarity": "similar meaning", "recency": "new"})
+    [('similar meaning', 0.75), ('new', 0.25)]
     """
     positive = {
         name: contribution

@@ -107,7 +107,13 @@ def sanity_check(metrics: Metrics) -> str:
 
 
 def number_paths(metrics: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield the path of every number in nested metrics."""
+    """Yield the path of every number in nested metrics.
+
+    Examples
+    --------
+    >>> list(number_paths({"test": {"accuracy": 0.9, "n": 10}, "seed": 42}))
+    ['test.accuracy', 'test.n', 'seed']
+    """
     for key, value in metrics.items():
         if isinstance(value, dict):
             yield from number_paths(value, f"{prefix}{key}.")
@@ -164,6 +170,14 @@ def insert_table(document: str, name: str, table: str) -> str:
     ------
     MarketError
         If the document lacks one of the markers.
+
+    Examples
+    --------
+    >>> document = "before <!-- results: begin -->old<!-- results: end --> after"
+    >>> print(insert_table(document, "results", "new"))
+    before <!-- results: begin -->
+    new
+    <!-- results: end --> after
     """
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     before, begin_found, rest = document.partition(begin)

@@ -28,6 +28,7 @@ import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raw_input import input_settings
 from repository import REPO
 
 from market import predict
@@ -47,7 +48,7 @@ PARTS = 12  # of the corpus of tables: each a minute at most
 
 class Outcome(NamedTuple):
     code: int
-    said: str  # on standard error
+    output: str  # on standard error
     seconds: float  # of the processor
 
 
@@ -88,12 +89,12 @@ def run(
         finally:
             os._exit(code)
     _, status, used = os.wait4(child, 0)
-    said = errors.read_text(encoding="utf-8", errors="replace")
-    return Outcome(os.waitstatus_to_exitcode(status), said, used.ru_utime + used.ru_stime)
+    output = errors.read_text(encoding="utf-8", errors="replace")
+    return Outcome(os.waitstatus_to_exitcode(status), output, used.ru_utime + used.ru_stime)
 
 
 def make_project(folder: Path) -> Path:
-    """A project whose dataset is the corpus' sound one: 8 products, 8 photos, 8 events."""
+    """Return a project with the sound dataset of the corpus: 8 products, 8 photos, 8 events."""
     raw = folder / "data/mine/raw"
     (raw / "images").mkdir(parents=True)
     for name, rows in corpus.SOUND.items():
@@ -106,28 +107,28 @@ def make_project(folder: Path) -> Path:
     return folder
 
 
-def badly(outcome: Outcome, left: Path) -> str | None:
-    """What is wrong with how a run ended, "" if it ended in a clear line; None if it succeeded.
+def describe_failure(outcome: Outcome, left: Path) -> str | None:
+    """Return the fault of a failed run: "" for one clear line, None for a success.
 
-    `left` is what an error must not leave, under its own or its temporary name.
+    An error must not leave the path `left`, under its own or its temporary name.
     """
-    lines = outcome.said.splitlines()
-    if outcome.code == 1 and "Traceback" not in outcome.said:
+    lines = outcome.output.splitlines()
+    if outcome.code == 1 and "Traceback" not in outcome.output:
         if len(lines) != 1 or not lines[0].startswith("Error: ") or len(lines[0]) > 1000:
-            return f"not one clear line: {outcome.said[:300]!r} … {len(outcome.said)}"
+            return f"not one clear line: {outcome.output[:300]!r} … {len(outcome.output)}"
         if left.exists() or list(left.parent.glob(".*")):
             return "an error that left something"
         return ""
     if outcome.code != 0:
         return f"exit {outcome.code} after {outcome.seconds:.1f} s: {' | '.join(lines[-2:])[-300:]}"
-    return f"says {outcome.said[:200]!r}" if outcome.said else None
+    return f"says {outcome.output[:200]!r}" if outcome.output else None
 
 
-def fault(project: Path, case: corpus.Table | None, outcome: Outcome) -> str:
-    """What is wrong with how a run of clean ended; "" if nothing is."""
+def find_fault(project: Path, case: corpus.Table | None, outcome: Outcome) -> str:
+    """Return the fault of a run of stage clean; "" if it has none."""
     out = project / "data/clean"
-    if (found := badly(outcome, out)) is not None:
-        return found
+    if (complaint := describe_failure(outcome, out)) is not None:
+        return complaint
     rejects = pd.read_csv(out / "rejects.csv", dtype=str, lineterminator="\n")
     if case is not None and case.records is not None:
         kept = pd.read_parquet(
@@ -151,7 +152,7 @@ def fault(project: Path, case: corpus.Table | None, outcome: Outcome) -> str:
 def try_tables(
     project: Path, cases: list[corpus.Table], attempt: Callable[[corpus.Table], tuple[Outcome, str]]
 ) -> list[str]:
-    """`attempt` each table in an else sound project; return the faults."""
+    """Put each table into an otherwise sound project, and `attempt` it; return the faults."""
     faults: list[str] = []
     ended: Counter[str] = Counter()
     outcome = longest = Outcome(0, "", 0)
@@ -159,30 +160,33 @@ def try_tables(
         path = project / "data/mine/raw" / case.name
         sound = path.read_bytes()
         path.write_bytes(case.content)
-        outcome, found = attempt(case)
-        longest = max(longest, outcome, key=lambda one: one.seconds)
-        ended["a fault" if found else "one line" if outcome.code else "all accounted for"] += 1
-        if found:
-            faults.append(f"{case.name}, {case.kind}: {found}")
+        outcome, complaint = attempt(case)
+        longest = max(longest, outcome, key=lambda run: run.seconds)
+        ended["a fault" if complaint else "one line" if outcome.code else "all accounted for"] += 1
+        if complaint:
+            faults.append(f"{case.name}, {case.kind}: {complaint}")
             print(faults[-1], flush=True)
         path.write_bytes(sound)
-    of = dict(Counter(case.name for case in cases))
-    print(f"\n{len(cases)} tables {of}: {dict(ended)}; longest {longest.seconds:.1f} s", flush=True)
+    counts = dict(Counter(case.name for case in cases))
+    print(
+        f"\n{len(cases)} tables {counts}: {dict(ended)}; longest {longest.seconds:.1f} s",
+        flush=True,
+    )
     return faults
 
 
 def cleaning(project: Path) -> Callable[[corpus.Table], tuple[Outcome, str]]:
     def attempt(case: corpus.Table) -> tuple[Outcome, str]:
         outcome = run(clean.main, project)
-        found = fault(project, case, outcome)
+        complaint = find_fault(project, case, outcome)
         shutil.rmtree(project / "data/clean", ignore_errors=True)
-        return outcome, found
+        return outcome, complaint
 
     return attempt
 
 
 def unaccounted(project: Path, ids: list[str]) -> dict[str, list[str]]:
-    """The ids that are not in exactly one of images.parquet and rejects.csv."""
+    """Return the ids that are not in exactly one of images.parquet and rejects.csv."""
     rejects = pd.read_csv(project / "data/clean/rejects.csv", dtype=str, keep_default_na=False)
     kept = pd.read_parquet(project / "data/clean/images.parquet")["image_id"]
     times = Counter([*kept, *rejects["id"]])
@@ -194,7 +198,7 @@ def write_photos(project: Path, photos: corpus.Photos, outside: Path) -> list[st
     images = project / "data/mine/raw/images"
     suffixes = [".jpg", ".png", ".gif", ".webp", ".bmp", ".jpeg", ".txt", ""]
     for number, (_, data) in enumerate(photos):
-        # Every suffix with every kind: what a file is must not hang on its name.
+        # Every suffix with every kind: the kind of a file must not depend on its name.
         (images / f"m{number:04d}{suffixes[number % 8]}").write_bytes(data)
     ids = sorted({*corpus.write_odd_entries(images, outside), *(p.stem for p in images.iterdir())})
     rows = [[name, "p1"] for name in ids if "\n" not in name and name.isascii()]
@@ -217,7 +221,8 @@ def test_a_sound_table_with_odd_bytes_is_accounted_for_or_refused(data: st.DataO
         (raw / name).write_bytes(content)
         params = yaml.safe_load((REPO / "params.yaml").read_text(encoding="utf-8"))["clean"]
         try:
-            cleaner = Cleaner(raw, Clean(**params | {"photo_size": 16, "array_size": 8}))
+            cleaned = Clean(**params | {"photo_size": 16, "array_size": 8})
+            cleaner = Cleaner(raw, cleaned, input_settings())
             metrics = cleaner.run(out).metrics
         except MarketError as error:
             assert "\n" not in str(error) and "\r" not in str(error)
@@ -281,7 +286,7 @@ def test_pipes_links_and_devices_are_never_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "/dev/zero", "nothing", "loop.csv", "terabyte"])
-def test_what_is_no_table_is_one_line(tmp_path: Path, kind: str) -> None:
+def test_a_file_that_is_no_table_is_an_error_of_one_line(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "loop.csv"
     if kind == "fifo":
         os.mkfifo(path)
@@ -297,7 +302,7 @@ def test_what_is_no_table_is_one_line(tmp_path: Path, kind: str) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_what_is_lost_is_said_and_nothing_is_written() -> None:
+def test_rows_that_are_lost_are_an_error() -> None:
     check_nothing_lost("Products.csv", 3, 2, 1)
     for kept in (1, 3):
         with pytest.raises(MarketError, match=r"Products.csv: 3 read, but"):
@@ -320,10 +325,10 @@ def predicting(
         raw, out = project / "data/mine/raw", tmp_path / "predicted/out.csv"
         options = ["--raw", str(raw), "--out", str(out)]
         outcome = run(predict.main, project, *options, cwd=ran, seconds=seconds)
-        if (found := badly(outcome, out)) is None:
-            found = unlike_predictions(raw, out, case)
+        if (complaint := describe_failure(outcome, out)) is None:
+            complaint = unlike_predictions(raw, out, case)
         shutil.rmtree(out.parent, ignore_errors=True)
-        return outcome, found
+        return outcome, complaint
 
     return attempt
 
@@ -370,9 +375,9 @@ def test_every_photo_of_the_corpus_through_predict(predicting: Callable, tmp_pat
     project = make_project(tmp_path / "project")
     photos = [*corpus.mutated_photos(SEED), *corpus.bombs().items()]
     ids = write_photos(project, photos, tmp_path / "outside")
-    outcome, found = predicting(project, seconds=300)
+    outcome, complaint = predicting(project, seconds=300)
     print(f"\n{len(photos)} photos, {len(ids)} ids, {outcome.seconds:.1f} s")
-    assert outcome.code == 0 and not found, found or outcome.said
+    assert outcome.code == 0 and not complaint, complaint or outcome.output
 
 
 @pytest.mark.campaign
@@ -389,9 +394,9 @@ def test_every_photo_of_the_corpus(tmp_path: Path) -> None:
     photos = [*corpus.mutated_photos(SEED), *corpus.bombs().items()]
     ids = write_photos(project, photos, tmp_path / "outside")
     outcome = run(clean.main, project, seconds=300)
-    found = fault(project, None, outcome)
+    complaint = find_fault(project, None, outcome)
     print(f"\n{len(photos)} photos, {len(ids)} ids, {outcome.seconds:.1f} s")
-    assert not found, found
+    assert not complaint, complaint
     assert not any(unaccounted(project, ids).values()), unaccounted(project, ids)
     rejects = pd.read_csv(project / "data/clean/rejects.csv", dtype=str)
     print(rejects["reason"].str.replace(r"\(.*", "", regex=True).value_counts().to_string())

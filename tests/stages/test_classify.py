@@ -90,7 +90,7 @@ def test_the_baseline_uses_words_alone(
     assert metrics["text_baseline"]["n"] == len(held_out)
 
 
-def test_scores_without_near_duplicates_leave_out_the_judged_that_have_one(
+def test_scores_without_near_duplicates_leave_out_test_products_that_have_one(
     metrics: dict, held_out: pd.DataFrame, predictions: pd.DataFrame
 ) -> None:
     kept = predictions[~held_out.set_index("product_id")["has_near_duplicate"]]

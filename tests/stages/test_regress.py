@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from raw_input import input_settings
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression
 
 from market.core.settings import Regress
-from market.data.listings import clean_products, has_price_to_learn
+from market.data.clean_listings import has_price_to_learn
+from market.data.listings import clean_products
+from market.data.money import Money
 from market.data.synthetic.listings import draw_products
 from market.models.metrics import score_prices
 from market.models.price_baselines import linear_regression, predict_untransformed
@@ -44,7 +47,9 @@ SETTINGS = Regress(
 def products() -> pd.DataFrame:
     """600 sample listings without photos, a quarter of them test products."""
     drawn = draw_products(np.random.Generator(np.random.PCG64(3)), 600)
-    table = clean_products(drawn.reset_index(drop=True), placeholder_above=100_000)
+    table = clean_products(
+        drawn.reset_index(drop=True), placeholder_above=100_000, settings=input_settings()
+    )
     table["split"] = np.where(np.arange(600) % 4 == 0, "test", "train")
     table["group"] = np.arange(600)
     return table
@@ -53,7 +58,9 @@ def products() -> pd.DataFrame:
 def text_table(products: pd.DataFrame) -> pd.DataFrame:
     """Return the price table of listings, with uninformative vectors."""
     n = len(products)
-    return price_table(products, np.zeros((n, 2)), np.full((n, 2), np.nan), np.ones((n, 1)))
+    return price_table(
+        products, np.zeros((n, 2)), np.full((n, 2), np.nan), np.ones((n, 1)), Money("GBP", ".")
+    )
 
 
 def price_to_learn(products: pd.DataFrame) -> pd.Series:
@@ -163,7 +170,7 @@ def test_the_boosted_model_is_selected_where_it_wins(
 ) -> None:
     price = price_to_learn(products)
     scores = score_out_of_fold(candidates, price)
-    assert {of_model["n"] for of_model in scores.values()} == {price.notna().sum()}
+    assert {by_model["n"] for by_model in scores.values()} == {price.notna().sum()}
     assert select(scores) == "boosted"
 
 
@@ -175,7 +182,7 @@ def test_a_baseline_replaces_the_model_where_prices_are_noise(products: pd.DataF
     scores = score_out_of_fold(candidates, price_to_learn(noise))
     selected = select(scores)
     assert selected != "boosted"
-    assert scores[selected]["rmsle"] == min(of_model["rmsle"] for of_model in scores.values())
+    assert scores[selected]["rmsle"] == min(by_model["rmsle"] for by_model in scores.values())
     message = explain_selection(selected, scores)
     assert f"the baseline {selected} replaces the boosted model" in message
     assert f"{scores['boosted']['rmsle']:.3f}" in message
@@ -298,8 +305,8 @@ def test_expected_prices_of_fitted_and_test_products_are_equally_good(
     assert set(flags) <= {"", *FLAGS}
     fairness = 1 + np.clip(np.log1p(expected["price"]) - np.log1p(price), -1, 0)
     test = products["split"].eq("test")
-    of_fitted, of_test = (fairness[rows & flags.eq("")].mean() for rows in (~test, test))
-    assert of_fitted == pytest.approx(of_test, abs=0.05)
+    fitted_mean, test_mean = (fairness[rows & flags.eq("")].mean() for rows in (~test, test))
+    assert fitted_mean == pytest.approx(test_mean, abs=0.05)
     np.testing.assert_array_equal(
         expected.loc[test, "price"],
         candidates["boosted"].model.predict(text_table(products))["price"][test],

@@ -86,9 +86,9 @@ def test_the_page_shows_each_example_with_its_reasons(engine: Engine, page: str)
         assert f"<h3>{example.title}</h3>" in text
         for hit in example.result.hits:
             assert engine.listing(hit.product_id)["name"] in text
-            shown = reasons(hit.why, example.labels)
-            assert shown
-            for reason, share in shown:
+            strongest = reasons(hit.why, example.labels)
+            assert strongest
+            for reason, share in strongest:
                 assert re.search(rf"{reason}\s+<small>{100 * share:.0f} %", text)
 
 

@@ -40,16 +40,16 @@ OUTS = [
 
 
 # --- Outputs ----------------------------------------------------------------------
-def board(project: Path) -> EventAccumulator:
-    """Return the events of the only run in TensorBoard."""
-    (folder,) = (project / "runs/sample/workspace/train_cnn").iterdir()
+def board(project: Path, names: str = "sample/workspace") -> EventAccumulator:
+    """Return the events of the only run in TensorBoard, of a dataset and an experiment."""
+    (folder,) = (project / "runs" / names / "train_cnn").iterdir()
     events = EventAccumulator(str(folder))
     events.Reload()
     return events
 
 
-def scalars(project: Path) -> dict[str, list[tuple[int, float]]]:
-    events = board(project)
+def scalars(project: Path, names: str = "sample/workspace") -> dict[str, list[tuple[int, float]]]:
+    events = board(project, names)
     return {
         tag: [(event.step, event.value) for event in events.Scalars(tag)]
         for tag in events.Tags()["scalars"]
@@ -67,54 +67,59 @@ def test_metrics_hold_loss_accuracy_and_a_baseline(ran: Path) -> None:
     assert (metrics["epochs"], metrics["finetune_epochs"]) == (3, 1)
     assert isinstance(metrics["seed"], int)
     assert metrics["backbone"] == "efficientnet_lite0"
-    of = {split: rows["category"] for split, rows in listings.groupby("split")}
-    counts = of["train"].value_counts()
-    commonest = sorted(counts.index[counts == counts.max()])[0]
-    assert metrics["majority_accuracy"] == pytest.approx((of["test"] == commonest).mean())
+    categories = {split: rows["category"] for split, rows in listings.groupby("split")}
+    counts = categories["train"].value_counts()
+    majority = sorted(counts.index[counts == counts.max()])[0]
+    assert metrics["majority_accuracy"] == pytest.approx((categories["test"] == majority).mean())
 
 
 def test_every_epoch_has_a_row_in_the_plot_and_in_tensorboard(ran: Path) -> None:
     plot = pd.read_csv(ran / "plots/train_cnn.csv")
     assert plot["epoch"].tolist() == [1, 2, 3, 4]
     assert plot["phase"].tolist() == ["head"] * 3 + ["finetune"]
-    shown = scalars(ran)
-    assert set(shown) == {
-        f"{what}/{of}" for what in ("loss", "accuracy") for of in ("train", "val")
+    curves = scalars(ran)
+    assert set(curves) == {
+        f"{measure}/{split}" for measure in ("loss", "accuracy") for split in ("train", "val")
     }
-    for tag, values in shown.items():
-        what, of = tag.split("/")
+    for tag, values in curves.items():
+        measure, split = tag.split("/")
         assert [step for step, _ in values] == [1, 2, 3, 4]
-        assert [value for _, value in values] == pytest.approx(plot[f"{of}_{what}"], abs=1e-5)
+        assert [value for _, value in values] == pytest.approx(plot[f"{split}_{measure}"], abs=1e-5)
 
 
 def test_tensorboard_has_the_graph_the_photos_and_the_mistakes(ran: Path) -> None:
     events = board(ran)
     assert len(events.Graph().node) > 100
-    found = pd.read_parquet(ran / "data/cnn/probabilities.parquet")
-    found = found[found["split"] == "val"]
+    photos = pd.read_parquet(ran / "data/cnn/probabilities.parquet")
+    photos = photos[photos["split"] == "val"]
     products = pd.read_parquet(ran / "data/clean/products.parquet").set_index("product_id")
-    seller = products["category"].loc[found["product_id"]].to_numpy()
-    answers = found.drop(columns=["product_id", "photo_index", "split"])
-    wrong = answers[seller != answers.idxmax(axis=1).to_numpy()].max(axis=1).sort_values()[::-1]
+    seller = products["category"].loc[photos["product_id"]].to_numpy()
+    probabilities = photos.drop(columns=["product_id", "photo_index", "split"])
+    wrong = (
+        probabilities[seller != probabilities.idxmax(axis=1).to_numpy()]
+        .max(axis=1)
+        .sort_values()[::-1]
+    )
     titles = sorted(events.Tags()["images"])
     assert len(titles) == min(len(wrong), tensorboard.MISTAKES) > 0
     for title, confidence in zip(titles, wrong, strict=False):
         assert title.startswith("mistakes/") and title.endswith(f"{confidence:.0%}")
     (folder,) = (ran / "runs/sample/workspace/train_cnn").iterdir()
     config = (folder / "projector_config.pbtxt").read_text(encoding="utf-8")
-    shown = folder / re.findall(r'tensor_path: "(.+)/tensors.tsv"', config)[0]
-    vectors = np.loadtxt(shown / "tensors.tsv")
-    assert vectors.shape == (len(found), 1280)
-    table = pd.read_csv(shown / "metadata.tsv", sep="\t")
-    features = np.load(ran / "data/embeddings/photo.npy")[found["photo_index"]]
-    # Whose photo each is: a vector and its labels belong together, whatever their order.
-    for vector, of in zip(vectors, table.itertuples(index=False), strict=True):
+    projector = folder / re.findall(r'tensor_path: "(.+)/tensors.tsv"', config)[0]
+    vectors = np.loadtxt(projector / "tensors.tsv")
+    assert vectors.shape == (len(photos), 1280)
+    table = pd.read_csv(projector / "metadata.tsv", sep="\t")
+    features = np.load(ran / "data/embeddings/photo.npy")[photos["photo_index"]]
+    # A vector and its labels belong together, whatever their order.
+    for vector, labels in zip(vectors, table.itertuples(index=False), strict=True):
         place = np.abs(features - vector).max(axis=1).argmin()
         np.testing.assert_allclose(vector, features[place], atol=1e-3)
-        assert tuple(of) == (seller[place], answers.columns[answers.to_numpy()[place].argmax()])
-    with Image.open(shown / "sprite.png") as sprite:
+        predicted = probabilities.columns[probabilities.to_numpy()[place].argmax()]
+        assert tuple(labels) == (seller[place], predicted)
+    with Image.open(projector / "sprite.png") as sprite:
         across = sprite.width // tensorboard.THUMBNAIL
-    assert across**2 >= len(found) > (across - 1) ** 2
+    assert across**2 >= len(photos) > (across - 1) ** 2
 
 
 def test_the_confusion_plot_agrees_with_the_metrics(ran: Path) -> None:
@@ -152,7 +157,7 @@ def test_metrics_hold_the_accuracy_after_a_split_by_photo(ran: Path) -> None:
 
 
 def test_random_weights_equal_those_of_the_embedding(
-    ran: Path, run_stage: Callable, tmp_path: Path
+    ran: Path, invoke_stage: Callable, tmp_path: Path
 ) -> None:
     project = tmp_path / "project"
     shutil.copytree(ran, project, ignore=shutil.ignore_patterns("raw", "models", "plots", "runs"))
@@ -163,9 +168,11 @@ def test_random_weights_equal_those_of_the_embedding(
     (project / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     weights = {}
     for stage, folder in (("embed_photos", "embed"), ("train_cnn", "cnn")):
-        run_stage(project, stage)
+        invoke_stage(project, stage)
         state = load_file(project / f"models/{folder}/model.safetensors")
-        weights[folder] = {name: of for name, of in state.items() if name.startswith("backbone.")}
+        weights[folder] = {
+            name: weight for name, weight in state.items() if name.startswith("backbone.")
+        }
     assert len(weights["embed"]) > 100 and weights["embed"].keys() == weights["cnn"].keys()
     for name, weight in weights["embed"].items():
         assert torch.equal(weight, weights["cnn"][name]), name
@@ -176,11 +183,21 @@ def test_a_finished_training_leaves_no_checkpoint(ran: Path) -> None:
 
 
 @pytest.fixture
-def killed(ran: Path, tmp_path: Path) -> Path:
-    """A project whose training was killed while fine-tuning."""
-    project = tmp_path / "project"
-    shutil.copytree(ran, project, ignore=shutil.ignore_patterns("raw", "models", "plots", "runs"))
-    (project / "metrics/train_cnn.json").unlink()
+def killed(ran: Path, once: Callable[..., Path], tmp_path: Path) -> Path:
+    """Return a copy of a project whose training was killed while fine-tuning."""
+
+    def build(project: Path) -> None:
+        shutil.copytree(
+            ran, project, ignore=shutil.ignore_patterns("raw", "models", "plots", "runs")
+        )
+        (project / "metrics/train_cnn.json").unlink()
+        kill_training(project)
+        assert not any((project / out).exists() for out in OUTS)
+
+    return shutil.copytree(once("killed_train_cnn", build), tmp_path / "project")
+
+
+def kill_training(project: Path) -> None:
     script = subprocess.Popen(
         [sys.executable, "stages/train_cnn.py"],
         cwd=project,
@@ -190,59 +207,44 @@ def killed(ran: Path, tmp_path: Path) -> Path:
     )
     try:
         for _ in range(12_000):
-            found = list((project / "runs").rglob("*.pt"))
+            checkpoints = list((project / "runs").rglob("*.pt"))
             # In the first phase the checkpoint holds a layer, in the second a network.
-            if found and found[0].stat().st_size > 5e6:
+            if checkpoints and checkpoints[0].stat().st_size > 5e6:
                 break
             assert script.poll() is None, "ended before it could be killed"
             time.sleep(0.01)
     finally:
         script.send_signal(signal.SIGKILL)
         script.wait()
-    assert not any((project / out).exists() for out in OUTS)
-    return project
 
 
-def test_a_killed_training_resumes_and_ends_with_the_same_bytes(
-    ran: Path, killed: Path, run_stage: Callable
+def test_a_killed_training_resumes_under_other_names_and_ends_with_the_same_bytes(
+    ran: Path, killed: Path, invoke_stage: Callable, tmp_path: Path
 ) -> None:
+    """Dataset and experiment name the folder of TensorBoard; they do not determine a training."""
     (checkpoint,) = (killed / "runs").rglob("*.pt")
     progress = torch.load(checkpoint, weights_only=True)["progress"]
     assert (progress["phase"], len(progress["history"])) == ("finetune", 3)
     assert progress["step"] > 0 and progress["labels"]
-    resumed = run_stage(killed, "train_cnn")
+    params = (killed / "params.yaml").read_text("utf-8")
+    (killed / "params.yaml").write_text(
+        params.replace("dataset: sample", "dataset: mine"), encoding="utf-8"
+    )
+    queue = tmp_path / "project-of-the-queue"
+    resumed = invoke_stage(killed, "train_cnn", DVC_EXP_NAME="bold-oaks", DVC_ROOT=str(queue))
     assert f"resuming from {checkpoint.relative_to(killed)}: finetune, epoch 1" in resumed.stdout
     for out in OUTS:
         assert (killed / out).read_bytes() == (ran / out).read_bytes(), out
-    assert scalars(killed) == scalars(ran)
+    # Also the epochs before the interruption, under the name "workspace".
+    assert scalars(queue, "mine/bold-oaks") == scalars(ran)
     assert not checkpoint.exists()
 
 
-def test_tensorboards_folder_is_named_after_dataset_and_experiment(
-    ran: Path, killed: Path, run_stage: Callable, tmp_path: Path
-) -> None:
-    (killed / "params.yaml").write_text(
-        (killed / "params.yaml").read_text("utf-8").replace("dataset: sample", "dataset: mine"),
-        encoding="utf-8",
-    )
-    project = tmp_path / "project-of-the-queue"
-    environment = {"DVC_EXP_NAME": "bold-oaks", "DVC_ROOT": str(project)}
-    resumed = run_stage(killed, "train_cnn", **environment)
-    assert "resuming from" in resumed.stdout, "the names do not determine a training"
-    (folder,) = (project / "runs/mine/bold-oaks/train_cnn").iterdir()
-    events = EventAccumulator(str(folder))
-    events.Reload()
-    # Also the epochs before the interruption, under the name "workspace".
-    assert [event.step for event in events.Scalars("loss/val")] == [1, 2, 3, 4]
-    for out in OUTS:
-        assert (killed / out).read_bytes() == (ran / out).read_bytes(), out
-
-
-def test_a_training_with_other_params_does_not_resume(killed: Path, run_stage: Callable) -> None:
+def test_a_training_with_other_params_does_not_resume(killed: Path, invoke_stage: Callable) -> None:
     params = yaml.safe_load((killed / "params.yaml").read_text(encoding="utf-8"))
     params["train"]["finetune_epochs"] = 0
     (killed / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    assert "resuming from" not in run_stage(killed, "train_cnn").stdout
+    assert "resuming from" not in invoke_stage(killed, "train_cnn").stdout
     assert pd.read_csv(killed / "plots/train_cnn.csv")["phase"].tolist() == ["head"] * 3
     metrics = json.loads((killed / "metrics/train_cnn.json").read_text(encoding="utf-8"))
     assert metrics["finetune_epochs"] == 0 and metrics["test"]["n"] > 0
@@ -250,7 +252,7 @@ def test_a_training_with_other_params_does_not_resume(killed: Path, run_stage: C
     pretrained = PhotoNetwork("efficientnet_lite0", "pretrained", 13).state_dict()
     for name in ("_conv_stem.weight", "_bn1.running_var"):
         assert torch.equal(weights[f"backbone.{name}"], pretrained[f"backbone.{name}"])
-    assert len(list((killed / "runs").rglob("*.pt"))) == 1, "the killed one's"
+    assert len(list((killed / "runs").rglob("*.pt"))) == 1, "that of the killed training"
 
 
 # --- No photos -----------------------------------------------------------------------------------
@@ -281,10 +283,10 @@ def test_without_validation_and_test_photos_training_is_skipped(
     without_photos: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(without_photos)
-    answer = CliRunner().invoke(
+    result = CliRunner().invoke(
         importlib.import_module(f"stages.{name}").main, catch_exceptions=False
     )
-    assert answer.exit_code == 0 and "0 test" in answer.output
+    assert result.exit_code == 0 and "0 test" in result.output
     metrics = json.loads(Path(f"metrics/{name}.json").read_text(encoding="utf-8"))
     assert metrics["n"] == 0 and "0 test" in metrics["skipped"]
     if name == "train_cnn":

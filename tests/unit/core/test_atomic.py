@@ -29,7 +29,7 @@ def content_of(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("as_folder", [False, True])
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_an_error_leaves_what_was_there(
+def test_an_error_leaves_the_old_content(
     tmp_path: Path, as_folder: bool, error: type[BaseException]
 ) -> None:
     out = tmp_path / "out"
@@ -64,7 +64,7 @@ def test_a_file_replaces_a_file_or_a_folder(tmp_path: Path, was_folder: bool) ->
 
 
 @pytest.mark.parametrize("left_folder", [False, True])
-def test_what_a_killed_run_left_is_cleared(tmp_path: Path, left_folder: bool) -> None:
+def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path, left_folder: bool) -> None:
     out = tmp_path / "out"
     with replace_when_done(out) as temporary:
         fill(temporary, "first", as_folder=False)

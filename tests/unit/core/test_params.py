@@ -165,9 +165,9 @@ def test_every_network_can_be_chosen() -> None:
 def test_the_comment_of_a_key_gives_its_range_and_its_effect(key: str) -> None:
     section, _, name = key.rpartition(".")
     text = MANUAL.partition(f"\n{section}:\n")[2] if section else MANUAL
-    found = re.search(rf"^ *{name}: +[^#\n]*#(.*(?:\n *#.*)*)", text, re.MULTILINE)
-    assert found, f"{key} has no comment"
-    comment = " ".join(found[1].replace("#", " ").split())
+    comment_lines = re.search(rf"^ *{name}: +[^#\n]*#(.*(?:\n *#.*)*)", text, re.MULTILINE)
+    assert comment_lines, f"{key} has no comment"
+    comment = " ".join(comment_lines[1].replace("#", " ").split())
     range_, _, effect = comment.partition("; ")
     assert range_ == ranges()[key]
-    assert len(effect) > 5, f"{key}: what does it do?"
+    assert len(effect) > 5, f"the comment of {key} does not say what it does"

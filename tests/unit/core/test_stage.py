@@ -22,8 +22,8 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize("name", STAGES)
 def test_help_names_inputs_outputs_and_params(name: str) -> None:
-    said = stage._declared(name)
-    text = "\n".join(line for lines in said.values() for line in lines)
+    declared = stage._declared(name)
+    text = "\n".join(line for lines in declared.values() for line in lines)
     for kind in ("deps", "outs", "metrics"):
         for entry in STAGES[name].get(kind, []):
             path = entry if isinstance(entry, str) else next(iter(entry))
@@ -54,7 +54,7 @@ def test_a_log_has_lines_and_a_terminal_a_bar(monkeypatch: pytest.MonkeyPatch) -
     assert "\r" in terminal.getvalue() and "3/3" in terminal.getvalue()
 
 
-def test_what_is_quick_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quick_loop_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     log = io.StringIO()
     monkeypatch.setattr(sys, "stderr", log)
     assert list(stage.progress(range(3), total=3, desc="count", unit="thing")) == [0, 1, 2]

@@ -35,25 +35,25 @@ def test_the_new_layer_reads_the_backbones_features(name: str, width: int) -> No
 @pytest.mark.parametrize("name", [*backbone.NORMALISATION])
 def test_photos_are_normalised_as_in_pretraining(name: str) -> None:
     model = PhotoNetwork(name, "none", 2)
-    seen = []
+    inputs_seen = []
     model.backbone = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
-    model.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model.backbone.register_forward_pre_hook(lambda _, inputs: inputs_seen.append(inputs[0]))
     grey = torch.full((1, 3, 32, 32), 128, dtype=torch.uint8)
     model.features(torch.cat([grey * 0, grey, grey + 127]))
     mean, std = (torch.tensor(numbers) for numbers in backbone.NORMALISATION[name])
     for row, level in enumerate((0, 128, 255)):
-        torch.testing.assert_close(seen[0][row, :, 5, 5], (level / 255 - mean) / std)
+        torch.testing.assert_close(inputs_seen[0][row, :, 5, 5], (level / 255 - mean) / std)
 
 
-@pytest.mark.parametrize("of", ["efficientnet_lite0", "efficientnet_lite2"])
-def test_pretrained_weights_come_with_the_package(of: str) -> None:
-    pretrained = PhotoNetwork(of, "pretrained", 2).backbone.state_dict()
-    random = PhotoNetwork(of, "none", 2).backbone.state_dict()
-    packaged = torch.load(backbone._weights_file(of), weights_only=True)
+@pytest.mark.parametrize("network", ["efficientnet_lite0", "efficientnet_lite2"])
+def test_pretrained_weights_come_with_the_package(network: str) -> None:
+    pretrained = PhotoNetwork(network, "pretrained", 2).backbone.state_dict()
+    random = PhotoNetwork(network, "none", 2).backbone.state_dict()
+    packaged = torch.load(backbone._weights_file(network), weights_only=True)
     name = "_conv_stem.weight"
     assert torch.equal(pretrained[name], packaged[name])
     assert not torch.equal(random[name], packaged[name])
-    assert "site-packages" in str(backbone._weights_file(of))
+    assert "site-packages" in str(backbone._weights_file(network))
 
 
 @pytest.mark.parametrize(
@@ -127,15 +127,15 @@ def test_weights_that_run_code_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "remedy"),
     [
         (URLError("Temporary failure in name resolution"), "put resnet50-11ad3fa6.pth into"),
         (TimeoutError("timed out"), "put resnet50-11ad3fa6.pth into"),
         (RuntimeError('invalid hash value (expected "11ad3fa6", got "0")'), "damaged"),
     ],
 )
-def test_the_error_of_a_failed_download_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+def test_a_failed_download_is_an_error_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, remedy: str
 ) -> None:
     def fail(*_: object, **__: object) -> NoReturn:
         raise error
@@ -144,7 +144,7 @@ def test_the_error_of_a_failed_download_says_what_to_do(
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
     with pytest.raises(MarketError) as raised:
         PhotoNetwork("resnet50", "pretrained", 2)
-    assert said in str(raised.value) and "\n" not in str(raised.value)
+    assert remedy in str(raised.value) and "\n" not in str(raised.value)
     assert not list(tmp_path.rglob("*.pth"))
 
 

@@ -28,3 +28,13 @@ def test_without_products_there_are_no_errors() -> None:
     assert errors.empty and list(errors) == [
         "product_id", "split", "category", "p_category", "suggested", "p_suggested",
     ]  # fmt: skip
+
+
+def test_products_without_a_prediction_are_left_out() -> None:
+    codes = np.arange(60) % 3
+    probabilities = np.where(np.eye(3)[codes], 0.9, 0.05)
+    codes[[7, 9]] = (codes[[7, 9]] + 1) % 3
+    probabilities[9] = np.nan
+    products = pd.DataFrame({"product_id": [f"p{i}" for i in range(60)], "split": "train"})
+    errors = find_label_errors(products, probabilities, codes, ["a", "b", "c"])
+    assert errors["product_id"].tolist() == ["p7"]

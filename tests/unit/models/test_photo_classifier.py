@@ -36,9 +36,19 @@ def test_a_classifier_is_loaded_as_it_was_saved(
         features = network.features(torch.from_numpy(photos))
         expected = network.head(features).softmax(1)
     # A fine-tuned network computes its own features.
-    given = features * 0 if finetuned else features
-    probabilities = loaded.label_probabilities(photos, given)
+    features_of_embedder = features * 0 if finetuned else features
+    probabilities = loaded.label_probabilities(photos, features_of_embedder)
     torch.testing.assert_close(probabilities, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_an_untrained_classifier_finds_every_label_equally_likely(network: PhotoNetwork) -> None:
+    parents, labels = np.array([0, 0, 1]), ["A / a", "A / b", "B"]
+    classifier = PhotoClassifier(network, ["A", "B"], labels, parents, 64, finetuned=True)
+    untrained = classifier.untrained()
+    features = torch.ones(2, network.width)
+    probabilities = untrained.label_probabilities(np.empty((2, 3, 64, 64), np.uint8), features)
+    torch.testing.assert_close(probabilities, torch.full((2, 3), 1 / 3))
+    assert network.head.weight.any() and classifier.finetuned, "the classifier is unchanged"
 
 
 def test_an_embedder_is_loaded_as_it_was_saved(network: PhotoNetwork, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from simulated_prices import changed, draw
 
 from market.models.metrics import score_prices
-from market.models.price_evaluation import evaluate, predict_test, residual_table
+from market.models.price_evaluation import evaluate, predict_test, residual_table, summarize
 from market.models.price_training import fit_candidates
 
 TEST = pd.DataFrame(
@@ -92,3 +92,10 @@ def test_every_model_and_baseline_predicts_the_test_products() -> None:
     }  # fmt: skip
     assert predicted["model"].equals(predicted["ridge"].rename("model"))
     assert predicted["constant_mean"].iloc[0] == pytest.approx(known["price"].mean())
+
+
+def test_the_summary_names_scores_or_their_absence() -> None:
+    summary = summarize(evaluate(TEST, PREDICTED, INTERVAL, 0.8))
+    assert "median error £10" in summary and "33.3% within their interval, n=3" in summary
+    unpriced = TEST.assign(price=np.nan, price_is_placeholder=False)
+    assert "no test product has a price" in summarize(evaluate(unpriced, PREDICTED, INTERVAL, 0.8))

@@ -129,8 +129,8 @@ def test_the_seed_determines_every_weight(usual: tuple) -> None:
     assert same == history
     for name, weights in again.network.trained_weights().items():
         assert torch.equal(weights, classifier.network.trained_weights()[name]), name
-    _, other = trained(seed=1)
-    assert other[-1]["train_loss"] != history[-1]["train_loss"]
+    _, with_another_seed = trained(seed=1)
+    assert with_another_seed[-1]["train_loss"] != history[-1]["train_loss"]
 
 
 def test_a_batch_holds_texts_of_similar_length() -> None:
