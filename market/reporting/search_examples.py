@@ -145,7 +145,7 @@ def example_cards(engine: Engine, photos: PhotoStore) -> list[dict[str, Any]]:
         photo = photo_as_text(photos, listing["photos"][0]) if listing["photos"] else ""
         return {
             "title": listing["name"],
-            "price": listing["price"],
+            "price": None if math.isnan(listing["price"]) else listing["price"],
             "photo": photo,
             "distance_km": None,
             "reasons": [],
