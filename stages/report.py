@@ -81,14 +81,20 @@ def main() -> str:
     metrics = read_metrics(METRICS, ("clean", *HEADLINE_STAGES))
     listings = pd.read_parquet(LISTINGS, columns=COLUMNS)
     photos = PhotoStore(PHOTOS)
-    content = overview(metrics) | audit(metrics, listings.drop_duplicates("product_id"))
-    content["searches"] = example_cards(Engine.load(SEARCH_INDEX, RANKER), photos)
+    engine = Engine.load(SEARCH_INDEX, RANKER)
+    formats = engine.formats
+    products = listings.drop_duplicates("product_id")
+    content = overview(metrics) | audit(metrics, products, formats)
+    content["searches"] = example_cards(engine, photos)
     content["results"] = comparison(metrics, read_metrics(RESULTS))
     if "classes" in content["sections"]:
         content |= category_sections(listings, photos)
     if "prices" in content["sections"]:
         prices = read_stage_csv(PRICE_PLOT)
-        content["price_charts"] = [predicted_prices(prices), price_residuals(prices)]
+        content["price_charts"] = [
+            predicted_prices(prices, formats),
+            price_residuals(prices, formats),
+        ]
     with replace_when_done(REPORT) as temporary:
         temporary.write_text(render(content), encoding="utf-8")
     return f"{len(content['sections'])} sections in {REPORT}"

@@ -89,7 +89,7 @@ class ProductSplit:
         keys = collect_keys(listings, duplicates)
         ignored = find_boilerplate(keys, products, settings.max_sellers)
         group = group_products(keys, ignored, products)
-        # Without any category, the split is in proportion to nothing.
+        # Without categories, all products count as one.
         category = products.set_index("product_id")["category"].fillna("")
         requested = Folds(settings.folds, settings.val_folds, settings.test_folds)
         folds = fit_folds(category, group, requested)

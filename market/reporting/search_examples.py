@@ -75,10 +75,10 @@ def examples(engine: Engine) -> Iterator[Example]:
     filters = _filters(engine, engine.listings[subcategory == largest[-1]])
     title = f"“{largest[-1]}”"
     if filters.price_max is not None:
-        title += f" up to £{filters.price_max:,.0f}"
+        title += f" up to {engine.formats.money(round(filters.price_max))}"
     labels = without_user | SEARCH_TEXTS
     if filters.near:
-        title += f" within {RADIUS_KM:.0f} km of {filters.near}"
+        title += f" within {engine.formats.distance(RADIUS_KM)} of {filters.near}"
         labels["proximity"] = f"near {filters.near}"
     filtered = engine.search(largest[-1], filters=filters, limit=RESULTS)
     yield Example(title, [], filtered, labels)
@@ -142,12 +142,13 @@ def example_cards(engine: Engine, photos: PhotoStore) -> list[dict[str, Any]]:
 
     def card(product_id: str) -> dict[str, Any]:
         listing = engine.listing(product_id)
+        price = listing["price"]
         photo = photo_as_text(photos, listing["photos"][0]) if listing["photos"] else ""
         return {
             "title": listing["name"],
-            "price": None if math.isnan(listing["price"]) else listing["price"],
+            "price": "" if pd.isna(price) else engine.formats.money(price),
             "photo": photo,
-            "distance_km": None,
+            "distance": None,
             "reasons": [],
         }
 
@@ -159,7 +160,7 @@ def example_cards(engine: Engine, photos: PhotoStore) -> list[dict[str, Any]]:
             "results": [
                 {
                     **card(hit.product_id),
-                    "distance_km": hit.distance_km,
+                    "distance": _distance(engine, hit.distance_km),
                     "reasons": reasons(hit.why, example.labels),
                 }
                 for hit in example.result.hits
@@ -167,3 +168,10 @@ def example_cards(engine: Engine, photos: PhotoStore) -> list[dict[str, Any]]:
         }
         for example in progress(examples(engine), total=EXAMPLES, desc="search", unit="search")
     ]
+
+
+def _distance(engine: Engine, kilometres: float | None) -> str | None:
+    """Return a distance in words; None if it is unknown."""
+    if kilometres is None or math.isnan(kilometres):
+        return None
+    return engine.formats.distance(kilometres)
