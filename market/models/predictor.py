@@ -172,8 +172,8 @@ class Predictor:
         -------
         tuple
             The predictions, a row for each of `rows`: product_id, category, price, price_low,
-            price_high, price_flag and p_<class>, missing without categories or prices; and for each photo the reason why it cannot be
-            used, or None.
+            price_high, price_flag and p_<class>, missing where the models learned no categories or
+            prices; and for each photo the reason why it cannot be used, or None.
         """
         products = clean_products(
             rows, placeholder_above=self.placeholder_above, settings=self.input_settings
