@@ -93,4 +93,4 @@ def test_predictions_are_empty(names_only: Path) -> None:
         CliRunner().invoke(predict, arguments, catch_exceptions=False)
         predictions = pd.read_csv("predictions.csv")
     assert len(predictions) == _metrics(names_only, "clean")["products"]["kept"]
-    assert predictions[["category", "price", "price_flag"]].isna().all(None)
+    assert predictions[["category", "price", "price_flag"]].isna().all(axis=None)
