@@ -194,7 +194,8 @@ TABLE_NAMES = {
 # Words before or after a name that do not change its meaning: "listing price", "ad_title".
 FILLERS = frozenset((
     "product", "listing", "item", "ad", "advert", "variant", "article", "my", "the", "of",
-    "des", "der", "die", "das", "du", "l", "d", "del", "di", "do", "da", "el", "de", "la", "le", "produit", "producto", "annonce",
+    "des", "der", "die", "das", "du", "l", "d", "del", "di", "do", "da", "el", "de", "la", "le",
+    "produit", "producto", "annonce",
     "anuncio", "anzeige", "anzeigen", "artikel", "produkt", "full", "name", "text", "html",
     "url", "value", "in", "location", "geo", "google", "usd", "eur", "gbp",
 ))  # fmt: skip

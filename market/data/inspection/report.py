@@ -127,11 +127,11 @@ def _lines(items: list[str], width: int = 70) -> list[str]:
 # --- Values and counts ----------------------------------------------------------------------------
 def _value_rows(inspection: Inspection) -> list[Row]:
     rows = [
-        _finding_row("currency", inspection.currency),
-        _finding_row("decimal mark", inspection.decimal),
-        _finding_row("language", inspection.language),
-        _finding_row("country", inspection.country),
-        _finding_row("categories", inspection.category_separator, quoted=True),
+        _finding_row("currency", inspection.values.currency),
+        _finding_row("decimal mark", inspection.values.decimal),
+        _finding_row("language", inspection.values.language),
+        _finding_row("country", inspection.values.country),
+        _finding_row("categories", inspection.values.category_separator, quoted=True),
     ]
     tables, section = inspection.tables, inspection.section
     if "price" not in section["columns"]:
@@ -206,8 +206,8 @@ def _section_text(inspection: Inspection) -> str:
     guesses = {
         key: finding.evidence
         for key, finding in {
-            "currency": inspection.currency, "decimal": inspection.decimal,
-            "language": inspection.language, "country": inspection.country,
+            "currency": inspection.values.currency, "decimal": inspection.values.decimal,
+            "language": inspection.values.language, "country": inspection.values.country,
         }.items()
         if finding.is_guess
     }  # fmt: skip

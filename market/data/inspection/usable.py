@@ -188,6 +188,6 @@ def _placeholder_note(rows: pd.DataFrame, settings: Input, clean: Clean) -> list
         return []
     enough = 10 ** int(np.ceil(np.log10(prices.quantile(0.99))))
     return [
-        f"{percent(above)} of prices are above clean.placeholder_above ({clean.placeholder_above:g}): "
-        f"raise it, for example to {enough}"
+        f"{percent(above)} of prices are above clean.placeholder_above "
+        f"({clean.placeholder_above:g}): raise it, for example to {enough}"
     ]
