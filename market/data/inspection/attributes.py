@@ -14,14 +14,10 @@ MAX_CATEGORY_LENGTH = 60
 
 def propose_attribute(profile: Profile) -> tuple[str | None, str]:
     """Return the type of a column that no field has, and "", or None and why it is left out."""
+    if not profile.distinct:
+        return None, "empty"
     if profile.filled < MIN_FILLED:
-        return (
-            None,
-            "empty" if not profile.distinct else f"filled in {percent(profile.filled)} of rows",
-        )
-    if profile.distinct < 2:
-        filled = f"filled in {percent(profile.filled)} of rows"
-        return None, filled if profile.distinct else "empty"
+        return None, f"filled in {percent(profile.filled)} of rows"
     if profile.distinct < 2:
         return None, "always the same"
     if profile.photos > 0.5:

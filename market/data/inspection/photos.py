@@ -130,7 +130,7 @@ def detect_photos(
     best = max(layouts, key=lambda layout: layout.share, default=PhotoLayout(""))
     if best.share < MIN_SHARE:
         count = len(files.whole.files)
-        evidence = f"{count} photo files, but none fits a listing" if count else "no photos"
+        evidence = f"none of the photo files ({count:,}) fits a listing" if count else "no photos"
         # What the tables say stays: the photos may be put there later.
         return best if best.image_columns or best.columns else PhotoLayout("", evidence=evidence)
     return best

@@ -29,7 +29,7 @@ LOCAL_SIGNS = {
     "₩": "KRW", "₹": "INR", "rm": "MYR", "rp": "IDR", "s/": "PEN", "r$": "BRL", "дин": "RSD",
     "din": "RSD", "km": "BAM", "₦": "NGN", "₵": "GHS", "৳": "BDT", "﷼": "IRR", "ksh": "KES",
 }  # fmt: skip
-WORD = re.compile(r"[^\W\d_]+\.?|[^\w\s.,'\u00a0-]+")
+WORD = re.compile(r"[^\W\d_]*[^\w\s.,'\u00a0-]+|[^\W\d_]+\.?")
 SPACED_THOUSANDS = re.compile(r"(?<!\d)\d{1,3}(?:[ \u00a0]\d{3})+(?!\d)")
 NUMBER = re.compile(r"\d[\d.,]*\d")
 
