@@ -78,12 +78,15 @@ def _set(place: Any, key: str, new: Any) -> None:
             del old[name]
         for name, value in new.items():
             old[name] = value
-        old.fa.set_block_style()
     elif isinstance(new, list) and hasattr(old, "append"):
         old[:] = new
-        old.fa.set_block_style()
     else:
         place[key] = new
+        return
+    if new:
+        old.fa.set_block_style()
+    else:  # {} and [] stand on the line of the key
+        old.fa.set_flow_style()
 
 
 def _shown(value: Any) -> str:
