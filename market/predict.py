@@ -13,6 +13,7 @@ Out: a .csv or .parquet file with a row for each row of Products.csv: product_id
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -22,18 +23,15 @@ import pandas as pd
 from market.core.atomic import replace_when_done
 from market.core.cluster import cluster
 from market.core.errors import MarketError
+from market.core.params import load_params
 from market.core.stage import stage
 from market.core.torch_setup import set_up_torch
-from market.data.listings import price_faults
+from market.data.listing_faults import price_faults
 from market.data.photo_files import read_images
+from market.data.raw_folder import RawFolder
 from market.data.rejects import check_nothing_lost, reject_files
-from market.data.schemas import IMAGES_SCHEMA, check_rows, products_schema
-from market.data.tables import (
-    ignored_column_messages,
-    ignored_columns,
-    not_found_message,
-    read_table,
-)
+from market.data.schemas import check_rows, products_schema
+from market.data.tables import RawTable, not_found_message
 from market.models.predictor import Predictor
 
 
@@ -46,24 +44,12 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
             table.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def describe_unread(raw: Path, tables: dict[str, tuple[pd.DataFrame, list[str]]]) -> list[str]:
-    """Return a line for each absent part of a raw folder, and for each column that is not read.
-
-    Parameters
-    ----------
-    raw
-        The folder.
-    tables
-        By file name, each table and the columns of it that are read.
-    """
-    lines = [
-        line
-        for name, (table, read) in tables.items()
-        for line in ignored_column_messages(raw / name, ignored_columns(table, read), read, table)
-    ]
-    if not (raw / "Images.csv").exists():
-        lines.append(f"{not_found_message(raw / 'Images.csv')}: no photo is read")
-    images = raw / "images"
+def describe_unread(folder: RawFolder, tables: Iterable[RawTable]) -> list[str]:
+    """Return a line for each absent part of a raw folder, and for each column that is not read."""
+    lines = [line for table in tables for line in table.unread_messages()]
+    if not folder.images_path.exists():
+        lines.append(f"{not_found_message(folder.images_path)}: no photo is read")
+    images = folder.path / "images"
     if not images.is_dir():
         fault = f"{images} is not a folder" if images.exists() else not_found_message(images)
         lines.append(f"{fault}: no photo is read")
@@ -77,23 +63,19 @@ def main(raw: Path, out: Path) -> str:
     if out.suffix not in (".csv", ".parquet"):
         raise MarketError(f"--out {out}: the name must end in .csv or .parquet")
     predictor = Predictor(set_up_torch(seed=0))
-    path, schema = raw / "Products.csv", products_schema(labelled=False)
-    listings = read_table(path)
-    rows, _ = check_rows(listings, schema, path)
+    folder, schema = RawFolder(raw, load_params("input")), products_schema(labelled=False)
+    listings = folder.listings(labelled=False)
+    rows, _ = check_rows(listings, schema)
     if rows.empty:
-        raise MarketError(f"{path} has no rows: add a row for each listing")
+        raise MarketError(f"{listings.path} has no rows: add a row for each listing")
     # A listing with an unreadable price is predicted all the same; only its flag is missing.
-    _, unread = check_rows(listings, schema, path, price_faults(listings))
-    photos, rejects, _, images = read_images(raw, rows["id"], partial=True)
-    tables = {
-        "Products.csv": (listings, list(schema.columns)),
-        "Images.csv": (images, list(IMAGES_SCHEMA.columns)),
-    }
-    for line in describe_unread(raw, tables):
+    _, unread = check_rows(listings, schema, price_faults(listings, folder.settings))
+    photos, rejects, _, images = read_images(folder, rows["id"], partial=True)
+    for line in describe_unread(folder, (listings, images)):
         click.echo(line)
     with cluster():
         table, reasons = predictor(rows, photos["product_id"], photos["path"].tolist())
-    check_nothing_lost(path, len(listings), len(table), 0)
+    check_nothing_lost(listings.path, len(listings.read), len(table), 0)
     check_nothing_lost(raw / "images", len(photos), len(reasons), 0)
     write_table(table, out)
     usable = np.array([reason is None for reason in reasons], dtype=bool)

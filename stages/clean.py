@@ -21,8 +21,8 @@ from market.data.cleaning import Cleaner
 
 @stage
 def main() -> str:
-    dataset, settings = load_params("dataset", "clean")
-    cleaner = Cleaner(raw_folder(dataset), settings)
+    dataset, settings, input_settings = load_params("dataset", "clean", "input")
+    cleaner = Cleaner(raw_folder(dataset), settings, input_settings)
     REJECTS_OF_ERROR.unlink(missing_ok=True)  # of an earlier run
     try:
         with replace_when_done(CLEAN) as out, cluster():

@@ -7,24 +7,24 @@ Out: metrics/evaluate.json. Intervals are 95 % bootstrap intervals over queries 
 search. Category names as queries ("Mirrors, Clocks & Ornaments"): the listings of that leaf are
 relevant; no category is indexed. Known items: 2 to 4 words of a test product's name; every listing
 of that name is relevant. Each query is scored with weights that were chosen without it.
-without_other leaves out the category names that begin with "Other": no listing's text resembles
-"Other Goods".
+without_other leaves out the category names that begin with "Other", because no listing's text
+resembles "Other Goods".
 
-photo_to_photo. The second photo of a test product must find its first among all photos, copies of
-the second left out. Nothing was fitted on which product a photo belongs to.
+photo_to_photo. The second photo of a test product must find its first one among all photos except
+copies of the second. No model was fitted on which photos belong to one product.
 
-personalised. `log` is a split by time: all models were fitted on the events before a cut-off. A
-user is scored by the first listing after it that is new to them; candidates and features are as of
-the time of that event. `new_users` have no event before the cut-off and are scored apart.
-`leave_last_out` holds out each user's last new listing instead. There, later events of other users
-leak into the models, so it only stands beside the headline. Baselines: random; popular, the
-listings with most events; recent_popular, those with most events in a window whose length was
-chosen before the cut-off; unpersonalised, the same ranker without a history.
+personalised. `log` is a split by time: all models were fitted on the events before a cut-off. The
+target of a user is the first listing after the cut-off that is new to them; candidates and features
+are as of the time of that event. `new_users` have no event before the cut-off and are scored apart.
+`leave_last_out` holds out each user's last new listing instead. Later events of other users leak
+into its models, so it is no headline metric. Baselines: random; popular, the listings with the most
+events; recent_popular, the listings with the most events in a window whose length was chosen before
+the cut-off; unpersonalised, the same ranker without a history.
 
-Without a log, users are simulated, which is a sanity check and not a result: they draw from what
-the ranker's own features measure. Each of a user's next listings is to be found by itself, after a
-history of 0, 1, 3 or 10 events; `gain` is what a longer history gained over the one before, paired
-by user.
+Without a log, users are simulated, which is a sanity check and not a result: the ranker's own
+features measure the preferences that they draw by. Each of a user's next listings is a target of
+its own, after a history of 0, 1, 3 or 10 events; `gain` is the rise of NDCG@10 from the previous
+length, paired by user.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def main() -> str:
     params = load_params("evaluate")
     require(LISTINGS, INTERACTIONS, EXPECTED_PRICES, SEARCH_INDEX, PHOTO_EMBEDDER, RANKER)
     set_up_torch(params.seed)
-    reader = CachedTextEncoder.load(SEARCH_INDEX)
-    engine = Engine.load(SEARCH_INDEX, RANKER, PHOTO_EMBEDDER, encode_text=reader)
+    encoder = CachedTextEncoder.load(SEARCH_INDEX)
+    engine = Engine.load(SEARCH_INDEX, RANKER, PHOTO_EMBEDDER, encode_text=encoder)
     models = EvaluationModels.load(RANKER)
     log = log_of_listings(pd.read_parquet(INTERACTIONS), engine.listings)
 
@@ -84,7 +84,7 @@ def main() -> str:
     if not personalised:
         simulated = evaluate_simulated(engine, users=params.max_users, seed=params.seed)
         personalised = {"simulated": simulated}
-    encode_queries(reader, [text for test in models.searches for text in test.queries])
+    encode_queries(encoder, [text for test in models.searches for text in test.queries])
     photos = pd.read_parquet(LISTINGS, columns=PHOTO_COLUMNS)
     metrics = {
         "search": evaluate_searches(engine, models.searches, seed=params.seed),

@@ -2,12 +2,12 @@
 
 In:  models/index, models/embed, data/merged/listings.parquet, data/clean/interactions.parquet.
 Out: models/rank: the ranker and the collaborative model that are served, which have learned from
-     the whole log, and the models that stage evaluate needs; metrics/rank.json.
+     the whole log, and the models that stage evaluate scores; metrics/rank.json.
 
-The weights of the query's features are chosen on the names of categories and on names of train
-products. For each score of stage evaluate, models are fitted that have not learned from what they
-are scored on: a ranker and a collaborative model for each protocol, and query weights for each half
-of the category names.
+The weights of the query features are chosen on the names of categories and of train products.
+Stage evaluate scores models that have not learned from the events and queries they are scored on: a
+ranker and a collaborative model for each protocol, and query weights for each half of the category
+names.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def main() -> str:
     params = load_params("rank")
     require(LISTINGS, INTERACTIONS, EXPECTED_PRICES, SEARCH_INDEX, PHOTO_EMBEDDER)
     set_up_torch(params.seed)
-    reader = CachedTextEncoder.load(SEARCH_INDEX)
-    engine = Engine.load(SEARCH_INDEX, None, PHOTO_EMBEDDER, encode_text=reader)
+    encoder = CachedTextEncoder.load(SEARCH_INDEX)
+    engine = Engine.load(SEARCH_INDEX, None, PHOTO_EMBEDDER, encode_text=encoder)
     log = log_of_listings(pd.read_parquet(INTERACTIONS), engine.listings)
 
     protocols = fit_protocols(
@@ -70,8 +70,8 @@ def main() -> str:
         max_users=params.max_users,
         seed=params.seed,
     )
-    judged = protocols.get(SPLIT_BY_TIME) or protocols.get(LEAVE_LAST_OUT)
-    ranker = judged.models.ranker if judged else Ranker.prior()
+    protocol = protocols.get(SPLIT_BY_TIME) or protocols.get(LEAVE_LAST_OUT)
+    ranker = protocol.models.ranker if protocol else Ranker.prior()
     collaborative = fit_collaborative(log)
     engine = engine.with_ranker(ranker).with_collaborative(collaborative)
 
@@ -79,23 +79,23 @@ def main() -> str:
     queries = TuningQueries.draw(
         engine.listings, split, known_items=params.known_items, seed=params.seed
     )
-    encode_queries(reader, queries.texts())
+    encode_queries(encoder, queries.texts())
     weights, searches = tune_weights(engine, queries)
 
     with replace_when_done(RANKER) as folder:
         RankingModels(ranker.with_weights(weights), collaborative).save(folder)
         EvaluationModels(searches, protocols).save(folder)
-    learned = judged is not None and judged.learned
+    learned = protocol is not None and protocol.learned
     metrics = {
         "learned": learned,
-        "n": judged.n_choices if judged else 0,
+        "n": protocol.n_choices if protocol else 0,
         "seed": params.seed,
         "weights": weights,
     }
     write_json(METRICS / "rank.json", metrics)
     source = f"learned from {metrics['n']:,} choices of users" if learned else "prior weights"
-    unsplit = "; the log cannot be split by time: only leave_last_out will be evaluated"
-    return source + (unsplit if protocols and SPLIT_BY_TIME not in protocols else "")
+    not_by_time = "; the log cannot be split by time: only leave_last_out will be evaluated"
+    return source + (not_by_time if protocols and SPLIT_BY_TIME not in protocols else "")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from market.core.paths import (
     require,
 )
 from market.core.stage import stage
+from market.data.money import Money
 from market.models.price_data import PriceData
 from market.models.price_evaluation import evaluate, predict_test, residual_table, summarize
 from market.models.price_features import columns_without_terms
@@ -42,10 +43,10 @@ from market.models.price_training import (
 
 @stage
 def main() -> str:
-    settings = load_params("regress")
+    settings, currency, decimal = load_params("regress", "input.currency", "input.decimal")
     inputs = (LISTINGS, PHOTO_EMBEDDINGS, TEXT_EMBEDDINGS, CATEGORY_PROBABILITIES)
     require(*inputs)
-    data = PriceData.load(*inputs)
+    data = PriceData.load(*inputs, Money(currency, decimal))
     products, test = data.products, data.products[data.is_test]
 
     candidates = fit_candidates(data.table, data.price_to_learn(), products["group"], settings)

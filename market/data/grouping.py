@@ -60,6 +60,18 @@ def count_sellers(products: pd.DataFrame) -> int:
 
     One seller has the listings of a location in one category, and the listings of one name (an
     advert that is repeated from town to town) if the name has several words.
+
+    Examples
+    --------
+    >>> products = pd.DataFrame(
+    ...     {
+    ...         "name": ["House clearance this week", "House clearance this week", "Sofa"],
+    ...         "location": ["Leeds", "York", "Hull"],
+    ...         "category": "Services",
+    ...     }
+    ... )
+    >>> count_sellers(products)
+    2
     """
     name = normalise_text(products["name"])
     home = pd.factorize(products["location"] + "\n" + products["category"])[0]

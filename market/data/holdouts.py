@@ -1,8 +1,8 @@
 """Splits of a log of interactions: the events that models learn from, and those they predict.
 
 `hold_out_after` splits by time: a model learns nothing that happens after the events it predicts.
-`leave_last_out` splits by user and leaks the future, so its scores only compare with those of
-others who split in this way.
+`leave_last_out` splits by user and leaks the future: its scores compare only with scores of the
+same split.
 
 A log has user_id, product_id and timestamp, in order of time. A product is new to a user at their
 first event with it.
@@ -126,7 +126,7 @@ def validation_holdouts(
         The first holdout holds out this share of the events, the latest ones. The next holds out
         the same share of the events that remain, and so on.
     min_targets
-        No further holdout is made once so many targets have a history.
+        The number of targets with a history after which no further holdout is made.
     max_holdouts
         The largest number of holdouts.
 
@@ -175,7 +175,7 @@ def leave_last_out(log: pd.DataFrame, part: int = TEST) -> Holdout:
     """Hold out the last product that was new to each user, or the one before it.
 
     Leakage: models learn from events of other users that are later than a target. Do not compare
-    these scores with those of a split by time.
+    the scores with scores of a split by time.
 
     Parameters
     ----------

@@ -17,7 +17,8 @@ _PLAIN_BUT_DOT = r"[^/.\x00-\x1f\x7f-\x9f]"
 _SEGMENT = rf"(?:{_PLAIN_BUT_DOT}{_PLAIN}*|\.{_PLAIN_BUT_DOT}{_PLAIN}*|\.\.{_PLAIN}+|)"
 ID_PATTERN = rf"^{_SEGMENT}(?:/{_SEGMENT})*$"
 
-# By reason: the pattern that an id must match. A reason completes a sentence about the column.
+# The pattern that an id must match, by the reason to reject one that does not. A reason completes a
+# sentence about the column.
 ID_RULES = {
     f"has over {LONGEST_ID} characters": re.compile(rf"(?s:.{{1,{LONGEST_ID}}})"),
     "has a control character or the path segment '.' or '..'": re.compile(ID_PATTERN),

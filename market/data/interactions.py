@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from market.core.errors import MarketError
-from market.data.rejects import PRODUCT_REJECTED, UNKNOWN_PRODUCT, reject_rows
-from market.data.tables import MAX_QUOTED
+from market.data.rejects import PRODUCT_REJECTED, reject_rows, unknown_product
+from market.data.tables import RawTable
 
 COLUMNS = ["user_id", "product_id", "event", "timestamp"]
 # Other names of the columns, as in MovieLens. A rating becomes an event of that name ("4.0").
@@ -46,8 +46,16 @@ def read_times(text: pd.Series) -> tuple[pd.Series, pd.Series]:
     Returns
     -------
     times, faults
-        The times (n), datetime64[us] in UTC, NaT where missing or not read; and why each was not
-        read: UNREAD, IMPLAUSIBLE, or "" where it was read or is missing.
+        The times (n), datetime64[us] in UTC, NaT where missing or not read; and the reason why each
+        was not read: UNREAD, IMPLAUSIBLE, or "" where it was read or is missing.
+
+    Examples
+    --------
+    >>> times, faults = read_times(pd.Series(["2024-03-05T10:30+01:00", "1709631000", "05/03/24"]))
+    >>> times.tolist()
+    [Timestamp('2024-03-05 09:30:00'), Timestamp('2024-03-05 09:30:00'), NaT]
+    >>> faults.tolist()
+    ['', '', 'is neither ISO 8601 nor unix seconds']
     """
     text = text.astype("str").str.strip()
     times = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
@@ -73,15 +81,23 @@ def read_times(text: pd.Series) -> tuple[pd.Series, pd.Series]:
     return times.where(faults.eq("")), faults
 
 
-def columns_read(columns: pd.Index) -> dict[str, str]:
-    """Return the standard name of each column of a log; a column that is not read keeps its own.
+def log_columns(columns: Iterable[str]) -> dict[str, str]:
+    """Return the name of each of COLUMNS in a log.
 
-    If two columns have one standard name, the one that is called so counts, else the first.
+    A column that is called so counts before ALIASES, of which the first counts. A column that the
+    log does not have keeps its name.
+
+    Examples
+    --------
+    >>> log_columns(["userId", "movieId", "rating", "timestamp"])
+    {'user_id': 'userId', 'product_id': 'movieId', 'event': 'rating', 'timestamp': 'timestamp'}
     """
-    names: dict[str, str] = {}
-    for name in columns:
-        standard = ALIASES.get(name, name)  # in a log with event and rating, the event counts
-        names[name] = name if standard in columns or standard in names.values() else standard
+    present = list(columns)
+    names = {name: name for name in COLUMNS}
+    for name in reversed(present):
+        standard = ALIASES.get(name)
+        if standard is not None and standard not in present:
+            names[standard] = name
     return names
 
 
@@ -89,6 +105,11 @@ def unknown_events(log: pd.DataFrame) -> dict[str, int]:
     """Return the number of rows of each event that has no weight, the commonest first.
 
     These events count as views. Ratings, which are numbers, are left out.
+
+    Examples
+    --------
+    >>> unknown_events(pd.DataFrame({"event": ["view", "click", "4.5", "click"]}))
+    {'click': 2}
     """
     counts = log["event"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
     names = counts.index.astype("str")
@@ -103,11 +124,13 @@ def check_interactions(
     *,
     id_rules: Mapping[str, re.Pattern[str]] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the log and its rejects as `sort_interactions` does.
+    """Return the log and its rejects as `sort_interactions` does, of a table with any columns.
 
     Raises MarketError if a column is absent or no row is left.
     """
-    log, rejects = sort_interactions(table, path, products, id_rules=id_rules)
+    raw = RawTable.select(path, table, log_columns(table.columns))
+    raw.require("input.event_columns", {name: name for name in COLUMNS if name != "event"})
+    log, rejects = sort_interactions(raw, products, id_rules=id_rules)
     if log.empty:
         cause = f": {rejects['reason'].iloc[0]} in row 1" if len(rejects) else ""
         raise MarketError(f"{path} holds no interaction that can be read{cause}")
@@ -115,11 +138,11 @@ def check_interactions(
 
 
 def sort_interactions(
-    table: pd.DataFrame,
-    path: Path,
+    table: RawTable,
     products: pd.Series | None = None,
     rejected: pd.Series | None = None,
     *,
+    products_file: str = "Products.csv",
     id_rules: Mapping[str, re.Pattern[str]] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Separate the rows of a log that can be used from those that cannot.
@@ -127,14 +150,14 @@ def sort_interactions(
     Parameters
     ----------
     table
-        The rows of `path`, as `tables.read_table` returns them. Without the columns event and
-        rating every row is a view.
-    path
-        The file.
+        The log, with the columns user_id, product_id and timestamp. Without the column event every
+        row is a view.
     products
         The known product ids; None allows any.
     rejected
         The ids of products that were rejected.
+    products_file
+        The name of the table of products, for the reasons.
     id_rules
         Patterns that a user_id must match whole, by the fault of one that does not
         (`ids.ID_RULES`).
@@ -145,40 +168,24 @@ def sort_interactions(
         The log (COLUMNS) by time, ties in the order of the file, with ids and events as str and
         timestamps as `read_times` returns them; and the rejects (`rejects.REJECT_COLUMNS`), whose
         id is the user's.
-
-    Raises
-    ------
-    MarketError
-        If a column is absent.
     """
-    table = _standard_columns(table, path)
-    times, faults = read_times(table["timestamp"])
-    reason = pd.Series("", index=table.index)
+    rows = table.rows
+    if "event" not in rows:
+        rows = rows.assign(event="view")
+    rows = rows[COLUMNS]
+    times, faults = read_times(rows["timestamp"])
+    reason = pd.Series("", index=rows.index)
     if products is not None:
-        unknown = ~table["product_id"].isin(products)
-        reason[unknown] = UNKNOWN_PRODUCT
+        unknown = ~rows["product_id"].isin(products)
+        reason[unknown] = unknown_product(products_file)
         if rejected is not None:
-            reason[unknown & table["product_id"].isin(rejected)] = PRODUCT_REJECTED
-    reason = reason.where(faults.eq(""), "timestamp " + faults)
+            reason[unknown & rows["product_id"].isin(rejected)] = PRODUCT_REJECTED
+    reason = reason.where(faults.eq(""), f"{table.own_name('timestamp')} " + faults)
     for fault, rule in reversed([*(id_rules or {}).items()]):
-        reason[~table["user_id"].fillna("").str.fullmatch(rule)] = f"user_id {fault}"
+        malformed = ~rows["user_id"].fillna("").str.fullmatch(rule)
+        reason[malformed] = f"{table.own_name('user_id')} {fault}"
     for name in reversed(COLUMNS):
-        reason[table[name].isna()] = f"{name} is missing"
-    rejects = reject_rows(path.name, reason, table["user_id"])
-    log = table.assign(timestamp=times)[reason.eq("")]
+        reason[rows[name].isna()] = f"{table.own_name(name)} is missing"
+    rejects = reject_rows(table.path.name, reason, rows["user_id"])
+    log = rows.assign(timestamp=times)[reason.eq("")]
     return log.sort_values("timestamp", kind="stable", ignore_index=True), rejects
-
-
-def _standard_columns(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Return COLUMNS of a log, in their standard names; MarketError if one is absent."""
-    names = columns_read(table.columns)
-    table = table.rename(columns=names)
-    if "event" not in table:
-        table["event"] = "view"
-    absent = [name for name in COLUMNS if name not in table]
-    if absent:
-        raise MarketError(
-            f"{path}: no column {', '.join(map(repr, absent))} "
-            f"(it has {', '.join(map(repr, names))[:MAX_QUOTED]}): rename or add it"
-        )
-    return table[COLUMNS]

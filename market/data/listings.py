@@ -6,6 +6,9 @@ import re
 
 import pandas as pd
 
+from market.core.settings import Input
+from market.data.money import Money
+
 # Every expression must take linear time on any text. So one that begins with a repetition must not
 # start inside it (hence the lookbehinds): otherwise a megabyte of spaces would take hours.
 MAX_CHARACTERS = 100_000  # of a text; the rest is cut
@@ -28,13 +31,7 @@ EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 POSTCODE = re.compile(r"(?<![A-Z])[A-Z]{1,2}\d[A-Z\d]?\s?\d[ABD-HJLNP-UW-Z]{2}(?![A-Z])")
 
-# An amount in pounds in British notation. Rejected are "123,45", "1.234,56", "12,34,567", and
-# "1.234", which means a thousand elsewhere. Only ASCII digits, and few enough for a finite float.
-AMOUNT = re.compile(
-    r"\s*£?\s*(-?(?:[0-9]{1,3}(?:,[0-9]{3}){1,3}|[0-9]{1,12})(?:\.[0-9]{1,12})?)\s*"
-)
-THOUSANDS_BY_DOT = re.compile(r"\D*[1-9][0-9]{0,2}\.[0-9]{3}\s*")
-
+SLASH = " / "
 # A slash with a space beside it separates the levels of a category path: "AC/DC" is one level. A
 # run of slashes separates as one slash does, and a slash at either end separates nothing.
 BETWEEN_LEVELS = re.compile(r" /[/ ]*|/ [/ ]*|//[/ ]*|^/|/$")
@@ -70,83 +67,55 @@ def _squeeze(text: pd.Series) -> pd.Series:
     return text.str.replace(r"[^\S\n]+", " ", regex=True).str.strip()
 
 
-def parse_price(price: pd.Series) -> pd.Series:
-    """Return prices in pounds, float; NaN where the text is missing or not an amount in pounds."""
-    text = price.astype("str")
-    amount = text.str.fullmatch(AMOUNT) & ~text.str.fullmatch(THOUSANDS_BY_DOT)
-    digits = text.where(amount.fillna(False).astype(bool)).str.replace(r"[£,\s]", "", regex=True)
-    return pd.to_numeric(digits, errors="coerce").astype(float)
+def split_category(path: str, separator: str = SLASH) -> list[str]:
+    """Return the levels of a category path, the widest first, in their letter case.
 
-
-def price_faults(rows: pd.DataFrame) -> pd.Series:
-    """Return why the price of each row of Products.csv cannot be used, or "".
-
-    A missing price is not a fault here.
+    Spaces around any other separator than a slash do not matter.
     """
-    faults = pd.Series("", index=rows.index)
-    if "price" in rows:
-        pounds = parse_price(rows["price"])
-        faults[pounds.lt(0)] = "price is negative"
-        faults[pounds.isna() & rows["price"].notna()] = "price is not an amount in pounds"
-    return faults
-
-
-def listing_faults(rows: pd.DataFrame) -> pd.Series:
-    """Return why a model cannot learn from each row of Products.csv, or "".
-
-    A price that cannot be read is a fault, and so is a category without a level. A missing field is
-    not: the schema reports it.
-    """
-    faults = price_faults(rows)
-    if "category" in rows:
-        written = rows["category"].dropna()
-        empty = ~written.map(split_category).astype(bool)
-        faults[written.index[empty]] = "category is missing"
-    return faults
-
-
-def split_category(path: str) -> list[str]:
-    """Return the levels of a category path, the widest first, in their letter case."""
-    return [level for level in BETWEEN_LEVELS.split(" ".join(path.split())) if level]
+    path = " ".join(path.split())
+    if separator.strip() == SLASH.strip():
+        return [level for level in BETWEEN_LEVELS.split(path) if level]
+    return [level for part in path.split(separator.strip() or separator) if (level := part.strip())]
 
 
 def is_placeholder(price: pd.Series, above: float) -> pd.Series:
-    """Return whether each price is a placeholder: 0, above `above` pounds, 12345… or 11111…"""
+    """Return whether each price is a placeholder: 0, above `above`, 12345… or 11111…"""
     digits = price.map("{:.0f}".format).astype("str")
     return price.eq(0) | price.gt(above) | digits.str.fullmatch(SEQUENCE)
 
 
-def has_price_to_learn(products: pd.DataFrame) -> pd.Series:
-    """Return whether a model can learn each price: no placeholder, or £0 (some are gifts)."""
-    price = products["price"]
-    return price.notna() & (~products["price_is_placeholder"] | price.eq(0))
-
-
-def clean_products(rows: pd.DataFrame, *, placeholder_above: float) -> pd.DataFrame:
-    """Turn rows of Products.csv into typed columns.
+def clean_products(
+    rows: pd.DataFrame, *, placeholder_above: float, settings: Input
+) -> pd.DataFrame:
+    """Turn rows of the table of listings into typed columns.
 
     Parameters
     ----------
     rows
         Rows (n) that satisfy `schemas.products_schema`.
     placeholder_above
-        Pounds, above which a price is a placeholder.
+        Amount of the currency, above which a price is a placeholder.
+    settings
+        How prices and categories are written.
 
     Returns
     -------
     pd.DataFrame
         A row for each, in the same order: product_id, name, description, location, town and county
         (str, "" where missing); category (the first level) and category_levels (the list of all
-        levels), both missing without a category; price (pounds, float, missing where it is not a
-        valid amount) and price_is_placeholder (bool).
+        levels), both missing without a category; price (float, missing where it is not a valid
+        amount of the currency) and price_is_placeholder (bool).
     """
 
     def column(name: str) -> pd.Series:
         return rows.get(name, pd.Series(pd.NA, index=rows.index, dtype="str"))
 
-    levels = column("category").map(split_category, na_action="ignore")
+    separator = settings.category_separator
+    levels = column("category").map(
+        lambda path: split_category(path, separator), na_action="ignore"
+    )
     levels = levels.where(levels.astype(bool), pd.NA).astype(object)
-    price = parse_price(column("price"))
+    price = Money.of(settings).parse(column("price"))
     price = price.where(price.ge(0))
     location = column("location").fillna("")
     # "Wokingham, Berkshire" has both; "Swansea" is its own county.
@@ -166,20 +135,3 @@ def clean_products(rows: pd.DataFrame, *, placeholder_above: float) -> pd.DataFr
             "price_is_placeholder": is_placeholder(price, placeholder_above),
         }
     )
-
-
-def listing_text(products: pd.DataFrame) -> pd.Series:
-    """Return the text (n,) of each listing: its name, a line end, and its description.
-
-    Parameters
-    ----------
-    products
-        With the columns name and description, both without missing values.
-
-    Returns
-    -------
-    pd.Series
-        By the index of `products`; "" for a listing with neither.
-    """
-    text = products["name"] + "\n" + products["description"]
-    return text.where(text != "\n", "")

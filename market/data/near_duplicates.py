@@ -12,11 +12,11 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from market.core.extras import needs_extra
 from market.core.stage import progress
-from market.data.listings import listing_text
+from market.data.clean_listings import listing_text
 from market.data.photo_store import PhotoStore
 
 MIN_WORDS = 8  # different words; texts with fewer of them are similar by chance
-MAX_LISTINGS = 1000  # a word in more texts tells little, and would cause most of the work
+MAX_LISTINGS = 1000  # a word in more texts says little, but would cost most of the time
 MAX_DUPLICATES = 100  # nearest texts kept for each text
 HASH_SIDE = 16  # lowest frequencies in each direction: 256 bits
 MIN_CONTRAST = 8.0  # standard deviation in grey levels; a flat photo has no frequencies to compare
@@ -83,7 +83,13 @@ def find_near_duplicates(
 
 
 def normalise_text(text: pd.Series) -> pd.Series:
-    """Fold case and white space, in which two copies of a text may differ."""
+    """Fold case and white space, in which two copies of a text may differ.
+
+    Examples
+    --------
+    >>> normalise_text(pd.Series(["Oak  TABLE "])).tolist()
+    ['oak table']
+    """
     return text.str.casefold().str.split().str.join(" ")
 
 

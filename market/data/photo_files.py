@@ -9,16 +9,17 @@ from typing import NamedTuple
 import pandas as pd
 
 from market.core.errors import MarketError
+from market.data.raw_folder import RawFolder
 from market.data.rejects import (
     PRODUCT_REJECTED,
-    UNKNOWN_PRODUCT,
     check_nothing_lost,
     printable_name,
     reject_files,
     reject_rows,
+    unknown_product,
 )
 from market.data.schemas import IMAGES_SCHEMA, check_rows
-from market.data.tables import not_found_message, read_table
+from market.data.tables import RawTable, not_found_message
 
 
 def find_photos(folder: Path) -> tuple[dict[str, Path], list[Path]]:
@@ -51,19 +52,24 @@ def match_images(
     photos: dict[str, Path],
     product_ids: pd.Series,
     rejected_ids: Iterable[str] = (),
+    *,
+    images_file: str = "Images.csv",
+    products_file: str = "Products.csv",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Match the rows of Images.csv with products and files.
+    """Match the rows of the table of photos with products and files.
 
     Parameters
     ----------
     images
-        Rows of Images.csv that satisfy its schema.
+        Rows of the table of photos that satisfy its schema.
     photos
         The files by image id.
     product_ids
         The products that are kept.
     rejected_ids
         The products that were rejected.
+    images_file, products_file
+        The names of the two tables, for the reasons.
 
     Returns
     -------
@@ -74,43 +80,43 @@ def match_images(
     unknown = ~images["product_id"].isin(product_ids)
     reasons = pd.Series("", index=images.index)
     reasons[~images["id"].isin(photos.keys())] = "no file in images/"
-    reasons[unknown] = UNKNOWN_PRODUCT
+    reasons[unknown] = unknown_product(products_file)
     reasons[unknown & images["product_id"].isin(list(rejected_ids))] = PRODUCT_REJECTED
-    rejected_rows = reject_rows("Images.csv", reasons, images["id"])
+    rejected_rows = reject_rows(images_file, reasons, images["id"])
     named = set(images["id"])
     unnamed = [path for image_id, path in photos.items() if image_id not in named]
-    rejected_files = reject_files(unnamed, ["no row in Images.csv"] * len(unnamed))
+    rejected_files = reject_files(unnamed, [f"no row in {images_file}"] * len(unnamed))
     return images[reasons.eq("")], pd.concat([rejected_rows, rejected_files])
 
 
 class RawImages(NamedTuple):
-    """Images.csv and images/: every row and file is either usable or rejected."""
+    """The table of photos and images/: every row and file is either usable or rejected."""
 
-    usable: pd.DataFrame  # rows of Images.csv, sorted by id, with the `path` of their photo
+    usable: pd.DataFrame  # rows of the table, sorted by id, with the `path` of their photo
     rejects: pd.DataFrame  # rows and files, as REJECT_COLUMNS
     files: int  # number of photos in images/
-    table: pd.DataFrame  # Images.csv as it was read
+    table: RawTable  # the table as it was read
 
 
 def read_images(
-    raw: Path,
+    folder: RawFolder,
     product_ids: pd.Series,
     rejected_ids: Iterable[str] = (),
     *,
     partial: bool = False,
 ) -> RawImages:
-    """Read Images.csv, and find its photos in images/.
+    """Read the table of photos, and find its photos in images/.
 
     Parameters
     ----------
-    raw
+    folder
         The raw folder.
     product_ids
         The products that are kept.
     rejected_ids
         The products that were rejected, as their photos are.
     partial
-        Whether Images.csv and images/ may be absent, which then counts as empty.
+        Whether the table and images/ may be absent, which then counts as empty.
 
     Returns
     -------
@@ -120,24 +126,34 @@ def read_images(
     Raises
     ------
     MarketError
-        If Images.csv or images/ is absent or cannot be read.
+        If the table or images/ is absent or cannot be read.
     """
-    table = pd.DataFrame({"id": [], "product_id": []}, dtype="str")
+    path, photos = folder.images_path, folder.path / "images"
+    if not partial or path.exists():
+        table = folder.images()
+    else:
+        empty = pd.DataFrame({"id": [], "product_id": []}, dtype="str")
+        table = RawTable.select(path, empty, {name: name for name in empty})
     files: dict[str, Path] = {}
     clashing: list[Path] = []
-    if not partial or (raw / "Images.csv").exists():
-        table = read_table(raw / "Images.csv")
-    rows, malformed = check_rows(table, IMAGES_SCHEMA, raw / "Images.csv")
-    if not partial or (raw / "images").is_dir():
-        files, clashing = find_photos(raw / "images")
-    images, unmatched = match_images(rows, files, product_ids, rejected_ids)
+    rows, malformed = check_rows(table, IMAGES_SCHEMA)
+    if not partial or photos.is_dir():
+        files, clashing = find_photos(photos)
+    images, unmatched = match_images(
+        rows,
+        files,
+        product_ids,
+        rejected_ids,
+        images_file=path.name,
+        products_file=folder.products_path.name,
+    )
     clashes = reject_files(clashing, ["another file has this id"] * len(clashing))
     rejects = pd.concat([malformed, unmatched, clashes], ignore_index=True)
     check_nothing_lost(
-        raw / "Images.csv", len(table), len(images), int(rejects["source"].eq("Images.csv").sum())
+        path, len(table.read), len(images), int(rejects["source"].eq(path.name).sum())
     )
     ids = set(images["id"]) | set(rejects["id"].dropna())
-    check_nothing_lost(raw / "images", len(files), sum(name in ids for name in files), 0)
+    check_nothing_lost(photos, len(files), sum(name in ids for name in files), 0)
     images = images.assign(path=images["id"].map(files))
     images = images.sort_values("id", ignore_index=True)
     return RawImages(images, rejects, len(files) + len(clashing), table)

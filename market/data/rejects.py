@@ -7,11 +7,15 @@ from pathlib import Path
 import pandas as pd
 
 from market.core.errors import MarketError
-from market.data.tables import MAX_SHOWN
+from market.data.tables import MAX_SHOWN, RawTable
 
 REJECT_COLUMNS = ["source", "record", "id", "reason"]
-UNKNOWN_PRODUCT = "its product is not in Products.csv"
 PRODUCT_REJECTED = "its product was rejected"  # a consequence of another reject
+
+
+def unknown_product(products_file: str) -> str:
+    """Return the reason to reject a photo or event whose product is not in this table."""
+    return f"its product is not in {products_file}"
 
 
 def reject_rows(source: str, reasons: pd.Series, ids: pd.Series) -> pd.DataFrame:
@@ -69,7 +73,7 @@ def reason_kind(reason: str) -> str:
 
 
 def check_rejected_share(
-    path: Path, table: pd.DataFrame, rejects: pd.DataFrame, *, max_share: float, required: bool
+    table: RawTable, rejects: pd.DataFrame, *, max_share: float, required: bool
 ) -> None:
     """Raise MarketError if one reason rejects too many rows of a table.
 
@@ -78,10 +82,8 @@ def check_rejected_share(
 
     Parameters
     ----------
-    path
-        The table's file.
     table
-        Its rows (n) as they were read.
+        The table, n rows.
     rejects
         The rejects of these rows, or of their photos.
     max_share
@@ -89,17 +91,18 @@ def check_rejected_share(
     required
         Whether at least one row must be kept.
     """
-    if table.empty:
+    count = len(table.read)
+    if not count:
         if required:
-            raise MarketError(f"{path} has no rows: add some")
+            raise MarketError(f"{table.path} has no rows: add some")
         return
     reasons = rejects["reason"].map(reason_kind).astype("str")
     causes = reasons[reasons.ne(PRODUCT_REJECTED)]
-    none_kept = required and len(rejects) == len(table)
+    none_kept = required and len(rejects) == count
     if causes.empty and none_kept:
         causes = reasons
     counts = causes.value_counts().sort_index().sort_values(ascending=False, kind="stable")
-    if counts.empty or (counts.iloc[0] <= max_share * len(table) and not none_kept):
+    if counts.empty or (counts.iloc[0] <= max_share * count and not none_kept):
         return
     reason = str(counts.index[0])
     first = rejects[reasons.eq(reason)].iloc[0]
@@ -107,23 +110,23 @@ def check_rejected_share(
     if not none_kept:
         remedy += f", or raise clean.max_rejected_share ({max_share:g})"
     raise MarketError(
-        f"{path}: {counts.iloc[0]} of {len(table)} rows are rejected: {reason} "
+        f"{table.path}: {counts.iloc[0]} of {count} rows are rejected: {reason} "
         f"({_example(first, table)}): {remedy}"
     )
 
 
-def _example(reject: pd.Series, table: pd.DataFrame) -> str:
+def _example(reject: pd.Series, table: RawTable) -> str:
     """Return a clause on a reject: its row or file, and the value that is wrong."""
     if pd.isna(reject["record"]):
         return f"the first is {reject['source']}"
-    row = table.iloc[int(reject["record"]) - 1]
-    words = str(reject["reason"]).split()
-    column = next((word for word in words if word in table.columns and word != "id"), None)
-    if words[:2] == ["its", "product"] and "product_id" in table.columns:
-        column = "product_id"
+    row = table.rows.iloc[int(reject["record"]) - 1]
+    reason = str(reject["reason"])
+    columns = [name for name, own in table.columns.items() if reason.startswith(f"{own} ")]
+    if reason.startswith("its product ") and "product_id" in table.columns:
+        columns = ["product_id"]
     value = ""
-    if column is not None and pd.notna(row[column]):
-        value = f", {column} {row[column]!r:.{MAX_SHOWN}}"
+    if columns and columns[0] != "id" and pd.notna(row[columns[0]]):
+        value = f", {table.own_name(columns[0])} {row[columns[0]]!r:.{MAX_SHOWN}}"
     key = "" if pd.isna(reject["id"]) else f", {str(reject['id'])!r:.{MAX_SHOWN}}"
     return f"the first is row {reject['record']}{key}{value}"
 

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from market.core.errors import MarketError
-from market.data.listings import has_price_to_learn, listing_text
+from market.data.clean_listings import has_price_to_learn, listing_text
 from market.data.near_duplicates import NearDuplicates
 
 SPLITS = ("train", "val", "test")
@@ -87,6 +87,12 @@ def fit_folds(category: pd.Series, group: pd.Series, wanted: Folds) -> Folds:
     ------
     MarketError
         If the products cannot fill three folds.
+
+    Examples
+    --------
+    >>> category = pd.Series(["lamp"] * 4 + ["sofa"] * 5)
+    >>> fit_folds(category, pd.Series(range(9)), Folds(folds=10, val_folds=1, test_folds=2))
+    Folds(folds=5, val_folds=1, test_folds=1)
     """
     largest = int(category.value_counts().max())
     possible = min(wanted.folds, int(group.nunique()), largest)
@@ -107,7 +113,7 @@ def split_products(category: pd.Series, group: pd.Series, folds: Folds, seed: in
     """Assign "train", "val" or "test" to each product.
 
     A fold that a large group fills goes to train. So does a category's smallest group where the
-    category would have none there: a category that is not learned cannot be judged.
+    category would have none there: a category that is not learned cannot be evaluated.
 
     Parameters
     ----------
@@ -122,6 +128,18 @@ def split_products(category: pd.Series, group: pd.Series, folds: Folds, seed: in
     -------
     pd.Series
         The split (n,), named "split", by the index of `category`.
+
+    Examples
+    --------
+    Products 0 and 1 are copies: one group, one split.
+
+    >>> category = pd.Series(["lamp", "sofa"] * 5)
+    >>> group = pd.Series([0, 0, 2, 3, 4, 5, 6, 7, 8, 9])
+    >>> split = split_products(category, group, Folds(5, val_folds=1, test_folds=1), seed=0)
+    >>> split.value_counts().to_dict()
+    {'train': 6, 'val': 2, 'test': 2}
+    >>> bool(split[0] == split[1])
+    True
     """
     split = pd.Series("train", index=category.index, name="split")
     folding = FastStratifiedGroupKFold(folds.folds, shuffle=True, random_state=seed)
@@ -155,7 +173,7 @@ def check_split(
     keys: pd.DataFrame,
     ignored: pd.Series,
 ) -> None:
-    """Raise MarketError unless models can be fitted and judged on the split.
+    """Raise MarketError unless models can be fitted and evaluated on the split.
 
     Parameters
     ----------

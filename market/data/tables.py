@@ -1,153 +1,217 @@
-"""The tables of a raw folder: CSV files, read whole or not at all."""
+"""The tables of a raw folder, whatever their format, as strings."""
 
 from __future__ import annotations
 
+import bz2
 import difflib
-import re
-from collections.abc import Iterable
+import gzip
+import lzma
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from market.core.errors import MarketError
+from market.data.csv_tables import MAX_QUOTED, parse_csv
+from market.data.typed_tables import CellStyle, parse_json_rows, parse_parquet
 
-MAX_QUOTED = 300  # characters of a file that a message quotes
 MAX_SHOWN = 60  # characters of a name or value that a message shows
-
-# One record of a well-formed table: each field is quoted whole, or does not begin with a quote.
-# pandas accepts more: everything between two stray quotes, whole rows too, becomes one field.
-_FIELD = r'(?:"(?:[^"]++|"")*+"\r?|[^",\n][^,\n]*+|)'
-RECORD = re.compile(rf"(?:{_FIELD},)*+{_FIELD}(?:\n|\Z)")
-FILLED = re.compile(r'[^\s,"]')
+KEY_FIELDS = ("id", "user_id", "product_id", "timestamp")  # a table without these is of no use
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    r"""Read a raw CSV file as strings.
+def _decompress_zstd(content: bytes) -> bytes:
+    with pa.CompressedInputStream(pa.BufferReader(content), "zstd") as stream:
+        return stream.read()
 
-    Lines end at \n only, after an optional \r: the real Products.csv holds bare \r inside unquoted
-    fields, and by its defaults pandas breaks 7,156 rows into 11,318. Empty fields are missing; the
-    words "NA" and "null" are text.
+
+COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.decompress,
+    ".bz2": bz2.decompress,
+    ".xz": lzma.decompress,
+    ".zst": _decompress_zstd,
+}
+# By the ending of a file's name, before that of its compression; other files are CSV.
+JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
+PARQUET_ENDINGS = (".parquet", ".pq")
+TAB_ENDINGS = (".tsv", ".tab")
+CSV_ENDINGS = (".csv", ".txt")
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A table as strings, with the columns that are used under the names that the code knows.
 
     Parameters
     ----------
     path
-        A table in UTF-8 with a header.
+        The file.
+    read
+        All columns (n rows) under the file's names, missing where a field is empty.
+    columns
+        The file's name of each column that is used, by the name that the code knows.
+    absent
+        The same for columns that would be used, but that the file does not have.
+    """
+
+    path: Path
+    read: pd.DataFrame
+    columns: Mapping[str, str]
+    absent: Mapping[str, str]
+
+    @classmethod
+    def select(cls, path: Path, read: pd.DataFrame, wanted: Mapping[str, str]) -> RawTable:
+        """Return a table that uses the columns of `wanted`, as far as the file has them."""
+        present = {name: column for name, column in wanted.items() if column in read}
+        absent = {name: column for name, column in wanted.items() if column not in read}
+        return cls(path, read, present, absent)
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The columns that are used (n rows), under the names that the code knows."""
+        return self.read[list(self.columns.values())].set_axis(list(self.columns), axis=1)
+
+    def own_name(self, column: str) -> str:
+        """Return the file's name of a column, for messages."""
+        return self.columns.get(column) or self.absent.get(column) or column
+
+    def require(self, key: str, fields: Mapping[str, str]) -> None:
+        """Raise MarketError unless the file has these columns.
+
+        Parameters
+        ----------
+        key
+            The setting that maps columns, such as "input.columns".
+        fields
+            The name of each column under `key`, by the name that the code knows.
+        """
+        missing = [name for name in fields if name not in self.columns]
+        if not missing:
+            return
+        used = set(self.columns.values())
+        others = [name for name in map(str, self.read.columns) if name not in used]
+        names = ", ".join(map(repr, others or map(str, self.read.columns)))[:MAX_QUOTED]
+        first = fields[missing[0]]
+        remedy = f"rename it, map it under {key}"
+        if first not in KEY_FIELDS:
+            remedy += f", or set {key}.{first} to null if the export has none"
+        else:
+            remedy = " or ".join(remedy.split(", "))
+        raise MarketError(
+            f"{self.path}: no column {', '.join(repr(self.own_name(name)) for name in missing)} "
+            f"(found: {names or 'none'}): {remedy}"
+        )
+
+    def unread(self) -> dict[str, int]:
+        """Return the number of values in each column that is not used and not empty."""
+        used = list(self.columns.values())
+        counts = self.read.drop(columns=used).notna().sum()
+        return {str(name): int(count) for name, count in counts.items() if count}
+
+    def unread_messages(self) -> list[str]:
+        """Return a line for each unread column, which suggests the name that may be meant."""
+        absent = sorted(self.absent.values())
+        lines = []
+        for name, count in self.unread().items():
+            similar = difflib.get_close_matches(name.lower().replace(" ", "_"), absent, n=1)
+            remedy = f": rename it if {similar[0]!r} is meant" if similar else ""
+            lines.append(
+                f"{self.path}: column {name!r:.{MAX_SHOWN}} ({count} values) is not read{remedy}"
+            )
+        return lines
+
+
+def read_table(
+    path: Path,
+    *,
+    encoding: str = "utf-8",
+    separator: str = ",",
+    styles: Mapping[str, CellStyle] | None = None,
+) -> pd.DataFrame:
+    """Read a raw table as strings.
+
+    Parameters
+    ----------
+    path
+        A CSV file, or by the ending of its name tab-separated values (.tsv), JSON Lines (.jsonl,
+        .ndjson, .json) or Parquet (.parquet). All but Parquet may be compressed (.gz, .bz2, .xz,
+        .zst).
+    encoding
+        Of a text file; a byte order mark is no part of the text.
+    separator
+        One character, between the fields of a CSV file; a .tsv file has tabs.
+    styles
+        How typed values of JSON and Parquet become text, by column.
 
     Returns
     -------
     pd.DataFrame
-        Every record with content, in order, indexed from 0. Columns without a name are left out.
+        Every record with content, in order, indexed from 0. Empty fields are missing. Columns
+        without a name are left out.
 
     Raises
     ------
     MarketError
-        If the file does not exist, cannot be read or is not such a table, or if pandas would drop
-        one of its records or columns.
+        If the file does not exist, cannot be read or is not such a table.
     """
     if path.exists() and not path.is_file():  # reading a pipe or a device might never end
         raise MarketError(f"{path} is not a file")
     try:
-        records = _count_records(path)
-        table = pd.read_csv(
-            path,
-            lineterminator="\n",
-            dtype=str,
-            keep_default_na=False,
-            na_values=[""],
-            encoding="utf-8-sig",
-        )
+        return _parse(path, encoding, separator, styles)
     except FileNotFoundError:
         raise MarketError(
             f"{not_found_message(path)}: run `dvc pull`, or set `dataset` in params.yaml to a "
             "folder under data/ that has raw/Products.csv, raw/Images.csv and raw/images/"
         ) from None
+    except (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError) as error:
+        raise MarketError(f"{path} is not a whole {path.suffix} file: {error}") from None
     except OSError as error:
-        raise MarketError(f"{path} cannot be read: {error.strerror}") from None
+        reason = error.strerror or " ".join(str(error).split())[:MAX_QUOTED]
+        raise MarketError(f"{path} cannot be read: {reason}") from None
     except MemoryError:
         raise MarketError(f"{path} is too large for the memory of this machine") from None
-    except (ValueError, pd.errors.ParserError) as error:  # UnicodeDecodeError is a ValueError
+
+
+def _parse(
+    path: Path, encoding: str, separator: str, styles: Mapping[str, CellStyle] | None
+) -> pd.DataFrame:
+    content = path.read_bytes()
+    endings = [ending.lower() for ending in path.suffixes]
+    if endings and endings[-1] in COMPRESSIONS:
+        content = COMPRESSIONS[endings.pop()](content)
+    ending = endings[-1] if endings else ""
+    if ending in PARQUET_ENDINGS:
+        return parse_parquet(content, path, styles)
+    is_json = ending in JSON_ENDINGS
+    text = _decode(content, path, encoding, "JSON" if is_json else "CSV table")
+    if is_json:
+        return parse_json_rows(text, path, styles)
+    separator = "\t" if ending in TAB_ENDINGS else separator
+    return parse_csv(text, path, separator=separator, encoding=encoding)
+
+
+def _decode(content: bytes, path: Path, encoding: str, kind: str) -> str:
+    try:
+        return content.decode(encoding).removeprefix("\ufeff")
+    except UnicodeError as error:  # a ValueError
         reason = " ".join(str(error).split())[:MAX_QUOTED]
-        raise MarketError(f"{path} is not a UTF-8 CSV table: {reason}") from None
-    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for labels
-        raise MarketError(f"{path}: its rows have more fields than its header")
-    # With the columns without a name, so that a row with nothing but its number counts.
-    filled = table.apply(lambda column: column.str.strip().fillna("").ne("")).any(axis=1)
-    if filled.sum() != records:
+        utf_16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+        remedy = "set input.encoding to utf-16" if utf_16 else "set input.encoding"
         raise MarketError(
-            f"{path}: {records} rows were read as {filled.sum()}: look for stray quotation marks "
-            "and line ends"
-        )
-    table.columns = table.columns.str.strip()
-    # Columns without a name: an index that pandas wrote, or Excel's empty columns.
-    table = table.loc[:, ~table.columns.str.match(r"^(Unnamed: \d+)?$")]
-    table = table.astype(str).where(table.notna()).apply(lambda column: column.str.strip())
-    # A last field that held only the \r of a \r\n is empty now.
-    table = table.where(table.ne(""))
-    return table[filled].reset_index(drop=True)
+            f"{path} is not a {encoding.upper()} {kind}: {reason}: {remedy}"
+        ) from None
 
 
-def _count_records(path: Path) -> int:
-    """Return the number of records with content after the header; check the form of all."""
-    text = path.read_bytes().decode("utf-8-sig")
-    header = RECORD.match(text)
-    if header is not None:
-        _check_header(path, header.group())
-    end = count = 0
-    for record in RECORD.finditer(text):
-        if record.start() != end:
-            break
-        end = record.end()
-        count += FILLED.search(record.group()) is not None
-    if end < len(text):
-        line = text.count("\n", 0, end) + 1
-        raise MarketError(
-            f"{path} is not a UTF-8 CSV table: the row at line {line} has a quotation mark that is "
-            "not closed, or not at the end of its field: double the marks within a field"
-        )
-    return max(count - 1, 0)
-
-
-def _check_header(path: Path, header: str) -> None:
-    if header.count("\r") > 1:
-        raise MarketError(f"{path}: its lines end in \\r alone: convert them to \\n")
-    names = [name.strip(' "') for name in re.findall(rf"({_FIELD})(?:,|$)", header.strip())]
-    repeated = {name for name in names if name and names.count(name) > 1}
-    if repeated:
-        raise MarketError(
-            f"{path}: column {', '.join(map(repr, sorted(repeated)))[:MAX_QUOTED]} occurs twice: "
-            "rename or remove one"
-        )
-
-
-def ignored_columns(table: pd.DataFrame, read: Iterable[str]) -> dict[str, int]:
-    """Return the number of values in each column of a table that is not `read` and not empty."""
-    counts = table.drop(columns=list(read), errors="ignore").notna().sum()
-    return {str(name): int(count) for name, count in counts.items() if count}
-
-
-def ignored_column_messages(
-    path: Path, ignored: dict[str, int], read: Iterable[str], present: Iterable[str]
-) -> list[str]:
-    """Return one line for each ignored column, which suggests the name that may be meant.
-
-    Parameters
-    ----------
-    path
-        The table's file.
-    ignored
-        As `ignored_columns` returns it.
-    read
-        The columns that are read.
-    present
-        The columns that the table has.
-    """
-    absent = sorted(set(read) - set(present))
-    lines = []
-    for name, count in ignored.items():
-        similar = difflib.get_close_matches(name.lower().replace(" ", "_"), absent, n=1)
-        remedy = f": rename it if {similar[0]!r} is meant" if similar else ""
-        lines.append(f"{path}: column {name!r:.{MAX_SHOWN}} ({count} values) is not read{remedy}")
-    return lines
+def is_table_name(name: str) -> bool:
+    """Return whether a file's name ends as that of a table that `read_table` reads."""
+    endings = [ending.lower() for ending in Path(name).suffixes]
+    if endings and endings[-1] in COMPRESSIONS:
+        endings.pop()
+    known = CSV_ENDINGS + TAB_ENDINGS + JSON_ENDINGS + PARQUET_ENDINGS
+    return bool(endings) and endings[-1] in known
 
 
 def not_found_message(path: Path) -> str:

@@ -24,6 +24,7 @@ from market.core.torch_setup import set_up_torch
 from market.core.workers import keep
 from market.data.images import DecodeLimits, UnusablePhoto, decode_limits, decode_photo
 from market.data.listings import clean_products
+from market.data.money import Money
 from market.models.category_classifier import ENCODER, PHOTO, SVM, CategoryClassifier
 from market.models.embeddings import folder_stamp
 from market.models.fusion import average_photos
@@ -147,7 +148,8 @@ class Predictor:
         self.text_classifier = TextClassifier.load(TEXT_CLASSIFIER, device)
         self.price_model = PriceModel.load(PRICE_MODEL)
         self.classes = self.category.classes
-        settings = load_params("clean")
+        settings, self.input_settings = load_params("clean", "input")
+        self.money = Money.of(self.input_settings)
         self.placeholder_above = settings.placeholder_above
         self.photo_limits = decode_limits(settings)
         self.encoder = load_text_encoder(str(device))
@@ -173,7 +175,9 @@ class Predictor:
             price_high, price_flag and p_<class>; and for each photo the reason why it cannot be
             used, or None.
         """
-        products = clean_products(rows, placeholder_above=self.placeholder_above)
+        products = clean_products(
+            rows, placeholder_above=self.placeholder_above, settings=self.input_settings
+        )
         by_photo = list(read_photos(self.photo_models, sources, self.photo_limits))
         features, photo_labels = self._average(by_photo, photo_of, products["product_id"])
         vectors = encode_texts(self.encoder, products["name"], products["description"], BATCH)
@@ -187,7 +191,9 @@ class Predictor:
         probabilities = self.category.fuse(by_model)
         # By the SVM alone, as the price model was fitted on its probabilities.
         by_svm = self.category.fuse({SVM: by_model[SVM]})
-        prices = self.price_model.predict(price_table(products, vectors, features, by_svm))
+        prices = self.price_model.predict(
+            price_table(products, vectors, features, by_svm, self.money)
+        )
         table = pd.DataFrame(
             {
                 "product_id": products["product_id"],

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from market.data.listings import has_price_to_learn
+from market.data.clean_listings import has_price_to_learn
+from market.data.money import Money
 from market.models.fusion import average_photos
 from market.models.price_features import TEXT_COLUMNS, price_table
 
@@ -37,9 +38,17 @@ class PriceData:
 
     @classmethod
     def load(
-        cls, listings: Path, photo_features: Path, text_vectors: Path, category_probabilities: Path
+        cls,
+        listings: Path,
+        photo_features: Path,
+        text_vectors: Path,
+        category_probabilities: Path,
+        money: Money,
     ) -> PriceData:
-        """Read what the stages merge, embed_photos, embed_texts and classify wrote."""
+        """Read what the stages merge, embed_photos, embed_texts and classify wrote.
+
+        `money` says how amounts in the texts are written.
+        """
         columns = ["product_id", "photo_index", "split", "group", "price", "price_is_placeholder"]
         rows = pd.read_parquet(listings, columns=[*columns, *TEXT_COLUMNS])
         products = rows.drop_duplicates("product_id").reset_index(drop=True)
@@ -52,6 +61,7 @@ class PriceData:
             pd.read_parquet(text_vectors).set_index("product_id").loc[ids].to_numpy(),
             average_photos(features, photos["product_id"], ids),
             pd.read_parquet(category_probabilities).set_index("product_id").loc[ids].to_numpy(),
+            money,
         )
         is_test = products["split"] == "test"
         return cls(products, table, is_test, ~is_test & has_price_to_learn(products))

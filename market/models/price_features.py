@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from market.data.listings import listing_text
+from market.data.clean_listings import listing_text
+from market.data.money import Money
 
 TEXT_COLUMNS = ("name", "description", "location")
 
-AMOUNT = r"£\s*(?P<pounds>\d{1,3}(?:,\d{3})+|\d{1,7})(?P<pence>\.\d\d?)?\s*(?P<thousand>k\b)?"
 # Each of these words changes a price by more than its meaning suggests.
 WORDS = {
     "free": r"\bfree\b",
@@ -26,26 +26,26 @@ WORDS = {
 }
 
 
-def number_features(products: pd.DataFrame) -> pd.DataFrame:
-    """Extract amounts in pounds, lengths and price-related words from the text.
+def number_features(products: pd.DataFrame, money: Money) -> pd.DataFrame:
+    """Extract amounts of money, lengths and price-related words from the text.
 
     Parameters
     ----------
     products
         With the columns name and description, n rows.
+    money
+        The currency of the amounts.
 
     Returns
     -------
     pd.DataFrame
         Floats, by the index of `products`. `amounts` is the number of amounts in the text;
-        `first_amount`, `last_amount`, `min_amount` and `max_amount` are log(1 + £), NaN
+        `first_amount`, `last_amount`, `min_amount` and `max_amount` are log(1 + amount), NaN
         without an amount; `name_length` and `description_length` are log(1 + characters);
         `says_<word>` is 1 where a word of WORDS is in the text.
     """
     text = listing_text(products)
-    matches = text.str.extractall(AMOUNT)
-    pounds = (matches["pounds"].str.replace(",", "") + matches["pence"].fillna("")).astype(float)
-    logs = np.log1p(pounds * np.where(matches["thousand"].notna(), 1000, 1))
+    logs = np.log1p(money.in_texts(text))
     by_text = logs[logs > 0].groupby(level=0)  # "£0 to pay" is not a price
     numbers = pd.DataFrame(
         {
@@ -65,7 +65,11 @@ def number_features(products: pd.DataFrame) -> pd.DataFrame:
 
 
 def price_table(
-    products: pd.DataFrame, text: np.ndarray, photo: np.ndarray, category: np.ndarray
+    products: pd.DataFrame,
+    text: np.ndarray,
+    photo: np.ndarray,
+    category: np.ndarray,
+    money: Money,
 ) -> pd.DataFrame:
     """Return the input of the price models, a row for each product.
 
@@ -79,6 +83,8 @@ def price_table(
         (n, width) photo features, averaged by product; NaN without a photo.
     category
         (n, classes) probabilities; NaN without a prediction.
+    money
+        The currency of amounts in texts.
 
     Returns
     -------
@@ -89,7 +95,7 @@ def price_table(
     return pd.concat(
         [
             products[list(TEXT_COLUMNS)],
-            number_features(products).add_prefix("number_"),
+            number_features(products, money).add_prefix("number_"),
             *(
                 pd.DataFrame(block, products.index).add_prefix(f"{name}_")
                 for name, block in blocks.items()

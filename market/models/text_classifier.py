@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from market.data.listings import listing_text
+from market.data.clean_listings import listing_text
 from market.models.labels import sum_by_category
 from market.models.network_files import read_network_files, save_network
 from market.models.text_encoder import load_text_encoder

@@ -12,7 +12,7 @@ import pandas as pd
 
 from market.core.errors import MarketError
 from market.core.paths import PRETRAINED
-from market.data.listings import listing_text
+from market.data.clean_listings import listing_text
 
 SHIPPED = "all-MiniLM-L6-v2"
 TEXT_WIDTH = 384  # length of the vectors of SHIPPED

@@ -20,7 +20,7 @@ from market.core.cluster import cluster
 from market.core.settings import Classify
 from market.core.stage import progress
 from market.core.workers import worker_count
-from market.data.listings import listing_text
+from market.data.clean_listings import listing_text
 from market.models.labels import Labels, subcategory_labels
 from market.models.text_encoder import EMBEDDING
 

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from market.core.settings import TrainText
-from market.data.listings import listing_text
+from market.data.clean_listings import listing_text
 from market.models.labels import Labels, subcategory_labels
 from market.models.metrics import loss_and_accuracy, majority_accuracy, score
 from market.models.text_classifier import TextClassifier

@@ -151,6 +151,20 @@ def freshness(positions: np.ndarray, catalogue: Catalogue, now: pd.Timestamp) ->
     return 0.5 ** (np.maximum(age_days, 0) / FRESHNESS_HALF_LIFE_DAYS)
 
 
+def request_time(
+    as_of: pd.Timestamp | None, catalogue: Catalogue, collaborative: CollaborativeModel | None
+) -> pd.Timestamp:
+    """Return the moment that the age of listings counts from.
+
+    It is `as_of`, or by default the latest date of a listing or of the log; NaT without any date.
+    """
+    if as_of is not None:
+        return as_of
+    if collaborative is None or pd.isna(catalogue.last_created):
+        return catalogue.last_created
+    return max(catalogue.last_created, collaborative.end)
+
+
 def _taste_features(
     user: User, attributes: Attributes, catalogue: Catalogue, vectors: ListingVectors
 ) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Cases to learn from and to evaluate by: a user's history, and what the user chose next."""
+"""Cases to learn from and to evaluate on: a user's history, and the next choice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from market.data.holdouts import Holdout, histories_before
 
 
 class Case(NamedTuple):
-    """A choice of a user.
+    """A history, and the choice that followed.
 
     Attributes
     ----------
@@ -50,9 +50,24 @@ def held_out_cases(
     log
         user_id, product_id, event and timestamp, in order of time.
     holdout
-        Of this log.
+        A split of this log.
     max_cases
         Of more cases, this many are drawn with `seed`.
+
+    Examples
+    --------
+    >>> log = pd.DataFrame(
+    ...     {
+    ...         "user_id": ["ann", "ann", "ann"],
+    ...         "product_id": ["sofa", "desk", "lamp"],
+    ...         "event": "view",
+    ...         "timestamp": pd.date_range("2024-03-01", periods=3),
+    ...     }
+    ... )
+    >>> holdout = Holdout(train=np.array([True, True, False]), targets=np.array([2]))
+    >>> [case] = held_out_cases(log, holdout)
+    >>> case.history["product_id"].tolist(), case.chosen, case.as_of
+    (['sofa', 'desk'], ['lamp'], Timestamp('2024-03-03 00:00:00'))
     """
     rows = holdout.targets
     if max_cases is not None:

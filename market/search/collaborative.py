@@ -61,7 +61,7 @@ _FILE = "collaborative.npz"
 
 @dataclass
 class CollaborativeModel:
-    """What a log says about products; made by `fit`.
+    """Relations between the n products of a log; made by `fit`.
 
     Attributes
     ----------
@@ -81,6 +81,23 @@ class CollaborativeModel:
         (hours, n) float32, events of each hour, for `trending`.
     first_hour
         The time of the first row of `hourly_events`.
+
+    Examples
+    --------
+    Two users view a desk after a sofa, so a desk is the next item after a sofa.
+
+    >>> log = pd.DataFrame(
+    ...     {
+    ...         "user_id": ["ann", "bob", "ann", "bob", "cy"],
+    ...         "product_id": ["sofa", "sofa", "desk", "desk", "lamp"],
+    ...         "event": "view",
+    ...         "timestamp": pd.date_range("2024-03-01", periods=5),
+    ...     }
+    ... )
+    >>> model = CollaborativeModel.fit(log)
+    >>> history = pd.DataFrame({"product_id": ["sofa"], "event": ["view"]})
+    >>> model.features(history)["next_item"].to_dict()
+    {'desk': 1.0, 'lamp': 0.0, 'sofa': 0.0}
     """
 
     products: np.ndarray
@@ -307,8 +324,8 @@ class CollaborativeModel:
 def new_user_features(features: pd.DataFrame) -> pd.DataFrame:
     """Return the features of a user without a history: SHARED_FEATURES, under other names.
 
-    For a new user nothing but the popular is known, so the ranker weighs it by what new users
-    chose. For other users it adds little to their own features.
+    For a new user only popularity is known, so it has weights of its own, which the ranker learns
+    from the choices of new users. For other users it adds little to their own features.
     """
     return features[SHARED_FEATURES].add_suffix(".new_user")
 

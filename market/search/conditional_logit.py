@@ -1,4 +1,4 @@
-"""Weights of features by the likelihood of what users chose: conditional logit near a prior."""
+"""Conditional logit near a prior: weights of features from the choices of users."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def fit_conditional_logit(
     *,
     penalty: float,
 ) -> np.ndarray:
-    """Return the weights that make each group's chosen rows most likely, none below 0.
+    """Return the weights under which the chosen rows are most likely, none below 0.
 
     The probability that a row is chosen is the softmax, within its group, of its features' weighted
     sum. A feature that never differs within a group keeps its prior weight.
@@ -26,17 +26,24 @@ def fit_conditional_logit(
     relevance
         (n,), how often a row was chosen.
     groups
-        (n,), whose choice a row belongs to; the rows of a group are adjacent.
+        (n,), the choice that a row belongs to; the rows of a group are adjacent.
     prior
-        (k,), the weights where there is no evidence.
+        (k,), the weights without evidence.
     penalty
-        The negative log likelihood that a weight costs at a distance of 1 from its prior; the cost
-        grows with the square of the distance.
+        The cost, in log likelihood, of a weight at a distance of 1 from its prior; it grows with
+        the square of the distance.
 
     Returns
     -------
     np.ndarray
         (k,).
+
+    Examples
+    --------
+    >>> features = np.array([[1.0], [0.0], [1.0], [0.0]])
+    >>> relevance, groups = np.array([1, 0, 1, 0]), np.array([0, 0, 1, 1])
+    >>> fit_conditional_logit(features, relevance, groups, np.array([0.5]), penalty=1.0).round(2)
+    array([0.81])
 
     References
     ----------

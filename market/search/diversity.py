@@ -53,6 +53,16 @@ def diversify(
     -------
     ndarray
         (number of groups,) the kept indices in their new order.
+
+    Examples
+    --------
+    Two similar sofas and a lamp: the lamp comes second, although the other sofa scores higher.
+
+    >>> vectors = np.array([[1, 0], [0.98, 0.199], [0, 1]], np.float32)
+    >>> texts = VectorIndex.build(vectors, "Flat", 1)
+    >>> everything, scores = np.arange(3), np.array([1.0, 0.6, 0.5])
+    >>> diversify(np.array([0, 1, 2]), everything, scores, np.array([0, 1, 2]), texts, 3).tolist()
+    [0, 2, 1]
     """
     order = order[first_of_each_group(groups[candidates[order]])]
     pool = order[:POOL]

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 from PIL import Image
 
 from market.data.images import to_array
@@ -32,7 +33,7 @@ class CachedTextEncoder:
     def __init__(self, load: Callable[[], Any]) -> None:
         self._load = load
         self._lock = Lock()
-        self._cache: dict[str, np.ndarray] = {}  # the least recently used query comes first
+        self._cache: LRUCache[str, np.ndarray] = LRUCache(CACHE_SIZE)
 
     @classmethod
     def load(cls, index: Path, device: str = "cpu") -> CachedTextEncoder:
@@ -52,17 +53,15 @@ class CachedTextEncoder:
         """Return the unit vector (width,) of a query; runs of white space count as one space."""
         text = " ".join(text.split())
         with self._lock:
-            vector = self._cache.pop(text, None)
-            self._cache[text] = self._encode([text])[0] if vector is None else vector
-            if len(self._cache) > CACHE_SIZE:
-                del self._cache[next(iter(self._cache))]
+            if text not in self._cache:
+                self._cache[text] = self._encode([text])[0]
             return self._cache[text]
 
     def encode_ahead(self, texts: Iterable[str]) -> None:
         """Fill the cache with queries, encoded together, which is faster than one by one."""
         new = list(dict.fromkeys(" ".join(text.split()) for text in texts))[:CACHE_SIZE]
         with self._lock:
-            self._cache |= zip(new, self._encode(new), strict=True)
+            self._cache.update(zip(new, self._encode(new), strict=True))
 
     @cached_property
     def _encoder(self) -> Any:

@@ -1,6 +1,6 @@
 """The search engine: search, similar listings and recommendations.
 
-A request runs in four steps. The filters decide which listings may be shown. Retrieval finds all
+A request has four steps. The filters decide which listings may be shown. Retrieval finds all
 matches among them and chooses candidates. The ranker scores the candidates by features of the
 query, the user and the listing. Recommendations and similar listings are then diversified.
 """
@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from PIL import Image
-from sklearn.preprocessing import normalize
 
 from market.core import paths
-from market.search.candidate_features import User, candidate_features
+from market.search.candidate_features import User, candidate_features, request_time
 from market.search.catalogue import Catalogue
 from market.search.collaborative import CollaborativeModel
 from market.search.encoders import CachedTextEncoder, PhotoEncoder
@@ -27,7 +26,7 @@ from market.search.gazetteer import distance_km
 from market.search.index import SearchIndex
 from market.search.lexical import LexicalIndex, split_words
 from market.search.listing_vectors import ListingVectors
-from market.search.query import MIN_QUERY_SIMILARITY, MIN_TEXT_SIMILARITY, Query
+from market.search.query import Query, build_query
 from market.search.ranker import Ranker
 from market.search.ranking import SearchResult, rank_page
 from market.search.ranking_models import RankingModels
@@ -143,20 +142,20 @@ class Engine:
 
         A listing that passes the filters matches if it contains a word of the query (after spelling
         correction and stemming), if its text is similar enough in meaning, or if one of its photos
-        is similar enough to the photo (thresholds in `market.search.query`). Without a query all of
-        them match, and the user's tastes decide. With approximate vector indices, see
-        `VectorIndex.within`.
+        is similar enough to the photo (thresholds in `market.search.query`). Without a query every
+        listing that passes the filters matches, and the user's history decides their order.
+        Approximate vector indices miss some matches: see `VectorIndex.within`.
 
         Parameters
         ----------
         text
             The query in words.
         photo
-            A photo of what to look for.
+            A photo of the product to find.
         like
-            The product id of a listing to find similar ones of.
+            The product id of a listing; similar ones match.
         history
-            What the user did: `product_id`, `event`, `timestamp`, in order of time.
+            The user's events: `product_id`, `event`, `timestamp`, in order of time.
         filters
             Conditions that all hits satisfy.
         limit, offset
@@ -177,7 +176,7 @@ class Engine:
             filters,
             limit,
             offset,
-            like=like,
+            excluded=None if like is None else self._same_product(like),
         )
         return replace(result, corrected_query=corrected if corrected != text else None)
 
@@ -192,7 +191,7 @@ class Engine:
     ) -> SearchResult:
         """Find listings similar to one, diversified.
 
-        Matches are those of `search(like=product_id)`: never the listing, copies of it, or listings
+        `search(like=product_id)` has the same matches: never the listing, copies of it, or listings
         with the same photo. Copies of one product count once. Parameters are as for `search`.
 
         Raises
@@ -200,9 +199,14 @@ class Engine:
         KeyError
             If `product_id` is unknown.
         """
-        query = self.build_query(like=product_id)
         return self._answer(
-            query, history, filters, limit, offset, like=product_id, diversified=True
+            self.build_query(like=product_id),
+            history,
+            filters,
+            limit,
+            offset,
+            excluded=self._same_product(product_id),
+            diversified=True,
         )
 
     def recommend(
@@ -216,11 +220,18 @@ class Engine:
     ) -> SearchResult:
         """Recommend listings to a user, diversified; to a new user, a mix of all kinds.
 
-        All listings that pass the filters match, except those of the history and copies of them.
+        All listings that pass the filters match, except the user's history and copies of it.
         Copies of one product count once. Parameters are as for `search` and `candidates`.
         """
         return self._answer(
-            Query(), history, filters, limit, offset, diversified=True, unseen=True, as_of=as_of
+            Query(),
+            history,
+            filters,
+            limit,
+            offset,
+            excluded=self.already_seen(history),
+            diversified=True,
+            as_of=as_of,
         )
 
     def _answer(
@@ -231,15 +242,11 @@ class Engine:
         limit: int,
         offset: int,
         *,
-        like: str | None = None,
+        excluded: np.ndarray | None,
         diversified: bool = False,
-        unseen: bool = False,
         as_of: pd.Timestamp | None = None,
     ) -> SearchResult:
-        """Retrieve, rank and diversify one page.
-
-        `like` excludes a listing and its copies, `unseen` those of the history.
-        """
+        """Retrieve, rank and diversify one page, without the listings `excluded` (n,)."""
         distances = None
         if filters.near:
             place = self.place(filters.near)
@@ -247,12 +254,8 @@ class Engine:
                 return SearchResult([], 0, unknown_place=filters.near)
             distances = distance_km(*place, self.catalogue.sphere)
         allowed = self.allowed(filters, distances)
-        if like is not None:
-            position = self.catalogue.position(like)
-            allowed &= ~self.catalogue.in_groups_of(np.array([position]))
-            allowed &= ~self.vectors.sharing_a_photo(position)
-        if unseen:
-            allowed &= ~self.already_seen(history)
+        if excluded is not None:
+            allowed &= ~excluded
         user = User.build(history, self.collaborative, as_of)
         matches, features = self._match(query, allowed, user, distances)
         return rank_page(
@@ -266,7 +269,7 @@ class Engine:
             offset=offset,
             diversified=diversified,
             distances=distances,
-            now=self._now(as_of),
+            now=request_time(as_of, self.catalogue, self.collaborative),
         )
 
     # --- The steps ------------------------------------------------------------------------------
@@ -274,27 +277,18 @@ class Engine:
         self, text: str = "", *, photo: Image.Image | None = None, like: str | None = None
     ) -> Query:
         """Encode a query. Parameters are as for `search`; the spelling is not corrected."""
-        bm25 = text_vector = image_vector = None
-        if text.strip():
-            bm25 = self.lexical.scores(text)
-            # An encoder maps even "qwxz" to some vector, but it means nothing.
-            if self.lexical.knows(text):
-                text_vector = self.encode_text(text)
-        if photo is not None:
-            image_vector = self.encode_photo(photo)
-        if like is not None:
-            position = np.array([self.catalogue.position(like)])
-            text_vector = _add(text_vector, self.vectors.texts.vectors(position)[0])
-            image = self.vectors.mean_images(position)[0]
-            image_vector = _add(image_vector, image if image.any() else None)
-        min_similarity = MIN_TEXT_SIMILARITY if bm25 is None else MIN_QUERY_SIMILARITY
-        return Query(bm25, text_vector, image_vector, min_similarity)
+        return build_query(
+            text,
+            photo,
+            None if like is None else self.catalogue.position(like),
+            lexical=self.lexical,
+            vectors=self.vectors,
+            encode_text=self.encode_text,
+            encode_photo=self.encode_photo,
+        )
 
     def allowed(self, filters: Filters, distances: np.ndarray | None = None) -> np.ndarray:
-        """Return (n,) bool: the listings that pass the filters.
-
-        `distances` (n,) are kilometres from `filters.near`; None ignores the radius.
-        """
+        """Return (n,) bool: the listings that pass the filters (see `allowed_listings`)."""
         return allowed_listings(self.catalogue, filters, distances)
 
     def already_seen(self, history: pd.DataFrame | None) -> np.ndarray:
@@ -303,6 +297,12 @@ class Engine:
             return np.zeros(len(self.catalogue), bool)
         positions = self.catalogue.positions(history["product_id"])
         return self.catalogue.in_groups_of(positions[positions >= 0])
+
+    def _same_product(self, product_id: str) -> np.ndarray:
+        """Return (n,) bool: a listing, copies of it, and listings with one of its photos."""
+        position = self.catalogue.position(product_id)
+        copies = self.catalogue.in_groups_of(np.array([position]))
+        return copies | self.vectors.sharing_a_photo(position)
 
     def candidates(
         self,
@@ -357,16 +357,10 @@ class Engine:
             self.catalogue,
             self.vectors,
             feedback_weights=self.ranker.feedback,
-            now=self._now(user.as_of),
+            now=request_time(user.as_of, self.catalogue, self.collaborative),
             distances=distances,
         )
         return matches, features
-
-    def _now(self, as_of: pd.Timestamp | None) -> pd.Timestamp:
-        """Return `as_of`, by default the latest date of a listing or of the log (NaT if none)."""
-        if as_of is not None or self.collaborative is None or pd.isna(self.catalogue.last_created):
-            return self.catalogue.last_created if as_of is None else as_of
-        return max(self.catalogue.last_created, self.collaborative.end)
 
     # --- Look-ups -------------------------------------------------------------------------------
     @property
@@ -393,9 +387,3 @@ class Engine:
     def photo_vectors(self, photo_indices: np.ndarray) -> np.ndarray:
         """Return the vectors (k, width) of photos by their positions among the packed photos."""
         return self.vectors.images.vectors(self.catalogue.photos.rows_of_photos(photo_indices))
-
-
-def _add(one: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:
-    """Return the direction of the sum of two vectors, either of which may be missing."""
-    given = [vector for vector in (one, other) if vector is not None]
-    return normalize(np.sum(given, axis=0)[None])[0] if given else None

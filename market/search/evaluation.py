@@ -1,4 +1,4 @@
-"""Evaluates search, similar photos and recommendations, each beside simple baselines."""
+"""Evaluate search, similar photos and recommendations, each beside simple baselines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from market.search.tuning import EVERYTHING, QueryCandidates
 
 RRF_CONSTANT = 60
 HISTORY_LENGTHS = (0, 1, 3, 10)  # events of a simulated user before those to find
-N_NEXT = 10  # next listings of a simulated user that are to be found: fewer are mostly luck
+N_NEXT = 10  # next listings of a simulated user to find: with fewer, scores are mostly chance
 
 Scores = dict[str, list[MetricValues]]  # of each query or user, by the name of the method
 Summary = dict[str, dict[str, Any]]  # means, intervals and n, by the name of the method
@@ -60,32 +60,32 @@ def average_each(
 
 # --- Search ---------------------------------------------------------------------------------------
 def score_search(engine: Engine, queries: Queries, *, seed: int) -> Scores:
-    """Score the engine's answers to queries, and those of its parts alone.
+    """Score the engine's results, and the results of its parts alone.
 
     Parameters
     ----------
     engine
         Searches all listings.
     queries
-        The relevant ids of each.
+        Each with its relevant ids.
     seed
         Of the method "random".
 
     Returns
     -------
     dict
-        For "model", "bm25", "embedding" (text similarity alone), "reciprocal_rank_fusion" and
-        "random" a score for each query, in order; empty without a query.
+        A score for each query, in order, by method: "model", "bm25", "embedding" (text similarity
+        alone), "reciprocal_rank_fusion" and "random"; empty without a query.
     """
     rng = np.random.default_rng(seed)
     all_ids = engine.listings["product_id"].to_numpy()
     scores: Scores = defaultdict(list)
     for text, relevant in progress(queries.items(), desc="evaluate queries", unit="query"):
-        answer = engine.search(text, filters=EVERYTHING, limit=DEPTH)
+        result = engine.search(text, filters=EVERYTHING, limit=DEPTH)
         candidates = QueryCandidates.of(engine, text)
         bm25 = candidates.features["bm25"].to_numpy()
         rankings = {
-            "model": [hit.product_id for hit in answer.hits],
+            "model": [hit.product_id for hit in result.hits],
             "bm25": candidates.ranking(bm25),
             "embedding": _rank_by_text_similarity(engine, text),
             "reciprocal_rank_fusion": candidates.ranking(fuse_ranks(candidates.features)),
@@ -124,15 +124,15 @@ def evaluate_searches(
     Parameters
     ----------
     engine
-        As it is served. Each test's own weights replace those of its ranker.
+        The engine that is served. The weights of each test replace its ranker's.
     tests
-        Several of one kind are averaged together.
+        Tests of one kind are averaged together.
 
     Returns
     -------
     dict
-        By kind: "category_names", "without_other" (category names that do not begin with "Other":
-        no listing's text resembles "Other Goods") and "known_items".
+        By kind: "category_names", "without_other" (without the category names that begin with
+        "Other", because no listing's text resembles "Other Goods") and "known_items".
     """
     parts: dict[str, list[Scores]] = {"category_names": [], "without_other": [], "known_items": []}
     for test in tests:
@@ -163,8 +163,8 @@ def _join(parts: Iterable[Scores]) -> Scores:
 def evaluate_photos(engine: Engine, photos: pd.DataFrame, *, seed: int) -> Summary:
     """Evaluate same-product photo retrieval: find a test product's first photo by its second.
 
-    The photo is searched for among all photos but copies of the query (the same pixels). Nothing
-    was fitted on which product a photo belongs to.
+    All photos are searched, except copies of the query (the same pixels). No model was fitted on
+    which photos belong to one product.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def evaluate_photos(engine: Engine, photos: pd.DataFrame, *, seed: int) -> Summa
     rng = np.random.default_rng(seed)
     scores: Scores = defaultdict(list)
     for query in np.flatnonzero((number == 1) & (photos["split"] == "test").to_numpy()):
-        first = query - 1  # the product's other photo stands one row above
+        first = query - 1  # the product's first photo is one row above
         if hashes[first] == hashes[query]:
             continue
         others = np.flatnonzero(hashes != hashes[query])
@@ -211,28 +211,28 @@ def score_recommendations(
     recent_days: float | None,
     seed: int,
 ) -> Scores:
-    """Score recommendations to users, and those of methods that do not know the user.
+    """Score the engine's recommendations, and methods that do not know the user.
 
     Parameters
     ----------
     engine
         Recommends after each history, as of the time of the case.
     cases
-        At least one. Each chosen listing is to be found by itself: a user's score is the mean over
-        them. No method may recommend what the user has already seen.
+        At least one. A user's score is the mean over the chosen listings, each the only relevant
+        one. No method recommends a listing that the user has already seen.
     popularity
-        Of the events that the engine's models were fitted on.
+        Counts the events that the engine's models were fitted on.
     recent_days
-        The window of the method "recent_popular"; None leaves the method out.
+        The window of the method "recent_popular", in days; None leaves the method out.
     seed
         Of the method "random".
 
     Returns
     -------
     dict
-        For "model", "unpersonalised" (the same ranker without a history), "popular" (most events),
-        "recent_popular" (most events in a window before the case) and "random" a score for each
-        case, in order.
+        A score for each case, in order, by method: "model", "unpersonalised" (the same ranker
+        without a history), "popular" (most events), "recent_popular" (most events in a window
+        before the case) and "random".
     """
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(engine.listings["product_id"].to_numpy()).tolist()
@@ -244,8 +244,7 @@ def score_recommendations(
     for history, chosen, as_of in progress(cases, desc="evaluate users", unit="user"):
         seen = set(history["product_id"])
         if as_of not in unpersonalised:
-            answer = engine.recommend(None, filters=EVERYTHING, limit=depth, as_of=as_of)
-            unpersonalised = {as_of: [hit.product_id for hit in answer.hits]}
+            unpersonalised = {as_of: _recommended(engine, None, depth, as_of)}
         for_everybody = {
             "unpersonalised": unpersonalised[as_of],
             "popular": popular,
@@ -259,14 +258,24 @@ def score_recommendations(
         }
         rankings["model"] = rankings["unpersonalised"]
         if seen:
-            answer = engine.recommend(history, filters=EVERYTHING, limit=DEPTH, as_of=as_of)
-            rankings["model"] = [hit.product_id for hit in answer.hits]
+            rankings["model"] = _recommended(engine, history, DEPTH, as_of)
         for method, ranking in rankings.items():
-            each = [score_list(ranking, {product_id}) for product_id in chosen]
-            scores[method].append(
-                {metric: float(np.mean([score[metric] for score in each])) for metric in each[0]}
-            )
+            scores[method].append(_score_choices(ranking, chosen))
     return dict(scores)
+
+
+def _recommended(
+    engine: Engine, history: pd.DataFrame | None, limit: int, as_of: pd.Timestamp | None
+) -> list[str]:
+    """Return the ids that the engine recommends, best first."""
+    result = engine.recommend(history, filters=EVERYTHING, limit=limit, as_of=as_of)
+    return [hit.product_id for hit in result.hits]
+
+
+def _score_choices(ranking: list[str], chosen: list[str]) -> MetricValues:
+    """Return the mean score of a ranking, with each chosen listing as the only relevant one."""
+    scores = [score_list(ranking, {product_id}) for product_id in chosen]
+    return {metric: float(np.mean([score[metric] for score in scores])) for metric in scores[0]}
 
 
 def evaluate_log(
@@ -282,19 +291,19 @@ def evaluate_log(
     Parameters
     ----------
     engine
-        Its models are replaced by those of each protocol.
+        The models of each protocol replace its own.
     log
         The log that the protocols were fitted on.
     protocols
         By name.
     max_users
-        Users of each group that are evaluated, drawn with `seed`.
+        The largest number of users that are evaluated in each group, drawn with `seed`.
 
     Returns
     -------
     dict
-        For each protocol the users with a history, by the protocol's name; and under "new_users"
-        those without one, which only a split by time has.
+        Users with a history, by the protocol's name; and "new_users", who have none and exist only
+        in a split by time.
     """
     summaries: dict[str, Summary] = {}
     for name, protocol in protocols.items():
@@ -328,8 +337,8 @@ def evaluate_simulated(engine: Engine, *, users: int, seed: int) -> dict[str, Su
     Returns
     -------
     dict
-        "after_0", "after_1", "after_3" and "after_10". "gain", beside the methods, is what NDCG@10
-        gained over the length before, paired by user.
+        "after_0", "after_1", "after_3" and "after_10", each a summary by method. Its "gain" is the
+        rise of NDCG@10 from the previous length, paired by user.
     """
     longest = max(HISTORY_LENGTHS)
     events = longest + N_NEXT

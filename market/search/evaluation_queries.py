@@ -12,14 +12,14 @@ from market.core.stage import progress
 from market.search.lexical import split_words
 
 BATCH_SIZE = 64  # queries that are encoded at once
-MIN_LISTINGS = 5  # of a category whose name is a query
-MIN_WORDS, MAX_WORDS = 2, 4  # of a query for a known item
+MIN_LISTINGS = 5  # a category with fewer listings is no query
+MIN_WORDS, MAX_WORDS = 2, 4  # words of a query for a known item
 
-Queries = dict[str, set[str]]  # the ids of the relevant listings, by the text of a query
+Queries = dict[str, set[str]]  # relevant product ids by the text of a query
 
 
 def category_queries(listings: pd.DataFrame) -> Queries:
-    """Return the names of leaf categories, for each of which its listings are relevant.
+    """Return the names of leaf categories as queries; the listings of the leaf are relevant.
 
     No category is indexed, so only a listing's text and photos can match.
 
@@ -32,6 +32,13 @@ def category_queries(listings: pd.DataFrame) -> Queries:
     -------
     dict
         A query for each leaf of MIN_LISTINGS or more.
+
+    Examples
+    --------
+    >>> paths = [["Home", "Lamps"]] * 5 + [["Home", "Sofas"]]
+    >>> listings = pd.DataFrame({"product_id": list("abcdef"), "category_levels": paths})
+    >>> {text: sorted(ids) for text, ids in category_queries(listings).items()}
+    {'Lamps': ['a', 'b', 'c', 'd', 'e']}
     """
     leaves = listings["category_levels"].map(lambda path: path[-1])
     groups = listings["product_id"].groupby(leaves)
@@ -41,9 +48,9 @@ def category_queries(listings: pd.DataFrame) -> Queries:
 def known_item_queries(
     listings: pd.DataFrame, drawn_from: np.ndarray, count: int, rng: np.random.Generator
 ) -> Queries:
-    """Return 2 to 4 consecutive words of listings' names, for which these listings are relevant.
+    """Return queries of 2 to 4 consecutive words of a listing's name.
 
-    All listings of the same name are relevant. Names that differ only in case, punctuation or stop
+    All listings of that name are relevant. Names that differ only in case, punctuation or stop
     words count as the same.
 
     Parameters
@@ -53,7 +60,7 @@ def known_item_queries(
     drawn_from
         (n,) bool, the listings whose names become queries.
     count
-        The number of queries, fewer if there are not so many names of two words.
+        The number of queries; fewer if too few names have two words.
     rng
         Draws the listings and the words.
     """
@@ -81,6 +88,6 @@ class QueryEncoder(Protocol):
 
 
 def encode_queries(encoder: QueryEncoder, texts: list[str]) -> None:
-    """Encode queries in batches, which is faster than one by one, and have them remembered."""
+    """Encode queries in batches, which is faster than one by one; the encoder remembers them."""
     for start in progress(range(0, len(texts), BATCH_SIZE), desc="encode queries", unit="batch"):
         encoder.encode_ahead(texts[start : start + BATCH_SIZE])

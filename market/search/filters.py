@@ -27,6 +27,11 @@ class Filters:
         The largest distance from `near`.
     flagged
         Whether to include listings whose price is a placeholder or far from the expected one.
+
+    Examples
+    --------
+    >>> Filters(price_max=50, category="Furniture / Sofas", near="Leeds", radius_km=20)
+    Filters(price_min=None, price_max=50, category='Furniture / Sofas', near='Leeds', ...)
     """
 
     price_min: float | None = None

@@ -1,4 +1,4 @@
-"""Fits the ranker to a log of interactions, and to queries with known answers."""
+"""Fit the ranker to a log of interactions, and to queries with known answers."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from market.search.ranking_models import (
 )
 from market.search.tuning import EVERYTHING, choose_weights, score_weights
 
-MIN_CHOICES = 30  # of users, below which a ranker is not learned
-MAX_WINDOWS = 4  # earlier splits by time that the ranker learns from
+MIN_CHOICES = 30  # choices of users; with fewer the ranker keeps its prior weights
+MAX_WINDOWS = 4  # validation holdouts by time that the ranker learns from
 RECENT_DAYS = (1, 3, 7, 14, 30, 90)  # windows tried for recent_popular
 
 
@@ -46,7 +46,7 @@ def fit_collaborative(log: pd.DataFrame) -> CollaborativeModel | None:
 # --- From a log -----------------------------------------------------------------------------------
 @dataclass(frozen=True, eq=False)
 class Choices:
-    """What users chose, and what the engine could have offered them at the time.
+    """Choices of users, each among the candidates that the engine had at the time.
 
     Attributes
     ----------
@@ -71,13 +71,13 @@ def collect_choices(
     Parameters
     ----------
     engine
-        Its collaborative model is replaced by one of each holdout's events to fit on.
+        For each holdout, a model of its training events replaces the engine's collaborative model.
     log
         user_id, product_id, event and timestamp, in order of time; all products are listings.
     holdouts
-        Of this log. A choice that is no candidate is left out.
+        Splits of this log. A choice that is no candidate is left out.
     max_users
-        Of each holdout, drawn with `seed`.
+        The largest number of users of each holdout, drawn with `seed`.
     """
     everything = engine.allowed(EVERYTHING)
     choices = Choices([], [])
@@ -145,13 +145,13 @@ def fit_protocols(
     test_share
         The share of the events after the cut-off.
     max_users
-        The ranker of a protocol learns from this many users of each window at most.
+        The largest number of users of each holdout that a ranker learns from.
 
     Returns
     -------
     dict
-        By the protocol's name. SPLIT_BY_TIME is missing if the log cannot be split by time, and
-        either if no user with a history can be evaluated.
+        By the protocol's name. SPLIT_BY_TIME is missing if the log cannot be split by time. A
+        protocol is missing if no user with a history can be evaluated.
     """
     splits: dict[str, tuple[pd.Timestamp | None, Holdout, list[Holdout]]] = {}
     cutoff = cutoff_time(log["timestamp"], test_share)
@@ -181,14 +181,14 @@ def fit_protocols(
 # --- To queries -----------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class TuningQueries:
-    """Queries to choose weights by, and to evaluate them.
+    """Queries to choose weights on, and to evaluate the choice.
 
     Attributes
     ----------
     category_halves
         Two random halves of the category names.
     train_items, test_items
-        Known items of train and of test products.
+        Known-item queries for train products and for test products.
     """
 
     category_halves: tuple[Queries, Queries]
@@ -208,7 +208,7 @@ class TuningQueries:
         split
             (n,) "train", "val" or "test", of each listing.
         known_items
-            The number of train items and of test items.
+            The number of queries for train items, and for test items.
         """
         rng = np.random.default_rng(seed)
         names = category_queries(listings)
@@ -236,16 +236,16 @@ def tune_weights(
     Parameters
     ----------
     engine
-        As it is served, but for these weights: they fit the other features and weights.
+        The engine that is served, except for these weights.
     queries
-        Category names and known items count alike.
+        Category names and known items count the same.
 
     Returns
     -------
-    tuple
-        The weights to serve, chosen on all category names and on the train items; and tests whose
-        weights were chosen without their queries: each half of the category names has weights
-        chosen on the other half, the test items have those chosen on the first half.
+    weights, tests
+        The weights to serve, chosen on all category names and train items; and tests, each with
+        weights that were chosen without its queries. The weights for a half of the category names
+        were chosen on the other half, those for the test items on the first half.
     """
     (first, second), items = queries.category_halves, queries.train_items
     of_first, of_second, of_items = (score_weights(engine, part) for part in (first, second, items))

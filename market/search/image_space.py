@@ -35,6 +35,15 @@ def colour_histogram(pixels: np.ndarray) -> np.ndarray:
     -------
     ndarray
         (COLOUR_BINS,) float32 of length 1.
+
+    Examples
+    --------
+    >>> red, blue = np.zeros((2, 3, 8, 8), np.uint8)
+    >>> red[0], blue[2] = 255, 255
+    >>> float(colour_histogram(red) @ colour_histogram(red))
+    1.0
+    >>> float(colour_histogram(red) @ colour_histogram(blue))
+    0.0
     """
     hsv = np.asarray(Image.fromarray(pixels.transpose(1, 2, 0)).convert("HSV")).reshape(-1, 3)
     hue, saturation, brightness = (

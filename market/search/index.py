@@ -1,8 +1,8 @@
-"""The search index: everything that search needs to know about the listings, as one artefact.
+"""The search index: the tables, words and vectors of all listings, as one artefact.
 
-Categories are in no text and no vector: sellers choose them, and they serve as a filter. Prices are
-not stored either: `Catalogue` joins them when the index is loaded, so that a new price model does
-not rebuild the index.
+Text and vectors leave out categories: sellers choose them, and they serve as a filter. The index
+leaves out prices: `Catalogue` joins them when the index is loaded, so that a new price model does
+not rebuild it.
 """
 
 from __future__ import annotations
@@ -137,35 +137,17 @@ class SearchIndex:
         MarketError
             If there is no such encoder, or if FAISS cannot build `settings.factory`.
         """
-        listings, photos = listing_tables(rows)
-        gazetteer = read_gazetteer(country)
-        listings = listings.join(locate(listings, gazetteer))
+        listings, photos, places = _located_tables(rows, country)
         shipped = load_text_encoder(device)
-        lexical = LexicalIndex.build(
-            listings["name"].tolist(),
-            listings["description"].tolist(),
-            # Correctly spelt words, however rare: whole words of the shipped encoder's vocabulary.
-            # Another encoder's may consist of syllables.
-            [word for word in shipped.tokenizer.get_vocab() if word.isalpha()],
-        )
         texts = _text_vectors(listings, text_embeddings, settings.encoder, shipped, device)
-        histograms = colour_histograms(packed)
-        image_space = ImageSpace.fit(
-            image_features,
-            histograms,
-            n_components=settings.n_components,
-            colour_weight=settings.colour_weight,
-            seed=settings.seed,
-        )
-        images = image_space.transform(image_features, histograms)[photos["photo_index"]]
-        both = joint_vectors(texts, images, photos["position"].to_numpy())
-        neighbours = nearest_neighbours(_vector_index(both, settings), both)
+        images, image_space = _image_vectors(photos, packed, image_features, settings)
+        neighbours = _find_neighbours(texts, images, photos, settings)
         texts = smooth(texts, neighbours)
         index = cls(
-            listings=listings.drop(columns=["town", "county"]),
+            listings=listings,
             photos=photos,
-            places=searchable_places(listings, gazetteer),
-            lexical=lexical,
+            places=places,
+            lexical=_index_words(listings, shipped),
             texts=_vector_index(texts, settings),
             images=_vector_index(images, settings),
             neighbours=neighbours,
@@ -174,17 +156,22 @@ class SearchIndex:
             encoder_name=settings.encoder,
             encoder_sha256=weights_digest(settings.encoder),
         )
-        metrics = {
-            "listings": len(listings),
-            "photos": len(photos),
-            "placed": int(listings["latitude"].notna().sum()),
-            "text_recall@10_of_exact": _recall(index.texts, texts, settings),
+        return index, index._measure(texts, images, settings)
+
+    def _measure(
+        self, texts: np.ndarray, images: np.ndarray, settings: IndexSettings
+    ) -> dict[str, Any]:
+        """Return the metrics of an index over these text and image vectors."""
+        return {
+            "listings": len(self.listings),
+            "photos": len(self.photos),
+            "placed": int(self.listings["latitude"].notna().sum()),
+            "text_recall@10_of_exact": _recall(self.texts, texts, settings),
             "text_width": texts.shape[1],
-            "photo_recall@10_of_exact": _recall(index.images, images, settings),
+            "photo_recall@10_of_exact": _recall(self.images, images, settings),
             "photo_width": images.shape[1],
             "seed": settings.seed,
         }
-        return index, metrics
 
     def save(self, folder: Path) -> None:
         """Write the index, replacing `folder` once all is written. Equal indices, equal bytes."""
@@ -193,7 +180,7 @@ class SearchIndex:
             self.listings.to_parquet(partial / "listings.parquet", index=False)
             self.photos.to_parquet(partial / "photos.parquet", index=False)
             self.places.to_parquet(partial / "places.parquet", index=False)
-            # Only for people: which locations to correct.
+            # No code reads this table: it shows the user which locations to correct.
             count_unknown_places(self.listings).to_csv(partial / "unknown_places.csv", index=False)
             self.lexical.save(partial / "words")
             self.texts.save(partial / "text.faiss")
@@ -268,6 +255,28 @@ def listing_tables(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return listings, photos
 
 
+def _located_tables(
+    rows: pd.DataFrame, country: str
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the tables `listings`, `photos` and `places` of a SearchIndex."""
+    listings, photos = listing_tables(rows)
+    gazetteer = read_gazetteer(country)
+    listings = listings.join(locate(listings, gazetteer))
+    places = searchable_places(listings, gazetteer)
+    return listings.drop(columns=["town", "county"]), photos, places
+
+
+def _index_words(listings: pd.DataFrame, shipped: Any) -> LexicalIndex:
+    """Index the words of names and descriptions; `shipped` is the shipped sentence encoder."""
+    return LexicalIndex.build(
+        listings["name"].tolist(),
+        listings["description"].tolist(),
+        # Correctly spelt words, however rare: whole words of the shipped encoder's vocabulary.
+        # Another encoder's may consist of syllables.
+        [word for word in shipped.tokenizer.get_vocab() if word.isalpha()],
+    )
+
+
 def _text_vectors(
     listings: pd.DataFrame, embeddings: pd.DataFrame, name: str, shipped: Any, device: str
 ) -> np.ndarray:
@@ -293,6 +302,29 @@ def _text_vectors(
     encoder = load_text_encoder(device, name)
     names = encode(encoder, no_descriptions, "encode names")
     return normalize(names + encode(encoder, listings["description"], "encode texts"))
+
+
+def _image_vectors(
+    photos: pd.DataFrame, packed: PhotoStore, features: np.ndarray, settings: IndexSettings
+) -> tuple[np.ndarray, ImageSpace]:
+    """Return a unit vector for each row of `photos`, and the space that they are in."""
+    histograms = colour_histograms(packed)
+    space = ImageSpace.fit(
+        features,
+        histograms,
+        n_components=settings.n_components,
+        colour_weight=settings.colour_weight,
+        seed=settings.seed,
+    )
+    return space.transform(features, histograms)[photos["photo_index"]], space
+
+
+def _find_neighbours(
+    texts: np.ndarray, images: np.ndarray, photos: pd.DataFrame, settings: IndexSettings
+) -> np.ndarray:
+    """Return the `neighbours` of a SearchIndex, by text and photos together."""
+    joint = joint_vectors(texts, images, photos["position"].to_numpy())
+    return nearest_neighbours(_vector_index(joint, settings), joint)
 
 
 def _vector_index(vectors: np.ndarray, settings: IndexSettings) -> VectorIndex:

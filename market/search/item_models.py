@@ -1,7 +1,7 @@
-"""Models of which products go together, fitted on users' visits: EASE, implicit ALS, pair counts.
+"""Relations between products from users' visits: EASE, implicit ALS and counts of pairs.
 
-A visit is one user's meeting with one product. All matrices are deterministic: one thread, one
-result.
+A visit is a run of a user's consecutive events with one product. One thread computes each matrix,
+so that equal visits give equal bytes.
 """
 
 from __future__ import annotations
@@ -48,6 +48,16 @@ def count_pairs(
     -------
     sparse.csr_array
         (n_products, n_products), from the earlier product (row) to the later one (column).
+
+    Examples
+    --------
+    A user visits 0, 1 and 2; another visits 0 and 1.
+
+    >>> users, products = np.array([7, 7, 7, 8, 8]), np.array([0, 1, 2, 0, 1])
+    >>> count_pairs(users, products, 3, half_distance=1.0).toarray()
+    array([[0.  , 1.  , 0.25],
+           [0.  , 0.  , 0.5 ],
+           [0.  , 0.  , 0.  ]], dtype=float32)
     """
     shape = (n_products, n_products)
     total = sparse.csr_array(shape, dtype=np.float32)

@@ -11,7 +11,7 @@ from sklearn.preprocessing import normalize
 from market.search.catalogue import ListingPhotos
 from market.search.vectors import VectorIndex
 
-SAME_PHOTO_SIMILARITY = 0.97  # cosine above which two photos show the same thing in the same way
+SAME_PHOTO_SIMILARITY = 0.97  # cosine above which two photos are nearly equal
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,9 +15,9 @@ from scipy.stats import rankdata
 
 NDCG_DEPTH = 10
 RECALL_DEPTHS = (1, 10, 50)
-DEPTH = 50  # results of a list that are evaluated
+DEPTH = 50  # results of a list that count
 
-MetricValues = dict[str, float]  # of one query or user, by the metric's name
+MetricValues = dict[str, float]  # the scores of one query or user, by the metric's name
 
 
 # --- Places and gains -----------------------------------------------------------------------------
@@ -33,6 +33,11 @@ def places_of(scores: np.ndarray) -> np.ndarray:
     -------
     np.ndarray
         (..., n), from 1 to n.
+
+    Examples
+    --------
+    >>> places_of(np.array([0.9, 0.2, 0.2, 0.5])).tolist()
+    [1.0, 3.5, 3.5, 2.0]
     """
     return rankdata(-scores, method="average", axis=-1)
 
@@ -51,13 +56,24 @@ def places_of_targets(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     -------
     np.ndarray
         (k,).
+
+    Examples
+    --------
+    >>> places_of_targets(np.array([[0.9, 0.2, 0.5], [0.1, 0.1, 0.1]]), np.array([2, 0])).tolist()
+    [2.0, 2.0]
     """
     own = scores[np.arange(len(scores)), targets][:, None]
     return 1 + (scores > own).sum(1) + ((scores == own).sum(1) - 1) / 2
 
 
 def gains(places: np.ndarray) -> np.ndarray:
-    """Return what a relevant item at each place adds to DCG@10: 0 below place 10."""
+    """Return the share of DCG@10 of a relevant item at each place: 0 below place 10.
+
+    Examples
+    --------
+    >>> gains(np.array([1, 3, 11])).tolist()
+    [1.0, 0.5, 0.0]
+    """
     places = np.asarray(places, float)
     return np.where(places <= NDCG_DEPTH, 1 / np.log2(places + 1), 0.0)
 
@@ -76,14 +92,20 @@ def score_list(results: Iterable[str], relevant: set[str]) -> MetricValues:
     Parameters
     ----------
     results
-        Ids, best first; those after the first DEPTH do not count.
+        Ids, best first; only the first DEPTH count.
     relevant
-        The ids that are right, at least one.
+        The relevant ids, at least one.
 
     Returns
     -------
     dict
         "ndcg@10", "mrr", "recall@1", "recall@10" and "recall@50", each 0 … 1.
+
+    Examples
+    --------
+    >>> scores = score_list(["sofa", "lamp", "desk"], {"desk"})
+    >>> scores["ndcg@10"], round(scores["mrr"], 2), scores["recall@1"], scores["recall@10"]
+    (0.5, 0.33, 0.0, 1.0)
     """
     hits = np.array([id_ in relevant for id_ in results][:DEPTH], bool)
     hits = np.pad(hits, (0, DEPTH - len(hits)))
@@ -107,6 +129,14 @@ def score_places(places: np.ndarray) -> pd.DataFrame:
     -------
     pd.DataFrame
         A row for each user: "ndcg@10", "recall@10" and "mrr".
+
+    Examples
+    --------
+    >>> score_places(np.array([1, 3, np.inf])).round(2)
+       ndcg@10  recall@10   mrr
+    0      1.0        1.0  1.00
+    1      0.5        1.0  0.33
+    2      0.0        0.0  0.00
     """
     return pd.DataFrame(
         {
@@ -133,6 +163,13 @@ def ndcg(scores: np.ndarray, relevant: np.ndarray, n_relevant: int) -> np.ndarra
     -------
     np.ndarray
         (...,).
+
+    Examples
+    --------
+    Two rankings of three items; the last item is relevant.
+
+    >>> ndcg(np.array([[0.1, 0.2, 0.3], [0.3, 0.2, 0.1]]), np.array([False, False, True]), 1)
+    array([1. , 0.5])
     """
     return gains(places_of(scores)) @ relevant / ideal_gain(n_relevant)
 

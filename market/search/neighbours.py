@@ -54,8 +54,8 @@ def nearest_neighbours(index: VectorIndex, vectors: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray
-        (n, NEIGHBOURS) int32, with fewer columns for fewer listings. A listing fills the places for
-        which an approximate index found no other.
+        (n, NEIGHBOURS) int32, with fewer columns for fewer listings. Where an approximate index
+        finds too few others, the listing itself fills the places.
     """
     count = min(NEIGHBOURS, max(len(vectors) - 1, 0))
     neighbours = np.empty((len(vectors), count), np.int32)
@@ -84,6 +84,11 @@ def smooth(vectors: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
     -------
     ndarray
         (n, width) unit vectors; `vectors` itself if k is 0.
+
+    Examples
+    --------
+    >>> smooth(np.eye(2), np.array([[1], [0]])).round(2).tolist()
+    [[0.71, 0.71], [0.71, 0.71]]
     """
     if not neighbours.size:
         return vectors

@@ -1,4 +1,4 @@
-"""The most popular products of a log: recommendations that know no user, to compare with."""
+"""The most popular products of a log: a baseline that does not know the user."""
 
 from __future__ import annotations
 
@@ -20,6 +20,16 @@ class Popularity:
     ----------
     products : np.ndarray
         (n,) the products of the log, sorted.
+
+    Examples
+    --------
+    >>> times = pd.to_datetime(["2024-03-01", "2024-03-01", "2024-03-09", "2024-03-09"])
+    >>> log = pd.DataFrame({"product_id": ["desk", "desk", "sofa", "desk"], "timestamp": times})
+    >>> popularity = Popularity(log)
+    >>> popularity.ranking()
+    ['desk', 'sofa']
+    >>> popularity.counts(days=1).tolist()
+    [1, 1]
     """
 
     def __init__(self, log: pd.DataFrame) -> None:

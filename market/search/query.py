@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
+from sklearn.preprocessing import normalize
+
+from market.search.lexical import LexicalIndex
+from market.search.listing_vectors import ListingVectors
 
 # Smallest cosines of a match (docs/decisions.md):
 MIN_QUERY_SIMILARITY = 0.2  # between a query in words and a listing's text
@@ -14,7 +20,7 @@ MIN_IMAGE_SIMILARITY = 0.12  # between two photos
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """What to look for; None where the query has no such part, all None to browse.
+    """The parts of a query; a part that it does not have is None, and browsing has none.
 
     Attributes
     ----------
@@ -35,25 +41,31 @@ class Query:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to look for: the user browses."""
+        """Whether the query has no part: the user browses."""
         return self.bm25 is None and self.text_vector is None and self.image_vector is None
 
     def weigh(self, weights: dict[str, float]) -> dict[str, float]:
         """Adapt the weights of the query features to the parts that the query has.
 
-        The weights are chosen on queries in words, whose image similarity is only a guess. A photo
-        or a listing as query means its image: text and photo then count equally, and if only one of
-        them is given, it has all the weight.
+        The weights are chosen on queries in words, whose image similarity is only a guess. If the
+        query is a photo or a listing, text and image count equally; if it has only one of the two,
+        that one has all the weight.
 
         Parameters
         ----------
         weights
-            The weight of each feature in `ranker.QUERY`.
+            The weight of each feature in `ranker.QUERY_FEATURES`.
 
         Returns
         -------
         dict
-            Weights with the same sum.
+            Weights; over the features that the query has, they add up to the sum of `weights`.
+
+        Examples
+        --------
+        >>> weights = {"bm25": 6.0, "text_similarity": 4.0, "image_similarity": 6.0}
+        >>> Query(image_vector=np.ones(2)).weigh(weights)
+        {'bm25': 6.0, 'text_similarity': 4.0, 'image_similarity': 16.0}
         """
         if self.bm25 is not None and self.image_vector is None:
             return weights
@@ -67,3 +79,51 @@ class Query:
         return {name: weight * scale for name, weight in weights.items()} | {
             "image_similarity": total / 2
         }
+
+
+def build_query(
+    text: str,
+    photo: Image.Image | None,
+    like: int | None,
+    *,
+    lexical: LexicalIndex,
+    vectors: ListingVectors,
+    encode_text: Callable[[str], np.ndarray],
+    encode_photo: Callable[[Image.Image], np.ndarray],
+) -> Query:
+    """Encode the parts of a query.
+
+    Parameters
+    ----------
+    text
+        The query in words; "" for none.
+    photo
+        A photo to find similar ones of; None for none.
+    like
+        The position of a listing to find similar ones of; None for none.
+    lexical, vectors
+        The listings.
+    encode_text, encode_photo
+        Return the unit vector of a text and of a photo.
+    """
+    bm25 = text_vector = image_vector = None
+    if text.strip():
+        bm25 = lexical.scores(text)
+        # An encoder maps even "qwxz" to some vector, but it means nothing.
+        if lexical.knows(text):
+            text_vector = encode_text(text)
+    if photo is not None:
+        image_vector = encode_photo(photo)
+    if like is not None:
+        position = np.array([like])
+        text_vector = _mean_direction(text_vector, vectors.texts.vectors(position)[0])
+        image = vectors.mean_images(position)[0]
+        image_vector = _mean_direction(image_vector, image if image.any() else None)
+    min_similarity = MIN_TEXT_SIMILARITY if bm25 is None else MIN_QUERY_SIMILARITY
+    return Query(bm25, text_vector, image_vector, min_similarity)
+
+
+def _mean_direction(one: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:
+    """Return the direction halfway between two unit vectors, either of which may be missing."""
+    given = [vector for vector in (one, other) if vector is not None]
+    return normalize(np.sum(given, axis=0)[None])[0] if given else None

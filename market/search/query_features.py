@@ -22,8 +22,8 @@ def query_features(
 ) -> pd.DataFrame:
     """Compute the query features of candidates.
 
-    - `bm25`: the square of the BM25 score. Squared, because a listing with all the words of the
-      query is what the user looks for, and one with half of them may not be.
+    - `bm25`: the square of the BM25 score. Squared, because a listing with all words of the query
+      is far more often relevant than a listing with half of them.
     - `text_similarity` and `image_similarity`: the cosine, as a share of the largest.
     - `text_similarity.neighbours`, for queries in words: `bm25` and `text_similarity`, averaged
       over the listing's neighbours.

@@ -1,12 +1,12 @@
 """One ranker for search results and recommendations, which explains each of its scores.
 
-A listing's score is a weighted sum of its features, most of which are 0 … 1. The weights are log
+A listing's score is a weighted sum of its features, almost all between 0 and 1. The weights are log
 odds: a feature at 1 instead of 0 multiplies a listing's odds of being chosen by e^weight. PRIOR
-holds the weights for when there is no log of interactions. A log moves the weights that it has
-evidence on, by the likelihood of what users chose, none below 0. Boosted trees (LambdaRank) then
-correct the sum, if that helps users whom they were not fitted on. The trees read the features of
-users and listings, not the query's, as no log holds queries. Either way the contributions of the
-features add up to the score.
+holds the weights without a log of interactions. A log moves the weights that it has evidence on
+towards those that make the users' choices most likely, and none below 0. Boosted trees (LambdaRank)
+then correct the sum if that helps users whom they were not fitted on. The trees read the features
+of users and listings, but not of the query, because no log holds queries. With and without trees,
+the contributions of the features add up to the score.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FEATURE_TEXTS = {
     "price_fairness": "a fair price",
 }
 # Texts that differ from FEATURE_TEXTS in a search by words, and in a search by a listing.
-SEARCH_TEXTS = {"image_similarity": "similar photos"}  # similar to those of the best matches
+SEARCH_TEXTS = {"image_similarity": "similar photos"}  # similar to the best matches' photos
 SIMILAR_TEXTS = {"text_similarity": "similar description", "image_similarity": "similar photos"}
 
 QUERY_FEATURES = ("bm25", "text_similarity", "text_similarity.neighbours", "image_similarity")
@@ -72,7 +72,7 @@ PRIOR = {
     # For users with a history these only break ties.
     "popularity": 0.6,
     "trending": 0.6,
-    "trending.hours": 0.0,  # a weight of 0 grows only where a log shows that the feature helps
+    "trending.hours": 0.0,  # a weight of 0 grows only if a log shows that the feature helps
     "trending.day": 0.0,
     "trending.month": 0.0,
     "popularity.new_user": 0.6,
@@ -83,7 +83,7 @@ PRIOR = {
     "recency": 0.3,
     "price_fairness": 0.3,
 }
-PRIOR_PENALTY = 1.0  # log likelihood that a weight costs at a distance of 1 from its prior
+PRIOR_PENALTY = 1.0  # cost in log likelihood of a weight at a distance of 1 from its prior
 
 FOLDS = 3
 TREE_COUNTS = (20, 40, 80)
@@ -111,7 +111,7 @@ def _prior_feedback() -> dict[str, float]:
 class Ranker:
     """A weighted sum of features, corrected by trees.
 
-    Made by `prior` or `fit`.
+    `prior` and `fit` make one.
 
     Attributes
     ----------
@@ -120,9 +120,19 @@ class Ranker:
     trees
         None if they would not help.
     feedback
-        Weights of QUERY_FEATURES that choose the listings for pseudo-relevance feedback. The
-        query's weights are tuned on features that feedback makes, so feedback has its own weights
-        that tuning does not move.
+        Weights of QUERY_FEATURES that choose the listings for pseudo-relevance feedback. Feedback
+        changes the features that the other weights are tuned on, so tuning leaves these alone.
+
+    Examples
+    --------
+    >>> features = pd.DataFrame({"next_item": [1.0, 0.0], "popularity": [0.5, 1.0]})
+    >>> scores, contributions = Ranker.prior().score(features)
+    >>> scores.tolist()
+    [2.3, 0.6]
+    >>> contributions
+       next_item  popularity
+    0        2.0         0.3
+    1        0.0         0.6
     """
 
     weights: dict[str, float]
@@ -138,7 +148,7 @@ class Ranker:
     def fit(
         cls, features: pd.DataFrame, relevance: np.ndarray, groups: np.ndarray, *, seed: int
     ) -> Ranker:
-        """Learn from what users chose among candidates.
+        """Learn from the choices of users among candidates.
 
         Parameters
         ----------
@@ -148,10 +158,10 @@ class Ranker:
         relevance
             (n,), 0 for a candidate that was not chosen, more for one that was.
         groups
-            (n,), whose choice a row belongs to; the rows of a group are adjacent. A group without a
-            chosen row is ignored.
+            (n,), the choice that a row belongs to; the rows of a group are adjacent. A group
+            without a chosen row is ignored.
         seed
-            Of folds and trees.
+            The seed of folds and trees.
 
         Returns
         -------
@@ -238,7 +248,7 @@ class Ranker:
         return features[names].astype(float).fillna(0.0) * pd.Series(self.weights)[names]
 
     def predict(self, features: pd.DataFrame, shortlist: int | None = None) -> np.ndarray:
-        """Return the scores of `score` but for a constant, and faster: nothing is explained.
+        """Return the scores of `score` up to a constant, faster and without contributions.
 
         Parameters
         ----------
@@ -254,8 +264,8 @@ class Ranker:
             (n,), higher is better.
         """
         names = [name for name in features if name in self.weights]
-        known = np.nan_to_num(features[names].to_numpy(float))
-        scores = known @ np.array([self.weights[name] for name in names])
+        values = np.nan_to_num(features[names].to_numpy(float))
+        scores = values @ np.array([self.weights[name] for name in names])
         if self.trees is None or not len(features):
             return scores
         if shortlist is None or shortlist >= len(features):
@@ -267,11 +277,11 @@ class Ranker:
         return scores
 
     def with_weights(self, weights: dict[str, float]) -> Ranker:
-        """Return this ranker with some other weights; those of feedback stay."""
+        """Return this ranker with some weights replaced; the weights of feedback stay."""
         return replace(self, weights=self.weights | weights)
 
     def score(self, features: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
-        """Return scores, and what each feature contributes to them.
+        """Return scores, and the contribution of each feature to them.
 
         Parameters
         ----------
@@ -284,8 +294,8 @@ class Ranker:
         scores : np.ndarray
             (n,), higher is better.
         contributions : pd.DataFrame
-            (n, features), which add up to the scores. Details count with their feature. The part of
-            the trees is TreeSHAP's, without its constant.
+            (n, features), which add up to the scores. Details count with their feature. TreeSHAP
+            gives the contributions of the trees, without its constant.
 
         References
         ----------

@@ -1,4 +1,4 @@
-"""Ranking: hits from scored candidates, and the order of the matches that are no candidates."""
+"""Ranking: a page of hits from scored candidates, then from the matches that are no candidates."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ def rank_page(
     Parameters
     ----------
     query
-        The query; its parts decide how the ranker's weights are shared out.
+        The query; the ranker's weights are adapted to its parts.
     matches
-        What `retrieve` or `browse` found.
+        The matches from `retrieve` or `browse`.
     features
         A row for each candidate.
     ranker
@@ -118,10 +118,10 @@ def rank_page(
     if missing > 0 and total > len(order):
         remaining = remaining_matches(matches, query, ranker, catalogue, one_of_each=diversified)
         remaining = remaining[max(offset - len(order), 0) : missing]
-        known = {name: values[remaining] for name, values in matches.features.items()}
+        own_features = {name: values[remaining] for name, values in matches.features.items()}
         if query.empty:
-            known["recency"] = np.nan_to_num(freshness(remaining, catalogue, now))
-        _, contributions = replace(ranker, trees=None).score(pd.DataFrame(known))
+            own_features["recency"] = np.nan_to_num(freshness(remaining, catalogue, now))
+        _, contributions = replace(ranker, trees=None).score(pd.DataFrame(own_features))
         hits += make_hits(remaining, contributions, catalogue, distances)
     return SearchResult(hits, total)
 
@@ -134,7 +134,7 @@ def remaining_matches(
     Parameters
     ----------
     matches
-        What `retrieve` or `browse` found.
+        The matches from `retrieve` or `browse`.
     query
         The query.
     ranker

@@ -1,7 +1,8 @@
-"""The artefact models/rank: the models that are served, and those that are evaluated.
+"""The artefact models/rank: the models that are served, and the models that are evaluated.
 
-A model that is served has learned from everything. A score needs one that has not learned from what
-it is scored on, so those are kept beside it: a metric can change without fitting anything again.
+The served models have learned from the whole log. The evaluated models have not learned from the
+events and queries that they are scored on. Both are kept, so that a metric can change without
+fitting a model again.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _SUMMARY = "evaluation.json"
 
 @dataclass(frozen=True)
 class RankingModels:
-    """What orders search results and recommendations.
+    """The models that order search results and recommendations.
 
     Attributes
     ----------
@@ -50,7 +51,7 @@ class RankingModels:
 
     @classmethod
     def load(cls, folder: Path) -> RankingModels:
-        """Read what `save` wrote."""
+        """Read the files that `save` wrote."""
         path = folder / _COLLABORATIVE
         collaborative = CollaborativeModel.load(path) if path.exists() else None
         return cls(Ranker.load(folder), collaborative)
@@ -58,16 +59,16 @@ class RankingModels:
 
 @dataclass(frozen=True)
 class SearchTest:
-    """Queries to evaluate by, and weights that were chosen without them.
+    """Queries to evaluate on, and weights that were chosen without them.
 
     Attributes
     ----------
     kind
         "category_names" or "known_items".
     queries
-        The relevant ids of each.
+        Each with its relevant ids.
     weights
-        The ranker's, of the query's features.
+        The ranker's weights of the query features.
     """
 
     kind: str
@@ -88,7 +89,7 @@ class FittedProtocol:
     n_choices
         The number of users' choices that the ranker could learn from.
     learned
-        Whether these were enough to learn from; else the ranker is the prior one.
+        False if there were too few choices: then the ranker has its prior weights.
     recent_days
         The length of the window of the baseline recent_popular.
     """
@@ -100,18 +101,18 @@ class FittedProtocol:
     recent_days: float
 
     def holdout(self, log: pd.DataFrame) -> Holdout:
-        """Return what this protocol holds out of the log that it was fitted on."""
+        """Return the split that this protocol makes of the log that it was fitted on."""
         return leave_last_out(log) if self.cutoff is None else hold_out_after(log, self.cutoff)
 
 
 @dataclass(frozen=True)
 class EvaluationModels:
-    """All that `evaluate` needs beside the models that are served.
+    """The models and queries of stage evaluate, beside the models that are served.
 
     Attributes
     ----------
     searches
-        In the order in which they are evaluated.
+        In the order of evaluation.
     protocols
         By name: SPLIT_BY_TIME, LEAVE_LAST_OUT. One is missing if the log does not allow it.
     """
@@ -150,7 +151,7 @@ class EvaluationModels:
 
     @classmethod
     def load(cls, folder: Path) -> EvaluationModels:
-        """Read what `save` wrote."""
+        """Read the files that `save` wrote."""
         folder = folder / _EVALUATION
         content: dict[str, Any] = json.loads((folder / _SUMMARY).read_text(encoding="utf-8"))
         searches = [

@@ -14,19 +14,21 @@ DISTANCE_SCALE_KM, MAX_DISTANCE_COST = 50, 4
 
 
 def simulate_log(listings: pd.DataFrame, *, users: int, events: int, seed: int) -> pd.DataFrame:
-    """Draw what users with simple preferences view.
+    """Simulate users with simple preferences, and the listings that they view.
 
     Each user has one to three favourite categories, a price level and a home town, and draws
-    listings from a softmax over how well they fit. These preferences are what the ranker's own
-    features measure, so a good score on such a log is a sanity check and not a result.
+    listings from a softmax over how well they fit. The ranker's own features measure the same
+    preferences, so a good score on such a log is a sanity check and not a result.
 
     Parameters
     ----------
     listings
         product_id, category_levels (a path of names), price (in pounds), latitude and longitude
         (in degrees, NaN if unknown).
-    users, events
-        The number of users, and of different listings that each views.
+    users
+        The number of users.
+    events
+        The number of different listings that each user views.
     seed
         Of all draws.
 
@@ -47,7 +49,7 @@ def simulate_log(listings: pd.DataFrame, *, users: int, events: int, seed: int) 
     ids = listings["product_id"].tolist()
     rows = []
     for user in progress(range(users), desc="simulate users", unit="user"):
-        # A category is a favourite as often as it has listings.
+        # The more listings a category has, the more often it is a favourite.
         count = rng.integers(1, MAX_FAVOURITES + 1)
         favourites = rng.choice(len(leaf_sizes), size=count, p=leaf_shares)
         liked = np.isin(np.arange(len(leaf_sizes)), favourites)[leaf_of]
@@ -65,13 +67,18 @@ def simulate_log(listings: pd.DataFrame, *, users: int, events: int, seed: int) 
         # The Gumbel trick: the largest sums are draws from the softmax without replacement.
         noisy = utility + rng.gumbel(size=len(utility))
         drawn = np.argsort(-noisy, kind="stable")[:events]
-        rows += [
-            (
-                f"simulated-{user:04d}",
-                ids[row],
-                "view",
-                LOG_START + pd.Timedelta(minutes=user + 10 * step),
-            )
-            for step, row in enumerate(drawn)
-        ]
+        rows += _views(user, [ids[row] for row in drawn])
     return pd.DataFrame(rows, columns=["user_id", "product_id", "event", "timestamp"])
+
+
+def _views(user: int, product_ids: list[str]) -> list[tuple[str, str, str, pd.Timestamp]]:
+    """Return an event of a user for each of these listings, ten minutes apart."""
+    return [
+        (
+            f"simulated-{user:04d}",
+            product_id,
+            "view",
+            LOG_START + pd.Timedelta(minutes=user + 10 * step),
+        )
+        for step, product_id in enumerate(product_ids)
+    ]

@@ -1,4 +1,4 @@
-"""Chooses the weights of the query's features by the NDCG@10 of queries with known answers.
+"""Choose the weights of the query's features by the NDCG@10 of queries with known answers.
 
 No log holds queries, so these weights cannot be learned from one.
 """
@@ -21,8 +21,8 @@ from market.search.ranker import PRIOR, QUERY_FEATURES
 
 EVERYTHING = Filters(flagged=True)
 STEPS = 10
-TOTAL_WEIGHT = sum(PRIOR[name] for name in QUERY_FEATURES)  # however shared out
-# Every way (286, features) to share out the weight in tenths.
+TOTAL_WEIGHT = sum(PRIOR[name] for name in QUERY_FEATURES)  # of any choice of weights
+# (286, features): every division of the total weight in tenths.
 GRID = np.array(
     [
         tenths
@@ -34,16 +34,16 @@ GRID = np.array(
 
 @dataclass(frozen=True, eq=False)
 class QueryCandidates:
-    """The m candidates of a query, with what their scores are made of.
+    """The m candidates of a query, with the parts of their scores.
 
     Attributes
     ----------
     ids
-        Their product ids.
+        The product ids.
     features
         (m, QUERY_FEATURES), 0 where unknown.
     other_scores
-        (m,), what all other features add to the score of each.
+        (m,), the contribution of all other features to the score.
     """
 
     ids: list[str]
@@ -52,7 +52,7 @@ class QueryCandidates:
 
     @classmethod
     def of(cls, engine: Engine, text: str) -> QueryCandidates:
-        """Return the candidates of a text among all listings, with the features that are served."""
+        """Return the candidates of a text among all listings, as the engine ranks them."""
         rows, features = engine.candidates(engine.build_query(text), engine.allowed(EVERYTHING))
         others = features.drop(columns=list(QUERY_FEATURES), errors="ignore")
         return cls(
@@ -72,9 +72,18 @@ def ndcg_by_weights(candidates: QueryCandidates, relevant: set[str]) -> np.ndarr
     Parameters
     ----------
     candidates
-        Those of the query.
+        The candidates of the query.
     relevant
-        The ids that are right; those that are no candidate count as missed.
+        The relevant ids; one that is no candidate counts as missed.
+
+    Examples
+    --------
+    >>> features = pd.DataFrame(0.0, index=range(2), columns=list(QUERY_FEATURES))
+    >>> features["bm25"] = [1.0, 0.0]
+    >>> candidates = QueryCandidates(["lamp", "sofa"], features, np.zeros(2))
+    >>> ndcg_of_weights = ndcg_by_weights(candidates, {"lamp"})
+    >>> bool((ndcg_of_weights[GRID[:, 0] > 0] == 1).all())  # wherever bm25 has a weight
+    True
     """
     if not candidates.ids:
         return np.zeros(len(GRID))
@@ -97,8 +106,8 @@ def choose_weights(query_sets: Sequence[Sequence[np.ndarray]]) -> dict[str, floa
     Parameters
     ----------
     query_sets
-        Sets of queries, each query as `ndcg_by_weights` scores it. Each set counts alike, however
-        many queries it has; an empty one does not count.
+        Sets of queries, each query as `ndcg_by_weights` scores it. Every set counts the same,
+        whatever the number of its queries; an empty set is ignored.
 
     Returns
     -------

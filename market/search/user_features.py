@@ -33,6 +33,11 @@ def event_decay(times: pd.Series) -> np.ndarray:
     -------
     np.ndarray
         (n,), 1 for the last event and less for earlier ones.
+
+    Examples
+    --------
+    >>> event_decay(pd.Series(pd.to_datetime(["2024-03-01", "2024-03-15"]))).round(2).tolist()
+    [0.48, 1.0]
     """
     days = ((times.max() - times) / pd.Timedelta(days=1)).fillna(0.0).to_numpy(float)
     later = np.arange(len(times))[::-1]
@@ -41,7 +46,7 @@ def event_decay(times: pd.Series) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Attributes:
-    """What preferences are about, of n listings; each array has a row per listing.
+    """The attributes of n listings that users have preferences for; a row for each listing.
 
     Attributes
     ----------
@@ -67,7 +72,7 @@ class Attributes:
 def compute_user_features(
     history: Attributes, weights: np.ndarray, candidates: Attributes
 ) -> pd.DataFrame:
-    """Return how well each candidate fits a user.
+    """Return how well each candidate fits the preferences of a user.
 
     Parameters
     ----------
@@ -122,8 +127,8 @@ def _price(history: np.ndarray, shares: np.ndarray, candidates: np.ndarray) -> n
 def _similarity(history: np.ndarray, shares: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """Return the quadratic mean of a candidate's cosines to the history, negative ones as 0.
 
-    A plain mean would fit a user of bicycles and sofas to neither. The largest cosine would count
-    what the user viewed once like what they viewed every time. The quadratic mean is in between.
+    With a plain mean, neither bicycles nor sofas would fit a user who views both. With the largest
+    cosine, a single view would count as much as a hundred. The quadratic mean lies between the two.
     """
     known = np.abs(history).any(1)
     if not known.any():
@@ -146,7 +151,13 @@ def _proximity(history: np.ndarray, shares: np.ndarray, candidates: np.ndarray) 
 
 
 def proximity(distance_km: np.ndarray) -> np.ndarray:
-    """Return 1 at 0 km, halved with every HALF_DISTANCE_KM; NaN stays NaN."""
+    """Return 1 at 0 km, halved with every HALF_DISTANCE_KM; NaN stays NaN.
+
+    Examples
+    --------
+    >>> proximity(np.array([0.0, 40.0, np.nan])).tolist()
+    [1.0, 0.5, nan]
+    """
     return 0.5 ** (distance_km / HALF_DISTANCE_KM)
 
 

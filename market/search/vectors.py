@@ -23,6 +23,17 @@ class VectorIndex:
         A FAISS index for the inner product.
     search_effort
         efSearch of HNSW, nprobe of IVF: larger values are slower and find more.
+
+    Examples
+    --------
+    >>> vectors = np.eye(3, dtype=np.float32)
+    >>> index = VectorIndex.build(vectors, "Flat", 1)
+    >>> similarities, positions = index.search(np.array([[0.8, 0.6, 0.0]], np.float32), k=2)
+    >>> positions, similarities
+    (array([[0, 1]]), array([[0.8, 0.6]], dtype=float32))
+    >>> matches, _ = index.within(np.array([[0.8, 0.6, 0.0]], np.float32), min_similarity=0.7)
+    >>> matches
+    array([0])
     """
 
     def __init__(self, index: faiss.Index, search_effort: int) -> None:

@@ -55,13 +55,13 @@ class Admission:
     async def turn(
         self, is_disconnected: Callable[[], Awaitable[bool]] | None = None
     ) -> AsyncIterator[None]:
-        """Wait for a slot and hold it until the block ends.
+        """Wait for a slot, then hold it until the block ends.
 
         Parameters
         ----------
         is_disconnected
-            Tells after a wait whether the client has gone. The page sends a new search with every
-            letter typed, and only the last one needs an answer.
+            Returns, after a wait, whether the client has disconnected. The page sends a search for
+            every letter typed, and only the last search needs an answer.
 
         Raises
         ------

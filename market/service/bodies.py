@@ -1,4 +1,4 @@
-"""Request bodies: their size, the time they take to arrive, their type, and their end."""
+"""Checks of request bodies: size, time to arrive, media type and completeness."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def declared_length(headers: Headers) -> int:
 
 
 def check_media_type(headers: Headers, accepted: tuple[str, ...]) -> None:
-    """Check that a body has an accepted media type, as another would be read as an empty body.
+    """Check that a body has an accepted media type; FastAPI would read another one as empty.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def check_media_type(headers: Headers, accepted: tuple[str, ...]) -> None:
 
 
 def check_form_end(headers: Headers, body: bytearray) -> None:
-    """Check that a multipart form is complete, as its last field would be lost otherwise.
+    """Check that a multipart form is complete; otherwise its last field would be lost.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The event store: a table of what users did, in SQLite, PostgreSQL or another SQL database."""
+"""The event store: a table of user events in SQLite, PostgreSQL or another SQL database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from market.core.errors import MarketError
 from market.data.ids import LONGEST_ID
 
-# What a statement raises while the database is away, locked or too busy.
+# Exceptions of a statement while the database is away, locked or too busy.
 STORE_ERRORS = (DBAPIError, sa.exc.TimeoutError)
 OLD_ID_LENGTH = 100  # in tables created by an earlier version
 TIMEOUT = 10  # seconds to wait for a database that is busy, locked or away

@@ -1,4 +1,4 @@
-"""The Prometheus metrics of the service, beside those of each request."""
+"""Prometheus metrics of the service. The instrumentator adds the metrics of each request."""
 
 from __future__ import annotations
 

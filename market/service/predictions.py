@@ -11,6 +11,7 @@ from market.core.torch_setup import set_up_torch
 from market.service.schemas import NewListing, Prediction, UnusablePhoto
 
 if TYPE_CHECKING:
+    from market.data.money import Money
     from market.models.predictor import Predictor
 
 LISTING_ID = "new"
@@ -40,7 +41,7 @@ class ListingPredictor:
             if self._predictor is None:
                 self._predictor = _load_predictor()
             predictor = self._predictor
-            table, reasons = predictor(_to_table(listing), photo_owners, photos)
+            table, reasons = predictor(_to_table(listing, predictor.money), photo_owners, photos)
         row = table.iloc[0]
         return Prediction(
             **{name: row[name] for name in ("category", "price", "price_low", "price_high")},
@@ -61,13 +62,13 @@ def _load_predictor() -> Predictor:
     return Predictor(set_up_torch(seed=0))
 
 
-def _to_table(listing: NewListing) -> pd.DataFrame:
-    """Return the listing as a row of Products.csv, in which empty text is missing."""
+def _to_table(listing: NewListing, money: Money) -> pd.DataFrame:
+    """Return the listing as a row of a raw table, in which empty text is missing."""
     fields = {
         "id": LISTING_ID,
         "product_name": listing.name.strip(),
         "product_description": listing.description.strip(),
         "location": listing.location.strip(),
-        "price": "" if listing.price is None else f"{listing.price:.2f}",
+        "price": "" if listing.price is None else money.write(listing.price),
     }
     return pd.DataFrame({name: [text or pd.NA] for name, text in fields.items()}, dtype="str")

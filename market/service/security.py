@@ -52,7 +52,7 @@ class ApiKeyMiddleware:
         # The router matches the same path, so no other spelling reaches an endpoint unchecked.
         if scope["type"] != "http" or not get_route_path(scope).startswith("/api/"):
             return await self.app(scope, receive, send)
-        # Constant time: the duration says nothing about how much of the key is right.
+        # Constant time: the duration does not reveal how much of the key is right.
         if hmac.compare_digest(_sent_key(Headers(scope=scope)).encode(), self.key):
             return await self.app(scope, receive, send)
         error = "an API key is needed: send it as X-API-Key, or as Authorization: Bearer"

@@ -1,4 +1,4 @@
-"""What all requests share: the index in use, the event store, settings, queues and metrics."""
+"""State shared by all requests: the index in use, the event store, settings, queues and metrics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from market.service.settings import Settings
 
 @dataclass(frozen=True)
 class Index:
-    """What a reload replaces.
+    """The parts of the state that a reload replaces.
 
     Attributes
     ----------

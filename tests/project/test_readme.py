@@ -30,7 +30,7 @@ MAX_README_LINES = 170
 NOT_RUN = {
     "make test": "it runs this test",
     "python -m pytest -n 2 --dist loadgroup": "it is `make test`",
-    "python3.11 -m venv .venv && . .venv/bin/activate && pip install -r requirements.lock": (
+    "python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.lock": (
         "downloads gigabytes; `make` does the same wherever this runs"
     ),
     "pip install --no-deps --no-build-isolation --editable .": (

@@ -62,7 +62,7 @@ def cleaned(ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ).to_csv(raw / "interactions.csv", index=False, lineterminator="\n")
     out = tmp_path / "out"
     out.mkdir()
-    Cleaner(raw, load_params("clean")).run(out)
+    Cleaner(raw, load_params("clean"), load_params("input")).run(out)
     return out
 
 

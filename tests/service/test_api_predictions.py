@@ -16,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("search_api")  # share one engine
 
 
 @pytest.mark.usefixtures("predictor")
-def test_prediction_equals_that_of_the_command(
+def test_service_and_command_make_the_same_prediction(
     client: TestClient, ran: Path, tmp_path: Path
 ) -> None:
     """Compare the service with `python stages/predict.py` for one listing."""

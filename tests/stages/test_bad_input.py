@@ -28,6 +28,7 @@ import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raw_input import input_settings
 from repository import REPO
 
 from market import predict
@@ -220,7 +221,8 @@ def test_a_sound_table_with_odd_bytes_is_accounted_for_or_refused(data: st.DataO
         (raw / name).write_bytes(content)
         params = yaml.safe_load((REPO / "params.yaml").read_text(encoding="utf-8"))["clean"]
         try:
-            cleaner = Cleaner(raw, Clean(**params | {"photo_size": 16, "array_size": 8}))
+            cleaned = Clean(**params | {"photo_size": 16, "array_size": 8})
+            cleaner = Cleaner(raw, cleaned, input_settings())
             metrics = cleaner.run(out).metrics
         except MarketError as error:
             assert "\n" not in str(error) and "\r" not in str(error)

@@ -266,7 +266,7 @@ def test_a_consequence_is_not_the_cause(project: Path) -> None:
     message = run(1)
     assert "interactions.csv: 4 of 4 rows are rejected: its product was rejected" in message
     rejects = pd.read_csv("data/clean.rejects.csv", dtype=str, keep_default_na=False)
-    assert rejects["reason"].iloc[0] == "price is not an amount in pounds"
+    assert rejects["reason"].iloc[0] == "price is not an amount in pounds, but in $"
     (raw / "interactions.csv").unlink()
     assert "3 products and 0 photos" in run(0)
 

@@ -1,4 +1,4 @@
-"""The stage index: a row for each listing, only its own words, equal bytes for equal inputs."""
+"""Stage index: a row for each listing, its own words only, equal bytes for equal inputs."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_a_folder_without_an_encoder_is_reported_in_one_line(
         load_text_encoder("cpu", "own")
 
 
-def test_metrics_count_what_was_indexed(
+def test_metrics_count_listings_and_photos(
     ran: Path, saved: SearchIndex, listings: pd.DataFrame
 ) -> None:
     metrics = json.loads((ran / "metrics/index.json").read_text(encoding="utf-8"))

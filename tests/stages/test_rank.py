@@ -1,4 +1,4 @@
-"""The stages rank and evaluate: what they write, with a log of interactions and without."""
+"""The stages rank and evaluate, with a log of interactions and without."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def check_metrics(project: Path, personalised: set[str]) -> None:
         assert set(kind) == methods
         assert all(set(scores) == SCORES for scores in kind.values())
         assert len({scores["n"] for scores in kind.values()}) == 1
-    known = metrics["search"]["known_items"]
-    assert known["model"]["n"] == 10
-    assert known["model"]["ndcg@10"] > 0.5 > known["random"]["ndcg@10"]
+    known_items = metrics["search"]["known_items"]
+    assert known_items["model"]["n"] == 10
+    assert known_items["model"]["ndcg@10"] > 0.5 > known_items["random"]["ndcg@10"]
     assert set(metrics["photo_to_photo"]) == {"model", "random"}
 
 
@@ -59,7 +59,7 @@ def test_the_served_models_have_learned_from_the_whole_log(ran: Path) -> None:
     assert set(models.collaborative.products) == set(log["product_id"])
 
 
-def test_the_evaluated_models_have_not(ran: Path) -> None:
+def test_the_evaluated_models_have_not_learned_from_held_out_events(ran: Path) -> None:
     log = pd.read_parquet(ran / "data/clean/interactions.parquet")
     protocols = EvaluationModels.load(ran / "models/rank").protocols
     assert set(protocols) == {"log", "leave_last_out"}
@@ -96,6 +96,6 @@ def test_without_a_log_users_are_simulated(
     assert alone.collaborative is None and alone.recommend(None).hits
 
 
-def test_the_last_line_says_where_nothing_was_evaluated() -> None:
+def test_the_last_line_names_parts_without_enough_data() -> None:
     assert "too little data" in evaluate.describe({}, "mrr")
     assert evaluate.describe({"model": {"mrr": 0.5, "n": 2}}, "mrr") == "0.500 (n = 2)"

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from raw_input import input_settings
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression
 
 from market.core.settings import Regress
-from market.data.listings import clean_products, has_price_to_learn
+from market.data.clean_listings import has_price_to_learn
+from market.data.listings import clean_products
+from market.data.money import Money
 from market.data.synthetic.listings import draw_products
 from market.models.metrics import score_prices
 from market.models.price_baselines import linear_regression, predict_untransformed
@@ -44,7 +47,9 @@ SETTINGS = Regress(
 def products() -> pd.DataFrame:
     """600 sample listings without photos, a quarter of them test products."""
     drawn = draw_products(np.random.Generator(np.random.PCG64(3)), 600)
-    table = clean_products(drawn.reset_index(drop=True), placeholder_above=100_000)
+    table = clean_products(
+        drawn.reset_index(drop=True), placeholder_above=100_000, settings=input_settings()
+    )
     table["split"] = np.where(np.arange(600) % 4 == 0, "test", "train")
     table["group"] = np.arange(600)
     return table
@@ -53,7 +58,9 @@ def products() -> pd.DataFrame:
 def text_table(products: pd.DataFrame) -> pd.DataFrame:
     """Return the price table of listings, with uninformative vectors."""
     n = len(products)
-    return price_table(products, np.zeros((n, 2)), np.full((n, 2), np.nan), np.ones((n, 1)))
+    return price_table(
+        products, np.zeros((n, 2)), np.full((n, 2), np.nan), np.ones((n, 1)), Money("GBP", ".")
+    )
 
 
 def price_to_learn(products: pd.DataFrame) -> pd.Series:

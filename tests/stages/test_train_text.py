@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from market.data.listings import listing_text
+from market.data.clean_listings import listing_text
 from market.models.text_classifier import TextClassifier
 
 

@@ -35,7 +35,7 @@ class _Catalogue:
 
 
 def draw_interactions(rng: Rng, products: pd.DataFrame) -> pd.DataFrame:
-    """Simulate what users do in a marketplace.
+    """Simulate the events of users in a marketplace.
 
     Each user has favourite leaf categories, a price level, a colour and a home town, and chooses
     listings by a softmax over this taste and a fashion that all users share.

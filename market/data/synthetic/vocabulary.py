@@ -1,4 +1,4 @@
-"""The words of the synthetic marketplace: what is for sale, and how sellers describe it."""
+"""The words of the synthetic marketplace: products, and the phrases that describe them."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ COLOURS = {
     "pink": (226, 138, 168), "yellow": (228, 192, 64), "purple": (118, 72, 152),
     "brown": (130, 86, 52), "teal": (44, 140, 146), "orange": (224, 124, 48),
 }  # fmt: skip
-# By phrase: what it adds to the log price, so that a text model has something to learn.
+# The effect of each phrase on the log price, so that a text model has something to learn.
 CONDITIONS = {
     "Brand new": 0.35, "As new": 0.2, "In good condition": 0.0, "Good used condition": -0.1,
     "Well used but works": -0.35, "Spares or repair": -0.9, "Vintage": 0.3,

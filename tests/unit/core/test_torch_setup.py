@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
 import pytest
 import torch
+from repository import REPO
 from torch.utils.data import DataLoader, TensorDataset
 
 from market.core.torch_setup import set_up_torch
@@ -29,22 +35,55 @@ def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("has_gpu", "device", "expected"),
+    ("has_cuda", "has_mps", "device", "expected"),
     [
-        (False, "auto", "cpu"),
-        (True, "auto", "cuda:0"),
-        (True, "cuda", "cuda:0"),
-        (True, "cuda:1", "cuda:1"),
-        (True, "cpu", "cpu"),
+        (False, False, "auto", "cpu"),
+        (True, False, "auto", "cuda:0"),
+        (True, False, "cuda", "cuda:0"),
+        (True, False, "cuda:1", "cuda:1"),
+        (True, False, "cpu", "cpu"),
+        (False, True, "auto", "mps"),
+        (False, True, "mps", "mps"),
+        (False, True, "cpu", "cpu"),
+        (True, True, "auto", "cuda:0"),
     ],
 )
 def test_a_gpu_is_used_if_there_is_one(
-    monkeypatch: pytest.MonkeyPatch, has_gpu: bool, device: str, expected: str
+    monkeypatch: pytest.MonkeyPatch, has_cuda: bool, has_mps: bool, device: str, expected: str
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_cuda)
+    monkeypatch.setattr(torch.mps, "is_available", lambda: has_mps)
     monkeypatch.setenv("DEVICE", device)
     assert set_up_torch(seed=0) == torch.device(expected)
     assert torch.are_deterministic_algorithms_enabled()
+
+
+def test_operations_that_apples_gpu_lacks_run_on_the_cpu() -> None:
+    # torch reads the variable when it is imported, so a stage must import market.core before it.
+    code = (
+        "import os, sys, market.core; assert 'torch' not in sys.modules; "
+        "print(os.environ['PYTORCH_ENABLE_MPS_FALLBACK'])"
+    )
+    environment = {
+        name: value for name, value in os.environ.items() if name != "PYTORCH_ENABLE_MPS_FALLBACK"
+    }
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "1"
+
+
+@pytest.mark.parametrize(
+    "stage", sorted((REPO / "stages").glob("*.py")), ids=lambda path: path.stem
+)
+def test_stages_import_the_project_before_torch(stage: Path) -> None:
+    imports = [
+        node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+        for node in ast.parse(stage.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    packages = [name.partition(".")[0] for name in imports if name]
+    assert "torch" not in packages or packages.index("market") < packages.index("torch")
 
 
 @pytest.mark.parametrize(("threads", "expected"), [(None, 8), ("3", 3)])

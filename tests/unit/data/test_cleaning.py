@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from PIL import Image
+from raw_input import input_settings
 
 from market.core.errors import MarketError
 from market.core.settings import Clean
@@ -30,7 +31,8 @@ SETTINGS = Clean(
 
 def clean(raw: Path, out: Path, **changes: float) -> dict[str, Any]:
     """Clean a folder with these changes of SETTINGS; return the metrics."""
-    return Cleaner(raw, SETTINGS.model_copy(update=changes)).run(out).metrics
+    settings = SETTINGS.model_copy(update=changes)
+    return Cleaner(raw, settings, input_settings()).run(out).metrics
 
 
 # --- A folder with a fault of every kind ----------------------------------------------------------
@@ -150,7 +152,7 @@ def test_an_absent_part_is_named(faulty: Path, tmp_path: Path, absent: str) -> N
 )
 def test_too_many_placeholders_are_one_line(prices: list[float], message: str | None) -> None:
     rows = pd.DataFrame({"id": [str(i) for i in range(len(prices))], "price": prices}, dtype="str")
-    products = clean_products(rows, placeholder_above=100_000)
+    products = clean_products(rows, placeholder_above=100_000, settings=input_settings())
     path = Path("data/mine/raw/Products.csv")
     if message is None:
         check_prices(products, path, 100_000)

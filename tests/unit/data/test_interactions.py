@@ -32,7 +32,7 @@ def write(tmp_path: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"),
+    ("written", "expected"),
     [
         ("2022-03-01T10:00:00", "2022-03-01 10:00:00"),
         ("2022-03-01 10:00", "2022-03-01 10:00:00"),
@@ -54,10 +54,10 @@ def write(tmp_path: Path, text: str) -> Path:
         ("2022/03/01", "2022-03-01"),
     ],
 )
-def test_times_are_read(tmp_path: Path, written: str, meant: str) -> None:
+def test_times_are_read(tmp_path: Path, written: str, expected: str) -> None:
     path = write(tmp_path, f"user_id,product_id,event,timestamp\n1,2,view,{written}\n")
     log, rejects = read_interactions(path)
-    assert log["timestamp"].tolist() == [pd.Timestamp(meant)]
+    assert log["timestamp"].tolist() == [pd.Timestamp(expected)]
     assert rejects.empty
 
 
@@ -75,7 +75,7 @@ def test_times_are_read(tmp_path: Path, written: str, meant: str) -> None:
         )),
     ],
 )  # fmt: skip
-def test_a_time_that_is_none_is_refused_with_the_reason(written: str, fault: str) -> None:
+def test_an_unreadable_time_is_rejected_with_the_reason(written: str, fault: str) -> None:
     times, faults = read_times(pd.Series([written, "2024-03-05"], dtype="str"))
     assert times.isna().tolist() == [True, False]
     assert faults.tolist() == [fault, ""]
@@ -130,7 +130,7 @@ def test_a_log_may_have_both_a_rating_and_an_event_or_neither(tmp_path: Path) ->
     assert read_interactions(write(tmp_path, aliases))[0]["product_id"].tolist() == ["5"]
 
 
-def test_bad_rows_are_listed_not_dropped(tmp_path: Path) -> None:
+def test_unusable_rows_are_listed_as_rejects(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "user_id,product_id,event,timestamp\n"
@@ -142,7 +142,7 @@ def test_bad_rows_are_listed_not_dropped(tmp_path: Path) -> None:
     assert len(log) == 1
     assert rejects.columns.tolist() == REJECT_COLUMNS
     assert rejects["record"].tolist() == [2, 3, 4, 5, 6, 7, 8]
-    # The last is no row: nothing is in it.
+    # The last line is empty and counts as no row.
     unread = "timestamp is neither ISO 8601 nor unix seconds"
     assert rejects["reason"].tolist() == [
         "user_id is missing", "product_id is missing", "event is missing", "timestamp is missing",
@@ -152,9 +152,9 @@ def test_bad_rows_are_listed_not_dropped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
-        ("user,product_id,timestamp\n1,2,3\n", "no column 'user_id' (it has 'user', "),
+        ("user,product_id,timestamp\n1,2,3\n", "no column 'user_id' (found: 'user')"),
         ("user_id,product_id,event,timestamp\n1,2,view,soon\n", "holds no interaction"),
         ("user_id,product_id,event,timestamp\n", "holds no interaction"),
         ("", "is not a UTF-8 CSV table"),
@@ -162,10 +162,12 @@ def test_bad_rows_are_listed_not_dropped(tmp_path: Path) -> None:
         ("user_id,product_id,timestamp\n1,2,3,4\n", "more fields than its header"),
     ],
 )
-def test_a_fault_of_the_whole_is_one_line(tmp_path: Path, content: str, said: str) -> None:
+def test_a_fault_of_the_whole_file_is_reported_in_one_line(
+    tmp_path: Path, content: str, message: str
+) -> None:
     with pytest.raises(MarketError) as error:
         read_interactions(write(tmp_path, content))
-    assert said in str(error.value) and "\n" not in str(error.value)
+    assert message in str(error.value) and "\n" not in str(error.value)
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:

@@ -7,16 +7,16 @@ from collections.abc import Callable
 
 import pandas as pd
 import pytest
+from raw_input import input_settings, raw_table
 
+from market.data.listing_faults import listing_faults, price_faults
 from market.data.listings import (
     clean_description,
     clean_name,
     clean_products,
     is_placeholder,
-    listing_faults,
-    parse_price,
-    price_faults,
 )
+from market.data.money import Money
 
 
 def one(clean: Callable[[pd.Series], pd.Series], value: str | None) -> str:
@@ -138,8 +138,6 @@ def test_descriptions_are_masked_and_squeezed(text: str | None, expected: str) -
                 "£12.500",
                 "1e5",
                 "$20",
-                "20 GBP",
-                "１２",
                 "1 250",
                 "NaN",
                 "-inf",
@@ -149,6 +147,8 @@ def test_descriptions_are_masked_and_squeezed(text: str | None, expected: str) -
                 "ask me",
             )
         ),
+        ("20 GBP", 20.0),
+        ("１２", 12.0),
         ("0.125", 0.125),
         ("1234.567", 1234.567),
         ("9.990000000001", 9.990000000001),
@@ -158,7 +158,7 @@ def test_descriptions_are_masked_and_squeezed(text: str | None, expected: str) -
     ],
 )
 def test_prices_are_pounds_or_missing(text: str | None, pounds: float) -> None:
-    parsed = parse_price(pd.Series([text], dtype="str"))
+    parsed = Money("GBP", ".").parse(pd.Series([text], dtype="str"))
     pd.testing.assert_series_equal(parsed, pd.Series([pounds]))
 
 
@@ -184,10 +184,10 @@ def test_the_highest_sound_price_is_a_param() -> None:
 def test_a_price_is_refused_or_read_never_guessed() -> None:
     prices = ["£5.00", "123,45", None, "-5", "$20", "1,234"]
     rows = pd.DataFrame({"id": list("abcdef"), "price": prices}, dtype="str")
-    faults = price_faults(rows).tolist()
+    faults = price_faults(raw_table(rows), input_settings()).tolist()
     amount = "price is not an amount in pounds"
-    assert faults == ["", amount, "", "price is negative", amount, ""]
-    read = clean_products(rows, placeholder_above=100_000)["price"]
+    assert faults == ["", amount, "", "price is negative", f"{amount}, but in $", ""]
+    read = clean_products(rows, placeholder_above=100_000, settings=input_settings())["price"]
     assert read.dropna().to_dict() == {0: 5.0, 5: 1234.0}
 
 
@@ -210,8 +210,8 @@ def test_a_price_is_refused_or_read_never_guessed() -> None:
 )
 def test_empty_levels_are_no_levels(path: str, levels: list[str]) -> None:
     rows = pd.DataFrame({"id": ["a"], "category": [path]}, dtype="str")
-    table = clean_products(rows, placeholder_above=100_000)
-    faults = listing_faults(rows).tolist()
+    table = clean_products(rows, placeholder_above=100_000, settings=input_settings())
+    faults = listing_faults(raw_table(rows), input_settings()).tolist()
     if levels:
         assert table["category"].tolist() == levels[:1]
         assert table["category_levels"].tolist() == [levels] and faults == [""]
@@ -235,7 +235,7 @@ ROWS = pd.DataFrame(
 
 
 def test_a_row_becomes_typed_columns() -> None:
-    table = clean_products(ROWS, placeholder_above=100_000)
+    table = clean_products(ROWS, placeholder_above=100_000, settings=input_settings())
     assert table["product_id"].tolist() == ["a", "b", "c"]
     assert table["name"].tolist() == ["Desk", "", "Lamp"]
     assert table["description"].tolist() == ["Oak", "", "Call [phone]"]
@@ -253,8 +253,12 @@ def test_a_row_becomes_typed_columns() -> None:
 
 
 def test_unlabelled_rows_have_the_same_columns() -> None:
-    labelled = clean_products(ROWS, placeholder_above=100_000)
-    table = clean_products(ROWS.drop(columns=["category", "price"]), placeholder_above=100_000)
+    labelled = clean_products(ROWS, placeholder_above=100_000, settings=input_settings())
+    table = clean_products(
+        ROWS.drop(columns=["category", "price"]),
+        placeholder_above=100_000,
+        settings=input_settings(),
+    )
     assert list(table.columns) == list(labelled.columns)
     assert table["category"].isna().all() and table["price"].isna().all()
     assert not table["price_is_placeholder"].any()
@@ -262,5 +266,5 @@ def test_unlabelled_rows_have_the_same_columns() -> None:
 
 
 def test_no_rows_give_no_rows() -> None:
-    table = clean_products(ROWS.iloc[:0], placeholder_above=100_000)
+    table = clean_products(ROWS.iloc[:0], placeholder_above=100_000, settings=input_settings())
     assert len(table) == 0 and "town" in table.columns

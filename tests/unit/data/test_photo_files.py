@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from raw_input import raw_table
 
 from market.core.errors import MarketError
 from market.data.photo_files import find_photos, match_images
@@ -48,7 +49,7 @@ def test_rows_and_files_are_matched_or_listed() -> None:
 
 def test_records_count_the_table_not_what_is_left_of_it() -> None:
     table = images(id=["i0", "../x", "i2"])
-    rows, _ = check_rows(table, IMAGES_SCHEMA, Path("Images.csv"))
+    rows, _ = check_rows(raw_table(table, Path("Images.csv")), IMAGES_SCHEMA)
     _, rejects = match_images(rows, {"i0": Path("images/i0.jpg")}, pd.Series(["p0"]))
     assert rejects["record"].tolist() == [3]
 

@@ -10,8 +10,8 @@ import pytest
 from sklearn.model_selection import StratifiedGroupKFold
 
 from market.core.errors import MarketError
+from market.data.clean_listings import listing_text
 from market.data.grouping import collect_keys, find_boilerplate, group_products
-from market.data.listings import listing_text
 from market.data.near_duplicates import (
     NearDuplicates,
     find_near_duplicates,

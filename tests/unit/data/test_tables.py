@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from raw_input import input_settings, raw_table
 from repository import REPO
 
 from market.core.errors import MarketError
-from market.data.listings import listing_faults
+from market.data.listing_faults import listing_faults
 from market.data.schemas import IMAGES_SCHEMA, check_rows, products_schema
 from market.data.tables import read_table
 
@@ -130,8 +131,10 @@ def test_the_real_products_are_read_whole(real_table: Callable[[str], pd.DataFra
     table = real_table("Products.csv")
     missing, rows = int(table.isna().sum().sum()), len(table)
     assert (rows, missing) == (6437, 0)
-    path, faults = Path("Products.csv"), listing_faults(table)
-    _, rejects = check_rows(table, products_schema(labelled=True), path, faults)
+    raw = raw_table(table)
+    _, rejects = check_rows(
+        raw, products_schema(labelled=True), listing_faults(raw, input_settings())
+    )
     assert len(rejects) == 0
 
 
@@ -139,5 +142,5 @@ def test_the_real_image_rows_are_read_whole(real_table: Callable[[str], pd.DataF
     table = real_table("Images.csv")
     rows = len(table)
     assert rows == 11325
-    _, rejects = check_rows(table, IMAGES_SCHEMA, Path("Images.csv"))
+    _, rejects = check_rows(raw_table(table, Path("Images.csv")), IMAGES_SCHEMA)
     assert len(rejects) == 0

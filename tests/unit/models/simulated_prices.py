@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from market.core.settings import Regress
+from market.data.money import Money
 from market.models.price_features import price_table
 
+POUNDS = Money("GBP", ".")
 SETTINGS = Regress(
     alpha=1.0,
     min_df=2,
@@ -42,7 +44,7 @@ def draw(n: int, seed: int) -> tuple[pd.DataFrame, np.ndarray]:
     photo = rng.normal(size=(n, 4))
     photo[::5] = np.nan  # no photo
     category = np.eye(3)[kind]
-    return price_table(products, rng.normal(size=(n, 6)), photo, category), price
+    return price_table(products, rng.normal(size=(n, 6)), photo, category, POUNDS), price
 
 
 def plain_table(n: int, photo: float, **texts: str) -> pd.DataFrame:
@@ -53,7 +55,7 @@ def plain_table(n: int, photo: float, **texts: str) -> pd.DataFrame:
     products = pd.DataFrame(
         {column: [text.format(i=i) for i in range(n)] for column, text in texts.items()}
     )
-    return price_table(products, np.zeros((n, 2)), np.full((n, 2), photo), np.ones((n, 1)))
+    return price_table(products, np.zeros((n, 2)), np.full((n, 2), photo), np.ones((n, 1)), POUNDS)
 
 
 def changed(**values: Any) -> Regress:

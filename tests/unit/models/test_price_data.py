@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from market.data.money import Money
 from market.models.price_data import PriceData
 
 
@@ -32,6 +33,7 @@ def test_each_product_has_its_own_features(tmp_path: Path) -> None:
     data = PriceData.load(
         *(tmp_path / name for name in ("listings.parquet", "photo.npy")),
         *(tmp_path / name for name in ("text.parquet", "category.parquet")),
+        money=Money("GBP", "."),
     )
     assert data.products["product_id"].tolist() == ["a", "b", "c"]
     np.testing.assert_array_equal(data.table["photo_0"], [2, 7, np.nan])

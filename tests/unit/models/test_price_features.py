@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from simulated_prices import plain_table
 
+from market.data.money import Money
 from market.models.price_features import columns_without_terms, number_features
 
 
@@ -14,7 +15,7 @@ def features(*descriptions: str) -> pd.DataFrame:
     products = pd.DataFrame(
         {"name": "thing", "description": descriptions}, index=range(5, 5 + len(descriptions))
     )
-    return number_features(products)
+    return number_features(products, Money("GBP", "."))
 
 
 @pytest.mark.parametrize(

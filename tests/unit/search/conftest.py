@@ -1,4 +1,4 @@
-"""The handmade listings, and an engine over them. Nothing may change either."""
+"""The handmade listings and an engine over them, shared by tests, none of which changes them."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ FLAGGED = {30: "placeholder", 41: "far above"}
 
 
 def make_listings() -> pd.DataFrame:
-    """Return the table of a SearchIndex."""
+    """Return the listings of a SearchIndex."""
     rows: list[dict[str, Any]] = []
     for number in range(EACH * len(KINDS)):
         kind, path = list(KINDS.items())[number // EACH]
@@ -107,7 +107,7 @@ def encode_text(text: str) -> np.ndarray:
     """Return the direction of the kinds that a text names."""
     vector = np.zeros(16, np.float32)
     vector[: len(KINDS)] = [kind in text for kind in KINDS]
-    vector[-1] = 0.01  # against a length of 0
+    vector[-1] = 0.01  # no vector may have the length 0
     return vector / np.linalg.norm(vector)
 
 
@@ -201,7 +201,7 @@ REQUESTS: dict[str, Callable[..., SearchResult]] = {
     "photo": lambda engine, **options: engine.search(photo=photo_of(20), **options),
     "both": lambda engine, **options: engine.search("old tent", photo=photo_of(50), **options),
     "like": lambda engine, **options: engine.search("red", like="p05", **options),
-    "nothing": lambda engine, **options: engine.search("", **options),
+    "empty": lambda engine, **options: engine.search("", **options),
     "personal": lambda engine, **options: engine.search("red", history=past(3, 33), **options),
     "similar": lambda engine, **options: engine.similar("p12", **options),
     "new": lambda engine, **options: engine.recommend(None, **options),

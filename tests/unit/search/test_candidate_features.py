@@ -1,28 +1,22 @@
-"""Features of users and listings: nothing later than the request, nothing about new users."""
+"""Features of users and listings: new users have none of their own; no later event counts."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
-from handmade import (
-    NO_EVENTS,
-    Handmade,
-    past,
-)
+from handmade import NO_EVENTS, Handmade, past
 
 from market.search.candidate_features import FRESHNESS_HALF_LIFE_DAYS
 from market.search.collaborative import COLLABORATIVE_FEATURES, SHARED_FEATURES, CollaborativeModel
-from market.search.query import (
-    Query,
-)
+from market.search.query import Query
 
 
 @pytest.mark.parametrize("history", [None, NO_EVENTS, past(99)], ids=["none", "empty", "unknown"])
 def test_a_new_user_has_only_the_shared_collaborative_features(
     handmade: Handmade, history: pd.DataFrame | None
 ) -> None:
-    """The others are missing, not 0: trees would take 0 for "unlike the whole history"."""
+    """The others are missing, not 0: to the trees 0 would mean "unlike the whole history"."""
     log = pd.concat([past(*range(start, start + 4)).assign(user_id=start) for start in range(40)])
     engine = handmade.engine(collaborative=CollaborativeModel.fit(log))
     everything = np.ones(len(engine.listings), bool)
@@ -32,14 +26,16 @@ def test_a_new_user_has_only_the_shared_collaborative_features(
         "shared features have weights of their own"
     )
     assert features[new].notna().any().all()
-    _, known = engine.candidates(Query(), everything, past(3))
-    assert known[COLLABORATIVE_FEATURES].notna().any().all() and not set(new) & set(known)
+    _, of_user = engine.candidates(Query(), everything, past(3))
+    assert of_user[COLLABORATIVE_FEATURES].notna().any().all() and not set(new) & set(of_user)
     _, in_search = engine.candidates(engine.build_query("guitar"), everything, history)
     assert set(SHARED_FEATURES) <= set(in_search), "a search weighs them as for all users"
 
 
 @pytest.mark.parametrize("days", [0, 2, 30])
-def test_features_as_of_a_time_use_nothing_later(handmade: Handmade, days: int) -> None:
+def test_features_as_of_a_time_ignore_later_events_and_listings(
+    handmade: Handmade, days: int
+) -> None:
     newest = handmade.listings["created"].max()
     as_of = newest - pd.Timedelta(days=days)
     log = pd.concat(

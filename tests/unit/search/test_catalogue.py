@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from handmade import (
-    EACH,
-    LOCATIONS,
-    NO_DATE,
-    NO_PHOTO,
-    Handmade,
-    make_prices,
-)
+from handmade import EACH, LOCATIONS, NO_DATE, NO_PHOTO, Handmade, make_prices
 
 from market.core.errors import MarketError
 from market.search.catalogue import join_prices

@@ -1,4 +1,4 @@
-"""The collaborative features: what goes together, what comes next, what is popular and of late."""
+"""Collaborative features: co-occurrence, next items, popularity and trends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PERSONAL = ["co_occurrence", "co_occurrence.recent", "co_occurrence.factors", "n
 
 
 def make_log(sequences: list[list[str]]) -> pd.DataFrame:
-    """A log of views, a user for each sequence, a user a day and a view a minute."""
+    """Return a log of views: one user for each sequence, a day apart; one view a minute."""
     return pd.DataFrame(
         [
             (f"u{user}", product, "view", START + pd.Timedelta(days=user, minutes=minute))
@@ -41,7 +41,7 @@ def history(*products: str, event: str = "view") -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def log() -> pd.DataFrame:
-    """Two crowds, whose products come in a fixed order from a random start."""
+    """Two groups of users, who view their products in a fixed order from a random start."""
     rng = np.random.default_rng(0)
     sequences = []
     for user in range(80):
@@ -55,39 +55,39 @@ def model(log: pd.DataFrame) -> CollaborativeModel:
     return CollaborativeModel.fit(log)
 
 
-def test_it_finds_what_goes_together_and_what_comes_next(model: CollaborativeModel) -> None:
-    found = model.features(history("a1", "a2")).drop(index=["a1", "a2"])
-    crowd = found.index.str.startswith("a")
-    assert (found.loc[crowd, "co_occurrence"] > 0).all()
-    assert (found.loc[~crowd, ["co_occurrence", "next_item"]] == 0).all(axis=None)
-    assert found["next_item"].idxmax() == "a3"
-    assert found["co_occurrence.recent"].idxmax() in {"a0", "a3"}, "met next to them"
+def test_related_and_next_products_have_the_highest_features(model: CollaborativeModel) -> None:
+    features = model.features(history("a1", "a2")).drop(index=["a1", "a2"])
+    same_group = features.index.str.startswith("a")
+    assert (features.loc[same_group, "co_occurrence"] > 0).all()
+    assert (features.loc[~same_group, ["co_occurrence", "next_item"]] == 0).all(axis=None)
+    assert features["next_item"].idxmax() == "a3"
+    assert features["co_occurrence.recent"].idxmax() in {"a0", "a3"}, "viewed next to them"
 
 
 def test_features_have_a_row_for_every_product_and_one_scale(
     model: CollaborativeModel, log: pd.DataFrame
 ) -> None:
-    found = model.features(history("a1", "b2", "unheard of"))
-    assert found.columns.tolist() == COLLABORATIVE_FEATURES
-    assert found.index.tolist() == sorted(log["product_id"].unique())
-    assert found.index.name == "product_id"
-    assert (found.min() >= 0).all() and (found.max() == 1).all()
+    features = model.features(history("a1", "b2", "unheard of"))
+    assert features.columns.tolist() == COLLABORATIVE_FEATURES
+    assert features.index.tolist() == sorted(log["product_id"].unique())
+    assert features.index.name == "product_id"
+    assert (features.min() >= 0).all() and (features.max() == 1).all()
 
 
 def test_the_best_unseen_product_is_at_1(model: CollaborativeModel) -> None:
     past = ["a1", "a2", "b4"]
-    found = model.features(history(*past)).drop(index=past)
-    assert (found[PERSONAL].max() == 1).all()
+    features = model.features(history(*past)).drop(index=past)
+    assert (features[PERSONAL].max() == 1).all()
 
 
 @pytest.mark.parametrize("past", [history(), history("unheard of")])
-def test_a_new_person_has_no_taste_yet(model: CollaborativeModel, past: pd.DataFrame) -> None:
-    found = model.features(past)
-    assert (found[PERSONAL] == 0).all(axis=None)
-    assert (found["popularity"] > 0).all()
+def test_a_new_user_has_no_personal_features(model: CollaborativeModel, past: pd.DataFrame) -> None:
+    features = model.features(past)
+    assert (features[PERSONAL] == 0).all(axis=None)
+    assert (features["popularity"] > 0).all()
 
 
-def test_what_was_looked_at_last_counts_most(model: CollaborativeModel) -> None:
+def test_the_latest_views_count_most(model: CollaborativeModel) -> None:
     a_last = model.features(history("b0", "b1", "b2", "a0", "a1", "a2"))
     b_last = model.features(history("a0", "a1", "a2", "b0", "b1", "b2"))
     for name in ("co_occurrence.recent", "next_item"):
@@ -95,11 +95,11 @@ def test_what_was_looked_at_last_counts_most(model: CollaborativeModel) -> None:
         assert b_last.loc["b3", name] > b_last.loc["a3", name]
 
 
-def test_a_purchase_says_more_than_a_view(model: CollaborativeModel) -> None:
+def test_a_purchase_counts_more_than_a_view(model: CollaborativeModel) -> None:
     def difference(event: str) -> float:
         past = pd.concat([history("a1", event=event), history("b1")])
-        found = model.features(past)["co_occurrence"]
-        return float(found["a0"] - found["b0"])
+        features = model.features(past)["co_occurrence"]
+        return float(features["a0"] - features["b0"])
 
     assert difference("buy") > difference("view")
     assert difference("no such event") == difference("view")
@@ -111,7 +111,7 @@ def test_repeated_events_are_one_visit(model: CollaborativeModel) -> None:
     pd.testing.assert_frame_equal(model.features(twice), model.features(once))
 
 
-def test_trending_is_of_the_time_before(log: pd.DataFrame) -> None:
+def test_trending_counts_only_events_before_the_time(log: pd.DataFrame) -> None:
     late = log["timestamp"].max()
     rush = pd.DataFrame(
         {
@@ -130,11 +130,11 @@ def test_trending_is_of_the_time_before(log: pd.DataFrame) -> None:
         model.features(history(), before)["trending"], calm.features(history(), before)["trending"]
     )
     trends = [name for name in COLLABORATIVE_FEATURES if name.startswith("trending")]
-    assert (model.features(history(), START)[trends] == 0).all(axis=None), "nothing was before it"
+    assert (model.features(history(), START)[trends] == 0).all(axis=None), "no event was before it"
     assert (at_the_end == model.features(history(), model.end)["trending"]).all()
 
 
-def test_each_trend_has_its_own_memory() -> None:
+def test_each_trend_has_its_own_half_life() -> None:
     days = {"old": 0, "month": 40, "week": 60, "day": 69, "hours": 70}
     rows = [
         (f"{name} {number}", name, "view", START + pd.Timedelta(days=day, minutes=number))
@@ -142,31 +142,31 @@ def test_each_trend_has_its_own_memory() -> None:
         for number in range(20 - 3 * list(days).index(name))
     ]
     log = pd.DataFrame(rows, columns=["user_id", "product_id", "event", "timestamp"])
-    found = CollaborativeModel.fit(log).features(history())
-    best = found.filter(like="trending").idxmax()
+    features = CollaborativeModel.fit(log).features(history())
+    best = features.filter(like="trending").idxmax()
     assert best["trending.hours"] == "hours" and best["trending"] in {"day", "hours"}
-    assert found["popularity"].idxmax() == "old" and found.loc["old", "trending.day"] == 0
+    assert features["popularity"].idxmax() == "old" and features.loc["old", "trending.day"] == 0
 
 
-def test_a_product_was_seen_before_an_hour_or_not(
+def test_seen_before_compares_the_hour_of_the_first_event(
     model: CollaborativeModel, log: pd.DataFrame
 ) -> None:
     when = START + pd.Timedelta(days=3)
     first = log.groupby("product_id")["timestamp"].min()
-    asked = [*first.index, "unheard of"]
-    wanted = [*(first < when), False]
-    assert model.seen_before(when, asked).tolist() == wanted
-    assert any(wanted) and not all(wanted)
+    products = [*first.index, "unheard of"]
+    expected = [*(first < when), False]
+    assert model.seen_before(when, products).tolist() == expected
+    assert any(expected) and not all(expected)
 
 
-def test_a_new_users_features_have_names_of_their_own(model: CollaborativeModel) -> None:
-    found = new_user_features(model.features(history()))
-    assert found.columns.str.endswith(".new_user").all()
-    assert set(found.columns.str.split(".").str[0]) == {"popularity", "trending"}
+def test_the_features_of_new_users_have_names_of_their_own(model: CollaborativeModel) -> None:
+    features = new_user_features(model.features(history()))
+    assert features.columns.str.endswith(".new_user").all()
+    assert set(features.columns.str.split(".").str[0]) == {"popularity", "trending"}
 
 
-def test_implicit_has_nothing_to_warn_of(log: pd.DataFrame, tmp_path: Path) -> None:
-    """In a process of its own: implicit warns once, of BLAS with more threads than one."""
+def test_implicit_raises_no_warning(log: pd.DataFrame, tmp_path: Path) -> None:
+    """In a new process: implicit warns only once of a BLAS with several threads."""
     log.to_parquet(tmp_path / "log.parquet")
     code = (
         "import pandas as pd; from market.search.collaborative import CollaborativeModel;"
@@ -191,8 +191,8 @@ def test_the_order_of_the_rows_does_not_matter(
 
 @pytest.mark.parametrize("sequences", [[["a"]], [["a"], ["a"]], [["a", "b"]], [["a", "a", "a"]]])
 def test_the_smallest_logs_are_fitted(sequences: list[list[str]]) -> None:
-    found = CollaborativeModel.fit(make_log(sequences)).features(history("a"))
-    assert np.isfinite(found).all(axis=None)
+    features = CollaborativeModel.fit(make_log(sequences)).features(history("a"))
+    assert np.isfinite(features).all(axis=None)
 
 
 def test_an_empty_log_is_refused(log: pd.DataFrame) -> None:
@@ -210,11 +210,13 @@ def test_rare_products_of_a_large_catalogue_have_neighbours_too(
         assert np.diff(matrix.indptr).max() <= 3
         assert (matrix.diagonal() == 0).all()
     for product in model.products:
-        found = model.features(history(product)).drop(index=product)
-        assert found["co_occurrence"].idxmax()[0] == product[0]
+        features = model.features(history(product)).drop(index=product)
+        assert features["co_occurrence"].idxmax()[0] == product[0]
 
 
-def test_what_was_saved_again_is_the_same(model: CollaborativeModel, tmp_path: Path) -> None:
+def test_a_model_loads_as_it_was_saved_and_equal_models_are_equal_bytes(
+    model: CollaborativeModel, tmp_path: Path
+) -> None:
     past = history("a1", "a2")
     contents = []
     for name in ("one", "two"):

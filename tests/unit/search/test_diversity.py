@@ -1,13 +1,10 @@
-"""Diversity: the best stays first, and no product is shown twice."""
+"""Diversity: the best listing stays first, and no product appears twice."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from handmade import (
-    ids,
-    past,
-)
+from handmade import ids, past
 from sklearn.preprocessing import normalize
 
 from market.search import diversity

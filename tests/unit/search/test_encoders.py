@@ -1,4 +1,4 @@
-"""Encoders: queries are encoded once, photos of any kind."""
+"""Encoders: each query is encoded once; photos of any mode and size are encoded."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from handmade import (
-    ids,
-)
+from handmade import ids
 from PIL import Image
 
 from market.core import paths
@@ -38,7 +36,7 @@ def test_queries_are_encoded_once_and_in_batches(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 400)])
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P"])
-def test_a_photo_of_any_mode_and_size_can_be_searched_with(
+def test_a_photo_of_any_mode_and_size_is_a_query(
     engine: Engine, mode: str, size: tuple[int, int]
 ) -> None:
     assert engine.search(photo=Image.new(mode, size, 7), limit=3).hits

@@ -77,8 +77,8 @@ def test_unknown_words_find_nothing(shop: Engine, text: str) -> None:
     ],
 )
 def test_markup_and_control_characters_are_ignored(shop: Engine, text: str) -> None:
-    found = ids(shop.search(text, limit=5))
-    assert len(found) == 5 and all(int(id_[1:]) < EACH for id_ in found)
+    found_ids = ids(shop.search(text, limit=5))
+    assert len(found_ids) == 5 and all(int(id_[1:]) < EACH for id_ in found_ids)
 
 
 @pytest.mark.parametrize("text", ["🚲", "the", "of the and", "?!", "\x00", "🔥" * 300])
@@ -103,14 +103,16 @@ def test_an_empty_query_finds_all_listings(shop: Engine, text: str) -> None:
 
 
 def test_a_history_decides_between_equally_good_matches(shop: Engine) -> None:
-    query = "lovely vintage, broken or cheap"  # words of listings of every kind
+    query = "lovely vintage, broken or cheap"  # words in listings of every kind
     for kind in (2, 4):
         bought = past(EACH * kind + 2, EACH * kind + 3, event="buy")
         mean_places = []
         for history in (None, bought):
-            found = ids(shop.search(query, history=history, limit=100))
+            found_ids = ids(shop.search(query, history=history, limit=100))
             mean_places.append(
-                np.mean([place for place, id_ in enumerate(found) if int(id_[1:]) // EACH == kind])
+                np.mean(
+                    [place for place, id_ in enumerate(found_ids) if int(id_[1:]) // EACH == kind]
+                )
             )
         assert mean_places[1] < mean_places[0]
 
@@ -118,14 +120,14 @@ def test_a_history_decides_between_equally_good_matches(shop: Engine) -> None:
 def test_a_photo_finds_its_own_listing(handmade: Handmade, shop: Engine) -> None:
     for number in (0, 13, 27, 59):
         for row in np.flatnonzero(handmade.photos["position"] == number).tolist():
-            found = ids(shop.search(photo=photo_of(row), limit=2))
+            found_ids = ids(shop.search(photo=photo_of(row), limit=2))
             same = {number, *(COPY | SAME_PHOTO).values(), *COPY, *SAME_PHOTO}
-            assert f"p{number:02d}" in found and {int(id_[1:]) for id_ in found[:1]} <= same
+            assert f"p{number:02d}" in found_ids and {int(id_[1:]) for id_ in found_ids[:1]} <= same
 
 
 def test_like_finds_listings_of_its_kind_and_not_itself(shop: Engine) -> None:
-    found = ids(shop.search(like="p27", limit=5))
-    assert "p27" not in found and all(20 <= int(id_[1:]) < 30 for id_ in found)
+    found_ids = ids(shop.search(like="p27", limit=5))
+    assert "p27" not in found_ids and all(20 <= int(id_[1:]) < 30 for id_ in found_ids)
 
 
 @pytest.mark.parametrize("number", range(60))
@@ -133,19 +135,19 @@ def test_similar_listings_exclude_itself_copies_and_the_same_photo(
     shop: Engine, number: int
 ) -> None:
     result = shop.similar(f"p{number:02d}", limit=100)
-    found = {int(id_[1:]) for id_ in ids(result)}
+    numbers = [int(id_[1:]) for id_ in ids(result)]
     pairs = COPY | SAME_PHOTO
     same = {number, pairs.get(number), *(one for one, other in pairs.items() if other == number)}
-    assert found and not found & same
-    assert not {0, 1} <= found, "no two copies of one product"
-    first = [int(id_[1:]) for id_ in ids(result)[:3]]
+    assert numbers and not set(numbers) & same
+    assert not {0, 1} <= set(numbers), "no two copies of one product"
+    first = numbers[:3]
     assert all(other // EACH == number // EACH for other in first)
 
 
 def test_similar_listings_are_found_without_a_photo_or_text(shop: Engine) -> None:
     for number in (NO_PHOTO, NO_TEXT):
-        found = ids(shop.similar(f"p{number}", limit=4))
-        assert all(20 <= int(id_[1:]) < 30 for id_ in found)
+        found_ids = ids(shop.similar(f"p{number}", limit=4))
+        assert all(20 <= int(id_[1:]) < 30 for id_ in found_ids)
 
 
 def test_an_unknown_id_raises_key_error(shop: Engine) -> None:
@@ -168,9 +170,9 @@ def test_an_engine_with_another_ranker_is_another_engine(shop: Engine) -> None:
 
 
 def test_seen_listings_and_their_copies_are_not_recommended(shop: Engine) -> None:
-    found = ids(shop.recommend(past(0, 5, 55), limit=100))
-    assert not {"p00", "p01", "p05", "p55"} & set(found)
-    assert len(found) == len(shop.listings) - len(FLAGGED) - 4
+    found_ids = ids(shop.recommend(past(0, 5, 55), limit=100))
+    assert not {"p00", "p01", "p05", "p55"} & set(found_ids)
+    assert len(found_ids) == len(shop.listings) - len(FLAGGED) - 4
 
 
 def test_recommendations_follow_the_history(shop: Engine) -> None:
@@ -212,8 +214,8 @@ def test_a_new_listing_is_recommended_once_it_is_indexed(handmade: Handmade) -> 
     after = handmade.engine(collaborative=collaborative)
     history = past(20, 21, 22)
     assert "p27" not in ids(before.recommend(history, limit=100))
-    found = ids(after.recommend(history, limit=100))
-    assert found.index("p27") < len(found) / 2, "although no user has seen it"
+    found_ids = ids(after.recommend(history, limit=100))
+    assert found_ids.index("p27") < len(found_ids) / 2, "although no user has seen it"
     assert "p27" in ids(handmade.engine().recommend(history, limit=9))
     assert "p27" in ids(after.search("broken bicycle", limit=1))
 
@@ -272,11 +274,11 @@ def test_photo_vectors_are_by_the_position_among_packed_photos(
 
 def test_a_name_finds_its_listing(engine: Engine) -> None:
     listings = engine.listings[engine.listings["name"].str.split().str.len() > 2]
-    found = [
+    is_found = [
         id_ in ids(engine.search(name, filters=Filters(flagged=True), limit=3))
         for id_, name in zip(listings["product_id"], listings["name"], strict=True)
     ][:20]
-    assert np.mean(found) > 0.9
+    assert np.mean(is_found) > 0.9
 
 
 def test_a_packed_photo_finds_its_own_listing(ran: Path, engine: Engine) -> None:
@@ -284,9 +286,11 @@ def test_a_packed_photo_finds_its_own_listing(ran: Path, engine: Engine) -> None
     for id_ in engine.listings["product_id"][::9]:
         for photo_index in engine.listing(id_)["photos"]:
             photo = Image.open(io.BytesIO(photos[photo_index]))
-            found = ids(engine.search(photo=photo, filters=Filters(flagged=True), limit=10))
-            place = found.index(id_)
-            better = [index for other in found[:place] for index in engine.listing(other)["photos"]]
+            found_ids = ids(engine.search(photo=photo, filters=Filters(flagged=True), limit=10))
+            place = found_ids.index(id_)
+            better = [
+                index for other in found_ids[:place] for index in engine.listing(other)["photos"]
+            ]
             own = engine.photo_vectors(np.array([photo_index]))[0]
             similarities = engine.photo_vectors(np.array(better, int)) @ own
             assert place == 0 or similarities.max() > SAME_PHOTO_SIMILARITY

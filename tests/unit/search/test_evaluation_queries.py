@@ -22,9 +22,9 @@ def test_queries_are_names_of_leaves_and_words_of_names() -> None:
     everything = np.ones(len(listings), bool)
     items = known_item_queries(listings, everything, 5, np.random.default_rng(0))
     assert 1 <= len(items) <= 5
-    for text, wanted in items.items():
+    for text, relevant in items.items():
         assert text in listings["name"].iat[0] and 2 <= len(text.split()) <= 4
-        assert wanted == {f"p{n}" for n in range(8)}, "all have this name"
+        assert relevant == {f"p{n}" for n in range(8)}, "all have this name"
     single = np.arange(len(listings)) == 8
     assert known_item_queries(listings, single, 5, np.random.default_rng(0)) == {}
 

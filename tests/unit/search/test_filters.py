@@ -1,4 +1,4 @@
-"""Filters: every hit satisfies them."""
+"""Filters: every hit of every kind of request satisfies them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ from collections.abc import Callable
 
 import pandas as pd
 import pytest
-from handmade import (
-    FLAGGED,
-    REQUESTS,
-    each_request,
-    ids,
-)
+from handmade import FLAGGED, REQUESTS, each_request, ids
 
 from market.search.engine import Engine
 from market.search.filters import Filters
 
 
-def in_category(path: list[str], *wanted: str) -> bool:
+def in_category(path: list[str], *names: str) -> bool:
+    """Return whether the names follow one another in the path."""
     joined = "|".join(["", *path, ""])
-    return "|".join(["", *wanted, ""]) in joined
+    return "|".join(["", *names, ""]) in joined
 
 
 @each_request
@@ -62,7 +58,7 @@ def test_every_hit_satisfies_the_filters(
     ]
     found_ids = ids(request_page(shop, filters=filters, limit=100))
     assert set(found_ids) <= set(allowed["product_id"])
-    if request_page is REQUESTS["nothing"]:
+    if request_page is REQUESTS["empty"]:
         assert set(found_ids) == set(allowed["product_id"]), "browsing shows all of them"
 
 

@@ -1,4 +1,4 @@
-"""Fitting from a log: nothing of the held-out events reaches a model."""
+"""Fitting to a log: no model learns from held-out events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from market.search.simulation import simulate_log
 
 @pytest.fixture
 def fresh(engine: Engine) -> Engine:
-    """The sample's engine, without anything learned."""
+    """The sample's engine, with the prior ranker and no collaborative model."""
     return engine.with_ranker(Ranker.prior()).with_collaborative(None)
 
 
@@ -31,8 +31,8 @@ def fit_and_evaluate(
     return evaluate_log(engine, log, protocols, max_users=99, seed=0), protocols
 
 
-def in_time(listings: pd.DataFrame, users: int, seed: int) -> pd.DataFrame:
-    """A simulated log whose users come one after another, and come back later."""
+def simulate_returning_users(listings: pd.DataFrame, users: int, seed: int) -> pd.DataFrame:
+    """Return a simulated log whose users begin one hour apart and return every week."""
     log = simulate_log(listings, users=users, events=6, seed=seed)
     number = log.groupby("user_id").cumcount()
     user = log["user_id"].str[-4:].astype(int)
@@ -41,42 +41,42 @@ def in_time(listings: pd.DataFrame, users: int, seed: int) -> pd.DataFrame:
     return log.sort_values("timestamp", kind="stable", ignore_index=True)
 
 
-def test_nothing_after_the_cutoff_reaches_what_is_judged(fresh: Engine, tmp_path: Path) -> None:
-    log = in_time(fresh.listings, 40, 0)
+def test_events_after_the_cutoff_change_no_evaluated_model(fresh: Engine, tmp_path: Path) -> None:
+    log = simulate_returning_users(fresh.listings, 40, 0)
     cutoff = cutoff_time(log["timestamp"], 0.2)
     assert cutoff is not None
-    fitted = log["timestamp"] < cutoff
+    before_cutoff = log["timestamp"] < cutoff
     never = sorted(set(fresh.listings["product_id"]) - set(log["product_id"]))[0]
     poisoned = log.copy()
-    poisoned.loc[~fitted, ["product_id", "event"]] = [never, "buy"]
+    poisoned.loc[~before_cutoff, ["product_id", "event"]] = [never, "buy"]
     written = []
     for number, each in enumerate((log, poisoned)):
-        fitted_on = fit_protocols(fresh, each, test_share=0.2, max_users=99, seed=0)["log"]
-        assert fitted_on.learned and fitted_on.cutoff == cutoff
+        protocol = fit_protocols(fresh, each, test_share=0.2, max_users=99, seed=0)["log"]
+        assert protocol.learned and protocol.cutoff == cutoff
         folder = tmp_path / str(number)
-        fitted_on.models.save(folder)
+        protocol.models.save(folder)
         written.append([file.read_bytes() for file in sorted(folder.rglob("*.*"))])
     assert written[0] == written[1]
-    judged = fit_and_evaluate(fresh, poisoned)[0]["log"]
-    assert judged["popular"]["recall@50"] == 0 == judged["recent_popular"]["recall@50"]
+    summary = fit_and_evaluate(fresh, poisoned)[0]["log"]
+    assert summary["popular"]["recall@50"] == 0 == summary["recent_popular"]["recall@50"]
 
 
-def test_a_log_is_judged_by_time_and_by_user(fresh: Engine) -> None:
-    log = in_time(fresh.listings, 40, 0)
+def test_a_log_is_evaluated_by_time_and_by_user(fresh: Engine) -> None:
+    log = simulate_returning_users(fresh.listings, 40, 0)
     late = log["user_id"].eq("simulated-0003")
     log.loc[late, "timestamp"] += pd.Timedelta(days=99)  # a new user
     log = log.sort_values("timestamp", kind="stable", ignore_index=True)
     cutoff = cutoff_time(log["timestamp"], 0.2)
     assert cutoff is not None
     returning = len(hold_out_after(log, cutoff).targets) - 1
-    found, fitted = fit_and_evaluate(fresh, log)
-    assert set(found) == {"log", "new_users", "leave_last_out"} and fitted["log"].learned
-    ways = {"model", "unpersonalised", "popular", "recent_popular", "random"}
+    summaries, fitted = fit_and_evaluate(fresh, log)
+    assert set(summaries) == {"log", "new_users", "leave_last_out"} and fitted["log"].learned
+    methods = {"model", "unpersonalised", "popular", "recent_popular", "random"}
     for protocol, n in {"log": returning, "new_users": 1, "leave_last_out": 40}.items():
-        assert set(found[protocol]) == ways
-        assert all(scores["n"] == n for scores in found[protocol].values())
-    assert found["new_users"]["model"] == found["new_users"]["unpersonalised"]
-    assert found["log"]["recent_popular"]["days"] in RECENT_DAYS
+        assert set(summaries[protocol]) == methods
+        assert all(means["n"] == n for means in summaries[protocol].values())
+    assert summaries["new_users"]["model"] == summaries["new_users"]["unpersonalised"]
+    assert summaries["log"]["recent_popular"]["days"] in RECENT_DAYS
 
 
 @pytest.mark.parametrize(
@@ -88,20 +88,20 @@ def test_a_log_is_judged_by_time_and_by_user(fresh: Engine) -> None:
         ({"u": "abc"}, {"log", "leave_last_out"}),
     ],
 )
-def test_a_log_too_small_to_learn_from_is_still_judged(
+def test_a_log_too_small_to_learn_from_is_still_evaluated(
     fresh: Engine, sequences: dict[str, str], protocols: set[str]
 ) -> None:
     log = make_log(sequences)
     log["timestamp"] = pd.to_datetime(log["timestamp"])
     names = dict(zip("abc", fresh.listings["product_id"], strict=False))
     log["product_id"] = log["product_id"].map(names).astype(str)
-    found, fitted = fit_and_evaluate(fresh, log)
-    assert set(found) == set(fitted) == protocols
+    summaries, fitted = fit_and_evaluate(fresh, log)
+    assert set(summaries) == set(fitted) == protocols
     assert not any(protocol.learned for protocol in fitted.values())
     assert len(fresh.recommend(None, limit=5).hits) == 5
 
 
-def test_a_log_of_one_moment_is_judged_by_user_only(fresh: Engine) -> None:
-    log = in_time(fresh.listings, 5, 0).assign(timestamp=START)
-    found, _ = fit_and_evaluate(fresh, log)
-    assert set(found) == {"leave_last_out"}
+def test_a_log_of_one_moment_is_evaluated_by_user_only(fresh: Engine) -> None:
+    log = simulate_returning_users(fresh.listings, 5, 0).assign(timestamp=START)
+    summaries, _ = fit_and_evaluate(fresh, log)
+    assert set(summaries) == {"leave_last_out"}

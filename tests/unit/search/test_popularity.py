@@ -8,11 +8,11 @@ from logs import START, make_log
 from market.search.popularity import Popularity
 
 
-def test_recent_popularity_ends_at_the_judged_event() -> None:
+def test_recent_popularity_counts_only_events_before_the_time() -> None:
     log = make_log({"u": "aab", "v": "abcc"})
     popularity = Popularity(log)
     assert popularity.ranking() == ["a", "b", "c"]
-    assert popularity.ranking(START, 1) == [], "nothing was before"
+    assert popularity.ranking(START, 1) == [], "no event was before it"
     second = START + pd.Timedelta(minutes=1)
     assert popularity.ranking(second, 1) == ["a"]
     minute = 1 / 24 / 60

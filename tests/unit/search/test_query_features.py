@@ -1,4 +1,4 @@
-"""Query features: independent of the ranker's weights, with the neighbours' help."""
+"""Query features: independent of the ranker's weights; neighbours add words to a listing."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ from handmade import (
 )
 
 from market.search.filters import Filters
-from market.search.query import (
-    Query,
-)
+from market.search.query import Query
 from market.search.ranker import QUERY_FEATURES, Ranker
 
 
 def test_a_listing_without_words_is_found_by_its_neighbours(handmade: Handmade) -> None:
     engine = handmade.engine()
-    kind = NO_TEXT // EACH  # of the listing without words
+    kind = NO_TEXT // EACH  # the kind of the listing without words
     query = engine.build_query(list(KINDS)[kind])
     candidates, features = engine.candidates(query, engine.allowed(Filters()))
     features = features.set_index(candidates)

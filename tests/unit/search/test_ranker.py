@@ -23,30 +23,30 @@ Drawn = tuple[pd.DataFrame, np.ndarray, np.ndarray]
 
 
 def draw(groups: int, seed: int, *, curved: bool = False) -> Drawn:
-    """Candidates of whom each group takes the best by `next_item` and `near`, and noise.
+    """Draw candidates; each group chooses the best by `next_item` and `proximity`, with noise.
 
-    With `curved` it takes one that is middling in `fair`: no weighted sum can say so.
+    With `curved` it prefers a middling `price_fairness`, which no weighted sum can express.
     """
     rng = np.random.default_rng(seed)
     group = np.repeat(np.arange(groups), 20)
     table = pd.DataFrame(rng.random((len(group), len(COLUMNS))), columns=COLUMNS)
-    merit = table["next_item"] + table["proximity"]
+    utility = table["next_item"] + table["proximity"]
     if curved:
-        merit = 0.3 * table["next_item"] - 2 * (table["price_fairness"] - 0.5).abs()
-    merit += rng.normal(0, 0.1, len(group))
-    taken = merit.groupby(group).rank(ascending=False) == 1
-    return table, taken.to_numpy(int), group
+        utility = 0.3 * table["next_item"] - 2 * (table["price_fairness"] - 0.5).abs()
+    utility += rng.normal(0, 0.1, len(group))
+    chosen = utility.groupby(group).rank(ascending=False) == 1
+    return table, chosen.to_numpy(int), group
 
 
 @pytest.fixture(scope="module")
 def summed() -> Ranker:
-    """Learned from few groups: weights alone."""
+    """A ranker learned from few groups: weights without trees."""
     return Ranker.fit(*draw(50, 0), seed=0)
 
 
 @pytest.fixture(scope="module")
 def corrected() -> Ranker:
-    """Learned where trees help."""
+    """A ranker learned from data on which trees help."""
     return Ranker.fit(*draw(300, 0, curved=True), seed=0)
 
 
@@ -54,17 +54,17 @@ def corrected() -> Ranker:
 def ranker(request: pytest.FixtureRequest) -> Ranker:
     if request.param == "prior":
         return Ranker.prior()
-    found: Ranker = request.getfixturevalue(request.param)
-    return found
+    fitted: Ranker = request.getfixturevalue(request.param)
+    return fitted
 
 
 every = pytest.mark.parametrize("ranker", ["prior", "summed", "corrected"], indirect=True)
 
 
 def hit_rate(ranker: Ranker, drawn: Drawn) -> float:
-    table, taken, group = drawn
+    table, chosen, group = drawn
     scores = pd.Series(ranker.score(table.drop(columns="bm25"))[0])
-    return float(taken[scores.groupby(group).idxmax()].mean())
+    return float(chosen[scores.groupby(group).idxmax()].mean())
 
 
 def test_weights_are_learned(summed: Ranker) -> None:
@@ -75,7 +75,7 @@ def test_weights_are_learned(summed: Ranker) -> None:
     assert summed.weights["next_item"] > 4 * summed.weights["co_occurrence"] >= 0
 
 
-def test_trees_learn_what_no_sum_can_say(corrected: Ranker) -> None:
+def test_trees_learn_what_a_weighted_sum_cannot_express(corrected: Ranker) -> None:
     drawn = draw(200, 1, curved=True)
     assert corrected.trees is not None
     alone = Ranker(corrected.weights)
@@ -83,29 +83,29 @@ def test_trees_learn_what_no_sum_can_say(corrected: Ranker) -> None:
 
 
 def test_trees_that_do_not_help_are_left_out() -> None:
-    table, taken, group = draw(100, 2)
+    table, chosen, group = draw(100, 2)
     rng = np.random.default_rng(0)
-    shuffled = np.concatenate([rng.permutation(part) for part in taken.reshape(-1, 20)])
+    shuffled = np.concatenate([rng.permutation(part) for part in chosen.reshape(-1, 20)])
     assert Ranker.fit(table, shuffled, group, seed=0).trees is None
 
 
-def test_what_the_log_says_nothing_about_keeps_its_prior_weight() -> None:
-    table, taken, group = draw(80, 3)
+def test_features_without_evidence_keep_their_prior_weight() -> None:
+    table, chosen, group = draw(80, 3)
     table = table.assign(proximity=np.nan, bm25=0.5).drop(columns="price_fairness")
-    found = Ranker.fit(table, taken, group, seed=0)
+    fitted = Ranker.fit(table, chosen, group, seed=0)
     for name in set(PRIOR) - {"co_occurrence", "co_occurrence.recent", "next_item"}:
-        assert found.weights[name] == pytest.approx(PRIOR[name]), name
+        assert fitted.weights[name] == pytest.approx(PRIOR[name]), name
 
 
-@pytest.mark.parametrize("taken", ["nothing", "no groups"])
-def test_with_nothing_to_learn_from_it_is_the_prior(taken: str) -> None:
+@pytest.mark.parametrize("lacking", ["chosen rows", "groups"])
+def test_a_ranker_without_choices_is_the_prior(lacking: str) -> None:
     table, relevance, group = draw(10, 4)
-    if taken == "nothing":
+    if lacking == "chosen rows":
         relevance = np.zeros_like(relevance)
     else:
         table, relevance, group = table.iloc[:0], relevance[:0], group[:0]
-    found = Ranker.fit(table, relevance, group, seed=0)
-    assert found.weights == PRIOR and found.trees is None
+    fitted = Ranker.fit(table, relevance, group, seed=0)
+    assert fitted.weights == PRIOR and fitted.trees is None
 
 
 def test_the_same_seed_gives_the_same_bytes(corrected: Ranker, tmp_path: Path) -> None:
@@ -132,11 +132,11 @@ def test_contributions_add_up_to_the_score(ranker: Ranker) -> None:
     assert parts.index.equals(table.index)
     np.testing.assert_allclose(parts.sum(axis=1), scores)
     off = scores - ranker.predict(table)
-    np.testing.assert_allclose(off, off[0], atol=1e-9, err_msg="the same but for a constant")
+    np.testing.assert_allclose(off, off[0], atol=1e-9, err_msg="equal up to a constant")
 
 
 @every
-def test_more_of_a_persons_or_querys_feature_never_lowers_the_score(ranker: Ranker) -> None:
+def test_more_of_a_user_or_query_feature_never_lowers_the_score(ranker: Ranker) -> None:
     table, _, _ = draw(20, 6)
     for name in ("co_occurrence", "next_item", "proximity", "bm25"):
         more = table.assign(**{name: table[name] + 0.3})
@@ -144,7 +144,7 @@ def test_more_of_a_persons_or_querys_feature_never_lowers_the_score(ranker: Rank
 
 
 @every
-def test_the_querys_features_count_also_where_the_rest_is_learned(ranker: Ranker) -> None:
+def test_query_features_keep_their_weight_beside_learned_ones(ranker: Ranker) -> None:
     table, _, _ = draw(5, 7)
     more = table.assign(bm25=table["bm25"] + 1)
     gain = ranker.score(more)[0] - ranker.score(table)[0]
@@ -153,7 +153,7 @@ def test_the_querys_features_count_also_where_the_rest_is_learned(ranker: Ranker
 
 
 @every
-def test_few_or_no_features_and_no_rows_are_scored(ranker: Ranker) -> None:
+def test_tables_with_few_features_or_no_rows_are_scored(ranker: Ranker) -> None:
     for table in (pd.DataFrame({"next_item": []}), pd.DataFrame({"colour": ["red"]})):
         scores, parts = ranker.score(table)
         assert len(scores) == len(parts) == len(table) and len(parts.columns) <= 1
@@ -175,7 +175,7 @@ def test_the_shortlist_comes_first_and_the_rest_in_the_order_of_the_sum(correcte
     np.testing.assert_array_equal(scores[by_sum[:30]], full[by_sum[:30]])
 
 
-def test_every_feature_has_words_and_a_prior_weight() -> None:
+def test_every_feature_has_a_text_and_a_prior_weight() -> None:
     assert {name.split(".")[0] for name in PRIOR} == set(FEATURE_TEXTS)
     assert {name.split(".")[0] for name in module.QUERY_FEATURES + module.LISTING_FEATURES} <= set(
         FEATURE_TEXTS
@@ -183,7 +183,7 @@ def test_every_feature_has_words_and_a_prior_weight() -> None:
 
 
 @every
-def test_what_was_saved_again_is_the_same(ranker: Ranker, tmp_path: Path) -> None:
+def test_a_ranker_loads_as_it_was_saved(ranker: Ranker, tmp_path: Path) -> None:
     table, _, _ = draw(5, 9)
     ranker.save(tmp_path)
     again = Ranker.load(tmp_path)
@@ -191,9 +191,8 @@ def test_what_was_saved_again_is_the_same(ranker: Ranker, tmp_path: Path) -> Non
     pd.testing.assert_frame_equal(again.score(table)[1], ranker.score(table)[1])
 
 
-def test_feedback_has_weights_of_its_own_and_they_are_saved(tmp_path: Path) -> None:
-    chosen = dict.fromkeys(module.QUERY_FEATURES, 1.0)
-    ranker = Ranker.prior().with_weights(chosen)
+def test_feedback_keeps_its_own_weights_and_they_are_saved(tmp_path: Path) -> None:
+    ranker = Ranker.prior().with_weights(dict.fromkeys(module.QUERY_FEATURES, 1.0))
     assert ranker.feedback == {name: PRIOR[name] for name in module.QUERY_FEATURES}
     ranker.feedback = {name: 2.0 for name in module.QUERY_FEATURES}
     ranker.save(tmp_path)
@@ -201,16 +200,17 @@ def test_feedback_has_weights_of_its_own_and_they_are_saved(tmp_path: Path) -> N
     assert again.feedback == ranker.feedback and again.weights == ranker.weights
 
 
-def test_new_users_teach_weights_of_their_own() -> None:
-    """Who has a history takes by `next_item`, who has none by what is trending."""
+def test_new_users_have_learned_weights_of_their_own() -> None:
+    """Users with a history choose by `next_item`, new users by `trending`."""
     table, _, group = draw(120, 10)
     new = group % 2 == 1
     rng = np.random.default_rng(0)
     trend = pd.Series(rng.random(len(table)))
     table = table["next_item"].where(~new).to_frame()
     table["trending.day.new_user"] = trend.where(new)
-    merit = table["next_item"].fillna(table["trending.day.new_user"])
-    taken = (merit.groupby(group).rank(ascending=False) == 1).to_numpy(int)
-    found = Ranker.fit(table, taken, group, seed=0).weights
-    assert found["trending.day.new_user"] > 2 and found["next_item"] > PRIOR["next_item"]
-    assert found["trending.day"] == PRIOR["trending.day"]
+    utility = table["next_item"].fillna(table["trending.day.new_user"])
+    chosen = (utility.groupby(group).rank(ascending=False) == 1).to_numpy(int)
+    weights = Ranker.fit(table, chosen, group, seed=0).weights
+    assert weights["trending.day.new_user"] > 2
+    assert weights["next_item"] > PRIOR["next_item"]
+    assert weights["trending.day"] == PRIOR["trending.day"]

@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from handmade import (
-    Handmade,
-    each_request,
-    limit_candidates,
-)
+from handmade import Handmade, each_request, limit_candidates
 
 from market.search.engine import Engine
 from market.search.filters import Filters

@@ -1,4 +1,4 @@
-"""Ranking metrics: values by hand, and one rule for ties."""
+"""Ranking metrics: values computed by hand, and one rule for ties."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def gain(place: int) -> float:
 
 
 @pytest.mark.parametrize(
-    ("found", "wanted", "scores"),
+    ("results", "relevant", "scores"),
     [
         ("abc", "a", [1, 1, 1, 1, 1]),
         ("bca", "a", [gain(3), 1 / 3, 0, 1, 1]),
@@ -37,15 +37,18 @@ def gain(place: int) -> float:
         ("x" * 50 + "a", "a", [0, 0, 0, 0, 0]),
     ],
 )
-def test_scores_by_hand(found: str, wanted: str, scores: list[float]) -> None:
+def test_scores_equal_those_computed_by_hand(
+    results: str, relevant: str, scores: list[float]
+) -> None:
     names = ["ndcg@10", "mrr", "recall@1", "recall@10", "recall@50"]
-    answer = score_list(list(found), set(wanted))
-    assert answer == pytest.approx(dict(zip(names, scores, strict=True)))
+    assert score_list(list(results), set(relevant)) == pytest.approx(
+        dict(zip(names, scores, strict=True))
+    )
 
 
-def test_more_than_ten_right_ones_are_a_perfect_ten() -> None:
-    wanted = {str(number) for number in range(30)}
-    scores = score_list([str(number) for number in range(30)], wanted)
+def test_ndcg_is_1_with_more_than_ten_relevant_results() -> None:
+    ids = [str(number) for number in range(30)]
+    scores = score_list(ids, set(ids))
     assert scores["ndcg@10"] == pytest.approx(1) and scores["recall@10"] == pytest.approx(1 / 3)
 
 
@@ -67,19 +70,19 @@ def test_every_function_gives_the_same_ndcg() -> None:
     rng = np.random.default_rng(0)
     scores, relevant = rng.random((6, 30)), rng.random(30) < 0.2
     ids = [str(number) for number in range(30)]
-    wanted = {ids[number] for number in np.flatnonzero(relevant)}
+    relevant_ids = {ids[number] for number in np.flatnonzero(relevant)}
     by_hand = [
-        score_list([ids[number] for number in np.argsort(-row)], wanted)["ndcg@10"]
+        score_list([ids[number] for number in np.argsort(-row)], relevant_ids)["ndcg@10"]
         for row in scores
     ]
-    np.testing.assert_allclose(ndcg(scores, relevant, len(wanted)), by_hand)
+    np.testing.assert_allclose(ndcg(scores, relevant, len(relevant_ids)), by_hand)
     groups = np.repeat(np.arange(6), 30)
     np.testing.assert_allclose(ndcg_by_group(scores.ravel(), np.tile(relevant, 6), groups), by_hand)
 
 
-def test_a_place_is_a_score_and_no_place_is_none() -> None:
-    found = score_places(np.array([1, 2.5, 11, np.inf]))
-    np.testing.assert_allclose(found["ndcg@10"], [1, 1 / np.log2(3.5), 0, 0])
-    np.testing.assert_allclose(found["mrr"], [1, 1 / 2.5, 1 / 11, 0])
-    assert found["recall@10"].tolist() == [1, 1, 0, 0]
+def test_a_missing_item_scores_0() -> None:
+    scores = score_places(np.array([1, 2.5, 11, np.inf]))
+    np.testing.assert_allclose(scores["ndcg@10"], [1, 1 / np.log2(3.5), 0, 0])
+    np.testing.assert_allclose(scores["mrr"], [1, 1 / 2.5, 1 / 11, 0])
+    assert scores["recall@10"].tolist() == [1, 1, 0, 0]
     assert gains(np.array([1, 11])).tolist() == [1, 0] and ideal_gain(1) == 1

@@ -1,4 +1,4 @@
-"""The artefact of stage rank: what is saved is what is loaded, in equal bytes."""
+"""The artefact of stage rank: models load as they were saved; equal models are equal bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retrieval: all matches are counted, and each is shown once."""
+"""Retrieval: the total counts all matches, and the pages show each once."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ QUERIES: dict[str, tuple[dict[str, Any], Callable[..., SearchResult]]] = {
         lambda engine, **page: engine.search("lovely guitar or a red sofa", **page),
     ),
     "one word": ({"text": "reds"}, lambda engine, **page: engine.search("reds", **page)),
-    "slip": ({"text": "vintage"}, lambda engine, **page: engine.search("vintgae", **page)),
+    "typing error": ({"text": "vintage"}, lambda engine, **page: engine.search("vintgae", **page)),
     "browse": ({}, lambda engine, **page: engine.search("", history=past(25), **page)),
     "photo": ({"photo": 20}, lambda engine, **page: engine.search(photo=photo_of(20), **page)),
     "words and photo": (

@@ -1,4 +1,4 @@
-"""Simulated users: drawn by the seed, with preferences."""
+"""Simulated users: the seed decides them, and they have preferences."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from market.search.engine import Engine
 from market.search.simulation import simulate_log
 
 
-def test_simulated_users_are_drawn_by_the_seed(engine: Engine) -> None:
+def test_the_seed_decides_the_simulated_users(engine: Engine) -> None:
     one, same, other = (
         simulate_log(engine.listings, users=7, events=6, seed=seed) for seed in (3, 3, 4)
     )
@@ -32,6 +32,6 @@ def test_simulated_users_have_preferences(engine: Engine) -> None:
     assert drawn < 0.8 * by_chance.groupby(log["user_id"].to_numpy()).nunique().mean()
 
 
-def test_simulated_users_of_unplaced_listings_are_no_fault(engine: Engine) -> None:
+def test_users_are_simulated_without_any_known_place(engine: Engine) -> None:
     listings = engine.listings.assign(latitude=np.nan, longitude=np.nan)
     assert len(simulate_log(listings, users=3, events=4, seed=0)) == 12

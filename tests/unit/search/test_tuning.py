@@ -1,4 +1,4 @@
-"""Weights of the query: the best of the grid, on the features that are served."""
+"""Weights of query features: the best of the grid, on the features that the engine ranks by."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from market.search.tuning import (
 
 
 def toy_queries(right: str, count: int = 12) -> list[np.ndarray]:
-    """Queries whose relevant listing has the most of the feature `right`; the others are noise."""
+    """Draw queries whose relevant listing has the largest value of the feature `right`."""
     rng = np.random.default_rng(0)
     queries = []
     for _ in range(count):
@@ -33,9 +33,9 @@ def toy_queries(right: str, count: int = 12) -> list[np.ndarray]:
     return queries
 
 
-def test_values_of_weights_are_the_scores_of_their_orders() -> None:
+def test_ndcg_by_weights_equals_the_score_of_each_ranking() -> None:
     rng = np.random.default_rng(1)
-    for count, wanted in (
+    for count, relevant in (
         (30, set("24")),
         (30, {str(n) for n in range(15)}),
         (4, set("9")),
@@ -45,55 +45,56 @@ def test_values_of_weights_are_the_scores_of_their_orders() -> None:
         ids = [str(number) for number in range(count)]
         features = pd.DataFrame(table, columns=list(QUERY_FEATURES))
         candidates = QueryCandidates(ids, features, rng.random(count))
-        values = ndcg_by_weights(candidates, wanted)
+        values = ndcg_by_weights(candidates, relevant)
         assert values.shape == (len(GRID),)
         for weights, value in list(zip(GRID, values, strict=True))[::20]:
             scores = table @ weights * TOTAL_WEIGHT + candidates.other_scores
             order = candidates.ranking(scores)
-            assert value == pytest.approx(score_list(order, wanted)["ndcg@10"])
+            assert value == pytest.approx(score_list(order, relevant)["ndcg@10"])
 
 
 @pytest.mark.parametrize("right", QUERY_FEATURES)
-def test_the_feature_that_is_right_has_the_largest_weight(right: str) -> None:
+def test_the_most_useful_feature_has_the_largest_weight(right: str) -> None:
     weights = choose_weights([toy_queries(right), []])
     assert max(weights, key=lambda name: weights[name]) == right
     assert sum(weights.values()) == pytest.approx(sum(PRIOR[name] for name in QUERY_FEATURES))
     assert min(weights.values()) >= 0
 
 
-def test_each_set_of_queries_counts_alike() -> None:
+def test_each_set_of_queries_counts_the_same() -> None:
     many, few = toy_queries("bm25", 40), toy_queries("image_similarity", 4)
-    one, alike, ten = (choose_weights(sets) for sets in ([many], [many, few], [many + few]))
-    assert (
-        one["image_similarity"] == 0 < alike["image_similarity"]
-        and ten["image_similarity"] < alike["image_similarity"]
+    one, two, joined = (
+        choose_weights(sets)["image_similarity"] for sets in ([many], [many, few], [many + few])
     )
+    assert one == 0 < two and joined < two
 
 
 @pytest.mark.parametrize("sets", [[], [[], []], [[np.ones(len(GRID))]]])
-def test_without_anything_to_choose_by_weights_are_even(sets: list) -> None:
+def test_without_queries_to_choose_on_weights_are_even(sets: list) -> None:
     weights = choose_weights(sets)
     assert max(weights.values()) - min(weights.values()) < 0.11 * sum(weights.values())
 
 
 def test_weights_are_chosen_on_the_features_that_are_served(engine: Engine) -> None:
-    """The chosen weights are the best of the grid for the answers that the engine then gives."""
+    """With the chosen weights the engine reaches the best NDCG@10 of the grid."""
     names = engine.listings["name"].unique()[:8]
-    wanted = {name: set(engine.listings.loc[engine.listings["name"] == name, "product_id"])
-              for name in names}  # fmt: skip
-    words = {" ".join(name.split()[:2]): ids for name, ids in wanted.items()}
+    ids_of_name = {
+        name: set(engine.listings.loc[engine.listings["name"] == name, "product_id"])
+        for name in names
+    }
+    queries = {" ".join(name.split()[:2]): ids for name, ids in ids_of_name.items()}
 
     fresh = engine.with_ranker(Ranker.prior()).with_collaborative(None)
-    before = score_weights(fresh, words)
+    before = score_weights(fresh, queries)
     weights = choose_weights([before])
     fresh = fresh.with_ranker(fresh.ranker.with_weights(weights))
-    np.testing.assert_array_equal(score_weights(fresh, words), before)
+    np.testing.assert_array_equal(score_weights(fresh, queries), before)
     served = [
         score_list(
             [hit.product_id for hit in fresh.search(text, filters=EVERYTHING, limit=50).hits],
             ids,
         )["ndcg@10"]
-        for text, ids in words.items()
+        for text, ids in queries.items()
     ]
     assert np.mean(served) == pytest.approx(np.mean(before, axis=0).max())
 

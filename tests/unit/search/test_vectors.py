@@ -1,4 +1,4 @@
-"""Nearest vectors: exact with "Flat", approximate otherwise, and always strictly filtered."""
+"""Nearest vectors: exact with "Flat", approximate otherwise, never outside the filter."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def nearest(points: np.ndarray, queries: np.ndarray, k: int, allowed: np.ndarray
 
 
 def built_and_loaded(points: np.ndarray, factory: str, tmp_path: Path) -> list[VectorIndex]:
-    """The index as built, and as loaded: FAISS may give the loaded one another class."""
+    """Return the index as built and as loaded: FAISS may load it as another class."""
     index = VectorIndex.build(points, factory, 64)
     index.save(tmp_path / "index.faiss")
     return [index, VectorIndex.load(tmp_path / "index.faiss", 64)]

@@ -1,0 +1,167 @@
+"""A raw folder as params.yaml describes it: its tables, under the names of this project."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from market.core.errors import MarketError
+from market.core.settings import IMAGE_FIELDS, Input
+from market.data.interactions import log_columns
+from market.data.tables import RawTable, is_table_name, read_table
+from market.data.typed_tables import CellStyle
+
+# Fields of `input.columns` whose column has another name in the original marketplace.
+LISTING_COLUMNS = {"name": "product_name", "description": "product_description"}
+ATTRIBUTE = "attribute_"  # begins the names of the columns under input.attributes
+
+
+class RawFolder:
+    """A raw folder: listings, photos of listings, and a log of interactions.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    settings
+        How its tables are written.
+    """
+
+    def __init__(self, path: Path, settings: Input) -> None:
+        self.path = path
+        self.settings = settings
+
+    @property
+    def products_path(self) -> Path:
+        """The table of listings."""
+        return self.path / self.settings.products
+
+    @property
+    def images_path(self) -> Path:
+        """The table of photos."""
+        return self.path / self.settings.images
+
+    @property
+    def log_path(self) -> Path:
+        """The log of interactions, which need not exist."""
+        return self.path / self.settings.interactions
+
+    @property
+    def has_log(self) -> bool:
+        """Whether there is a log of interactions."""
+        return bool(self.settings.interactions) and self.log_path.exists()
+
+    def listings(self, *, labelled: bool) -> RawTable:
+        """Read the table of listings.
+
+        Parameters
+        ----------
+        labelled
+            True for training: every column under input.columns must exist. False for new listings:
+            only the id must exist.
+
+        Returns
+        -------
+        RawTable
+            With the columns id, product_name, product_description, category, price, location,
+            latitude, longitude, created, status, seller_id and `attribute_<column>`, if the
+            settings name them and the file has them.
+
+        Raises
+        ------
+        MarketError
+            If the table cannot be read, or a column is absent.
+        """
+        settings = self.settings
+        wanted = {
+            LISTING_COLUMNS.get(name, name): column
+            for name, column in settings.columns.items()
+            if column is not None
+        }
+        wanted |= {f"{ATTRIBUTE}{name}": name for name in settings.attributes}
+        numbers = {f"{ATTRIBUTE}{name}" for name, kind in settings.attributes.items()
+                   if kind == "number"} | {"price"}  # fmt: skip
+        styles = {
+            column: CellStyle(
+                settings.decimal if name in numbers else ".",
+                settings.category_separator if name == "category" else ", ",
+            )
+            for name, column in wanted.items()
+        }
+        table = RawTable.select(self.products_path, self._read("products", styles), wanted)
+        fields = {LISTING_COLUMNS.get(name, name): name for name in settings.columns}
+        required = {name: field for name, field in fields.items() if name in wanted}
+        table.require("input.columns", required if labelled else {"id": "id"})
+        missing = [name for name in settings.attributes if f"{ATTRIBUTE}{name}" in table.absent]
+        if labelled and missing:
+            raise MarketError(
+                f"{table.path}: no column {', '.join(map(repr, missing))}: remove it from "
+                "input.attributes in params.yaml, or correct its name"
+            )
+        return table
+
+    def images(self) -> RawTable:
+        """Read the table of photos: id, product_id and, if it has them, image_ref and create_time.
+
+        Raises
+        ------
+        MarketError
+            If the table cannot be read, or has no id or product_id.
+        """
+        settings = self.settings
+        columns = {name: settings.image_columns.get(name, name) for name in IMAGE_FIELDS}
+        wanted = {name: column for name, column in columns.items() if column is not None}
+        table = RawTable.select(self.images_path, self._read("images"), wanted)
+        required = [
+            name for name in ("id", "product_id", *settings.image_columns) if name in wanted
+        ]
+        table.require("input.image_columns", {name: name for name in required})
+        return table
+
+    def interactions(self) -> RawTable:
+        """Read the log: user_id, product_id, timestamp and, if it has it, event.
+
+        Columns may also have a name of MovieLens (`interactions.ALIASES`). Events are renamed by
+        input.events.
+
+        Raises
+        ------
+        MarketError
+            If the table cannot be read, or has no user_id, product_id or timestamp.
+        """
+        settings = self.settings
+        read = self._read("interactions")
+        columns = {**log_columns(read.columns), **settings.event_columns}
+        wanted = {name: column for name, column in columns.items() if column is not None}
+        event = wanted.get("event")
+        if settings.events and event is not None and event in read:
+            read = read.assign(**{event: read[event].replace(settings.events)})
+        table = RawTable.select(self.log_path, read, wanted)
+        required = [name for name in ("user_id", "product_id", "timestamp", *settings.event_columns)
+                    if name in wanted]  # fmt: skip
+        table.require("input.event_columns", {name: name for name in required})
+        return table
+
+    def _read(self, key: str, styles: Mapping[str, CellStyle] | None = None) -> pd.DataFrame:
+        path = self.path / getattr(self.settings, key)
+        if not path.exists():
+            _check_other_format(path, key)
+        return read_table(
+            path,
+            encoding=self.settings.encoding,
+            separator=self.settings.separator,
+            styles=styles,
+        )
+
+
+def _check_other_format(path: Path, key: str) -> None:
+    """Raise MarketError if the folder has the table in another format than the settings say."""
+    stem = path.name.partition(".")[0].lower()
+    for other in sorted(path.parent.iterdir()) if path.parent.is_dir() else ():
+        same_stem = other.name.partition(".")[0].lower() == stem
+        if same_stem and other.name.lower() != path.name.lower() and is_table_name(other.name):
+            raise MarketError(
+                f"{path} does not exist, but {other.name!r} does: set input.{key} to {other.name}"
+            )
