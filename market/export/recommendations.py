@@ -11,12 +11,15 @@ Out: a .parquet file: user_id, rank (from 1), product_id and score. The first ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import click
 import pandas as pd
 import pyarrow as pa
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
 from market.core.atomic import replace_when_done
 from market.core.errors import MarketError
@@ -31,10 +34,12 @@ from market.core.paths import (
 )
 from market.core.stage import progress, stage
 from market.core.torch_setup import set_up_torch
+from market.core.workers import keep, worker_count
 from market.data.histories import HISTORY_EVENTS, LoggedHistories
 from market.data.interactions import sort_interactions
 from market.data.raw_folder import RawFolder
 from market.export.parquet_file import check_out, out_option, write_chunks
+from market.models.embeddings import folder_stamp
 from market.search.engine import Engine
 
 SCHEMA = pa.schema(
@@ -45,7 +50,7 @@ SCHEMA = pa.schema(
         ("score", pa.float64()),
     ]
 )
-USERS_PER_CHUNK = 1000
+USERS_PER_TASK = 500
 
 
 @stage
@@ -71,9 +76,8 @@ def main(out: Path, top_k: int, events: Path | None) -> str:
     else:
         log, rejects = read_events(events)
         histories = LoggedHistories(log, HISTORY_EVENTS)
-    engine = Engine.load(device=str(set_up_torch(seed=0)))
     artefacts = [*inputs, *(() if events else (INTERACTIONS,))]
-    write_chunks(out, SCHEMA, recommendation_chunks(engine, histories, top_k), artefacts)
+    write_chunks(out, SCHEMA, recommendation_chunks(histories, top_k), artefacts)
     summary = f"recommendations for {len(histories)} users in {out}"
     if len(rejects):
         path = out.with_suffix(".rejects.csv")
@@ -99,31 +103,81 @@ def read_events(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return log, rejects
 
 
-def recommendation_chunks(
-    engine: Engine, histories: LoggedHistories, top_k: int
-) -> Iterator[pa.Table]:
-    """Yield the rows of USERS_PER_CHUNK users at a time, first those for new users.
+def recommendation_chunks(histories: LoggedHistories, top_k: int) -> Iterator[pa.Table]:
+    """Yield the recommendations of USERS_PER_TASK users at a time, first those for new users.
+
+    Processes work in parallel, each with an index of its own in memory: as many as the environment
+    variable WORKERS says, by default one per core. Their number changes no byte.
+
+    Parameters
+    ----------
+    histories
+        The histories of all users.
+    top_k
+        Listings for each user; fewer where the catalogue has no more.
+
+    Raises
+    ------
+    MarketError
+        If a process was killed.
+    """
+    users: list[str | None] = [None, *histories.users]
+    tasks = [
+        users[start : start + USERS_PER_TASK] for start in range(0, len(users), USERS_PER_TASK)
+    ]
+    stamps = tuple(folder_stamp(folder) for folder in (SEARCH_INDEX, RANKER))
+    parallel = Parallel(n_jobs=min(worker_count(), len(tasks)), return_as="generator")
+    calls = (
+        delayed(_task)(task, [user and histories.history(user) for user in task], top_k, stamps)
+        for task in tasks
+    )
+    with progress(total=len(users), desc="recommend", unit="user") as bar:
+        try:
+            for task, table in zip(tasks, parallel(calls), strict=True):
+                yield table
+                bar.update(len(task))
+        except BrokenProcessPool:
+            raise MarketError(
+                "a process that computes recommendations was killed, perhaps out of memory: run "
+                "the export again with fewer processes (WORKERS=1)"
+            ) from None
+
+
+def _task(
+    users: Sequence[str | None],
+    histories: Sequence[pd.DataFrame | None],
+    top_k: int,
+    stamps: tuple,
+) -> pa.Table:
+    engine = keep("recommend", stamps, lambda: Engine.load(device=str(set_up_torch(seed=0))))
+    return recommend_to_users(engine, users, histories, top_k)
+
+
+def recommend_to_users(
+    engine: Engine,
+    users: Sequence[str | None],
+    histories: Sequence[pd.DataFrame | None],
+    top_k: int,
+) -> pa.Table:
+    """Return the recommendations (SCHEMA) for some users, in their order.
 
     Parameters
     ----------
     engine
         The search engine.
+    users
+        (n,) user ids; None for users without a history.
     histories
-        The histories of all users.
+        (n,) the history of each, as `Engine.recommend` takes it.
     top_k
-        Listings for each user; fewer where the catalogue has no more.
+        Listings for each user.
     """
-    users: list[str | None] = [None, *histories.users]
-    with progress(total=len(users), desc="recommend", unit="user") as bar:
-        for start in range(0, len(users), USERS_PER_CHUNK):
-            rows: list[tuple[str | None, int, str, float]] = []
-            for user in users[start : start + USERS_PER_CHUNK]:
-                history = None if user is None else histories.history(user)
-                hits = engine.recommend(history, limit=top_k).hits
-                rows += [
-                    (user, rank, hit.product_id, hit.score)
-                    for rank, hit in enumerate(hits, start=1)
-                ]
-                bar.update()
-            columns = zip(*rows, strict=True) if rows else [[]] * len(SCHEMA)
-            yield pa.table([list(column) for column in columns], schema=SCHEMA)
+    rows: list[tuple[str | None, int, str, float]] = []
+    # Arrays are so small here that threads would only wait for each other, and cost most of the
+    # time on a busy machine.
+    with threadpool_limits(1):
+        for user, history in zip(users, histories, strict=True):
+            hits = engine.recommend(history, limit=top_k).hits
+            rows += [(user, rank, hit.product_id, hit.score) for rank, hit in enumerate(hits, 1)]
+    columns = zip(*rows, strict=True) if rows else [()] * len(SCHEMA)
+    return pa.table([list(column) for column in columns], schema=SCHEMA)
