@@ -65,7 +65,8 @@ def progress(
     options["leave"] = None  # a bar inside another one disappears at its end
     if not sys.stderr.isatty():
         options |= {"file": _LogLines(), "bar_format": LOG_FORMAT, "miniters": 1}
-        options |= {"mininterval": LOG_INTERVAL, "maxinterval": LOG_INTERVAL}
+        # `position`: a bar inside another one would move the cursor, which a log does not have.
+        options |= {"mininterval": LOG_INTERVAL, "maxinterval": LOG_INTERVAL, "position": 0}
     return tqdm(items, total=total, **options)
 
 
