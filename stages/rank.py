@@ -77,7 +77,11 @@ def main() -> str:
 
     split = read_split(engine.listings["product_id"])
     queries = TuningQueries.draw(
-        engine.listings, split, known_items=params.known_items, seed=params.seed
+        engine.listings,
+        split,
+        known_items=params.known_items,
+        language=engine.lexical.language,
+        seed=params.seed,
     )
     encode_queries(encoder, queries.texts())
     weights, searches = tune_weights(engine, queries)

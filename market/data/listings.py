@@ -8,6 +8,7 @@ import pandas as pd
 
 from market.core.settings import Input
 from market.data.money import Money
+from market.data.personal_data import personal_data
 
 # Every expression must take linear time on any text. So one that begins with a repetition must not
 # start inside it (hence the lookbehinds): otherwise a megabyte of spaces would take hours.
@@ -23,14 +24,6 @@ BOILERPLATE = re.compile(
     r"|(?<!\s)\s*Posted by [^.\r\n]{1,60}?,? in [^.\r\n]{1,160}(?:\.|$)"
 )
 
-# Personal data is replaced by a word, so that its presence remains a feature. The package
-# phonenumbers finds numbers in 227 of the real descriptions, these expressions in 311: it requires
-# word boundaries and the usual groups of digits, but sellers write "Call07…" and "0 7 7 0 0 …".
-PHONE = re.compile(r"(?<![\d£])(?:(?:\+|00)\s?44|\(?0)(?:[\s().-]{0,3}\d){9,10}(?!\d)")
-EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
-POSTCODE = re.compile(r"(?<![A-Z])[A-Z]{1,2}\d[A-Z\d]?\s?\d[ABD-HJLNP-UW-Z]{2}(?![A-Z])")
-
 SLASH = " / "
 # A slash with a space beside it separates the levels of a category path: "AC/DC" is one level. A
 # run of slashes separates as one slash does, and a slash at either end separates nothing.
@@ -42,27 +35,33 @@ SEQUENCE = re.compile(r"1234|12345\d*|123{3,}|(\d)\1{4,}")  # 1234567, 12345, 12
 def clean_name(name: pd.Series) -> pd.Series:
     """Remove the ending "| in Town, County | Gumtree"; a missing name becomes ""."""
     name = name.fillna("").str.slice(0, MAX_CHARACTERS)
-    return name.str.replace(NAME_ENDING, "", regex=True).pipe(_squeeze)
+    return name.str.replace(NAME_ENDING, "", regex=True).pipe(squeeze)
 
 
-def clean_description(description: pd.Series) -> pd.Series:
-    """Remove boilerplate that names the category, mask personal data, make \\r a line end."""
-    text = (
-        description.fillna("")
-        .str.slice(0, MAX_CHARACTERS)
-        .str.replace(BOILERPLATE, " ", regex=True)
-    )
-    for word, pattern in {
-        "email": EMAIL,
-        "link": LINK,
-        "phone": PHONE,
-        "postcode": POSTCODE,
-    }.items():
-        text = text.str.replace(pattern, f" [{word}] ", regex=True)
-    return _squeeze(text)
+def clean_description(
+    description: pd.Series, name: pd.Series | None = None, *, country: str = "GB"
+) -> pd.Series:
+    """Remove boilerplate that names the category, mask personal data, make \\r a line end.
+
+    Parameters
+    ----------
+    description
+        (n,) as in the raw table; a missing one becomes "".
+    name
+        (n,) as in the raw table. Boilerplate is removed only beside a name with the ending of the
+        original marketplace: elsewhere "Posted by" may begin any sentence.
+    country
+        ISO 3166 code, whose telephone numbers and postcodes are masked.
+    """
+    text = description.fillna("").str.slice(0, MAX_CHARACTERS)
+    if name is not None:
+        original = name.fillna("").str.contains(NAME_ENDING)
+        text = text.where(~original, text.str.replace(BOILERPLATE, " ", regex=True))
+    return squeeze(personal_data(country).mask(text))
 
 
-def _squeeze(text: pd.Series) -> pd.Series:
+def squeeze(text: pd.Series) -> pd.Series:
+    """Return texts with single spaces, and \\n between lines."""
     text = text.str.replace(r"(?<!\s)\s*[\r\n]\s*", "\n", regex=True)
     return text.str.replace(r"[^\S\n]+", " ", regex=True).str.strip()
 
@@ -96,7 +95,7 @@ def clean_products(
     placeholder_above
         Amount of the currency, above which a price is a placeholder.
     settings
-        How prices and categories are written.
+        How prices and categories are written, and the country of telephone numbers and postcodes.
 
     Returns
     -------
@@ -125,7 +124,9 @@ def clean_products(
         {
             "product_id": rows["id"],
             "name": clean_name(column("product_name")),
-            "description": clean_description(column("product_description")),
+            "description": clean_description(
+                column("product_description"), column("product_name"), country=settings.country
+            ),
             "location": location,
             "town": town.str.strip(),
             "county": county.str.strip(),

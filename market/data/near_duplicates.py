@@ -8,12 +8,12 @@ import faiss
 import numpy as np
 import pandas as pd
 from scipy.fft import dct
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from market.core.extras import needs_extra
 from market.core.stage import progress
 from market.data.clean_listings import listing_text
 from market.data.photo_store import PhotoStore
+from market.data.words import WORD_PATTERN, WordVectorizer
 
 MIN_WORDS = 8  # different words; texts with fewer of them are similar by chance
 MAX_LISTINGS = 1000  # a word in more texts says little, but would cost most of the time
@@ -113,8 +113,8 @@ def near_texts(texts: pd.Series, min_similarity: float) -> pd.DataFrame:
         from sparse_dot_topn import sp_matmul_topn
     code, unique = pd.factorize(normalise_text(texts))
     first = pd.Series(np.arange(len(texts))).groupby(code).min().to_numpy()
-    vectorizer = TfidfVectorizer(
-        token_pattern=r"\w+", sublinear_tf=True, max_df=MAX_LISTINGS, dtype=np.float32
+    vectorizer = WordVectorizer(
+        token_pattern=WORD_PATTERN, sublinear_tf=True, max_df=MAX_LISTINGS, dtype=np.float32
     )
     try:
         vectors = vectorizer.fit_transform(unique)

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPRegressor
@@ -18,6 +17,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from market.core.settings import Regress
+from market.data.words import WordVectorizer, word_vectorizer
 from market.models.price_features import block_columns, drop_without_terms
 
 NETWORKS = 2  # averaged, with different seeds
@@ -62,13 +62,13 @@ class BaseModels:
 def build_features(table: pd.DataFrame, min_df: int) -> ColumnTransformer:
     """Return the unfitted features for this `price_table`; a term must be in `min_df` rows."""
     words: dict[str, Any] = {"sublinear_tf": True, "min_df": min_df, "ngram_range": (1, 2)}
-    letters = TfidfVectorizer(
+    letters = WordVectorizer(
         analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True, min_df=min_df
     )
     vectorizers = [
-        ("name", TfidfVectorizer(**words), "name"),
-        ("description", TfidfVectorizer(**words), "description"),
-        ("location", TfidfVectorizer(min_df=min_df), "location"),
+        ("name", word_vectorizer(**words), "name"),
+        ("description", word_vectorizer(**words), "description"),
+        ("location", word_vectorizer(min_df=min_df), "location"),
         ("letters", letters, "name"),
     ]
     return ColumnTransformer(

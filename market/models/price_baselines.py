@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyRegressor
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from market.core.settings import Regress
+from market.data.words import word_vectorizer
 from market.models.price_features import (
     TEXT_COLUMNS,
     columns_without_terms,
@@ -52,7 +52,7 @@ def fit_median(table: pd.DataFrame, log_price: np.ndarray, settings: Regress) ->
 def fit_ridge(table: pd.DataFrame, log_price: np.ndarray, settings: Regress) -> Pipeline:
     """Fit a ridge regression of log(1 + £) on TF-IDF of name, description and location."""
     vectorizers = [
-        (name, TfidfVectorizer(sublinear_tf=True, min_df=settings.min_df), name)
+        (name, word_vectorizer(sublinear_tf=True, min_df=settings.min_df), name)
         for name in TEXT_COLUMNS
     ]
     features = drop_without_terms(table, vectorizers)
@@ -73,7 +73,7 @@ BASELINES: dict[str, Callable[[pd.DataFrame, np.ndarray, Regress], Any]] = {
 def linear_regression(columns: Sequence[str] = TEXT_COLUMNS) -> Pipeline:
     """Return TF-IDF of each text column into an unfitted LinearRegression, in pounds."""
     return make_pipeline(
-        ColumnTransformer([(column, TfidfVectorizer(), column) for column in columns]),
+        ColumnTransformer([(column, word_vectorizer(), column) for column in columns]),
         LinearRegression(),
     )
 

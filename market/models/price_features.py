@@ -11,6 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from market.data.clean_listings import listing_text
 from market.data.money import Money
+from market.data.words import word_vectorizer
 
 TEXT_COLUMNS = ("name", "description", "location")
 
@@ -146,7 +147,7 @@ def columns_without_terms(table: pd.DataFrame, min_df: int) -> list[str]:
     >>> columns_without_terms(table, min_df=2)
     ['description', 'location']
     """
-    vectorizers = [(name, TfidfVectorizer(min_df=min_df), name) for name in TEXT_COLUMNS]
+    vectorizers = [(name, word_vectorizer(min_df=min_df), name) for name in TEXT_COLUMNS]
     kept = drop_without_terms(table, vectorizers)
     return [name for name, vectorizer, _ in kept if vectorizer == "drop"]
 

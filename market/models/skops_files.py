@@ -18,6 +18,7 @@ from market.core.paths import require
 
 # The types of this project's models beyond those that skops trusts by default.
 ALLOWED_TYPES = {
+    "market.data.words.WordVectorizer",
     "numpy.dtype",
     "numpy.reshape",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

@@ -11,7 +11,6 @@ from joblib import Parallel, delayed
 from scipy.special import expit
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
@@ -21,6 +20,7 @@ from market.core.settings import Classify
 from market.core.stage import progress
 from market.core.workers import worker_count
 from market.data.clean_listings import listing_text
+from market.data.words import WordVectorizer, word_vectorizer
 from market.models.labels import Labels, subcategory_labels
 from market.models.text_encoder import EMBEDDING
 
@@ -128,10 +128,10 @@ def build_pipeline(settings: Classify, exclude: frozenset[str] = frozenset()) ->
     }  # fmt: skip
     weights = {"name": 2, "name_letters": 2, "embedding": settings.embedding_weight}
     features = [
-        ("name", TfidfVectorizer(**words), "name"),
-        ("description", TfidfVectorizer(**words), "description"),
-        ("name_letters", TfidfVectorizer(ngram_range=(2, 5), **letters), "name"),
-        ("letters", TfidfVectorizer(ngram_range=(3, 5), **letters), "description"),
+        ("name", word_vectorizer(**words), "name"),
+        ("description", word_vectorizer(**words), "description"),
+        ("name_letters", WordVectorizer(ngram_range=(2, 5), **letters), "name"),
+        ("letters", WordVectorizer(ngram_range=(3, 5), **letters), "description"),
         ("embedding", "passthrough", EMBEDDING),
     ]
     kept = [feature for feature in features if feature[0] not in exclude]

@@ -84,7 +84,7 @@ HEADLINES = (
     Headline("category from text and photos", "calibration error", "classify.fused.ece"),
     Headline("price", "RMSLE", "regress.model.rmsle",
              "regress.ridge.rmsle", "regress.constant.rmsle"),
-    Headline("price", "median error, £", "regress.model.median_ae",
+    Headline("price", "median error", "regress.model.median_ae",
              "regress.ridge.median_ae", "regress.constant.median_ae"),
     Headline("price", "interval coverage", "regress.interval.coverage"),
     Headline("price, placeholders excluded", "RMSLE", f"{_PLAIN_PRICES}.model.rmsle",
@@ -180,6 +180,21 @@ def value_at(metrics: Metrics, path: str) -> Any:
     for key in path.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def skipped_stages(metrics: Metrics) -> dict[str, str]:
+    """Return why each stage that had nothing to learn from was skipped, by stage.
+
+    Examples
+    --------
+    >>> skipped_stages({"clean": {}, "regress": {"n": 0, "skipped": "no listing has a price"}})
+    {'regress': 'no listing has a price'}
+    """
+    return {
+        stage: content["skipped"]
+        for stage, content in sorted(metrics.items())
+        if "skipped" in content
+    }
 
 
 def facts(metrics: Metrics, *names: str) -> dict[str, Any]:

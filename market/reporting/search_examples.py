@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -52,10 +53,14 @@ class Example(NamedTuple):
 def examples(engine: Engine) -> Iterator[Example]:
     """Yield a search by text, one within filters, similar listings, and recommendations.
 
-    The two searches are for the names of the largest subcategories. If the first finds nothing,
-    there are no listings for the other two examples.
+    The two searches are for the names of the largest subcategories, or of two listings if there are
+    no categories. If the first finds nothing, there are no listings for the other two examples.
     """
-    subcategory = engine.listings["category_levels"].map(lambda path: path[:2][-1])
+    subcategory = engine.listings["category_levels"].map(
+        lambda path: path[:2][-1] if len(path) else ""
+    )
+    if not engine.categories():
+        subcategory = engine.listings["name"]
     counts = Counter(subcategory[~subcategory.str.startswith("Other")]) or Counter(subcategory)
     largest = [name for name, _ in counts.most_common(2)]
     # A search has no user, so no user feature can be a reason; and without a photo in the query,
@@ -68,10 +73,12 @@ def examples(engine: Engine) -> Iterator[Example]:
     by_text = engine.search(largest[0], limit=RESULTS)
     yield Example(f"“{largest[0]}”", [], by_text, without_user | SEARCH_TEXTS)
     filters = _filters(engine, engine.listings[subcategory == largest[-1]])
-    title = f"“{largest[-1]}” up to £{filters.price_max:,.0f}"
+    title = f"“{largest[-1]}”"
+    if filters.price_max is not None:
+        title += f" up to {engine.formats.money(round(filters.price_max))}"
     labels = without_user | SEARCH_TEXTS
     if filters.near:
-        title += f" within {RADIUS_KM:.0f} km of {filters.near}"
+        title += f" within {engine.formats.distance(RADIUS_KM)} of {filters.near}"
         labels["proximity"] = f"near {filters.near}"
     filtered = engine.search(largest[-1], filters=filters, limit=RESULTS)
     yield Example(title, [], filtered, labels)
@@ -89,9 +96,13 @@ def examples(engine: Engine) -> Iterator[Example]:
 def _filters(engine: Engine, listings: pd.DataFrame) -> Filters:
     """Return filters that the cheaper half of the listings passes, near a town of one of them."""
     price = float(listings["price"].median())
-    towns = listings.loc[listings["price"] <= price, "location"].value_counts().index
+    if math.isnan(price):
+        price_max, affordable = None, listings
+    else:
+        price_max, affordable = price, listings[listings["price"] <= price]
+    towns = affordable["location"].value_counts().index
     town = next((name for name in towns if engine.place(name)), None)
-    return Filters(price_max=price, near=town, radius_km=RADIUS_KM)
+    return Filters(price_max=price_max, near=town, radius_km=RADIUS_KM)
 
 
 def reasons(contributions: dict[str, float], labels: dict[str, str]) -> list[tuple[str, float]]:
@@ -131,12 +142,13 @@ def example_cards(engine: Engine, photos: PhotoStore) -> list[dict[str, Any]]:
 
     def card(product_id: str) -> dict[str, Any]:
         listing = engine.listing(product_id)
+        price = listing["price"]
         photo = photo_as_text(photos, listing["photos"][0]) if listing["photos"] else ""
         return {
             "title": listing["name"],
-            "price": listing["price"],
+            "price": "" if pd.isna(price) else engine.formats.money(price),
             "photo": photo,
-            "distance_km": None,
+            "distance": None,
             "reasons": [],
         }
 
@@ -148,7 +160,7 @@ def example_cards(engine: Engine, photos: PhotoStore) -> list[dict[str, Any]]:
             "results": [
                 {
                     **card(hit.product_id),
-                    "distance_km": hit.distance_km,
+                    "distance": _distance(engine, hit.distance_km),
                     "reasons": reasons(hit.why, example.labels),
                 }
                 for hit in example.result.hits
@@ -156,3 +168,10 @@ def example_cards(engine: Engine, photos: PhotoStore) -> list[dict[str, Any]]:
         }
         for example in progress(examples(engine), total=EXAMPLES, desc="search", unit="search")
     ]
+
+
+def _distance(engine: Engine, kilometres: float | None) -> str | None:
+    """Return a distance in words; None if it is unknown."""
+    if kilometres is None or math.isnan(kilometres):
+        return None
+    return engine.formats.distance(kilometres)

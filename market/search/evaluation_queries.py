@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from market.core.stage import progress
-from market.search.lexical import split_words
+from market.data.language import Language
+from market.data.words import separate_words
 
 BATCH_SIZE = 64  # queries that are encoded at once
 MIN_LISTINGS = 5  # a category with fewer listings is no query
@@ -40,13 +41,17 @@ def category_queries(listings: pd.DataFrame) -> Queries:
     >>> {text: sorted(ids) for text, ids in category_queries(listings).items()}
     {'Lamps': ['a', 'b', 'c', 'd', 'e']}
     """
-    leaves = listings["category_levels"].map(lambda path: path[-1])
+    leaves = listings["category_levels"].map(lambda path: path[-1] if len(path) else None)
     groups = listings["product_id"].groupby(leaves)
     return {name: set(ids) for name, ids in groups if len(ids) >= MIN_LISTINGS}
 
 
 def known_item_queries(
-    listings: pd.DataFrame, drawn_from: np.ndarray, count: int, rng: np.random.Generator
+    listings: pd.DataFrame,
+    drawn_from: np.ndarray,
+    count: int,
+    rng: np.random.Generator,
+    language: Language,
 ) -> Queries:
     """Return queries of 2 to 4 consecutive words of a listing's name.
 
@@ -63,12 +68,14 @@ def known_item_queries(
         The number of queries; fewer if too few names have two words.
     rng
         Draws the listings and the words.
+    language
+        The language of the names.
     """
-    names = listings["name"].map(lambda name: " ".join(split_words(name)))
+    names = listings["name"].map(lambda name: " ".join(language.words(name)))
     ids_of_name = listings["product_id"].groupby(names).agg(set)
     queries: Queries = {}
     for row in rng.permutation(np.flatnonzero(drawn_from)):
-        words = listings["name"].iat[row].split()
+        words = separate_words(listings["name"].iat[row]).split()
         if len(queries) == count:
             break
         if len(words) < MIN_WORDS:

@@ -16,6 +16,7 @@ from market.data.holdouts import (
     leave_last_out,
     validation_holdouts,
 )
+from market.data.language import Language
 from market.search.cases import held_out_cases
 from market.search.collaborative import CollaborativeModel
 from market.search.engine import Engine
@@ -197,7 +198,13 @@ class TuningQueries:
 
     @classmethod
     def draw(
-        cls, listings: pd.DataFrame, split: np.ndarray, *, known_items: int, seed: int
+        cls,
+        listings: pd.DataFrame,
+        split: np.ndarray,
+        *,
+        known_items: int,
+        language: Language,
+        seed: int,
     ) -> TuningQueries:
         """Draw queries from the names in a catalogue.
 
@@ -209,6 +216,8 @@ class TuningQueries:
             (n,) "train", "val" or "test", of each listing.
         known_items
             The number of queries for train items, and for test items.
+        language
+            The language of the names.
         """
         rng = np.random.default_rng(seed)
         names = category_queries(listings)
@@ -217,7 +226,7 @@ class TuningQueries:
             for half in np.array_split(rng.permutation(sorted(names)), 2)
         )
         train, test = (
-            known_item_queries(listings, split == part, known_items, rng)
+            known_item_queries(listings, split == part, known_items, rng, language)
             for part in ("train", "test")
         )
         return cls((first, second), train, test)

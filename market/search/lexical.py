@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,23 +10,17 @@ from pathlib import Path
 import bm25s
 import numpy as np
 import pandas as pd
-import Stemmer
-from bm25s.stopwords import STOPWORDS_EN
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
+from market.core.atomic import write_json
+from market.data.language import MAX_WORD_LENGTH, Language
+from market.data.words import SPACED_WORD
+
 NAME_WEIGHT = 5  # a word of the name counts as often as this many words of the description
 K1, B = 1.0, 0.5  # BM25: saturation of repeated words, penalty of long texts (docs/decisions.md)
-MAX_WORD_LENGTH = 40  # letters; comparing longer strings with the vocabulary takes too long
 MAX_CORRECTED_WORDS = 64  # of a query; each is compared with the whole vocabulary
 MIN_LISTINGS = 2  # that contain a word, for a misspelt word to be corrected to it
-WORD = re.compile(r"\w+")
-
-
-def split_words(text: str) -> list[str]:
-    """Return the words of a text in order: lower case, without English stop words."""
-    words = WORD.findall(text.casefold())
-    return [word[:MAX_WORD_LENGTH] for word in words if word not in STOPWORDS_EN]
 
 
 def max_edits(word: str) -> int:
@@ -40,23 +34,25 @@ def max_edits(word: str) -> int:
 
 
 class LexicalIndex:
-    """BM25 (Lucene's variant, English stems) over the names and descriptions of listings.
+    """BM25 (Lucene's variant, over stems) of the names and descriptions of listings.
 
     Parameters
     ----------
     ranker
-        The BM25 index over stems.
+        The BM25 index over the stems of `language`.
     words
         The vocabulary for spelling correction: `word`, `listings` and `names` (the numbers of
         listings and of names that contain it). Correct words of the language that no listing
         contains have 0, so that they are not taken for errors.
+    language
+        The language of listings and queries.
     """
 
-    def __init__(self, ranker: bm25s.BM25, words: pd.DataFrame) -> None:
+    def __init__(self, ranker: bm25s.BM25, words: pd.DataFrame, language: Language) -> None:
+        self.language = language
         self._ranker = ranker
         self._words = words
-        self._known = set(words["word"])
-        self._stem = Stemmer.Stemmer("english").stemWord
+        self._known = {language.key(word) for word in words["word"]}
         # The best score of each stem in any listing; every stem is in at least one.
         starts = ranker.scores["indptr"][:-1]
         data = ranker.scores["data"]
@@ -68,7 +64,11 @@ class LexicalIndex:
 
     @classmethod
     def build(
-        cls, names: Sequence[str], descriptions: Sequence[str], language: Iterable[str]
+        cls,
+        names: Sequence[str],
+        descriptions: Sequence[str],
+        dictionary: Iterable[str],
+        language: str = "en",
     ) -> LexicalIndex:
         """Index listings.
 
@@ -76,27 +76,34 @@ class LexicalIndex:
         ----------
         names, descriptions
             The texts of n listings.
-        language
+        dictionary
             Words that are spelt correctly even if no listing contains them.
+        language
+            ISO 639-1 code of the texts and of the queries to come.
+
+        Raises
+        ------
+        MarketError
+            If the language is unknown.
         """
-        words_of_names = [split_words(name) for name in names]
+        spoken = Language(language)
+        words_of_names = [spoken.words(name) for name in names]
         texts = [
-            name_words * NAME_WEIGHT + split_words(description)
+            name_words * NAME_WEIGHT + spoken.words(description)
             for name_words, description in zip(words_of_names, descriptions, strict=True)
         ]
         listing_counts = Counter(word for text in texts for word in set(text))
         name_counts = Counter(word for name_words in words_of_names for word in set(name_words))
-        words = pd.DataFrame({"word": sorted({*listing_counts, *language})})
+        words = pd.DataFrame({"word": sorted({*listing_counts, *dictionary})})
         words["listings"] = [listing_counts[word] for word in words["word"]]
         words["names"] = [name_counts[word] for word in words["word"]]
-        stem = Stemmer.Stemmer("english").stemWord
-        stems = {word: stem(word) for word in listing_counts}
+        stems = {word: spoken.stem(word) for word in listing_counts}
         vocabulary = {root: position for position, root in enumerate(sorted({*stems.values()}))}
         ids = [[vocabulary[stems[word]] for word in text] for text in texts]
         ranker = bm25s.BM25(k1=K1, b=B)
         # bm25s refuses an empty vocabulary, but takes texts without words.
         ranker.index((ids, vocabulary or {"": 0}), show_progress=False)
-        return cls(ranker, words)
+        return cls(ranker, words, spoken)
 
     def correct_spelling(self, text: str) -> str:
         """Correct the typing errors of a query.
@@ -104,18 +111,19 @@ class LexicalIndex:
         An unknown word is replaced by the word of the listings with the fewest edits (letters
         added, left out, changed, or swapped with the next one: optimal string alignment), at most
         `max_edits`; among equals, by the one in the most names. A word without such a neighbour
-        stays, and so does everything after the first MAX_CORRECTED_WORDS words.
+        stays, and so does everything after the first MAX_CORRECTED_WORDS words. Chinese, Japanese
+        and Thai stay as well: an error there changes where words begin, and most have few signs.
         """
-        return WORD.sub(
+        return SPACED_WORD.sub(
             lambda match: self._correct_word(match.group()), text, count=MAX_CORRECTED_WORDS
         )
 
     def _correct_word(self, word: str) -> str:
-        folded = word.casefold()
+        folded = self.language.fold(word)
         edits = max_edits(folded)
-        if not edits or folded in STOPWORDS_EN or len(folded) > MAX_WORD_LENGTH:
+        if not edits or folded in self.language.stop_words or len(folded) > MAX_WORD_LENGTH:
             return word
-        if folded in self._known:
+        if self.language.key(folded) in self._known:
             return word
         # Among equally near words, extractOne returns the first, which is in the most names.
         nearest = process.extractOne(
@@ -125,7 +133,7 @@ class LexicalIndex:
 
     def knows(self, text: str) -> bool:
         """Return whether a listing or the language contains any word of the text."""
-        return any(word in self._known for word in split_words(text))
+        return any(self.language.key(word) in self._known for word in self.language.words(text))
 
     def scores(self, text: str) -> np.ndarray:
         """Return the BM25 score (n,) of every listing; 0 without a common word.
@@ -133,7 +141,7 @@ class LexicalIndex:
         Scores are shares of the best possible score: a listing has 1 if it contains every word as
         often, and in as short a text, as any listing contains it.
         """
-        stems = [self._stem(word) for word in split_words(text)]
+        stems = [self.language.stem(word) for word in self.language.words(text)]
         indexed = [stem for stem in stems if stem in self._ranker.vocab_dict]
         if not indexed:
             return np.zeros(self._ranker.scores["num_docs"], np.float32)
@@ -145,9 +153,12 @@ class LexicalIndex:
         folder.mkdir(parents=True, exist_ok=True)
         self._ranker.save(folder, show_progress=False)
         self._words.to_parquet(folder / "words.parquet", index=False)
+        write_json(folder / "language.json", {"language": self.language.code})
 
     @classmethod
     def load(cls, folder: Path) -> LexicalIndex:
         """Open the index that `save` wrote; its arrays are memory-mapped."""
         ranker = bm25s.BM25.load(folder, mmap=True, show_progress=False)
-        return cls(ranker, pd.read_parquet(folder / "words.parquet"))
+        settings = json.loads((folder / "language.json").read_text(encoding="utf-8"))
+        words = pd.read_parquet(folder / "words.parquet")
+        return cls(ranker, words, Language(settings["language"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,9 @@ class _Catalogue:
     fashion: np.ndarray
 
 
-def draw_interactions(rng: Rng, products: pd.DataFrame) -> pd.DataFrame:
+def draw_interactions(
+    rng: Rng, products: pd.DataFrame, towns: Sequence[str] = TOWNS
+) -> pd.DataFrame:
     """Simulate the events of users in a marketplace.
 
     Each user has favourite leaf categories, a price level, a colour and a home town, and chooses
@@ -46,6 +49,8 @@ def draw_interactions(rng: Rng, products: pd.DataFrame) -> pd.DataFrame:
         The source of randomness.
     products
         The listings, as `listings.draw_products` returns them.
+    towns
+        Locations of listings, one of which is each user's home.
 
     Returns
     -------
@@ -67,15 +72,15 @@ def draw_interactions(rng: Rng, products: pd.DataFrame) -> pd.DataFrame:
     )
     rows: list[Row] = []
     for user in range(min(MAX_USERS, len(products) // PRODUCTS_PER_USER)):
-        rows += _draw_user(rng, f"simulated-{user:03d}", catalogue)
+        rows += _draw_user(rng, f"simulated-{user:03d}", catalogue, towns)
     log = pd.DataFrame(rows, columns=["user_id", "product_id", "event", "timestamp"])
     log = log.sort_values("timestamp", kind="stable", ignore_index=True)
     return log.assign(timestamp=log["timestamp"].dt.strftime("%Y-%m-%dT%H:%M:%S"))
 
 
-def _draw_user(rng: Rng, user_id: str, catalogue: _Catalogue) -> list[Row]:
+def _draw_user(rng: Rng, user_id: str, catalogue: _Catalogue, towns: Sequence[str]) -> list[Row]:
     """Return the events of one user, in order of time."""
-    weights = _draw_weights(rng, catalogue)
+    weights = _draw_weights(rng, catalogue, towns)
     clock = START + np.timedelta64(int(rng.integers(10 * 86_400)), "s")
     remaining = int(rng.integers(5, 41))
     rows: list[Row] = []
@@ -93,7 +98,7 @@ def _draw_user(rng: Rng, user_id: str, catalogue: _Catalogue) -> list[Row]:
     return rows
 
 
-def _draw_weights(rng: Rng, catalogue: _Catalogue) -> np.ndarray:
+def _draw_weights(rng: Rng, catalogue: _Catalogue, towns: Sequence[str]) -> np.ndarray:
     """Draw a user's taste; return the weight (n,) of each listing in the user's choices."""
     known = sorted(catalogue.class_of_leaf)
     favourites = rng.choice(known, size=rng.integers(1, 4), replace=False).tolist()
@@ -102,7 +107,7 @@ def _draw_weights(rng: Rng, catalogue: _Catalogue) -> np.ndarray:
         3.0 * np.isin(catalogue.leaves, favourites)
         + 1.0 * np.isin(catalogue.classes, favourite_classes)
         + 1.2 * (catalogue.colours == pick(rng, list(COLOURS)))
-        + 0.8 * (catalogue.towns == pick(rng, TOWNS))
+        + 0.8 * (catalogue.towns == pick(rng, towns))
         - 0.6 * np.abs(catalogue.log_prices - rng.normal(np.median(catalogue.log_prices), 0.9))
         + catalogue.fashion
     )

@@ -87,6 +87,7 @@ def test_one_key_gives_a_value_and_several_a_tuple() -> None:
         ("input.country", "EU", "such as GB"),
         ("input.country", "AQ", "has no place: use an ISO 3166 code"),
         ("input.country", "XX", "has no place: use an ISO 3166 code"),
+        ("input.language", "jp", "input.language is 'jp', which is unknown: use one of af, ar,"),
         ("rank", 7, "rank is 7, must be a section of keys"),
         ("train.epoch", 3, "train.epoch is unknown: did you mean train.epochs?"),
         ("trian", {"epochs": 3}, "trian is unknown: did you mean train?"),

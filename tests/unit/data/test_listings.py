@@ -56,7 +56,14 @@ def test_the_names_ending_is_cut(name: str | None, expected: str) -> None:
     ],
 )
 def test_the_boilerplate_that_names_the_category_is_cut(text: str, expected: str) -> None:
-    assert one(clean_description, text) == expected
+    description, name = pd.Series([text]), pd.Series(["Hose | in Leeds | Gumtree"])
+    assert clean_description(description, name).iloc[0] == expected
+
+
+@pytest.mark.parametrize("name", ["Hose", "Hose | in Leeds", None])
+def test_other_marketplaces_keep_what_begins_like_boilerplate(name: str | None) -> None:
+    text = "Posted by owner in Austin. Pick up only."
+    assert clean_description(pd.Series([text]), pd.Series([name])).iloc[0] == text
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from market.search.lexical import MAX_CORRECTED_WORDS, LexicalIndex, max_edits, split_words
+from market.search.lexical import MAX_CORRECTED_WORDS, LexicalIndex, max_edits
 
 NAMES = [
     "Oak dining table",
@@ -108,11 +108,6 @@ def test_only_the_beginning_of_a_very_long_query_is_corrected(index: LexicalInde
     words = index.correct_spelling("tabel " * 1700).split()
     assert words[:MAX_CORRECTED_WORDS] == ["table"] * MAX_CORRECTED_WORDS
     assert set(words[MAX_CORRECTED_WORDS:]) == {"tabel"}
-
-
-def test_words_are_split_without_stop_words() -> None:
-    assert split_words("The OAK-table, of £5!") == ["oak", "table", "5"]
-    assert split_words("x" * 99) == ["x" * 40]
 
 
 def test_words_are_compared_by_their_stems(index: LexicalIndex) -> None:

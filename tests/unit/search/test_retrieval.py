@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import Stemmer
 from handmade import (
     FLAGGED,
     Handmade,
@@ -21,11 +20,11 @@ from handmade import (
 )
 from sklearn.preprocessing import normalize
 
+from market.data.language import Language
 from market.search import vectors
 from market.search.collaborative import CollaborativeModel
 from market.search.engine import Engine
 from market.search.filters import Filters
-from market.search.lexical import split_words
 from market.search.listing_vectors import SAME_PHOTO_SIMILARITY
 from market.search.query import (
     MIN_IMAGE_SIMILARITY,
@@ -50,11 +49,12 @@ def matches_of(handmade: Handmade, **query: Any) -> set[int]:
         )
         image_vector = normalize(handmade.images[owner == like].sum(axis=0)[None])[0]
     min_text_similarity = MIN_TEXT_SIMILARITY if text is None else MIN_QUERY_SIMILARITY
-    stem = Stemmer.Stemmer("english").stemWord
-    query_words = {stem(word) for word in split_words(text or "")}
+    english = Language("en")
+    query_words = {english.stem(word) for word in english.words(text or "")}
     matches = set()
     for number, row in handmade.listings.iterrows():
-        words = {stem(word) for word in split_words(f"{row['name']} {row['description']}")}
+        listed = english.words(f"{row['name']} {row['description']}")
+        words = {english.stem(word) for word in listed}
         images = handmade.images[owner == number]
         if (
             query_words & words
