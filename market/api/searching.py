@@ -38,8 +38,8 @@ class Search:
 
     Each method returns a table, the best listing first: the fields of the listing, `score`,
     `distance_km` from the place `near` (missing without one) and `why`, the contribution of each
-    feature to the score. `table.attrs` has `total`, the number of all matches, and
-    `corrected_query`, the query after spelling correction if that changed it, else None.
+    feature to the score. `table.attrs` has `total`, the number of all matches; `corrected_query`,
+    the query after spelling correction if that changed it, else None; and `currency` (ISO 4217).
 
     Every method takes the conditions of `market.search.filters.Filters` by name: price_min,
     price_max, category, near, radius_km and flagged.
@@ -254,6 +254,8 @@ class Search:
                 f"near is {result.unknown_place!r}, which is no known place: name a town, such as "
                 f"{next(iter(self.engine.places()), 'that of a listing')!r}"
             )
+        if result.empty_place is not None:
+            warnings.warn(f"no listing lies within reach of {result.empty_place!r}", stacklevel=3)
         rows = [
             {
                 **self.engine.listing(hit.product_id),
@@ -266,7 +268,11 @@ class Search:
         first = self.engine.listings["product_id"].iloc[0]
         other = [name for name in self.engine.listing(first) if name not in (*COLUMNS, "photos")]
         table = pd.DataFrame(rows, columns=[*COLUMNS, *other, "why"])
-        table.attrs = {"total": result.total, "corrected_query": result.corrected_query}
+        table.attrs = {
+            "total": result.total,
+            "corrected_query": result.corrected_query,
+            "currency": self.engine.formats.currency,
+        }
         return table.astype(dict.fromkeys(NUMBERS, float))
 
 

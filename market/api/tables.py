@@ -69,7 +69,7 @@ def clean_table(
     Warns
     -----
     UserWarning
-        For each column that is not read.
+        For each column, and each value of an attribute, that is not read.
 
     Examples
     --------

@@ -150,7 +150,7 @@ class Cleaner:
         -------
         listings, rejects, messages
             Typed listings, as `run` writes them to products.parquet; the rejects
-            (`rejects.REJECT_COLUMNS`); and a line for each column that was not read.
+            (`rejects.REJECT_COLUMNS`); and a line for each column or value that was not read.
 
         Raises
         ------
@@ -158,7 +158,8 @@ class Cleaner:
             As `run` does.
         """
         products = self._clean_products(frame)
-        return products.kept, products.rejects, products.raw.unread_messages()
+        messages = [*products.raw.unread_messages(), *self._details.messages]
+        return products.kept, products.rejects, messages
 
     def _clean_products(self, frame: pd.DataFrame | None = None) -> _Table:
         table = self.folder.listings(labelled=True, frame=frame)
