@@ -22,6 +22,7 @@ from typing import Any
 
 import click
 import numpy as np
+from command import BenchmarkCommand
 from measuring import DOCUMENT, REPO, describe, machine, run_measured, save, write_table
 from PIL import Image
 from tabulate import tabulate
@@ -188,7 +189,7 @@ def checkout_cell(checkout: dict[str, float] | None) -> str:
     return f"{checkout['seconds']:.1f} s, {checkout['mb']:,.0f} MB"
 
 
-@click.command(help=(__doc__ or "").partition("\n")[0])
+@click.command(cls=BenchmarkCommand, help=(__doc__ or "").partition("\n")[0])
 @click.option("--photos", "sizes", multiple=True, type=int, help="Default: 11,000 and 110,000.")
 @click.option("--form", "forms", multiple=True, type=click.Choice(FORMS), help="Default: both.")
 @click.option(

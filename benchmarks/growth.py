@@ -27,6 +27,7 @@ from typing import Any
 import click
 import numpy as np
 import pandas as pd
+from command import BenchmarkCommand
 from measuring import (
     DOCUMENT,
     STAGES,
@@ -206,7 +207,7 @@ def measure_sizes(
     return sizes, measured
 
 
-@click.command(help=(__doc__ or "").partition("\n")[0])
+@click.command(cls=BenchmarkCommand, help=(__doc__ or "").partition("\n")[0])
 @click.option("--base", default=60, help="Listings at size 1; at least 40.")
 @click.option("--times", multiple=True, type=int, help="Sizes; by default 1, 10 and 100.")
 @click.option("--stage", "chosen", multiple=True, type=click.Choice(CHAIN), help="Default: all.")

@@ -31,6 +31,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import uvicorn
+from command import BenchmarkCommand
 from measuring import peak_memory
 from sklearn.preprocessing import normalize
 from tabulate import tabulate
@@ -240,7 +241,7 @@ def measure_http(subject: Subject, queries: list[str], folder: Path) -> np.ndarr
         thread.join()
 
 
-@click.command(help=__doc__)
+@click.command(cls=BenchmarkCommand, help=__doc__)
 @click.option(
     "--listings",
     type=int,

@@ -30,6 +30,7 @@ import click
 import httpx
 import joblib
 import numpy as np
+from command import BenchmarkCommand
 from prometheus_client.parser import text_string_to_metric_families
 from tabulate import tabulate
 
@@ -235,7 +236,7 @@ def memory(site: str) -> float:
     return families["process_resident_memory_bytes"].samples[0].value / 1e9
 
 
-@click.command(help=__doc__)
+@click.command(cls=BenchmarkCommand, help=__doc__)
 @click.option("--seconds", default=30, show_default=True, help="Duration of each load.")
 @click.option(
     "--times",

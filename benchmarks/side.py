@@ -14,10 +14,11 @@ from pathlib import Path
 
 import click
 from cases import CASES, Job, Sizes
+from command import BenchmarkCommand
 from measuring import import_stage
 
 
-@click.command(help=(__doc__ or "").partition("\n")[0])
+@click.command(cls=BenchmarkCommand, help=(__doc__ or "").partition("\n")[0])
 @click.argument("project", type=click.Path(path_type=Path))
 @click.argument("name", type=click.Choice(list(CASES)))
 @click.argument("side", type=click.Choice(["plain", "ours"]))

@@ -37,6 +37,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import reference
 from cases import CASES, SEED, Job, Sizes
+from command import BenchmarkCommand
 from measuring import (
     DOCUMENT,
     REPO,
@@ -158,7 +159,7 @@ def write_results(
     draw_ratios(results, PLOT)
 
 
-@click.command(help=(__doc__ or "").partition("\n")[0])
+@click.command(cls=BenchmarkCommand, help=(__doc__ or "").partition("\n")[0])
 @click.option("--raw", type=click.Path(path_type=Path), default=REPO / "data/marketplace/raw")
 @click.option(
     "--case", "chosen", multiple=True, type=click.Choice(list(CASES)), help="Default: all."

@@ -13,7 +13,6 @@ Out: a .csv or .parquet file with a row for each row of Products.csv: product_id
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -29,9 +28,8 @@ from market.core.torch_setup import set_up_torch
 from market.data.listing_faults import price_faults
 from market.data.photo_files import read_images
 from market.data.raw_folder import RawFolder
-from market.data.rejects import check_nothing_lost, reject_files
+from market.data.rejects import check_nothing_lost
 from market.data.schemas import check_rows, products_schema
-from market.data.tables import RawTable, not_found_message
 from market.models.predictor import Predictor
 
 
@@ -42,18 +40,6 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
             table.to_parquet(temporary, index=False)
         else:
             table.to_csv(temporary, index=False, lineterminator="\n")
-
-
-def describe_unread(folder: RawFolder, tables: Iterable[RawTable]) -> list[str]:
-    """Return a line for each absent part of a raw folder, and for each column that is not read."""
-    lines = [line for table in tables for line in table.unread_messages()]
-    if not folder.images_path.exists():
-        lines.append(f"{not_found_message(folder.images_path)}: no photo is read")
-    images = folder.path / "images"
-    if not images.is_dir():
-        fault = f"{images} is not a folder" if images.exists() else not_found_message(images)
-        lines.append(f"{fault}: no photo is read")
-    return lines
 
 
 @stage
@@ -70,19 +56,20 @@ def main(raw: Path, out: Path) -> str:
         raise MarketError(f"{listings.path} has no rows: add a row for each listing")
     # A listing with an unreadable price is predicted all the same; only its flag is missing.
     _, unread = check_rows(listings, schema, price_faults(listings, folder.settings))
-    photos, rejects, _, images = read_images(folder, rows["id"], partial=True)
-    for line in describe_unread(folder, (listings, images)):
+    kept = listings.rows.index.isin(rows.index)
+    images = read_images(folder, listings, kept, partial=True)
+    photos = images.usable
+    unread_columns = [*listings.unread_messages(), *images.table.unread_messages()]
+    for line in [*unread_columns, *images.messages]:
         click.echo(line)
     with cluster():
         table, reasons = predictor(rows, photos["product_id"], photos["path"].tolist())
     check_nothing_lost(listings.path, len(listings.read), len(table), 0)
-    check_nothing_lost(raw / "images", len(photos), len(reasons), 0)
+    check_nothing_lost(images.source.path, len(photos), len(reasons), 0)
     write_table(table, out)
     usable = np.array([reason is None for reason in reasons], dtype=bool)
-    unusable = reject_files(
-        photos.loc[~usable, "path"].tolist(), [reason for reason in reasons if reason is not None]
-    )
-    rejects = pd.concat([unread, rejects, unusable], ignore_index=True)
+    unusable = images.reject_photos(photos[~usable], [reason for reason in reasons if reason])
+    rejects = pd.concat([unread, images.rejects, unusable], ignore_index=True)
     write_table(rejects, out.with_suffix(".rejects.csv"))
     without_photo = (~table["product_id"].isin(photos.loc[usable, "product_id"])).sum()
     return (

@@ -1,6 +1,10 @@
-"""A tiny raw marketplace, a project around it, and that project with every stage run."""
+"""A small raw marketplace, a project around it, and that project after every stage has run."""
 
 from __future__ import annotations
+
+import single_thread  # noqa: F401  before any library that starts threads
+
+# isort: split
 
 import contextlib
 import importlib
@@ -14,7 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from cluster import INITDB, Cluster, cluster
 from filelock import FileLock
 
@@ -26,14 +30,7 @@ from market.search.engine import Engine
 REPO = Path(__file__).parent.parent
 PRODUCTS, SEED = 60, 1
 
-# Tests run side by side: one thread each is faster than threads that wait for one another.
-os.environ |= {
-    "DVC_NO_ANALYTICS": "1",
-    "LOADER_WORKERS": "0",
-    "OMP_NUM_THREADS": "1",
-    "TORCH_THREADS": "1",
-    "WORKERS": "1",
-}
+os.environ["DVC_NO_ANALYTICS"] = "1"
 # `python` in dvc.yaml must be this one.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
@@ -54,7 +51,7 @@ STAGES = (
     "report",
 )
 
-# Small and fast; and fixed, where a test relies on a value that params.yaml is there to change.
+# Small and fast. A value on which a test relies is fixed here, as users may change params.yaml.
 SMALL = {
     "dataset": "sample",
     "sample.products": PRODUCTS,
@@ -87,19 +84,22 @@ SMALL = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of two processes one makes `reproduced` and one `ran`, a minute or two each: what needs
-    neither comes next, so that nobody waits; then the groups, which cannot be shared out."""
-    slow = ("reproduced", "ran")
-    makers = [next((i for i in items if name in _fixtures(i)), None) for name in slow]
+    """Order the tests so that no process waits.
 
-    def turn(item: pytest.Item) -> int:
-        if item in makers:
+    Of two processes one first builds `reproduced` and the other `ran`, in a minute or two. Tests
+    that need neither come next. Groups follow, because a group runs in one process.
+    """
+    slow = ("reproduced", "ran")
+    builders = [next((item for item in items if name in _fixtures(item)), None) for name in slow]
+
+    def priority(item: pytest.Item) -> int:
+        if item in builders:
             return 0
         if not _fixtures(item) & {*slow}:
             return 1
         return 2 if item.get_closest_marker("xdist_group") else 3
 
-    items.sort(key=turn)
+    items.sort(key=priority)
 
 
 def _fixtures(item: pytest.Item) -> set[str]:
@@ -110,7 +110,7 @@ def _fixtures(item: pytest.Item) -> set[str]:
 def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Return once(name, build): the folder that `build` filled, once for all xdist workers.
 
-    It is shared: whoever changes it must copy it first.
+    The folder is shared: a test that changes it must copy it first.
     """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -130,7 +130,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def raw(once: Callable[..., Path]) -> Path:
-    """A raw folder: 60 products, their photos, every trap."""
+    """A raw folder of 60 products and their photos, with every kind of fault."""
     return once("raw", lambda folder: write_marketplace(folder, PRODUCTS, SEED))
 
 
@@ -175,29 +175,49 @@ def _run_stage(
 
 @pytest.fixture(scope="session")
 def run_stage() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Return run_stage(project, "clean", *args, check=True, WORKERS="2"): a stage as a script."""
+    """Return run_stage(project, "clean", *args, check=True, WORKERS="2"): a stage as a script.
+
+    It starts a process: for tests of workers, kills, the environment or the command line itself.
+    """
     return _run_stage
+
+
+def _invoke_stage(
+    project: Path, stage: str, *args: str | Path, check: bool = True, **environment: str
+) -> Result:
+    main = importlib.import_module(f"stages.{stage}").main
+    with contextlib.chdir(project), pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        result = CliRunner().invoke(main, [*map(str, args)], catch_exceptions=False)
+    assert not check or result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture(scope="session")
+def invoke_stage() -> Callable[..., Result]:
+    """Return invoke_stage(project, "clean", *args, check=True, DVC_ROOT="."): a stage in-process.
+
+    It runs the code under test, not the project's copy, and saves the imports of `run_stage`.
+    """
+    return _invoke_stage
 
 
 @pytest.fixture(scope="session")
 def ran(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
-    """A project in which every stage has run. Only to be read.
-
-    All in this process, which has imported what they need: `reproduced` runs them as scripts.
-    """
+    """Return a project in which every stage has run in this process. Only to be read."""
 
     def build(folder: Path) -> None:
-        with contextlib.chdir(make_project(folder)):
-            for stage in STAGES:
-                main = importlib.import_module(f"stages.{stage}").main
-                CliRunner().invoke(main, catch_exceptions=False)
+        make_project(folder)
+        for stage in STAGES:
+            _invoke_stage(folder, stage)
 
     return once("ran", build)
 
 
 @pytest.fixture(scope="session")
 def engine(ran: Path) -> Engine:
-    """The search engine over that project."""
+    """The search engine of the project `ran`."""
     return Engine.load(
         ran / paths.SEARCH_INDEX,
         ran / paths.RANKER,
@@ -208,7 +228,7 @@ def engine(ran: Path) -> Engine:
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Cluster]:
-    """A throw-away PostgreSQL."""
+    """A temporary PostgreSQL server."""
     if not INITDB:
         pytest.skip("no PostgreSQL in /usr/lib/postgresql: install Debian's package postgresql")
     with cluster() as running:

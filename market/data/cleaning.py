@@ -31,6 +31,7 @@ from market.data.photo_files import RawImages, read_images
 from market.data.photo_store import pack_photos
 from market.data.raw_folder import RawFolder
 from market.data.rejects import (
+    NO_FILE,
     check_nothing_lost,
     check_rejected_share,
     reason_kind,
@@ -148,10 +149,11 @@ class Cleaner:
         return _Table(table, products, rejects)
 
     def _match_images(self, products: _Table) -> RawImages:
-        images = read_images(self.folder, products.kept["product_id"], _rejected_ids(products))
+        rejected_rows = products.rejects["record"].to_numpy(dtype=int) - 1
+        kept = ~products.raw.read.index.isin(rejected_rows)
+        images = read_images(self.folder, products.raw, kept)
         self._rejects.append(images.rejects)
-        rows = images.rejects[images.rejects["source"].eq(images.table.path.name)]
-        self._check_share(images.table, rows, required=False)
+        images.check_share(images.rejected_of_total, self.settings.max_rejected_share)
         return images
 
     def _clean_log(self, products: _Table) -> _Table:
@@ -185,9 +187,11 @@ class Cleaner:
 
         folder = out / paths.PHOTOS.name
         packed = pack_photos(usable(), folder, array_size=self.settings.array_size)
-        rejects = reject_files([files[row] for row in unusable], list(unusable.values()))
-        self._add_rejects(images.table, rejects, required=False)
-        check_nothing_lost(self.folder.path / "images", len(files), packed, len(unusable))
+        rows = images.usable.iloc[list(unusable)]
+        rejects = images.reject_photos(rows, list(unusable.values()))
+        self._rejects.append(rejects)
+        images.check_share(rejects, self.settings.max_rejected_share)
+        check_nothing_lost(images.source.path, len(files), packed, len(unusable))
         details = pd.DataFrame(facts, columns=["row", "pixel_hash", "width", "height", "format"])
         rows = images.usable.loc[details["row"]].reset_index(drop=True)
         absent = pd.Series(pd.NA, index=rows.index, dtype="str")
@@ -215,6 +219,7 @@ class Cleaner:
         rejects = self.rejects()
         tables = (products.raw, images.table, log.raw)
         messages = [line for table in tables for line in table.unread_messages()]
+        messages += images.messages
         ignored = {table.path.name: columns for table in tables if (columns := table.unread())}
         unread_times = _counts(photos.created_faults[photos.created_faults.ne("")])
         messages += [
@@ -305,15 +310,15 @@ def _product_metrics(products: _Table, photos: _Photos) -> dict[str, Any]:
 def _photo_metrics(
     images: RawImages, photos: _Photos, rejects: pd.DataFrame, unread_times: dict[str, int]
 ) -> dict[str, Any]:
-    rejected_rows = int(rejects["source"].eq(images.table.path.name).sum())
+    rejected_rows = len(images.rejected_rows)
     no_time = photos.table["created"].isna() & photos.created_faults.eq("")
     return {
         "files": images.files,
         "rows": len(images.usable) + rejected_rows,
         "kept": len(photos.table),
-        "rejected_files": int(rejects["source"].str.startswith("images/").sum()),
+        "rejected_files": int(rejects["record"].isna().sum()),
         "rejected_rows": rejected_rows,
-        "rows_without_file": int(rejects["reason"].eq("no file in images/").sum()),
+        "rows_without_file": int(rejects["reason"].str.startswith(NO_FILE).sum()),
         "missing_create_times": int(no_time.sum()),
         "unread_create_times": unread_times,
     }

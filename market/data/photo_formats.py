@@ -45,6 +45,8 @@ PHOTO_SUFFIXES = frozenset(
 )
 
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+CONTAINER_BRANDS = dict.fromkeys(HEIC_BRANDS, "HEIF") | {b"avif": "AVIF", b"avis": "AVIF"}
+TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 @lru_cache
@@ -83,8 +85,16 @@ def open_photo_file(file) -> Image.Image:
 
 def unknown_format(data: bytes) -> str:
     """Return the reason why Pillow identified none of the readable formats in a file's bytes."""
-    if data[4:8] != b"ftyp" or data[8:12] not in HEIC_BRANDS:
+    name = _claimed_container(data)
+    if name is None:
         return f"not one of {FORMAT_NAMES}"
-    if "HEIF" in readable_formats():
-        return "damaged (a HEIC file without a picture)"
-    return "HEIC, which needs `pip install pillow-heif`"
+    if name not in readable_formats():
+        return f"{FORMATS[name].name}, which needs `pip install pillow-heif`"
+    return f"damaged (a {FORMATS[name].name} file without a picture)"
+
+
+def _claimed_container(data: bytes) -> str | None:
+    """Return the format that a file begins as, of those whose pictures are not at the beginning."""
+    if data[4:8] == b"ftyp":
+        return CONTAINER_BRANDS.get(data[8:12])
+    return "TIFF" if data.startswith(TIFF_MARKS) else None

@@ -15,6 +15,7 @@ from market.data.typed_tables import CellStyle
 
 # Fields of `input.columns` whose column has another name in the original marketplace.
 LISTING_COLUMNS = {"name": "product_name", "description": "product_description"}
+PHOTO = "photo_"  # begins the names of the columns under input.photo_columns
 ATTRIBUTE = "attribute_"  # begins the names of the columns under input.attributes
 
 
@@ -66,8 +67,8 @@ class RawFolder:
         -------
         RawTable
             With the columns id, product_name, product_description, category, price, location,
-            latitude, longitude, created, status, seller_id and `attribute_<column>`, if the
-            settings name them and the file has them.
+            latitude, longitude, created, status, seller_id, `attribute_<column>` and
+            `photo_<column>`, if the settings name them and the file has them.
 
         Raises
         ------
@@ -81,13 +82,14 @@ class RawFolder:
             if column is not None
         }
         wanted |= {f"{ATTRIBUTE}{name}": name for name in settings.attributes}
+        if settings.photos == "column":
+            wanted |= {f"{PHOTO}{name}": name for name in settings.photo_columns}
         numbers = {f"{ATTRIBUTE}{name}" for name, kind in settings.attributes.items()
                    if kind == "number"} | {"price"}  # fmt: skip
+        between: dict[str, str | None] = {"category": settings.category_separator}
+        between |= {f"{PHOTO}{name}": None for name in settings.photo_columns}
         styles = {
-            column: CellStyle(
-                settings.decimal if name in numbers else ".",
-                settings.category_separator if name == "category" else ", ",
-            )
+            column: CellStyle(settings.decimal if name in numbers else ".", between.get(name, ", "))
             for name, column in wanted.items()
         }
         table = RawTable.select(self.products_path, self._read("products", styles), wanted)

@@ -10,6 +10,9 @@ from market.core.errors import MarketError
 from market.data.tables import MAX_SHOWN, RawTable
 
 REJECT_COLUMNS = ["source", "record", "id", "reason"]
+NO_FILE = "no file in "  # begins the reason of a reference to a file that does not exist
+NOT_FETCHED = "not fetched yet"
+REMEDIES = {NOT_FETCHED: "run `python -m market.fetch_photos`"}
 PRODUCT_REJECTED = "its product was rejected"  # a consequence of another reject
 
 
@@ -49,14 +52,28 @@ def reject_rows(source: str, reasons: pd.Series, ids: pd.Series) -> pd.DataFrame
     )
 
 
-def reject_files(paths: list[Path], reasons: list[str]) -> pd.DataFrame:
-    """Return the rejects (REJECT_COLUMNS) of photo files, one reason each."""
+def reject_files(
+    paths: list[Path], reasons: list[str], raw: Path = Path(), ids: list[str] | None = None
+) -> pd.DataFrame:
+    """Return the rejects (REJECT_COLUMNS) of photo files.
+
+    Parameters
+    ----------
+    paths
+        The files (n), within `raw`.
+    reasons
+        (n,) one for each.
+    raw
+        The raw folder.
+    ids
+        (n,) of the photos; by default the names of the files without their ending.
+    """
     return pd.DataFrame(
         {
-            "source": [f"images/{printable_name(path.name)}" for path in paths],
+            "source": [printable_name(path.relative_to(raw).as_posix()) for path in paths],
             "record": pd.NA,
-            "id": [printable_name(path.stem) for path in paths],
-            "reason": reasons,
+            "id": [printable_name(path.stem) for path in paths] if ids is None else ids,
+            "reason": pd.Series(reasons, dtype="str"),
         },
         columns=REJECT_COLUMNS,
     )
@@ -73,7 +90,13 @@ def reason_kind(reason: str) -> str:
 
 
 def check_rejected_share(
-    table: RawTable, rejects: pd.DataFrame, *, max_share: float, required: bool
+    table: RawTable,
+    rejects: pd.DataFrame,
+    *,
+    max_share: float,
+    required: bool,
+    count: int | None = None,
+    unit: str = "rows",
 ) -> None:
     """Raise MarketError if one reason rejects too many rows of a table.
 
@@ -90,8 +113,12 @@ def check_rejected_share(
         The share of the rows that one reason may reject, above 0 and up to 1.
     required
         Whether at least one row must be kept.
+    count
+        The number that `max_share` is a share of; by default n.
+    unit
+        What is counted.
     """
-    count = len(table.read)
+    count = len(table.read) if count is None else count
     if not count:
         if required:
             raise MarketError(f"{table.path} has no rows: add some")
@@ -106,11 +133,11 @@ def check_rejected_share(
         return
     reason = str(counts.index[0])
     first = rejects[reasons.eq(reason)].iloc[0]
-    remedy = "correct them"
+    remedy = REMEDIES.get(reason, "correct them")
     if not none_kept:
         remedy += f", or raise clean.max_rejected_share ({max_share:g})"
     raise MarketError(
-        f"{table.path}: {counts.iloc[0]} of {count} rows are rejected: {reason} "
+        f"{table.path}: {counts.iloc[0]} of {count} {unit} are rejected: {reason} "
         f"({_example(first, table)}): {remedy}"
     )
 

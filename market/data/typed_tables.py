@@ -25,7 +25,7 @@ class CellStyle(NamedTuple):
     """How typed values of a column are written as text."""
 
     decimal: str = "."  # the decimal mark of numbers
-    between: str = ", "  # between the elements of a list
+    between: str | None = ", "  # between the elements of a list; None keeps it as JSON
 
 
 DEFAULT_STYLE = CellStyle()
@@ -154,6 +154,8 @@ def cell_text(value: Any, style: CellStyle = DEFAULT_STYLE) -> str | None:
         except UnicodeDecodeError:
             return None  # such as the bytes of a photo
     if isinstance(value, list | tuple):
+        if style.between is None:
+            return json.dumps(value, ensure_ascii=False, default=str) if value else None
         texts = (
             json.dumps(item, ensure_ascii=False) if isinstance(item, dict) else cell_text(item)
             for item in value

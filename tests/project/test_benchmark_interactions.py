@@ -1,13 +1,12 @@
-"""The benchmark on a log: its table, and that held-out events stay out of everything."""
+"""The benchmark on a log: its tables, and that held-out events reach no model."""
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,43 +14,38 @@ import pytest
 from click.testing import CliRunner
 from repository import REPO
 
-from market.core.errors import MarketError
+from market.data.holdouts import VALIDATION, Holdout, cutoff_time, leave_last_out
+from market.search.collaborative import CollaborativeModel
 
-SCRIPT = REPO / "benchmarks/interactions.py"
+with (
+    pytest.MonkeyPatch.context() as patch
+):  # as for a script, whose folder is where it imports from
+    patch.syspath_prepend(str(REPO / "benchmarks"))
+    script, next_item_task, recommenders, recommender_evaluation = map(
+        importlib.import_module,
+        ("interactions", "next_item_task", "recommenders", "recommender_evaluation"),
+    )
 
-
-def load_benchmark() -> Any:
-    spec = importlib.util.spec_from_file_location("benchmark_interactions", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclass looks itself up there
-    spec.loader.exec_module(module)
-    return module
-
-
-benchmark = load_benchmark()
+MODELS = ["popular", "recent popular", "item-kNN", "ALS", "BPR", "ours"]
 
 
-def draw_log(people: int = 150, seed: int = 0, pause: int = 60) -> pd.DataFrame:
-    """Simulated: three crowds with 20 products each, of which one tends to lead to the next.
+def draw_log(n_users: int = 150, seed: int = 0, pause: int = 60) -> pd.DataFrame:
+    """Simulate three groups of users with 20 products each, of which one tends to lead to the next.
 
-    A person has an event each `pause` seconds.
+    A user has an event each `pause` seconds. One more user has a single event.
     """
     rng = np.random.default_rng(seed)
     rows = []
-    for person in range(people):
-        crowd, at = person % 3, int(rng.integers(20))
+    for user in range(n_users):
+        group, product = user % 3, int(rng.integers(20))
         for step in range(int(rng.integers(4, 14))):
-            at = (at + 1) % 20 if rng.random() < 0.6 else int(rng.integers(20))
+            product = (product + 1) % 20 if rng.random() < 0.6 else int(rng.integers(20))
             event = "buy" if rng.random() < 0.1 else "view"
-            rows.append(
-                (f"p{person}", f"c{crowd}-{at}", event, 1.6e9 + person * 9000 + step * pause)
-            )
-    rows.append(("once", "c0-0", "view", 1.6e9))
+            rows.append((f"p{user}", f"c{group}-{product}", event, user * 9000 + step * pause))
+    rows.append(("once", "c0-0", "view", 0))
     log = pd.DataFrame(rows, columns=["user_id", "product_id", "event", "timestamp"])
-    return log.assign(timestamp=pd.to_datetime(log["timestamp"], unit="s")).sort_values(
-        "timestamp", kind="stable", ignore_index=True
-    )
+    log["timestamp"] = pd.to_datetime(1.6e9 + log["timestamp"], unit="s")
+    return log.sort_values("timestamp", kind="stable", ignore_index=True)
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +54,10 @@ def log() -> pd.DataFrame:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One setting for each model."""
-    few = {name: (fit, settings[:1]) for name, (fit, settings) in benchmark.BASELINES.items()}
-    monkeypatch.setattr(benchmark, "BASELINES", few)
+def one_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave one setting to each model, so that there is nothing to choose."""
+    for name, (fit, grid) in recommenders.BASELINES.items():
+        monkeypatch.setitem(recommenders.BASELINES, name, (fit, grid[:1]))
 
 
 def test_the_script_prints_and_writes_a_table(log: pd.DataFrame, tmp_path: Path) -> None:
@@ -71,20 +65,20 @@ def test_the_script_prints_and_writes_a_table(log: pd.DataFrame, tmp_path: Path)
     log.drop(columns="event").to_csv(path, index=False)
     with path.open("a", encoding="utf-8") as file:
         file.write("p1,c0-1,\n")
-    command = [sys.executable, str(SCRIPT), "--log", str(path), "--out", str(out), "--seed", "3"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    result = CliRunner().invoke(
+        script.main, ["--log", str(path), "--out", str(out), "--seed", "3"], catch_exceptions=False
+    )
     assert "1 rows of" in result.stderr and "timestamp is missing (1)" in result.stderr
     assert "1 users with one product only" in result.stdout
-    assert result.stdout.index("time: ") < result.stdout.index("leave_last_out: 150 users judged")
+    assert result.stdout.index("time: ") < result.stdout.index("leave_last_out: 150 users")
     tables = pd.read_csv(out)
     by_time = tables[tables["protocol"] == "time"]
-    models = ["popular", "recent popular", "item-kNN", "ALS", "BPR", "ours"]
     returning = by_time[by_time["users"] == "returning"]
-    assert returning["model"].tolist() == models and returning["n"].between(1, 149).all()
+    assert returning["model"].tolist() == MODELS and returning["n"].between(1, 149).all()
     new = by_time[by_time["users"] == "new"]
     assert new["model"].tolist() == ["popular", "recent popular", "ours"]
     table = tables[tables["protocol"] == "leave_last_out"].set_index("model")
-    assert table.index.tolist() == models and (table["users"] == "returning").all()
+    assert table.index.tolist() == MODELS and (table["users"] == "returning").all()
     for metric in ("ndcg@10", "recall@10", "mrr"):
         assert (table[f"{metric}_low"] <= table[metric]).all()
         assert (table[metric] <= table[f"{metric}_high"]).all()
@@ -96,146 +90,153 @@ def test_the_script_prints_and_writes_a_table(log: pd.DataFrame, tmp_path: Path)
     assert len(pd.read_csv(out.with_name("table.csv.rejects.csv"))) == 1
 
 
-def last_out(log: pd.DataFrame) -> tuple[Any, list[Any]]:
-    return benchmark.leave_last_out(log), [benchmark.leave_last_out(log, benchmark.VALIDATION)]
+def split_last_out(log: pd.DataFrame) -> tuple[Holdout, list[Holdout]]:
+    return leave_last_out(log), [leave_last_out(log, VALIDATION)]
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("one_setting")
 def test_the_same_seed_gives_the_same_table(log: pd.DataFrame) -> None:
     first, second = (
-        benchmark.compare(log, *last_out(log), seed=0, most=100)[0].drop(columns="fit_seconds")
+        recommender_evaluation.compare(log, *split_last_out(log), seed=0, max_users=100)[0]
         for _ in range(2)
     )
-    pd.testing.assert_frame_equal(first, second)
+    timing = "fit_seconds"
+    pd.testing.assert_frame_equal(first.drop(columns=timing), second.drop(columns=timing))
     assert (first["n"] == 100).all(), "--max-users"
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("one_setting")
 @pytest.mark.parametrize("protocol", ["time", "leave_last_out"])
-def test_held_out_events_touch_no_model(protocol: str) -> None:
+def test_held_out_events_reach_no_model(protocol: str) -> None:
     log = draw_log(pause=40_000)
     poisoned = log.copy()
-    cutoff = benchmark.cutoff_time(log["timestamp"], 0.2)
-    held_out = log["timestamp"] >= cutoff
+    held_out = log["timestamp"] >= cutoff_time(log["timestamp"], 0.2)
     if protocol == "leave_last_out":
-        held_out = ~pd.Series(benchmark.leave_last_out(log).train)
+        held_out = ~pd.Series(leave_last_out(log).train)
     poisoned.loc[held_out, "product_id"] = "poison"
     poisoned.loc[held_out, "event"] = "buy"
-    scores = []
-    for each in (log, poisoned):
-        holdout, earlier = (
-            last_out(each) if protocol == "leave_last_out" else benchmark.split_by_time(each, 0.2)
-        )
-        task = benchmark.make_task(each, holdout)
+    results = []
+    for variant in (log, poisoned):
+        if protocol == "time":
+            holdout, earlier = next_item_task.split_by_time(variant, 0.2)
+        else:
+            holdout, earlier = split_last_out(variant)
+        task = next_item_task.make_task(variant, holdout)
         assert "poison" not in task.products
-        # Histories before the cut-off are the same; those after it are the users' own.
-        task = task.only(np.flatnonzero([len(past) > 0 for past in task.past]))
+        # Only the histories before the cut-off are compared: later events are the users' own.
+        task = task.returning_users()
         task.past = [past[~held_out[past.index]] for past in task.past]
-        teaching = [benchmark.make_task(each, one) for one in earlier]
-        ranker = benchmark.learn_ranker(teaching, 0)
-        models = [benchmark.ours(task, ranker)]
-        for name, (fit, _) in benchmark.BASELINES.items():
-            models.append(fit(task, 0, **benchmark.choose(name, teaching, 0)))
-        by_user = pd.Series(np.arange(len(task.users)), task.users)
-        scores.append((by_user, [model(np.arange(len(task.users))) for model in models], task))
-    (clean_rows, clean, one), (dirty_rows, dirty, other) = scores
-    both = clean_rows.index.intersection(dirty_rows.index)
-    both = [user for user in both if one.times[clean_rows[user]] == other.times[dirty_rows[user]]]
-    assert len(both) > 15
-    for before, after in zip(clean, dirty, strict=True):
-        np.testing.assert_array_equal(before[clean_rows[both]], after[dirty_rows[both]])
+        earlier_tasks = [next_item_task.make_task(variant, each) for each in earlier]
+        rows = np.arange(len(task.users))
+        scores = [
+            recommender_evaluation.fit_model(name, task, earlier_tasks, 0).scorer(rows)
+            for name in MODELS
+        ]
+        results.append((task, pd.Series(rows, task.users), scores))
+    (task, row_of, scores), (other_task, other_row_of, other_scores) = results
+    users = [
+        user
+        for user in row_of.index.intersection(other_row_of.index)
+        if task.times[row_of[user]] == other_task.times[other_row_of[user]]
+    ]
+    assert len(users) > 15
+    for clean, dirty in zip(scores, other_scores, strict=True):
+        np.testing.assert_array_equal(clean[row_of[users]], dirty[other_row_of[users]])
 
 
-def test_features_are_those_of_the_judged_events_own_time() -> None:
-    """What is popular after a judged event changes nothing for it, in either protocol."""
+def test_features_are_as_of_the_target_event() -> None:
+    """What is popular after a target event changes nothing for it, in either protocol."""
     log = draw_log(pause=40_000)
-    for holdout in (benchmark.split_by_time(log, 0.2)[0], benchmark.leave_last_out(log)):
-        task = benchmark.make_task(log, holdout)
+    for holdout in (next_item_task.split_by_time(log, 0.2)[0], leave_last_out(log)):
+        task = next_item_task.make_task(log, holdout)
         row = int(np.argsort(task.times)[len(task.times) // 2])
-        found = []
-        for rush in (False, True):
-            changed = task.log.copy()
-            later = changed["timestamp"] >= task.times[row]
-            if rush:
-                changed.loc[later, "product_id"] = "c2-7"
-            model = benchmark.CollaborativeModel.fit(changed)
-            _, table = benchmark.unseen_features(model, task.past[row].iloc[:0], task.times[row])
-            other = replace(task, log=changed)
-            recent = benchmark.recent_popular(other, 0, days=9.0)(np.array([row]))[0]
-            found.append((table.filter(like="trending").set_index(model.products), recent))
-        (before, before_recent), (after, after_recent) = found
+        rush = task.log.copy()
+        rush.loc[rush["timestamp"] >= task.times[row], "product_id"] = "c2-7"
+        results = []
+        for events in (task.log, rush):
+            model = CollaborativeModel.fit(events)
+            _, table = recommenders.unseen_features(model, task.past[row].iloc[:0], task.times[row])
+            recent = recommenders.recent_popular(replace(task, log=events), 0, days=9.0)
+            trending = table.filter(like="trending").set_index(model.products)
+            results.append((trending, recent(np.array([row]))[0]))
+        (before, before_recent), (after, after_recent) = results
         shared = before.index.intersection(after.index)
         np.testing.assert_allclose(before.loc[shared], after.loc[shared])
         np.testing.assert_array_equal(before_recent, after_recent)
         assert before_recent.any() and before.to_numpy().any()
 
 
-def test_the_place_is_among_all_unseen_products() -> None:
+def test_a_target_is_ranked_among_all_unseen_products() -> None:
     visits = {"a": "125", "b": "23451", "c": "16"}
     rows = [(user, product, at) for user in visits for at, product in enumerate(visits[user])]
     log = pd.DataFrame(rows, columns=["user_id", "product_id", "timestamp"]).assign(event="view")
     log["timestamp"] = pd.to_datetime(log["timestamp"], unit="s")
     log = log.sort_values("timestamp", kind="stable", ignore_index=True)
-    task = benchmark.make_task(log, benchmark.leave_last_out(log))
-    task = task.only(np.argsort(task.users))
+    task = next_item_task.make_task(log, leave_last_out(log))
+    task = task.select(np.argsort(task.users))
     assert task.products.tolist() == ["1", "2", "3", "4", "5"]
-    assert task.targets.tolist() == [4, 0, -1], "nobody had met c's"
+    assert task.targets.tolist() == [4, 0, -1], "no earlier event has c's product"
 
     def scorer(rows: np.ndarray) -> np.ndarray:
         return np.tile([9.0, 8.0, 2.0, 1.0, 1.0], (len(rows), 1))
 
-    found, best = benchmark.judge(scorer, task)
-    # a has met 1 and 2: 3 comes first, 4 and 5 share the places 2 and 3. b has one left.
-    np.testing.assert_allclose(found["mrr"], [1 / 2.5, 1, 0])
-    np.testing.assert_allclose(found["ndcg@10"], [1 / np.log2(3.5), 1, 0])
-    assert set(best[0]) == {2, 3, 4, -1} and set(best[1]) == {0, -1}
+    scores, top = recommender_evaluation.evaluate(scorer, task)
+    # a has seen 1 and 2: 3 comes first, 4 and 5 share the places 2 and 3. b has one product left.
+    np.testing.assert_allclose(scores["mrr"], [1 / 2.5, 1, 0])
+    np.testing.assert_allclose(scores["ndcg@10"], [1 / np.log2(3.5), 1, 0])
+    assert set(top[0]) == {2, 3, 4, -1} and set(top[1]) == {0, -1}
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("one_setting")
 @pytest.mark.parametrize(
-    "people",
+    "visits",
     [
         {"a": "xy", "b": "yx"},
         {"a": "xyz", "b": "xxxx", "c": "zyx"},
         {f"p{i}": "xyzvw"[i % 5 :] + "uvw" for i in range(20)},
     ],
 )
-def test_the_smallest_logs_are_judged(people: dict[str, str]) -> None:
-    rows = [(user, product, "view", pd.Timestamp(0)) for user in people for product in people[user]]
+def test_the_smallest_logs_are_evaluated(visits: dict[str, str]) -> None:
+    rows = [(user, product, "view", pd.Timestamp(0)) for user in visits for product in visits[user]]
     log = pd.DataFrame(rows, columns=["user_id", "product_id", "event", "timestamp"])
-    table, _ = benchmark.compare(log, *last_out(log), seed=0, most=100)
+    table, _ = recommender_evaluation.compare(log, *split_last_out(log), seed=0, max_users=100)
     assert np.isfinite(table.select_dtypes("number")).all(axis=None)
 
 
-@pytest.mark.usefixtures("quick")
-def test_the_smallest_log_that_time_can_split_is_judged() -> None:
+@pytest.mark.usefixtures("one_setting")
+def test_the_smallest_log_that_time_can_split_is_evaluated() -> None:
     events = [("a", "x"), ("a", "y"), ("b", "x"), ("a", "z"), ("b", "z"), ("c", "x")]
     rows = [(user, product, "view", pd.Timestamp(at, unit="h"))
             for at, (user, product) in enumerate(events)]  # fmt: skip
     log = pd.DataFrame(rows, columns=["user_id", "product_id", "event", "timestamp"])
-    table, facts = benchmark.compare(log, *benchmark.split_by_time(log, 0.4), seed=0, most=100)
+    holdout, earlier = next_item_task.split_by_time(log, 0.4)
+    table, facts = recommender_evaluation.compare(log, holdout, earlier, seed=0, max_users=100)
     assert (facts["returning"], facts["new"]) == (1, 1)
     assert np.isfinite(table.select_dtypes("number")).all(axis=None)
 
 
-def test_a_log_that_time_cannot_split_is_judged_by_user_and_says_so(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("one_setting")
+def test_a_log_that_time_cannot_split_is_evaluated_by_user(tmp_path: Path) -> None:
     log = draw_log(20)
     start = pd.Timestamp("2024-03-01")
     alone = start + pd.to_timedelta(log.groupby("user_id").ngroup(), unit="D")
-    for name, times, said in (
+    for name, times, reason in (
         ("one time", start, "all events have one time"),
         ("nobody returns", alone, "no user with an"),
     ):
         path, out = tmp_path / f"{name}.csv", tmp_path / f"{name}.table.csv"
         log.assign(timestamp=times).to_csv(path, index=False)
-        result = CliRunner().invoke(benchmark.main, ["--log", str(path), "--out", str(out)])
+        result = CliRunner().invoke(script.main, ["--log", str(path), "--out", str(out)])
         assert result.exit_code == 0, result.output
-        assert f"cannot be split by time: {said}" in result.output
+        assert f"cannot be split by time: {reason}" in result.output
         assert "leave_last_out only" in result.output
         assert set(pd.read_csv(out)["protocol"]) == {"leave_last_out"}
 
 
-def test_nobody_to_judge_is_one_line() -> None:
-    log = draw_log(0)
-    with pytest.raises(MarketError, match="nobody can be judged"):
-        benchmark.compare(log, *last_out(log), seed=0, most=10)
+def test_a_log_without_anybody_to_evaluate_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    draw_log(0).to_csv(path, index=False)
+    command = [sys.executable, "benchmarks/interactions.py", "--log", str(path)]
+    result = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 1
+    assert "nobody can be evaluated" in result.stderr and "Traceback" not in result.stderr

@@ -21,7 +21,7 @@ STAGES = pipeline_stages(REPO)
 
 # --- What dvc.yaml declares -----------------------------------------------------------------------
 def declared(stage: dict[str, Any], kind: str) -> set[str]:
-    """The paths or keys of a stage's deps, params, outs or metrics, without their options."""
+    """Return the paths or keys of a stage's deps, params, outs or metrics, without options."""
     entries = stage.get(kind, [])
     return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
 
@@ -109,14 +109,14 @@ def test_nothing_imports_a_stage(script: Path) -> None:
     assert not direct_imports(script) & set(SCRIPTS)
 
 
-@pytest.mark.parametrize("module", (REPO / "market").rglob("__init__.py"), ids=str)
+@pytest.mark.parametrize("module", sorted((REPO / "market").rglob("__init__.py")), ids=str)
 def test_a_package_runs_nothing_on_import(module: Path) -> None:
-    """DVC is told of modules alone: what __init__.py did would go unseen."""
+    """dvc.yaml lists modules only, so DVC would not see what an __init__.py does."""
     (statement,) = ast.parse(module.read_text(encoding="utf-8")).body
     assert isinstance(statement, ast.Expr)
 
 
-# --- What is said when an input is wrong ----------------------------------------------------------
+# --- Faults of the input --------------------------------------------------------------------------
 def drop_column(raw: Path) -> None:
     table = raw / "Products.csv"
     table.write_bytes(table.read_bytes().replace(b",location\n", b",place\n", 1))
@@ -127,12 +127,11 @@ def write_latin_1(raw: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "changes", "damage", "said"),
+    ("stage", "changes", "damage", "message"),
     [
         ("sample", {"sample.products": 39}, None, "39"),
         ("check", {"dataset": "absent"}, None, "data/absent/raw does not exist"),
         ("clean", {"dataset": "absent"}, None, "data/absent/raw/Products.csv does not exist"),
-        ("clean", {}, drop_column, "Products.csv: no column 'location'"),
         ("clean", {}, write_latin_1, "Products.csv is not a UTF-8 CSV table"),
         ("merge", {"merge.val_folds": 0}, None, "merge.val_folds"),
         ("embed_photos", {"train.backbone": "resnet18"}, None, "train.backbone is 'resnet18'"),
@@ -143,36 +142,65 @@ def write_latin_1(raw: Path) -> None:
 def test_a_fault_is_one_line_and_leaves_nothing(
     ran: Path,
     make_project: Callable[..., Path],
-    run_stage: Callable,
+    invoke_stage: Callable,
     tmp_path: Path,
     stage: str,
     changes: dict[str, Any],
     damage: Callable[[Path], None] | None,
-    said: str,
+    message: str,
 ) -> None:
-    project = make_project(tmp_path / "project", changes)
+    project = prepare(make_project(tmp_path / "project", changes), stage, ran, damage)
+    before = all_paths(project)
+    result = invoke_stage(project, stage, check=False)
+    assert result.exit_code == 1
+    assert_one_line(result.stderr, message)
+    assert not new_outputs(project, stage, before)
+
+
+def test_a_fault_of_a_script_is_one_line_and_leaves_nothing(
+    ran: Path, make_project: Callable[..., Path], run_stage: Callable, tmp_path: Path
+) -> None:
+    project = prepare(make_project(tmp_path / "project"), "clean", ran, drop_column)
+    before = all_paths(project)
+    result = run_stage(project, "clean", check=False)
+    assert result.returncode == 1
+    assert_one_line(result.stderr, "Products.csv: no column 'location'")
+    assert not new_outputs(project, "clean", before)
+
+
+def prepare(project: Path, stage: str, ran: Path, damage: Callable[[Path], None] | None) -> Path:
+    """Give a project what its stage reads, then damage its raw folder."""
     if damage is not None:
         damage(project / "data/sample/raw")
-    outs = {project / out for kind in ("outs", "metrics") for out in declared(STAGES[stage], kind)}
-    needed = {project / dep for dep in declared(STAGES[stage], "deps") if "$" not in dep}
-    for path in needed:
-        if not path.exists():  # a former stage's output
+    for dep in declared(STAGES[stage], "deps"):
+        path = project / dep
+        if "$" not in dep and not path.exists():  # an output of an earlier stage
             path.parent.mkdir(parents=True, exist_ok=True)
-            source = ran / path.relative_to(project)
+            source = ran / dep
             shutil.copytree(source, path) if source.is_dir() else shutil.copy(source, path)
-    before = {path for path in project.rglob("*") if "__pycache__" not in path.parts}
-    result = run_stage(project, stage, check=False)
-    assert result.returncode == 1
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("Error: ") and said in lines[0]
-    after = {path for path in project.rglob("*") if "__pycache__" not in path.parts}
-    assert not {path for path in after - before if path in outs or ".partial" in path.name}
+    return project
+
+
+def all_paths(project: Path) -> set[Path]:
+    return {path for path in project.rglob("*") if "__pycache__" not in path.parts}
+
+
+def assert_one_line(stderr: str, message: str) -> None:
+    (line,) = stderr.splitlines()
+    assert line.startswith("Error: ") and message in line
+
+
+def new_outputs(project: Path, stage: str, before: set[Path]) -> set[Path]:
+    """Return the outputs of a stage, whole or partial, that were not there before."""
+    outs = {project / out for kind in ("outs", "metrics") for out in declared(STAGES[stage], kind)}
+    new = all_paths(project) - before
+    return {path for path in new if path in outs or ".partial" in path.name}
 
 
 # --- What DVC does --------------------------------------------------------------------------------
 @pytest.fixture(scope="session")
 def reproduced(once: Callable[..., Path], make_project: Callable[..., Path]) -> Path:
-    """A folder with a repository in repo/ that `dvc repro` has run in. Only to be copied."""
+    """Return a folder whose repo/ has run `dvc repro`. Only to be copied."""
 
     def build(folder: Path) -> None:
         repo = make_project(folder / "repo")
@@ -228,24 +256,15 @@ def test_the_sample_is_generated_for_its_own_dataset_only(
     assert ran_stages(run(repo, "dvc", "repro", "--dry", "check").stdout) == expected
 
 
-@pytest.mark.parametrize("how", ["repro", "exp"])
-def test_an_unknown_dataset_is_refused_before_anything_is_touched(
-    make_project: Callable[..., Path], tmp_path: Path, how: str
-) -> None:
-    repo = make_project(tmp_path / "repo")
-    shutil.rmtree(repo / "data/sample/raw")
-    init(repo)
-    commit(repo)
-    run(repo, "dvc", "repro", "clean")
+def test_an_unknown_dataset_is_refused_before_anything_is_touched(repo: Path) -> None:
     commit(repo)
     before = {name: contents(repo / name) for name in ("data/clean", "metrics")}
-    if how == "repro":
-        params = yaml.safe_load((repo / "params.yaml").read_text(encoding="utf-8"))
-        params["dataset"] = "nope"
-        (repo / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-        result = run(repo, "dvc", "repro", check=False)
-    else:
-        result = run(repo, "dvc", "exp", "run", "-S", "dataset=nope", check=False)
+    result = run(repo, "dvc", "exp", "run", "-S", "dataset=nope", check=False)
+    assert result.returncode != 0 and "data/nope/raw" in result.stdout
+    assert {name: contents(repo / name) for name in before} == before
+    params = yaml.safe_load((repo / "params.yaml").read_text(encoding="utf-8"))
+    (repo / "params.yaml").write_text(yaml.safe_dump(params | {"dataset": "nope"}), "utf-8")
+    result = run(repo, "dvc", "repro", check=False)
     assert result.returncode != 0 and "data/nope/raw" in result.stdout
     assert {name: contents(repo / name) for name in before} == before
 
@@ -262,7 +281,7 @@ def test_outputs_come_back_from_the_remote_instead_of_a_run(repo: Path) -> None:
 
 @pytest.fixture
 def with_remote(raw: Path, tmp_path: Path) -> Path:
-    """A repository without its raw folder, which is in the remote."""
+    """Return a repository whose raw folder is only in the remote."""
     repo = tmp_path / "repo"
     init(repo)
     shutil.copytree(raw, repo / "data/mine/raw", ignore=shutil.ignore_patterns("*[2-9a-f].jpg"))

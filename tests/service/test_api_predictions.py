@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from market import predict
 from market.core.params import load_params
+from market.data.photo_formats import FORMAT_NAMES
 
 pytestmark = pytest.mark.xdist_group("search_api")  # share one engine
 
@@ -53,9 +54,7 @@ def test_service_and_command_make_the_same_prediction(
         assert probability == pytest.approx(expected[f"p_{name}"], abs=1e-6)
     assert sum(prediction["probabilities"].values()) == pytest.approx(1)
     assert prediction["coverage"] == load_params("regress").coverage
-    assert prediction["unusable"] == [
-        {"photo": 1, "reason": "not one of JPEG, PNG, WEBP, GIF, BMP"}
-    ]
+    assert prediction["unusable"] == [{"photo": 1, "reason": f"not one of {FORMAT_NAMES}"}]
 
 
 @pytest.mark.usefixtures("predictor")

@@ -88,7 +88,7 @@ def test_paths_reach_no_files(client: TestClient, path: str, id_: str) -> None:
     [
         (b"", 422, "photo: empty file"),
         (b"<html>", 422, "photo: not one of JPEG"),
-        (encoded(20, 20, "TIFF"), 422, "photo: not one of JPEG"),
+        (encoded(20, 20, "ICO"), 422, "photo: not one of JPEG"),
         (encoded(1, 1, "PNG"), 422, "photo: a side under 8 pixels"),
         (encoded(20_000, 20_000, "PNG"), 422, "photo: over 50 megapixels"),
         (encoded(64, 64, "BMP")[:80], 422, "photo: damaged"),

@@ -40,16 +40,16 @@ OUTS = [
 
 
 # --- Outputs ----------------------------------------------------------------------
-def board(project: Path) -> EventAccumulator:
-    """Return the events of the only run in TensorBoard."""
-    (folder,) = (project / "runs/sample/workspace/train_cnn").iterdir()
+def board(project: Path, names: str = "sample/workspace") -> EventAccumulator:
+    """Return the events of the only run in TensorBoard, of a dataset and an experiment."""
+    (folder,) = (project / "runs" / names / "train_cnn").iterdir()
     events = EventAccumulator(str(folder))
     events.Reload()
     return events
 
 
-def scalars(project: Path) -> dict[str, list[tuple[int, float]]]:
-    events = board(project)
+def scalars(project: Path, names: str = "sample/workspace") -> dict[str, list[tuple[int, float]]]:
+    events = board(project, names)
     return {
         tag: [(event.step, event.value) for event in events.Scalars(tag)]
         for tag in events.Tags()["scalars"]
@@ -157,7 +157,7 @@ def test_metrics_hold_the_accuracy_after_a_split_by_photo(ran: Path) -> None:
 
 
 def test_random_weights_equal_those_of_the_embedding(
-    ran: Path, run_stage: Callable, tmp_path: Path
+    ran: Path, invoke_stage: Callable, tmp_path: Path
 ) -> None:
     project = tmp_path / "project"
     shutil.copytree(ran, project, ignore=shutil.ignore_patterns("raw", "models", "plots", "runs"))
@@ -168,7 +168,7 @@ def test_random_weights_equal_those_of_the_embedding(
     (project / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     weights = {}
     for stage, folder in (("embed_photos", "embed"), ("train_cnn", "cnn")):
-        run_stage(project, stage)
+        invoke_stage(project, stage)
         state = load_file(project / f"models/{folder}/model.safetensors")
         weights[folder] = {
             name: weight for name, weight in state.items() if name.startswith("backbone.")
@@ -183,11 +183,21 @@ def test_a_finished_training_leaves_no_checkpoint(ran: Path) -> None:
 
 
 @pytest.fixture
-def killed(ran: Path, tmp_path: Path) -> Path:
-    """A project whose training was killed while fine-tuning."""
-    project = tmp_path / "project"
-    shutil.copytree(ran, project, ignore=shutil.ignore_patterns("raw", "models", "plots", "runs"))
-    (project / "metrics/train_cnn.json").unlink()
+def killed(ran: Path, once: Callable[..., Path], tmp_path: Path) -> Path:
+    """Return a copy of a project whose training was killed while fine-tuning."""
+
+    def build(project: Path) -> None:
+        shutil.copytree(
+            ran, project, ignore=shutil.ignore_patterns("raw", "models", "plots", "runs")
+        )
+        (project / "metrics/train_cnn.json").unlink()
+        kill_training(project)
+        assert not any((project / out).exists() for out in OUTS)
+
+    return shutil.copytree(once("killed_train_cnn", build), tmp_path / "project")
+
+
+def kill_training(project: Path) -> None:
     script = subprocess.Popen(
         [sys.executable, "stages/train_cnn.py"],
         cwd=project,
@@ -206,50 +216,35 @@ def killed(ran: Path, tmp_path: Path) -> Path:
     finally:
         script.send_signal(signal.SIGKILL)
         script.wait()
-    assert not any((project / out).exists() for out in OUTS)
-    return project
 
 
-def test_a_killed_training_resumes_and_ends_with_the_same_bytes(
-    ran: Path, killed: Path, run_stage: Callable
+def test_a_killed_training_resumes_under_other_names_and_ends_with_the_same_bytes(
+    ran: Path, killed: Path, invoke_stage: Callable, tmp_path: Path
 ) -> None:
+    """Dataset and experiment name the folder of TensorBoard; they do not determine a training."""
     (checkpoint,) = (killed / "runs").rglob("*.pt")
     progress = torch.load(checkpoint, weights_only=True)["progress"]
     assert (progress["phase"], len(progress["history"])) == ("finetune", 3)
     assert progress["step"] > 0 and progress["labels"]
-    resumed = run_stage(killed, "train_cnn")
+    params = (killed / "params.yaml").read_text("utf-8")
+    (killed / "params.yaml").write_text(
+        params.replace("dataset: sample", "dataset: mine"), encoding="utf-8"
+    )
+    queue = tmp_path / "project-of-the-queue"
+    resumed = invoke_stage(killed, "train_cnn", DVC_EXP_NAME="bold-oaks", DVC_ROOT=str(queue))
     assert f"resuming from {checkpoint.relative_to(killed)}: finetune, epoch 1" in resumed.stdout
     for out in OUTS:
         assert (killed / out).read_bytes() == (ran / out).read_bytes(), out
-    assert scalars(killed) == scalars(ran)
+    # Also the epochs before the interruption, under the name "workspace".
+    assert scalars(queue, "mine/bold-oaks") == scalars(ran)
     assert not checkpoint.exists()
 
 
-def test_tensorboards_folder_is_named_after_dataset_and_experiment(
-    ran: Path, killed: Path, run_stage: Callable, tmp_path: Path
-) -> None:
-    (killed / "params.yaml").write_text(
-        (killed / "params.yaml").read_text("utf-8").replace("dataset: sample", "dataset: mine"),
-        encoding="utf-8",
-    )
-    project = tmp_path / "project-of-the-queue"
-    environment = {"DVC_EXP_NAME": "bold-oaks", "DVC_ROOT": str(project)}
-    resumed = run_stage(killed, "train_cnn", **environment)
-    assert "resuming from" in resumed.stdout, "the names do not determine a training"
-    (folder,) = (project / "runs/mine/bold-oaks/train_cnn").iterdir()
-    events = EventAccumulator(str(folder))
-    events.Reload()
-    # Also the epochs before the interruption, under the name "workspace".
-    assert [event.step for event in events.Scalars("loss/val")] == [1, 2, 3, 4]
-    for out in OUTS:
-        assert (killed / out).read_bytes() == (ran / out).read_bytes(), out
-
-
-def test_a_training_with_other_params_does_not_resume(killed: Path, run_stage: Callable) -> None:
+def test_a_training_with_other_params_does_not_resume(killed: Path, invoke_stage: Callable) -> None:
     params = yaml.safe_load((killed / "params.yaml").read_text(encoding="utf-8"))
     params["train"]["finetune_epochs"] = 0
     (killed / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    assert "resuming from" not in run_stage(killed, "train_cnn").stdout
+    assert "resuming from" not in invoke_stage(killed, "train_cnn").stdout
     assert pd.read_csv(killed / "plots/train_cnn.csv")["phase"].tolist() == ["head"] * 3
     metrics = json.loads((killed / "metrics/train_cnn.json").read_text(encoding="utf-8"))
     assert metrics["finetune_epochs"] == 0 and metrics["test"]["n"] > 0
@@ -257,7 +252,7 @@ def test_a_training_with_other_params_does_not_resume(killed: Path, run_stage: C
     pretrained = PhotoNetwork("efficientnet_lite0", "pretrained", 13).state_dict()
     for name in ("_conv_stem.weight", "_bn1.running_var"):
         assert torch.equal(weights[f"backbone.{name}"], pretrained[f"backbone.{name}"])
-    assert len(list((killed / "runs").rglob("*.pt"))) == 1, "the killed one's"
+    assert len(list((killed / "runs").rglob("*.pt"))) == 1, "that of the killed training"
 
 
 # --- No photos -----------------------------------------------------------------------------------

@@ -86,10 +86,10 @@ def test_metrics_agree_with_the_predictions(
 
 
 def test_validation_and_test_products_do_not_affect_the_weights(
-    ran: Path, run_stage: Callable, tmp_path: Path, products: pd.DataFrame
+    ran: Path, invoke_stage: Callable, tmp_path: Path, products: pd.DataFrame
 ) -> None:
     project = tmp_path / "project"
-    shutil.copytree(ran / "stages", project / "stages")
+    project.mkdir()
     shutil.copy(ran / "params.yaml", project)
     changed = products.copy()
     others = changed["split"] != "train"
@@ -97,14 +97,14 @@ def test_validation_and_test_products_do_not_affect_the_weights(
     changed.loc[others, "category"] = changed.loc[others, "category"].to_numpy()[::-1]
     (project / "data/merged").mkdir(parents=True)
     changed.to_parquet(project / "data/merged/listings.parquet", index=False)
-    run_stage(project, "train_text")
+    invoke_stage(project, "train_text")
     for name in ("model.safetensors", "model.json"):
         path = Path("models/text") / name
         assert (project / path).read_bytes() == (ran / path).read_bytes(), name
 
 
 def test_a_killed_training_resumes_and_ends_with_the_same_bytes(
-    ran: Path, run_stage: Callable, tmp_path: Path
+    ran: Path, invoke_stage: Callable, tmp_path: Path
 ) -> None:
     project = tmp_path / "project"
     for name in ("params.yaml", "data/merged/listings.parquet", "stages/train_text.py"):
@@ -127,7 +127,7 @@ def test_a_killed_training_resumes_and_ends_with_the_same_bytes(
         script.send_signal(signal.SIGKILL)
         script.wait()
     assert not (project / "models").exists()
-    resumed = run_stage(project, "train_text")
+    resumed = invoke_stage(project, "train_text")
     assert "resuming from runs/checkpoints/" in resumed.stdout
     for name in ("models/text/model.safetensors", "plots/train_text.csv"):
         assert (project / name).read_bytes() == (ran / name).read_bytes(), name

@@ -5,16 +5,20 @@ from __future__ import annotations
 import io
 import re
 import struct
+import sys
 import time
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
+from market import service
 from market.data.images import UnusablePhoto, decode_photo, to_array, to_jpeg
+from market.data.photo_formats import FORMAT_NAMES, FORMATS, readable_formats
 
 RED, GREEN, BLUE, WHITE = (200, 30, 30), (30, 160, 30), (30, 30, 200), (255, 255, 255)
 
@@ -59,7 +63,58 @@ def grey_16_bits() -> bytes:
     return encode(Image.fromarray(levels), "PNG")
 
 
+def heic(photo: Image.Image, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(photo).save(buffer, **{"quality": 95, **options})
+    return buffer.getvalue()
+
+
+def heic_10_bits() -> bytes:
+    """An HDR photo of a telephone: 10 bits per colour."""
+    levels = np.asarray(PLAIN).astype(np.uint16) << 8
+    buffer = io.BytesIO()
+    pillow_heif.from_bytes("RGB;16", (96, 80), levels.tobytes()).save(buffer, quality=95)
+    return buffer.getvalue()
+
+
+def heic_burst() -> bytes:
+    """Several pictures, of which the second is the main one."""
+    buffer = io.BytesIO()
+    burst = pillow_heif.from_pillow(halves(GREEN, GREEN))
+    burst.add_from_pillow(PLAIN)
+    burst.save(buffer, quality=95, primary_index=1)
+    return buffer.getvalue()
+
+
+def tiff_16_bits(photometric: int, *levels: tuple[int, int]) -> bytes:
+    """A TIFF, little-endian and uncompressed, with the levels of the two halves of each channel."""
+    channels = len(levels)
+    values = np.empty((80, 96, channels), "<u2")
+    values[:40], values[40:] = ([level[half] * 256 for level in levels] for half in (0, 1))
+    pixels = values.tobytes()
+    tags = {256: 96, 257: 80, 259: 1, 262: photometric, 277: channels, 278: 80, 279: len(pixels)}
+    depths = struct.pack(f"<{channels}H", *[16] * channels).ljust(4, b"\0")
+    entries = {tag: struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items()}
+    end = 8 + 2 + 12 * (len(tags) + 2) + 4  # of the directory
+    depths_value = struct.pack("<I", end) if channels > 2 else depths
+    entries[258] = struct.pack("<HHI", 258, 3, channels) + depths_value
+    entries[273] = struct.pack("<HHII", 273, 4, 1, end + len(depths))
+    directory = struct.pack("<H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries))
+    return b"II*\0" + struct.pack("<I", 8) + directory + bytes(4) + depths + pixels
+
+
+def multi_page_tiff() -> bytes:
+    later = [halves(GREEN, GREEN), halves(RED, RED)]
+    return encode(PLAIN, "TIFF", save_all=True, append_images=later, compression="tiff_deflate")
+
+
+def lab_tiff() -> bytes:
+    srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    return encode(ImageCms.buildTransform(srgb, lab, "RGB", "LAB").apply(PLAIN), "TIFF")
+
+
 PLAIN = halves(RED, BLUE)
+ON_ITS_SIDE = PLAIN.rotate(90, expand=True)
 CLEAR = (0, 0, 0, 0)
 # Kind -> file, the format it has, the colours of its upper and lower half as a person sees them.
 KINDS: dict[str, tuple[bytes, str, tuple[int, ...], tuple[int, ...]]] = {
@@ -100,6 +155,49 @@ KINDS: dict[str, tuple[bytes, str, tuple[int, ...], tuple[int, ...]]] = {
     "animated": (animation(), "GIF", RED, BLUE),
     "grey of 16 bits": (grey_16_bits(), "PNG", (60,) * 3, (180,) * 3),
     "black and white": (encode(halves((1,), (0,), "1"), "PNG"), "PNG", WHITE, (0,) * 3),
+    "of two pictures": (
+        encode(PLAIN, "MPO", quality=95, save_all=True, append_images=[halves(GREEN, GREEN)]),
+        "MPO",
+        RED,
+        BLUE,
+    ),
+    "heic": (heic(PLAIN), "HEIF", RED, BLUE),
+    "heic on its side": (heic(ON_ITS_SIDE, exif=orientation(6).tobytes()), "HEIF", RED, BLUE),
+    "heic with alpha": (heic(halves((*RED, 255), CLEAR, "RGBA")), "HEIF", RED, WHITE),
+    "heic of 10 bits": (heic_10_bits(), "HEIF", RED, BLUE),
+    "heic, grey": (heic(PLAIN.convert("L")), "HEIF", (81,) * 3, (49,) * 3),
+    "heic of a burst": (heic_burst(), "HEIF", RED, BLUE),
+    "avif": (encode(PLAIN, "AVIF", quality=95), "AVIF", RED, BLUE),
+    "avif on its side": (
+        encode(ON_ITS_SIDE, "AVIF", quality=95, exif=orientation(6)),
+        "AVIF",
+        RED,
+        BLUE,
+    ),
+    "avif with alpha": (encode(halves((*RED, 255), CLEAR, "RGBA"), "AVIF"), "AVIF", RED, WHITE),
+    "animated avif": (
+        encode(PLAIN, "AVIF", quality=95, save_all=True, append_images=[halves(GREEN, GREEN)]),
+        "AVIF",
+        RED,
+        BLUE,
+    ),
+    "tiff": (encode(PLAIN, "TIFF"), "TIFF", RED, BLUE),
+    "tiff, packed": (encode(PLAIN, "TIFF", compression="tiff_lzw"), "TIFF", RED, BLUE),
+    "tiff of a jpeg": (encode(PLAIN, "TIFF", compression="jpeg", quality=95), "TIFF", RED, BLUE),
+    "tiff on its side": (encode(ON_ITS_SIDE, "TIFF", exif=orientation(6)), "TIFF", RED, BLUE),
+    "tiff of several pages": (multi_page_tiff(), "TIFF", RED, BLUE),
+    "cmyk tiff": (encode(PLAIN.convert("CMYK"), "TIFF"), "TIFF", RED, BLUE),
+    "lab tiff": (lab_tiff(), "TIFF", RED, BLUE),
+    "tiff with alpha": (encode(halves((*RED, 255), CLEAR, "RGBA"), "TIFF"), "TIFF", RED, WHITE),
+    "fax": (
+        encode(halves((1,), (0,), "1"), "TIFF", compression="group4"),
+        "TIFF",
+        WHITE,
+        (0,) * 3,
+    ),
+    "tiff of 16 bits": (tiff_16_bits(2, *zip(RED, BLUE, strict=True)), "TIFF", RED, BLUE),
+    "grey tiff of 16 bits": (tiff_16_bits(1, (60, 180)), "TIFF", (60,) * 3, (180,) * 3),
+    "inverted tiff of 16 bits": (tiff_16_bits(0, (195, 75)), "TIFF", (60,) * 3, (180,) * 3),
     "large": (encode(PLAIN.resize((1600, 1200)), "JPEG", quality=95), "JPEG", RED, BLUE),
 }
 
@@ -135,14 +233,41 @@ def test_width_and_height_are_the_files_own() -> None:
         (encode(PLAIN, "PNG")[:-60], "damaged"),
         (encode(Image.new("RGB", (1, 1)), "PNG"), "a side under 8 pixels (1x1)"),
         (encode(Image.new("RGB", (400, 7)), "PNG"), "a side under 8 pixels (400x7)"),
-        (encode(PLAIN, "TIFF"), "not one of JPEG"),
-        (encode(PLAIN, "ICO"), "not one of JPEG"),
+        (encode(PLAIN, "ICO"), f"not one of {FORMAT_NAMES}"),
+        (encode(PLAIN, "JPEG2000"), "not one of JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF"),
+        (heic(PLAIN)[:-60], "damaged"),
+        (heic(PLAIN)[:40], "damaged (a HEIC file without a picture)"),
+        (encode(PLAIN, "AVIF")[:-60], "damaged"),
+        (encode(PLAIN, "TIFF", compression="tiff_lzw")[:-400], "damaged"),
+        (encode(Image.new("F", (96, 80), 0.5), "TIFF"), "pixels of 32 bits"),
     ],
-    ids=["empty", "text", "cut jpeg", "cut png", "one pixel", "a line", "tiff", "icon"],
+    ids=[
+        *("empty", "text", "cut jpeg", "cut png", "one pixel", "a line", "icon", "jpeg 2000"),
+        *("cut heic", "head of a heic", "cut avif", "cut tiff", "measurements"),
+    ],
 )
 def test_what_is_no_photo_has_a_reason(data: bytes, reason: str) -> None:
     with pytest.raises(UnusablePhoto, match="^" + re.escape(reason)):
         decode(data)
+
+
+def test_heic_needs_a_package_that_may_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    readable_formats.cache_clear()
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(UnusablePhoto, match=r"^HEIC, which needs `pip install pillow-heif`$"):
+        decode(heic(PLAIN))
+    assert set(readable_formats()) == {*FORMATS} - {"HEIF"}
+    monkeypatch.undo()
+    readable_formats.cache_clear()
+    assert decode(heic(PLAIN)).format == "HEIF"
+
+
+def test_the_page_offers_every_format() -> None:
+    page = (Path(service.__file__).parent / "static/index.html").read_text(encoding="utf-8")
+    accepted = re.search(r'accept="([^"]+)"', page)
+    assert accepted is not None
+    media_types = {photo_format.media_type for photo_format in FORMATS.values()}
+    assert media_types <= set(accepted[1].split(","))
 
 
 def test_an_unreadable_file_has_a_reason(tmp_path: Path) -> None:

@@ -31,9 +31,11 @@ def test_each_product_has_its_own_features(tmp_path: Path) -> None:
         table = pd.DataFrame({"product_id": ["c", "b", "a"], column: [0.3, 0.2, 0.1]})
         table.to_parquet(tmp_path / f"{name}.parquet")
     data = PriceData.load(
-        *(tmp_path / name for name in ("listings.parquet", "photo.npy")),
-        *(tmp_path / name for name in ("text.parquet", "category.parquet")),
-        money=Money("GBP", "."),
+        tmp_path / "listings.parquet",
+        tmp_path / "photo.npy",
+        tmp_path / "text.parquet",
+        tmp_path / "category.parquet",
+        Money("GBP", "."),
     )
     assert data.products["product_id"].tolist() == ["a", "b", "c"]
     np.testing.assert_array_equal(data.table["photo_0"], [2, 7, np.nan])

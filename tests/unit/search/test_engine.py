@@ -1,15 +1,10 @@
-"""The engine: search, similar listings and recommendations.
-
-Most tests use handmade listings; the last use the sample with the real networks.
-"""
+"""The engine over handmade listings: search, similar listings and recommendations."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -33,15 +28,12 @@ from handmade import (
     photo_of,
     text_vectors,
 )
-from PIL import Image
 
-from market.data.photo_store import PhotoStore
 from market.search.catalogue import Catalogue
 from market.search.collaborative import CollaborativeModel
 from market.search.engine import Engine
-from market.search.filters import Filters
 from market.search.lexical import LexicalIndex
-from market.search.listing_vectors import SAME_PHOTO_SIMILARITY, ListingVectors
+from market.search.listing_vectors import ListingVectors
 from market.search.ranker import Ranker
 from market.search.vectors import VectorIndex
 
@@ -270,39 +262,3 @@ def test_photo_vectors_are_by_the_position_among_packed_photos(
 ) -> None:
     photo_indices = handmade.photos["photo_index"].to_numpy()[[3, 0, 40]]
     np.testing.assert_array_equal(shop.photo_vectors(photo_indices), handmade.images[[3, 0, 40]])
-
-
-def test_a_name_finds_its_listing(engine: Engine) -> None:
-    listings = engine.listings[engine.listings["name"].str.split().str.len() > 2]
-    is_found = [
-        id_ in ids(engine.search(name, filters=Filters(flagged=True), limit=3))
-        for id_, name in zip(listings["product_id"], listings["name"], strict=True)
-    ][:20]
-    assert np.mean(is_found) > 0.9
-
-
-def test_a_packed_photo_finds_its_own_listing(ran: Path, engine: Engine) -> None:
-    photos = PhotoStore(ran / "data/clean/photos")
-    for id_ in engine.listings["product_id"][::9]:
-        for photo_index in engine.listing(id_)["photos"]:
-            photo = Image.open(io.BytesIO(photos[photo_index]))
-            found_ids = ids(engine.search(photo=photo, filters=Filters(flagged=True), limit=10))
-            place = found_ids.index(id_)
-            better = [
-                index for other in found_ids[:place] for index in engine.listing(other)["photos"]
-            ]
-            own = engine.photo_vectors(np.array([photo_index]))[0]
-            similarities = engine.photo_vectors(np.array(better, int)) @ own
-            assert place == 0 or similarities.max() > SAME_PHOTO_SIMILARITY
-
-
-def test_each_event_of_a_user_changes_the_recommendations(ran: Path, engine: Engine) -> None:
-    log = pd.read_parquet(ran / "data/clean/interactions.parquet")
-    user = log["user_id"].value_counts().index[0]
-    history = log.loc[log["user_id"] == user, ["product_id", "event", "timestamp"]]
-    results = [
-        ids(engine.recommend(history.iloc[:count], limit=10)) for count in (0, 1, len(history))
-    ]
-    assert results[0] != results[1] != results[2]
-    for result, count in zip(results, (0, 1, len(history)), strict=True):
-        assert not set(result) & set(history["product_id"].iloc[:count])

@@ -23,7 +23,6 @@ from market.search.evaluation import (
 )
 from market.search.metrics import score_list
 from market.search.popularity import Popularity
-from market.search.ranker import Ranker
 from market.search.tuning import EVERYTHING
 
 SCORES = {
@@ -48,14 +47,8 @@ def test_methods_without_a_score_are_left_out() -> None:
     assert set(means) == {"model"} and means["model"]["ndcg@10"] == 0.5
 
 
-@pytest.fixture
-def fresh(engine: Engine) -> Engine:
-    """The sample's engine, with the prior ranker and no collaborative model."""
-    return engine.with_ranker(Ranker.prior()).with_collaborative(None)
-
-
-def test_simulated_users_are_evaluated_by_length_of_history(fresh: Engine) -> None:
-    summaries = evaluate_simulated(fresh, users=6, seed=1)
+def test_simulated_users_are_evaluated_by_length_of_history(shop: Engine) -> None:
+    summaries = evaluate_simulated(shop, users=6, seed=1)
     assert list(summaries) == ["after_0", "after_1", "after_3", "after_10"]
     methods = {"model", "unpersonalised", "popular", "random"}
     for length, summary in summaries.items():
@@ -66,12 +59,12 @@ def test_simulated_users_are_evaluated_by_length_of_history(fresh: Engine) -> No
         assert now["gain"]["ndcg@10"] == pytest.approx(gained)
         assert now["gain"]["ndcg@10_low"] <= gained <= now["gain"]["ndcg@10_high"]
     assert summaries["after_0"]["model"] == summaries["after_0"]["unpersonalised"]
-    assert summaries == evaluate_simulated(fresh, users=6, seed=1)
+    assert summaries == evaluate_simulated(shop, users=6, seed=1)
 
 
-def test_recommendations_are_scored_by_the_chosen_listings(fresh: Engine) -> None:
+def test_recommendations_are_scored_by_the_chosen_listings(shop: Engine) -> None:
     history = make_log({"u": "a"}).iloc[:0]
-    order = [hit.product_id for hit in fresh.recommend(None, filters=EVERYTHING, limit=9).hits]
+    order = [hit.product_id for hit in shop.recommend(None, filters=EVERYTHING, limit=9).hits]
 
     class Backwards(Popularity):
         def __init__(self) -> None:
@@ -82,7 +75,7 @@ def test_recommendations_are_scored_by_the_chosen_listings(fresh: Engine) -> Non
 
     def score(history: pd.DataFrame, *chosen: str) -> Scores:
         case = Case(history, list(chosen), None)
-        return score_recommendations(fresh, [case], Backwards(), recent_days=None, seed=0)
+        return score_recommendations(shop, [case], Backwards(), recent_days=None, seed=0)
 
     scores = score(history, order[2])
     means = average_each(scores, seed=0)
@@ -95,7 +88,7 @@ def test_recommendations_are_scored_by_the_chosen_listings(fresh: Engine) -> Non
     assert both["model"][0]["mrr"] == pytest.approx((1 / 3 + 1 / 6) / 2), "each by itself"
 
 
-def test_copies_of_a_photo_are_left_out_of_photo_retrieval(fresh: Engine) -> None:
+def test_copies_of_a_photo_are_left_out_of_photo_retrieval(shop: Engine) -> None:
     class Photos:
         def photo_vectors(self, numbers: np.ndarray) -> np.ndarray:
             angles = np.array([0.0, 0.3, 0.05, 1.0, 1.1, 2.0, 2.0, 2.9])[numbers]

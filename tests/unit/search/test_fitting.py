@@ -10,18 +10,20 @@ import pytest
 from logs import START, make_log
 
 from market.data.holdouts import cutoff_time, hold_out_after
+from market.search import fitting
 from market.search.engine import Engine
 from market.search.evaluation import evaluate_log
 from market.search.fitting import RECENT_DAYS, fit_protocols
-from market.search.ranker import Ranker
 from market.search.ranking_models import FittedProtocol
 from market.search.simulation import simulate_log
 
+N_USERS = 20
+
 
 @pytest.fixture
-def fresh(engine: Engine) -> Engine:
-    """The sample's engine, with the prior ranker and no collaborative model."""
-    return engine.with_ranker(Ranker.prior()).with_collaborative(None)
+def few_choices_suffice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the ranker learn from logs as small as those of these tests."""
+    monkeypatch.setattr(fitting, "MIN_CHOICES", N_USERS // 4)
 
 
 def fit_and_evaluate(
@@ -41,38 +43,40 @@ def simulate_returning_users(listings: pd.DataFrame, users: int, seed: int) -> p
     return log.sort_values("timestamp", kind="stable", ignore_index=True)
 
 
-def test_events_after_the_cutoff_change_no_evaluated_model(fresh: Engine, tmp_path: Path) -> None:
-    log = simulate_returning_users(fresh.listings, 40, 0)
+@pytest.mark.usefixtures("few_choices_suffice")
+def test_events_after_the_cutoff_change_no_evaluated_model(shop: Engine, tmp_path: Path) -> None:
+    log = simulate_returning_users(shop.listings, N_USERS, 0)
     cutoff = cutoff_time(log["timestamp"], 0.2)
     assert cutoff is not None
     before_cutoff = log["timestamp"] < cutoff
-    never = sorted(set(fresh.listings["product_id"]) - set(log["product_id"]))[0]
+    never = sorted(set(shop.listings["product_id"]) - set(log["product_id"]))[0]
     poisoned = log.copy()
     poisoned.loc[~before_cutoff, ["product_id", "event"]] = [never, "buy"]
     written = []
     for number, each in enumerate((log, poisoned)):
-        protocol = fit_protocols(fresh, each, test_share=0.2, max_users=99, seed=0)["log"]
+        scores, protocols = fit_and_evaluate(shop, each)
+        protocol, summary = protocols["log"], scores["log"]
         assert protocol.learned and protocol.cutoff == cutoff
         folder = tmp_path / str(number)
         protocol.models.save(folder)
         written.append([file.read_bytes() for file in sorted(folder.rglob("*.*"))])
     assert written[0] == written[1]
-    summary = fit_and_evaluate(fresh, poisoned)[0]["log"]
     assert summary["popular"]["recall@50"] == 0 == summary["recent_popular"]["recall@50"]
 
 
-def test_a_log_is_evaluated_by_time_and_by_user(fresh: Engine) -> None:
-    log = simulate_returning_users(fresh.listings, 40, 0)
+@pytest.mark.usefixtures("few_choices_suffice")
+def test_a_log_is_evaluated_by_time_and_by_user(shop: Engine) -> None:
+    log = simulate_returning_users(shop.listings, N_USERS, 0)
     late = log["user_id"].eq("simulated-0003")
     log.loc[late, "timestamp"] += pd.Timedelta(days=99)  # a new user
     log = log.sort_values("timestamp", kind="stable", ignore_index=True)
     cutoff = cutoff_time(log["timestamp"], 0.2)
     assert cutoff is not None
     returning = len(hold_out_after(log, cutoff).targets) - 1
-    summaries, fitted = fit_and_evaluate(fresh, log)
+    summaries, fitted = fit_and_evaluate(shop, log)
     assert set(summaries) == {"log", "new_users", "leave_last_out"} and fitted["log"].learned
     methods = {"model", "unpersonalised", "popular", "recent_popular", "random"}
-    for protocol, n in {"log": returning, "new_users": 1, "leave_last_out": 40}.items():
+    for protocol, n in {"log": returning, "new_users": 1, "leave_last_out": N_USERS}.items():
         assert set(summaries[protocol]) == methods
         assert all(means["n"] == n for means in summaries[protocol].values())
     assert summaries["new_users"]["model"] == summaries["new_users"]["unpersonalised"]
@@ -89,19 +93,19 @@ def test_a_log_is_evaluated_by_time_and_by_user(fresh: Engine) -> None:
     ],
 )
 def test_a_log_too_small_to_learn_from_is_still_evaluated(
-    fresh: Engine, sequences: dict[str, str], protocols: set[str]
+    shop: Engine, sequences: dict[str, str], protocols: set[str]
 ) -> None:
     log = make_log(sequences)
     log["timestamp"] = pd.to_datetime(log["timestamp"])
-    names = dict(zip("abc", fresh.listings["product_id"], strict=False))
+    names = dict(zip("abc", shop.listings["product_id"], strict=False))
     log["product_id"] = log["product_id"].map(names).astype(str)
-    summaries, fitted = fit_and_evaluate(fresh, log)
+    summaries, fitted = fit_and_evaluate(shop, log)
     assert set(summaries) == set(fitted) == protocols
     assert not any(protocol.learned for protocol in fitted.values())
-    assert len(fresh.recommend(None, limit=5).hits) == 5
+    assert len(shop.recommend(None, limit=5).hits) == 5
 
 
-def test_a_log_of_one_moment_is_evaluated_by_user_only(fresh: Engine) -> None:
-    log = simulate_returning_users(fresh.listings, 5, 0).assign(timestamp=START)
-    summaries, _ = fit_and_evaluate(fresh, log)
+def test_a_log_of_one_moment_is_evaluated_by_user_only(shop: Engine) -> None:
+    log = simulate_returning_users(shop.listings, 5, 0).assign(timestamp=START)
+    summaries, _ = fit_and_evaluate(shop, log)
     assert set(summaries) == {"leave_last_out"}

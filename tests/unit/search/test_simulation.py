@@ -9,9 +9,9 @@ from market.search.engine import Engine
 from market.search.simulation import simulate_log
 
 
-def test_the_seed_decides_the_simulated_users(engine: Engine) -> None:
+def test_the_seed_decides_the_simulated_users(shop: Engine) -> None:
     one, same, other = (
-        simulate_log(engine.listings, users=7, events=6, seed=seed) for seed in (3, 3, 4)
+        simulate_log(shop.listings, users=7, events=6, seed=seed) for seed in (3, 3, 4)
     )
     pd.testing.assert_frame_equal(one, same)
     assert not one["product_id"].equals(other["product_id"])
@@ -23,15 +23,15 @@ def test_the_seed_decides_the_simulated_users(engine: Engine) -> None:
     assert times.apply(lambda each: each.is_monotonic_increasing).all()
 
 
-def test_simulated_users_have_preferences(engine: Engine) -> None:
-    log = simulate_log(engine.listings, users=40, events=6, seed=0)
-    group = engine.listings.set_index("product_id")["category_levels"].map(lambda path: path[0])
+def test_simulated_users_have_preferences(shop: Engine) -> None:
+    log = simulate_log(shop.listings, users=40, events=6, seed=0)
+    group = shop.listings.set_index("product_id")["category_levels"].map(lambda path: path[0])
     groups = group.loc[log["product_id"]].to_numpy()
     drawn = pd.Series(groups).groupby(log["user_id"].to_numpy()).nunique().mean()
     by_chance = pd.Series(np.random.default_rng(0).permutation(groups))
     assert drawn < 0.8 * by_chance.groupby(log["user_id"].to_numpy()).nunique().mean()
 
 
-def test_users_are_simulated_without_any_known_place(engine: Engine) -> None:
-    listings = engine.listings.assign(latitude=np.nan, longitude=np.nan)
+def test_users_are_simulated_without_any_known_place(shop: Engine) -> None:
+    listings = shop.listings.assign(latitude=np.nan, longitude=np.nan)
     assert len(simulate_log(listings, users=3, events=4, seed=0)) == 12

@@ -75,16 +75,15 @@ def test_without_queries_to_choose_on_weights_are_even(sets: list) -> None:
     assert max(weights.values()) - min(weights.values()) < 0.11 * sum(weights.values())
 
 
-def test_weights_are_chosen_on_the_features_that_are_served(engine: Engine) -> None:
+def test_weights_are_chosen_on_the_features_that_are_served(shop: Engine) -> None:
     """With the chosen weights the engine reaches the best NDCG@10 of the grid."""
-    names = engine.listings["name"].unique()[:8]
+    names = shop.listings["name"].unique()[:8]
     ids_of_name = {
-        name: set(engine.listings.loc[engine.listings["name"] == name, "product_id"])
-        for name in names
+        name: set(shop.listings.loc[shop.listings["name"] == name, "product_id"]) for name in names
     }
     queries = {" ".join(name.split()[:2]): ids for name, ids in ids_of_name.items()}
 
-    fresh = engine.with_ranker(Ranker.prior()).with_collaborative(None)
+    fresh = shop.with_ranker(Ranker.prior()).with_collaborative(None)
     before = score_weights(fresh, queries)
     weights = choose_weights([before])
     fresh = fresh.with_ranker(fresh.ranker.with_weights(weights))
@@ -99,13 +98,13 @@ def test_weights_are_chosen_on_the_features_that_are_served(engine: Engine) -> N
     assert np.mean(served) == pytest.approx(np.mean(before, axis=0).max())
 
 
-def test_candidates_have_the_features_that_the_engine_ranks_by(engine: Engine) -> None:
-    name = engine.listings["name"].iat[0]
-    candidates = QueryCandidates.of(engine, name)
+def test_candidates_have_the_features_that_the_engine_ranks_by(shop: Engine) -> None:
+    name = shop.listings["name"].iat[0]
+    candidates = QueryCandidates.of(shop, name)
     ids, features = candidates.ids, candidates.features
     assert features.columns.tolist() == list(QUERY_FEATURES) and features.notna().all(axis=None)
     assert len(ids) == len(features) == len(set(ids))
-    assert candidates.ranking(features["bm25"].to_numpy())[0] == engine.listings["product_id"][0]
+    assert candidates.ranking(features["bm25"].to_numpy())[0] == shop.listings["product_id"][0]
     fused = fuse_ranks(features)
     assert fused.max() <= len(QUERY_FEATURES) / 61 and fused.min() > 0
-    assert engine.candidates(Query(), engine.allowed(Filters(flagged=True)))[0].size == 60
+    assert shop.candidates(Query(), shop.allowed(Filters(flagged=True)))[0].size == 60
