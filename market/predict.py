@@ -4,8 +4,8 @@ In:  a folder with Products.csv and, if there are photos, Images.csv and images/
      may be empty or absent); models/category, models/cnn, models/embed, models/price,
      models/text.
 Out: a .csv or .parquet file with a row for each row of Products.csv: product_id, category, price in
-     pounds, price_low and price_high (target coverage: regress.coverage, 80 % by default, on
-     average over listings like those of the training), price_flag (of the asking price:
+     input.currency, price_low and price_high (target coverage: regress.coverage, 80 % by default,
+     on average over listings like those of the training), price_flag (of the asking price:
      "placeholder", "far below", "far above" or empty), and p_<class>, the probability of each
      class. Beside it, <name>.rejects.csv lists unusable photos and unreadable prices, with the
      reason.

@@ -77,7 +77,7 @@ def main() -> str:
 
     unused = columns_without_terms(data.table[data.is_learned], settings.min_df)
     notes = [explain_selection(selected, scores), explain_unused_texts(unused, settings.min_df)]
-    return "; ".join([summarize(metrics), *filter(None, notes)])
+    return "; ".join([summarize(metrics, currency), *filter(None, notes)])
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ def main() -> str:
     metrics = read_metrics(METRICS, ("clean", *HEADLINE_STAGES))
     listings = pd.read_parquet(LISTINGS, columns=COLUMNS)
     photos = PhotoStore(PHOTOS)
+    engine = Engine.load(SEARCH_INDEX, RANKER)
     predictions = pd.read_parquet(TEST_PREDICTIONS)
     mistakes = most_confident_mistakes(predictions)
     label_errors = read_stage_csv(
@@ -77,7 +78,7 @@ def main() -> str:
     page = render(
         {
             **overview(metrics),
-            **audit(metrics, listings.drop_duplicates("product_id")),
+            **audit(metrics, listings.drop_duplicates("product_id"), engine.formats),
             "classes": class_sheets(listings, photos),
             "curves": learning_curves(photo_curves, text_curves),
             **confusion(predictions),
@@ -85,8 +86,11 @@ def main() -> str:
             "calibration_chart": reliability_diagram(calibration),
             "mistakes": category_cards(mistakes, listings, photos),
             "mislabelled": category_cards(label_errors, listings, photos),
-            "price_charts": [predicted_prices(prices), price_residuals(prices)],
-            "searches": example_cards(Engine.load(SEARCH_INDEX, RANKER), photos),
+            "price_charts": [
+                predicted_prices(prices, engine.formats),
+                price_residuals(prices, engine.formats),
+            ],
+            "searches": example_cards(engine, photos),
             "results": comparison(metrics, read_metrics(RESULTS)),
         }
     )

@@ -21,6 +21,7 @@ import yaml
 from click.testing import CliRunner, Result
 from cluster import INITDB, Cluster, cluster
 from filelock import FileLock
+from raw_input import ORIGINAL
 
 from market.core import paths
 from market.core.paths import DVC_FILES
@@ -54,6 +55,7 @@ STAGES = (
 # Small and fast. A value on which a test relies is fixed here, as users may change params.yaml.
 SMALL = {
     "dataset": "sample",
+    **{f"input.{name}": value for name, value in ORIGINAL.items()},
     "sample.products": PRODUCTS,
     "sample.seed": SEED,
     "clean.photo_size": 64,

@@ -16,6 +16,7 @@ from market.core import paths
 from market.core.atomic import replace_when_done
 from market.core.errors import MarketError
 from market.core.settings import Clean, Input
+from market.data.attributes import Details, clean_details
 from market.data.clean_listings import has_price_to_learn
 from market.data.ids import ID_RULES
 from market.data.interactions import (
@@ -87,6 +88,7 @@ class Cleaner:
         self.folder = RawFolder(raw, input_settings)
         self.settings = settings
         self._rejects: list[pd.DataFrame] = []
+        self._details = Details(pd.DataFrame(), {}, [])
 
     def run(self, out: Path) -> Cleaned:
         """Write products.parquet, images.parquet, interactions.parquet, photos/ and rejects.csv.
@@ -145,6 +147,10 @@ class Cleaner:
             settings=self.folder.settings,
         )
         check_prices(products, table.path, self.settings.placeholder_above)
+        self._details = clean_details(
+            table, rows, self.folder.settings, max_share=self.settings.max_rejected_share
+        )
+        products = products.join(self._details.columns)
         check_nothing_lost(table.path, len(table.read), len(products), len(rejects))
         return _Table(table, products, rejects)
 
@@ -221,6 +227,7 @@ class Cleaner:
         messages = [line for table in tables for line in table.unread_messages()]
         messages += images.messages
         ignored = {table.path.name: columns for table in tables if (columns := table.unread())}
+        messages += self._details.messages
         unread_times = _counts(photos.created_faults[photos.created_faults.ne("")])
         messages += [
             f"{images.table.path}: {images.table.own_name('create_time')} of {count} photos "
@@ -239,6 +246,7 @@ class Cleaner:
                 "rejected": len(log.rejects),
                 "unknown_events": unknown,
             },
+            **({"attributes": self._details.metrics} if self._details.metrics else {}),
             "ignored_columns": ignored,
             "rejected": dict(Counter(reason_kind(reason) for reason in rejects["reason"])),
         }
@@ -284,6 +292,8 @@ def unknown_event_messages(path: Path, unknown: dict[str, int]) -> list[str]:
         similar = difflib.get_close_matches(event.lower(), EVENTS, n=1)
         remedy = f": rename it if {similar[0]!r} is meant" if similar else f" ({known})"
         lines.append(f"{path}: event {event!r:.60} ({count} rows) counts as a view{remedy}")
+    if unknown:
+        lines.append(f"{path}: input.events in params.yaml renames events")
     if (more := len(unknown) - MAX_EVENTS_SHOWN) > 0:
         lines.append(f"{path}: {more} other events count as views: metrics/clean.json lists them")
     return lines

@@ -74,7 +74,7 @@ def count_sellers(products: pd.DataFrame) -> int:
     2
     """
     name = normalise_text(products["name"])
-    home = pd.factorize(products["location"] + "\n" + products["category"])[0]
+    home = pd.factorize(products["location"] + "\n" + products["category"].fillna(""))[0]
     named = pd.factorize(name.where(_is_specific(name)))[0]
     alone = named < 0
     named[alone] = named.max(initial=0) + 1 + np.arange(alone.sum())

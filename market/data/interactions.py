@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,9 @@ UNREAD = "is neither ISO 8601 nor unix seconds"
 IMPLAUSIBLE = f"is not between {EARLIEST.year} and {LATEST.year}"
 NUMBER = r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?"
 DATE = r"[0-9]{4}([-/]?)[0-9]{2}\1[0-9]{2}(?:[Tt ].*)?"  # year first: 03/05 is ambiguous
+# Also as written in German and Japanese, where the order is not ambiguous.
+DAY_FIRST = re.compile(r"^([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})(?![0-9])")
+YEAR_FIRST = re.compile(r"^([0-9]{4})年([0-9]{1,2})月([0-9]{1,2})日")
 COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # by the number of digits
 UNITS = (1, 10**3, 10**6, 10**9)  # of unix times, for each second
 UTC = re.compile(r"\s*(?:UTC|GMT)$")
@@ -40,8 +44,9 @@ def read_times(text: pd.Series) -> tuple[pd.Series, pd.Series]:
     ----------
     text
         Times (n) in ISO 8601 with or without separators ("2024-03-05T10:30+01:00",
-        "20240305103000"; UTC without an offset), or in unix seconds, milliseconds, microseconds or
-        nanoseconds, whichever gives a time between EARLIEST and LATEST.
+        "20240305103000"; UTC without an offset), as "05.03.2024" or "2024年3月5日",
+        or in unix seconds, milliseconds, microseconds or nanoseconds, whichever gives a time
+        between EARLIEST and LATEST.
 
     Returns
     -------
@@ -58,6 +63,8 @@ def read_times(text: pd.Series) -> tuple[pd.Series, pd.Series]:
     ['', '', 'is neither ISO 8601 nor unix seconds']
     """
     text = text.astype("str").str.strip()
+    for pattern, order in ((DAY_FIRST, (3, 2, 1)), (YEAR_FIRST, (1, 2, 3))):
+        text = text.str.replace(pattern, partial(_iso_date, order=order), regex=True)
     times = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
     faults = pd.Series("", index=text.index)
     number = pd.to_numeric(text.where(text.str.fullmatch(NUMBER)), errors="coerce").astype(float)
@@ -79,6 +86,11 @@ def read_times(text: pd.Series) -> tuple[pd.Series, pd.Series]:
     strange = times.lt(EARLIEST) | times.ge(LATEST) | (number.abs().lt(np.inf) & times.isna())
     faults[strange | year.lt(EARLIEST.year) | year.ge(LATEST.year)] = IMPLAUSIBLE
     return times.where(faults.eq("")), faults
+
+
+def _iso_date(match: re.Match[str], order: tuple[int, int, int]) -> str:
+    year, month, day = match.group(*order)
+    return f"{year}-{month:0>2}-{day:0>2}"
 
 
 def log_columns(columns: Iterable[str]) -> dict[str, str]:

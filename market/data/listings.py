@@ -35,7 +35,7 @@ SEQUENCE = re.compile(r"1234|12345\d*|123{3,}|(\d)\1{4,}")  # 1234567, 12345, 12
 def clean_name(name: pd.Series) -> pd.Series:
     """Remove the ending "| in Town, County | Gumtree"; a missing name becomes ""."""
     name = name.fillna("").str.slice(0, MAX_CHARACTERS)
-    return name.str.replace(NAME_ENDING, "", regex=True).pipe(_squeeze)
+    return name.str.replace(NAME_ENDING, "", regex=True).pipe(squeeze)
 
 
 def clean_description(
@@ -57,10 +57,11 @@ def clean_description(
     if name is not None:
         original = name.fillna("").str.contains(NAME_ENDING)
         text = text.where(~original, text.str.replace(BOILERPLATE, " ", regex=True))
-    return _squeeze(personal_data(country).mask(text))
+    return squeeze(personal_data(country).mask(text))
 
 
-def _squeeze(text: pd.Series) -> pd.Series:
+def squeeze(text: pd.Series) -> pd.Series:
+    """Return texts with single spaces, and \\n between lines."""
     text = text.str.replace(r"(?<!\s)\s*[\r\n]\s*", "\n", regex=True)
     return text.str.replace(r"[^\S\n]+", " ", regex=True).str.strip()
 

@@ -29,12 +29,16 @@ def join_photos(products: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     pd.DataFrame
         A row for each photo of a known product, with the columns of both and `photo_index` (the
         photo's position among the packed photos); then a row for each product without a photo.
+        `created` is the product's time where it has one, else the photo's.
     """
     images = images.assign(photo_index=pd.RangeIndex(len(images)).astype("Int64"))
     known = images[images["product_id"].isin(products["product_id"])]
-    return known.merge(products, on="product_id", how="outer", validate="many_to_one").sort_values(
-        ["photo_index", "product_id"], ignore_index=True
+    listings = known.merge(
+        products, on="product_id", how="outer", validate="many_to_one", suffixes=("_photo", "")
     )
+    if "created" in products:
+        listings["created"] = listings["created"].fillna(listings.pop("created_photo"))
+    return listings.sort_values(["photo_index", "product_id"], ignore_index=True)
 
 
 def write_listings(listings: pd.DataFrame, photos: PhotoStore, path: Path) -> None:

@@ -205,7 +205,9 @@ class Money:
             for mark in self._forms.signs | self._forms.names
             if len(mark) > 1 or not mark.isascii() or not mark.isalpha()
         ]
-        others = "".join(sorted((self._forms.groups | {",", "."}) - {self.decimal}))
+        groups = (self._forms.groups | {",", "."}) - {self.decimal}
+        spaces = " \u202f" if self.decimal == "," and "\u00a0" in groups else ""
+        others = "".join(sorted(groups)) + spaces
         factors = _alternatives(["k", *(["万", "萬", "만"] if self._forms.ten_thousands else [])])
 
         def amount(number: str) -> str:

@@ -89,7 +89,8 @@ class ProductSplit:
         keys = collect_keys(listings, duplicates)
         ignored = find_boilerplate(keys, products, settings.max_sellers)
         group = group_products(keys, ignored, products)
-        category = products.set_index("product_id")["category"]
+        # Without categories, all products count as one.
+        category = products.set_index("product_id")["category"].fillna("")
         requested = Folds(settings.folds, settings.val_folds, settings.test_folds)
         folds = fit_folds(category, group, requested)
         split = split_products(category, group, folds, settings.seed)
@@ -169,7 +170,7 @@ class ProductSplit:
     def _untested_categories(self) -> list[str]:
         products = self.products
         tested = products.loc[products["split"].eq("test"), "category"]
-        return sorted(set(products["category"]) - set(tested))
+        return sorted(set(products["category"].dropna()) - set(tested))
 
 
 def _boilerplate_message(kind: str, rows: pd.DataFrame) -> str:

@@ -158,7 +158,9 @@ def split_products(category: pd.Series, group: pd.Series, folds: Folds, seed: in
 
 
 def check_prices(listings: pd.DataFrame) -> None:
-    """Raise MarketError if only test products have a price to learn from."""
+    """Raise MarketError if there are prices, but only test products have one to learn from."""
+    if not listings["price"].notna().any():
+        return  # a marketplace without prices
     if not has_price_to_learn(listings[listings["split"] != "test"]).any():
         raise MarketError(
             "merge: no train or validation product has a price to learn from, all of theirs look "
@@ -186,7 +188,8 @@ def check_split(
     keys, ignored
         As `grouping.collect_keys` and `grouping.find_boilerplate` return them, to name the cause.
     """
-    if products[split.eq("train").to_numpy()]["category"].nunique() < 2:
+    has_categories = products["category"].notna().any()
+    if has_categories and products[split.eq("train").to_numpy()]["category"].nunique() < 2:
         names = sorted(products["category"].unique())
         raise MarketError(
             f"merge: all {len(products)} products are of the category {names[0]!r}: at least 2 "

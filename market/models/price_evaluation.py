@@ -103,13 +103,13 @@ def evaluate(
     return metrics
 
 
-def summarize(metrics: Mapping[str, Any]) -> str:
+def summarize(metrics: Mapping[str, Any], currency: str) -> str:
     """Return a one-line summary of the metrics of `evaluate`."""
     if not metrics["n"]:
         return "no test product has a price, so there are no scores"
     model, coverage = metrics["model"], metrics["interval"]["coverage"]
     return (
-        f"RMSLE {model['rmsle']:.3f}, median error £{model['median_ae']:.0f}, "
+        f"RMSLE {model['rmsle']:.3f}, median error {model['median_ae']:.0f} {currency}, "
         f"{coverage:.1%} within their interval, n={metrics['n']}"
     )
 

@@ -25,10 +25,12 @@ with needs_extra("train"):
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentFormatter
 
+from market.core.formats import Formats
+
 SIZE = (5.2, 3.4)  # inches
 MAX_DOTS = 3000  # of a scatter plot: more make the page heavy and show nothing else
 BINS = 30  # of the price histogram
-PRICES = (0, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)  # ticks, £
+PRICES = np.array([0, *(10**power for power in range(1, 11))])  # ticks: 10 to 10,000,000,000
 
 TEXT, GRID, FIRST, SECOND = "#5a5a5b", "#dddddc", "#2a6fb8", "#c65a11"
 THEME = {TEXT: "--faint", GRID: "--line", FIRST: "--c0", SECOND: "--c1"}
@@ -227,11 +229,11 @@ def price_counts(products: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     products
-        Columns price (£; NaN where unknown) and price_is_placeholder.
+        Columns price (NaN where unknown) and price_is_placeholder.
 
     Returns
     -------
-    low, high: the range, in log10(1 + £). prices, placeholders: numbers of products.
+    low, high: the range, in log10(1 + price). prices, placeholders: numbers of products.
     """
     products = products.dropna(subset="price")
     logs = np.log10(1 + products["price"].to_numpy(float))
@@ -247,7 +249,7 @@ def price_counts(products: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def price_histogram(products: pd.DataFrame) -> Chart:
+def price_histogram(products: pd.DataFrame, formats: Formats) -> Chart:
     """Return a histogram of asking prices, placeholders stacked on top; see `price_counts`."""
     counts = price_counts(products)
     width = counts["high"] - counts["low"]
@@ -261,25 +263,27 @@ def price_histogram(products: pd.DataFrame) -> Chart:
             )  # fmt: skip
         axes.grid(visible=False, axis="x")
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        _show_prices(axes.xaxis, counts["high"].max())
+        _show_prices(axes.xaxis, counts["high"].max(), formats)
 
     return draw(
         plot,
         title="Asking prices",
         description=f"Histogram of {counts['prices'].sum():,} prices and "
         f"{counts['placeholders'].sum():,} placeholders, on a logarithmic scale.",
-        x_label="asking price, £ (logarithmic)",
+        x_label=f"asking price, {formats.symbol} (logarithmic)",
         y_label="products",
     )
 
 
-def predicted_prices(prices: pd.DataFrame) -> Chart:
+def predicted_prices(prices: pd.DataFrame, formats: Formats) -> Chart:
     """Return predicted against asking prices, beside the line where they are equal.
 
     Parameters
     ----------
     prices
-        log10_price and log10_predicted: log10(1 + £) of test products.
+        log10_price and log10_predicted: log10(1 + price) of test products.
+    formats
+        Writes the prices.
     """
     shown, described = _sample(prices)
     low, high = 0.0, float(shown[["log10_price", "log10_predicted"]].max().max())
@@ -287,8 +291,8 @@ def predicted_prices(prices: pd.DataFrame) -> Chart:
     def plot(axes: Axes) -> None:
         axes.plot([low, high], [low, high], color=SECOND, label="predicted = asking price")
         _dots(axes, shown["log10_price"], shown["log10_predicted"])
-        _show_prices(axes.xaxis, shown["log10_price"].max())
-        _show_prices(axes.yaxis, shown["log10_predicted"].max())
+        _show_prices(axes.xaxis, shown["log10_price"].max(), formats)
+        _show_prices(axes.yaxis, shown["log10_predicted"].max(), formats)
 
     correlation = prices["log10_price"].corr(prices["log10_predicted"])
     return draw(
@@ -296,25 +300,27 @@ def predicted_prices(prices: pd.DataFrame) -> Chart:
         title="Predicted and asking price",
         description=f"Predicted against asking prices of {described}, on logarithmic scales. "
         f"Correlation of the logarithms: {correlation:.2f}.",
-        x_label="asking price, £ (logarithmic)",
-        y_label="predicted price, £ (logarithmic)",
+        x_label=f"asking price, {formats.symbol} (logarithmic)",
+        y_label=f"predicted price, {formats.symbol} (logarithmic)",
     )
 
 
-def price_residuals(prices: pd.DataFrame) -> Chart:
+def price_residuals(prices: pd.DataFrame, formats: Formats) -> Chart:
     """Return residuals against predicted prices.
 
     Parameters
     ----------
     prices
         log10_predicted, and log10_residual: log10 of (1 + asking price) / (1 + predicted price).
+    formats
+        Writes the prices.
     """
     shown, described = _sample(prices)
 
     def plot(axes: Axes) -> None:
         axes.axhline(0, color=SECOND, label="no error")
         _dots(axes, shown["log10_predicted"], shown["log10_residual"])
-        _show_prices(axes.xaxis, shown["log10_predicted"].max())
+        _show_prices(axes.xaxis, shown["log10_predicted"].max(), formats)
         axes.yaxis.set_major_locator(MaxNLocator(7, integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda log, _: f"× {10.0**log:,.6g}"))
 
@@ -324,7 +330,7 @@ def price_residuals(prices: pd.DataFrame) -> Chart:
         title="Residuals of the price",
         description=f"Asking price over predicted price, of {described}, by the predicted price. "
         f"Half of the predictions are within a factor of {factor:.2f}.",
-        x_label="predicted price, £ (logarithmic)",
+        x_label=f"predicted price, {formats.symbol} (logarithmic)",
         y_label="asking / predicted price",
     )
 
@@ -343,19 +349,13 @@ def _dots(axes: Axes, x: pd.Series, y: pd.Series) -> None:
     axes.scatter(x, y, 14, color=FIRST, alpha=0.45, linewidths=0, label="product")
 
 
-def _show_prices(axis: Axis, high: float) -> None:
-    """Label an axis of log10(1 + £) by prices, from 0 to at least `high`."""
-    ticks = np.log10(1 + np.array(PRICES))
-    labels = {tick: _short(price) for tick, price in zip(ticks, PRICES, strict=True)}
+def _show_prices(axis: Axis, high: float, formats: Formats) -> None:
+    """Label an axis of log10(1 + price) by prices, from 0 to at least `high`."""
+    ticks = np.log10(1 + PRICES)
+    labels = {
+        tick: formats.short_money(price) for tick, price in zip(ticks, PRICES.tolist(), strict=True)
+    }
     axis.set_major_locator(FixedLocator(ticks.tolist()))
     axis.set_major_formatter(FuncFormatter(lambda tick, _: labels.get(tick, "")))
     limits: Any = axis.axes.set_xlim if axis is axis.axes.xaxis else axis.axes.set_ylim
     limits(-0.02 * max(high, 1.0), 1.03 * max(high, 1.0))
-
-
-def _short(price: int) -> str:
-    """Return £10k for 10,000."""
-    for divisor, suffix in ((1_000_000, "M"), (1_000, "k")):
-        if price >= divisor:
-            return f"£{price // divisor}{suffix}"
-    return f"£{price}"

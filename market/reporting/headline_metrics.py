@@ -84,7 +84,7 @@ HEADLINES = (
     Headline("category from text and photos", "calibration error", "classify.fused.ece"),
     Headline("price", "RMSLE", "regress.model.rmsle",
              "regress.ridge.rmsle", "regress.constant.rmsle"),
-    Headline("price", "median error, £", "regress.model.median_ae",
+    Headline("price", "median error", "regress.model.median_ae",
              "regress.ridge.median_ae", "regress.constant.median_ae"),
     Headline("price", "interval coverage", "regress.interval.coverage"),
     Headline("price, placeholders excluded", "RMSLE", f"{_PLAIN_PRICES}.model.rmsle",

@@ -9,6 +9,7 @@ import jinja2
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
+from market.core.formats import Formats
 from market.reporting.charts import price_histogram
 from market.reporting.headline_metrics import HEADLINES, Metrics, facts, headline_scores
 
@@ -44,7 +45,7 @@ def overview(metrics: Metrics) -> dict[str, Any]:
     )
 
 
-def audit(metrics: Metrics, products: pd.DataFrame) -> dict[str, Any]:
+def audit(metrics: Metrics, products: pd.DataFrame, formats: Formats) -> dict[str, Any]:
     """Return the content of the data audit.
 
     Parameters
@@ -52,14 +53,16 @@ def audit(metrics: Metrics, products: pd.DataFrame) -> dict[str, Any]:
     metrics
         Metrics of a run; stage clean is needed.
     products
-        One row per product: price (£), price_is_placeholder.
+        One row per product: price, price_is_placeholder.
+    formats
+        Writes the prices.
 
     Returns
     -------
     dict
         `counts`: numbers by name. `rejected`: numbers by reason, the most frequent first.
         `missing`: number of missing values by column. `price_chart`: an SVG. `placeholders`:
-        (price, number of products), by price.
+        (price in words, number of products), by price.
     """
     cleaned = facts(
         metrics, "product_counts", "photo_counts", "log_counts", "rejected", "missing_values"
@@ -77,8 +80,11 @@ def audit(metrics: Metrics, products: pd.DataFrame) -> dict[str, Any]:
         "counts": counts,
         "rejected": dict(by_frequency),
         "missing": cleaned["missing_values"],
-        "price_chart": price_histogram(products),
-        "placeholders": list(placeholders.value_counts().sort_index().items()),
+        "price_chart": price_histogram(products, formats),
+        "placeholders": [
+            (formats.money(price), count)
+            for price, count in placeholders.value_counts().sort_index().items()
+        ],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -68,10 +69,10 @@ def examples(engine: Engine) -> Iterator[Example]:
     by_text = engine.search(largest[0], limit=RESULTS)
     yield Example(f"“{largest[0]}”", [], by_text, without_user | SEARCH_TEXTS)
     filters = _filters(engine, engine.listings[subcategory == largest[-1]])
-    title = f"“{largest[-1]}” up to £{filters.price_max:,.0f}"
+    title = f"“{largest[-1]}” up to {engine.formats.money(round(filters.price_max or 0))}"
     labels = without_user | SEARCH_TEXTS
     if filters.near:
-        title += f" within {RADIUS_KM:.0f} km of {filters.near}"
+        title += f" within {engine.formats.distance(RADIUS_KM)} of {filters.near}"
         labels["proximity"] = f"near {filters.near}"
     filtered = engine.search(largest[-1], filters=filters, limit=RESULTS)
     yield Example(title, [], filtered, labels)
@@ -131,12 +132,13 @@ def example_cards(engine: Engine, photos: PhotoStore) -> list[dict[str, Any]]:
 
     def card(product_id: str) -> dict[str, Any]:
         listing = engine.listing(product_id)
+        price = listing["price"]
         photo = photo_as_text(photos, listing["photos"][0]) if listing["photos"] else ""
         return {
             "title": listing["name"],
-            "price": listing["price"],
+            "price": "no price" if pd.isna(price) else engine.formats.money(price),
             "photo": photo,
-            "distance_km": None,
+            "distance": None,
             "reasons": [],
         }
 
@@ -148,7 +150,7 @@ def example_cards(engine: Engine, photos: PhotoStore) -> list[dict[str, Any]]:
             "results": [
                 {
                     **card(hit.product_id),
-                    "distance_km": hit.distance_km,
+                    "distance": _distance(engine, hit.distance_km),
                     "reasons": reasons(hit.why, example.labels),
                 }
                 for hit in example.result.hits
@@ -156,3 +158,10 @@ def example_cards(engine: Engine, photos: PhotoStore) -> list[dict[str, Any]]:
         }
         for example in progress(examples(engine), total=EXAMPLES, desc="search", unit="search")
     ]
+
+
+def _distance(engine: Engine, kilometres: float | None) -> str | None:
+    """Return a distance in words; None if it is unknown."""
+    if kilometres is None or math.isnan(kilometres):
+        return None
+    return engine.formats.distance(kilometres)

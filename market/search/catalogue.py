@@ -14,7 +14,10 @@ import numpy as np
 import pandas as pd
 
 from market.core.errors import MarketError
-from market.search.gazetteer import normalise_place_name, on_sphere
+from market.search.distances import on_sphere
+from market.search.gazetteer import Gazetteer
+from market.search.locations import find_place
+from market.search.place_names import normalise_place_name
 
 PRICE_COLUMNS = ["price_expected", "price_flag"]
 CARD_COLUMNS = ["product_id", "name", "description", "location", "price_flag"]
@@ -71,11 +74,11 @@ class Catalogue:
     Attributes
     ----------
     listings
-        The table of SearchIndex, with `price_expected` (pounds) and `price_flag` ("" if none).
+        The table of SearchIndex, with `price_expected` and `price_flag` ("" if none).
     photos
         The photos of the listings.
     price
-        (n,) pounds; NaN if unknown.
+        (n,) in the currency of the listings; NaN if unknown.
     flagged
         (n,) bool: the price is a placeholder or far from the expected one.
     price_fairness
@@ -117,6 +120,7 @@ class Catalogue:
     _ids: list[str]
     _position_of: dict[str, int]
     _places: pd.DataFrame
+    _gazetteer: Gazetteer | None
 
     @classmethod
     def build(
@@ -125,6 +129,7 @@ class Catalogue:
         photos: pd.DataFrame,
         places: pd.DataFrame,
         expected_prices: pd.DataFrame,
+        gazetteer: Gazetteer | None = None,
     ) -> Catalogue:
         """Join the tables of a SearchIndex with the expected prices.
 
@@ -134,6 +139,8 @@ class Catalogue:
             As in SearchIndex.
         expected_prices
             `product_id`, `price_expected` and `price_flag` of every listing, in any order.
+        gazetteer
+            All places of the country; without it only `places` are known.
 
         Raises
         ------
@@ -168,13 +175,14 @@ class Catalogue:
             _ids=ids,
             _position_of={product_id: position for position, product_id in enumerate(ids)},
             _places=places.drop_duplicates("name").set_index("name")[["latitude", "longitude"]],
+            _gazetteer=gazetteer,
         )
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def unflagged_prices(self, positions: np.ndarray) -> np.ndarray:
-        """Return the prices (k,) of listings in pounds; NaN if unknown or flagged."""
+        """Return the prices (k,) of listings; NaN if unknown or flagged."""
         return np.where(self.flagged[positions], np.nan, self.price[positions])
 
     def ids(self, positions: Iterable[int]) -> list[str]:
@@ -202,13 +210,30 @@ class Catalogue:
         return groups
 
     def place(self, name: str) -> tuple[float, float] | None:
-        """Return latitude and longitude of "Leeds" or "Leeds, West Yorkshire"; None if unknown."""
-        for spelling in (name, name.partition(",")[0]):
-            key = normalise_place_name(spelling)
-            if key in self._places.index:
-                latitude, longitude = self._places.loc[key]
-                return float(latitude), float(longitude)
-        return None
+        """Return latitude and longitude of a place as people write it; None if it is unknown.
+
+        A name that listings use means their place, another one that of the country's gazetteer.
+        """
+        town = name.partition(",")[0]
+        return (
+            self._place_of_listings(name)
+            or self._known_place(name)
+            or (None if self._is_abroad(name) else self._place_of_listings(town))
+        )
+
+    def _place_of_listings(self, name: str) -> tuple[float, float] | None:
+        key = normalise_place_name(name)
+        if key not in self._places.index:
+            return None
+        latitude, longitude = self._places.loc[key]
+        return float(latitude), float(longitude)
+
+    def _known_place(self, name: str) -> tuple[float, float] | None:
+        return None if self._gazetteer is None else find_place(name, self._gazetteer)
+
+    def _is_abroad(self, name: str) -> bool:
+        last = name.rpartition(",")[2]
+        return self._gazetteer is not None and self._gazetteer.is_other_country(last)
 
     def listing(self, product_id: str) -> dict[str, Any]:
         """Return the fields of a listing that the page shows.

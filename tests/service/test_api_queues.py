@@ -35,16 +35,16 @@ PATIENCE = 60  # seconds: the machine may be busy
 @pytest.fixture
 def held(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Searches block until this event is set."""
-    go_on = threading.Event()
+    released = threading.Event()
     compute = engine.search
 
     def slow(*args: Any, **named: Any) -> Any:
-        assert go_on.wait(PATIENCE)
+        assert released.wait(PATIENCE)
         return compute(*args, **named)
 
     monkeypatch.setitem(vars(engine), "search", slow)
-    yield go_on
-    go_on.set()
+    yield released
+    released.set()
 
 
 def send(site: str, head: str, body: bytes = b"") -> socket.socket:

@@ -183,3 +183,10 @@ def test_listings_without_photos_are_served(
         assert client.post("/api/search/photo", files=files).json()["hits"] == []
         named = client.post("/api/search/photo", files=files, data={"q": listing["name"]}).json()
         assert listing["product_id"] in ids(named)[:3]
+
+
+def test_a_known_place_without_listings_is_named(client: TestClient) -> None:
+    results = get(client, "/api/search", near="Stornoway", radius_km=1)
+    assert (results["hits"], results["empty_place"]) == ([], "Stornoway")
+    assert results["unknown_place"] is None
+    assert get(client, "/api/search", near="Stornoway")["empty_place"] is None

@@ -65,7 +65,7 @@ def test_example_results_match_their_queries(engine: Engine) -> None:
     listings = engine.listings.set_index("product_id")
     subcategory = listings["category_levels"].str[1]
     assert by_text.title.strip("“”") in set(subcategory)
-    query = re.fullmatch(r"“(.+)” up to £([\d,]+) within 100 km of (.+)", filtered.title)
+    query = re.fullmatch(r"“(.+)” up to £([\d,]+) within 62 miles of (.+)", filtered.title)
     assert query and query[3] in set(listings["location"][subcategory == query[1]])
     assert filtered.result.hits
     for hit in filtered.result.hits:

@@ -58,3 +58,15 @@ def categories(state: State) -> list[schemas.Category]:
 def places(state: State) -> list[str]:
     """Return the places of listings, the most frequent first. `near` knows other towns too."""
     return state.engine.places()
+
+
+@router.get("/settings", summary="Currency, language, country")
+def settings(state: State) -> schemas.MarketplaceSettings:
+    """Return how to write money, distances and dates: as in the index that is being served."""
+    formats = state.engine.formats
+    return schemas.MarketplaceSettings(
+        **formats.as_dict(),
+        currency_symbol=formats.symbol,
+        language_tag=formats.language_tag,
+        distance_unit=formats.distance_unit,
+    )

@@ -2,7 +2,7 @@
 
 import { showPhoto } from "./api.js";
 import { element, icon } from "./dom.js";
-import { kilometres, pounds } from "./format.js";
+import { distance, languageTag, money } from "./format.js";
 
 export const UNTITLED = "Untitled";
 const MIN_SHARE = 0.03; // of the score: smaller reasons are left out
@@ -60,17 +60,18 @@ function explanation(hit) {
 /** A list item whose link opens the product. */
 export function card(hit, { isBrief = false } = {}) {
   const town = hit.location.split(",")[0];
-  const distance = hit.distance_km != null && kilometres(hit.distance_km);
+  const far = hit.distance_km != null && distance(hit.distance_km);
   const href = `?product=${encodeURIComponent(hit.product_id)}`;
-  const link = element("a", { className: "open", href }, hit.name || UNTITLED);
+  const lang = hit.name ? languageTag() : null;
+  const link = element("a", { className: "open", href, lang }, hit.name || UNTITLED);
   link.dataset.product = hit.product_id;
   return element(
     "li", { className: "card" },
     // No alternative text: the name beside the photo says what it shows.
     element("span", { className: "frame" }, picture(hit.photo, ""), priceBadge(hit.price_flag)),
-    element("p", { className: "price" }, pounds(hit.price)),
+    element("p", { className: "price" }, money(hit.price)),
     element("h3", {}, link),
-    element("p", { className: "where" }, [town, distance].filter(Boolean).join(" · ")),
+    element("p", { className: "where" }, [town, far].filter(Boolean).join(" · ")),
     isBrief ? null : explanation(hit),
   );
 }

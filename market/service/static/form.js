@@ -2,10 +2,12 @@
 
 import { fetchJson } from "./api.js";
 import { $, element } from "./dom.js";
+import { distance, languageTag, loadSettings, money, toKilometres } from "./format.js";
 import { currentPhoto } from "./photo.js";
 
 const FILTERS = ["category", "price_min", "price_max", "near", "radius_km", "flagged"];
-const DEFAULT_RADIUS = "25"; // km
+const RADII = { km: [5, 10, 25, 50, 100], mi: [3, 5, 15, 30, 60] };
+const DEFAULT_RADIUS = { km: 25, mi: 15 };
 export const form = $("filters").elements;
 
 /** The filters in use, by the names of the API. */
@@ -36,7 +38,7 @@ export function fillForm(params) {
     const value = params.get(name) ?? "";
     if (field.type === "checkbox") field.checked = value === "true";
     else if (name === "category") chooseCategory(value);
-    else if (name === "radius_km" && !params.has("near")) field.value = DEFAULT_RADIUS;
+    else if (name === "radius_km") chooseRadius(params.has("near") ? value : null);
     else field.value = value;
   }
   checkFilters();
@@ -55,6 +57,35 @@ function chooseCategory(value) {
   form.category.value = value;
 }
 
+/** Choose a distance in km, "" for any, null for the default; add it where the list lacks it. */
+function chooseRadius(value) {
+  const field = form.radius_km;
+  field.value = value ?? field.dataset.default ?? "25";
+  if (field.value || !value) return;
+  field.append(element("option", { value }, labelOf(value)));
+  field.value = value;
+}
+
+/** The label of a distance; plain kilometres until the unit of the country is known. */
+const labelOf = (km) => (languageTag() ? distance(km) : `${km} km`);
+
+/** Show the currency and the distances of the country. */
+function showSettings(settings) {
+  const unit = settings.distance_unit;
+  const field = form.radius_km;
+  const chosen = form.near.value.trim() ? field.value : null;
+  const options = RADII[unit].map((radius) => {
+    const value = String(toKilometres(radius));
+    return element("option", { value }, labelOf(value));
+  });
+  field.dataset.default = String(toKilometres(DEFAULT_RADIUS[unit]));
+  field.replaceChildren(...options, element("option", { value: "" }, "Any distance"));
+  chooseRadius(chosen);
+  $("price-legend").textContent = `Price (${settings.currency_symbol})`;
+  $("flagged-label").title =
+    `Such as ${money(1234567)}, or far from the usual price of such an item`;
+}
+
 /** Update the form to its values; return whether they are valid, and show the error if not. */
 export function checkFilters() {
   form.radius_km.disabled = !form.near.value.trim();
@@ -71,15 +102,16 @@ export function checkFilters() {
 }
 
 function priceError(low, high) {
-  if (!low.checkValidity() || !high.checkValidity()) return "Enter prices in pounds, 0 or more.";
+  if (!low.checkValidity() || !high.checkValidity()) return "Enter prices of 0 or more.";
   if (low.value && high.value && Number(low.value) > Number(high.value)) {
     return "The lowest price is above the highest price.";
   }
   return "";
 }
 
-/** Load the categories and the places to choose from. */
+/** Load the currency, the distances, and the categories and the places to choose from. */
 export async function loadChoices() {
+  showSettings(await loadSettings());
   const [categories, places] = await Promise.all([
     fetchJson("api/categories"), fetchJson("api/places"),
   ]);

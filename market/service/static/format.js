@@ -1,26 +1,59 @@
-// Numbers as text.
+// Money, distances, dates and numbers as text, in the currency, language and units of the listings.
 
-export function pounds(amount) {
+import { fetchJson } from "./api.js";
+
+const KM_PER_UNIT = { km: 1, mi: 1.609344 };
+const UNIT_NAMES = { km: "kilometer", mi: "mile" };
+let loading = null;
+let settings = null;
+
+/** Load how to write money, distances and dates. Nothing is shown before. */
+export function loadSettings() {
+  loading ??= fetchJson("api/settings")
+    .then((loaded) => (settings = loaded))
+    .catch((error) => {
+      loading = null; // the next search tries again
+      throw error;
+    });
+  return loading;
+}
+
+/** The language of the listings, such as "en-GB", for `lang`; null before it is known. */
+export const languageTag = () => settings?.language_tag ?? null;
+
+const number = (value, options = {}) =>
+  new Intl.NumberFormat(languageTag() ?? undefined, options).format(value);
+
+export function money(amount) {
   if (amount == null) return "No price";
   if (amount === 0) return "Free";
   const isWhole = Number.isInteger(amount) || amount >= 1000;
-  const digits = isWhole ? 0 : 2;
-  return amount.toLocaleString("en-GB", {
-    style: "currency", currency: "GBP",
-    minimumFractionDigits: digits, maximumFractionDigits: digits,
-  });
+  const digits = isWhole ? { minimumFractionDigits: 0, maximumFractionDigits: 0 } : {};
+  return number(amount, { style: "currency", currency: settings.currency, ...digits });
 }
 
 /** Two significant digits, as an estimate is no more precise. */
-export function roughPounds(amount) {
+export function roughMoney(amount) {
   const step = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(amount, 1))) - 1);
-  return pounds(Math.round(amount / step) * step);
+  return money(Math.round(amount / step) * step);
 }
 
-export function kilometres(distance) {
-  return distance < 1 ? "under 1 km" : `${Math.round(distance).toLocaleString("en-GB")} km`;
+/** A distance, rounded to whole kilometres or miles. */
+export function distance(km) {
+  const inUnit = km / KM_PER_UNIT[settings.distance_unit];
+  const text = (value) => number(value, { style: "unit", unit: UNIT_NAMES[settings.distance_unit] });
+  return inUnit < 1 ? `under ${text(1)}` : text(Math.round(inUnit));
 }
 
-export function listingCount(number) {
-  return `${number.toLocaleString("en-GB")} ${number === 1 ? "listing" : "listings"}`;
+/** A round number of kilometres or miles, in kilometres. */
+export const toKilometres = (inUnit) =>
+  Number((inUnit * KM_PER_UNIT[settings.distance_unit]).toFixed(2));
+
+/** A date YYYY-MM-DD in words. It has no time zone, so none may shift it. */
+export const date = (text) =>
+  new Intl.DateTimeFormat(languageTag() ?? undefined, { dateStyle: "long", timeZone: "UTC" })
+    .format(new Date(text));
+
+export function listingCount(count) {
+  return `${number(count)} ${count === 1 ? "listing" : "listings"}`;
 }

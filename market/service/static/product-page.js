@@ -3,29 +3,36 @@
 import { showPhoto } from "./api.js";
 import { picture, priceBadge, UNTITLED } from "./cards.js";
 import { element } from "./dom.js";
-import { pounds, roughPounds } from "./format.js";
+import { date, languageTag, money, roughMoney } from "./format.js";
 
 const ACTIONS_NOTE =
   "“Message” and “Buy” only record your interest: nothing is sent and nothing is charged.";
+
+/** The language of a text of the listing, if there is such a text. */
+const lang = (text) => (text ? { lang: languageTag() } : {});
 
 /** `buttons` are the actions; `onCategory(event, path)` handles a click on a category. */
 export function productPage(listing, { buttons, onCategory }) {
   const name = listing.name || UNTITLED;
   const estimate = listing.price_expected == null ? null : element(
     "p", { className: "estimate" },
-    "Estimated price: about ", element("b", {}, roughPounds(listing.price_expected)));
+    "Estimated price: about ", element("b", {}, roughMoney(listing.price_expected)));
+  const listed = listing.created && element(
+    "p", { className: "estimate" }, `Listed ${date(listing.created)}`);
   return element(
     "article", { className: "product" },
     gallery(listing, name),
     element("div", { className: "facts" },
       element("nav", { "aria-label": "Category" }, categoryPath(listing.category, onCategory)),
-      element("h2", { id: "product-name", tabIndex: -1 }, name),
-      element("p", { className: "price" }, pounds(listing.price), priceBadge(listing.price_flag)),
+      element("h2", { id: "product-name", tabIndex: -1, ...lang(listing.name) }, name),
+      element("p", { className: "price" }, money(listing.price), priceBadge(listing.price_flag)),
       estimate,
-      element("p", { className: "where" }, listing.location),
+      element("p", { className: "where", ...lang(listing.location) }, listing.location),
+      listed,
       element("div", { className: "actions" }, buttons),
       element("p", { className: "note" }, ACTIONS_NOTE),
-      element("p", { className: "description" }, listing.description || "No description.")),
+      element("p", { className: "description", ...lang(listing.description) },
+        listing.description || "No description.")),
   );
 }
 

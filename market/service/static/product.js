@@ -4,6 +4,7 @@ import { fetchJson, latestOnly, messageOf } from "./api.js";
 import { card } from "./cards.js";
 import { $, announce, element, wantsNewTab } from "./dom.js";
 import { currentForm, fillForm } from "./form.js";
+import { loadSettings } from "./format.js";
 import {
   addressOf, currentParams, openProductId, pushEntry, setTitle, settle,
 } from "./navigation.js";
@@ -85,7 +86,8 @@ export const firstCard = () =>
 
 async function loadProduct(id, signal) {
   const path = encodeURIComponent(id);
-  const listing = await fetchJson(`api/products/${path}`, {}, { signal });
+  const request = fetchJson(`api/products/${path}`, {}, { signal });
+  const [listing] = await Promise.all([request, loadSettings()]);
   if (signal.aborted) return;
   $("product-body").replaceChildren(
     productPage(listing, { buttons: actionButtons(id), onCategory }));

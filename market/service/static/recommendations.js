@@ -4,6 +4,7 @@ import { fetchJson, latestOnly } from "./api.js";
 import { card } from "./cards.js";
 import { $ } from "./dom.js";
 import { isStartPage } from "./form.js";
+import { loadSettings } from "./format.js";
 import { hasHistory, userId } from "./user.js";
 
 const NUMBER = 12;
@@ -17,7 +18,8 @@ export async function showRecommendations() {
   }
   try {
     const path = `api/recommend/${encodeURIComponent(userId())}`;
-    const { hits } = await fetchJson(path, { limit: NUMBER }, { signal });
+    const request = fetchJson(path, { limit: NUMBER }, { signal });
+    const [{ hits }] = await Promise.all([request, loadSettings()]);
     if (signal.aborted) return;
     const isPersonal = hasHistory();
     $("for-you-title").textContent = isPersonal ? "For you" : "Suggestions";

@@ -6,7 +6,7 @@ import { $, announce, debounce, element } from "./dom.js";
 import {
   checkFilters, currentForm, fillFormWithoutFilters, filters, isStartPage,
 } from "./form.js";
-import { listingCount } from "./format.js";
+import { listingCount, loadSettings } from "./format.js";
 import { completeAddress, recordSearch, setTitle, settle, updateState } from "./navigation.js";
 import { currentPhoto } from "./photo.js";
 import { recommendedIds, showRecommendations } from "./recommendations.js";
@@ -82,7 +82,9 @@ async function runSearch({ isTyping = false, isRestoring = false } = {}) {
   $("more").hidden = true;
   try {
     // Wait for the recommendations too: the grid leaves out what they show.
-    const [results] = await Promise.all([requestFirst(number, signal), showRecommendations()]);
+    const [results] = await Promise.all([
+      requestFirst(number, signal), showRecommendations(), loadSettings(),
+    ]);
     if (signal.aborted) return;
     showResults(search, results);
     if (isRestoring) scrollTo(0, before.scroll ?? 0);
@@ -175,6 +177,9 @@ function showNoResults(search, results) {
   if (results.unknown_place) {
     text = `There is no place called “${results.unknown_place}”.`;
     hint = "Check the spelling, or try the nearest larger town.";
+  } else if (results.empty_place) {
+    text = `No listings are near “${results.empty_place}”.`;
+    hint = "Choose a longer distance, or another place.";
   }
   const button = element("button", { type: "button", className: "outline" }, "Clear filters");
   button.addEventListener("click", clearFilters);

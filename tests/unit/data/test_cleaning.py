@@ -12,7 +12,7 @@ from PIL import Image
 from raw_input import input_settings
 
 from market.core.errors import MarketError
-from market.core.settings import Clean
+from market.core.settings import Clean, Input
 from market.data.cleaning import Cleaner, check_prices
 from market.data.listings import clean_products
 from market.data.photo_store import PhotoStore
@@ -29,10 +29,11 @@ SETTINGS = Clean(
 )
 
 
-def clean(raw: Path, out: Path, **changes: float) -> dict[str, Any]:
+def clean(raw: Path, out: Path, described: Input | None = None, **changes: float) -> dict[str, Any]:
     """Clean a folder with these changes of SETTINGS; return the metrics."""
+    out.mkdir(exist_ok=True)
     settings = SETTINGS.model_copy(update=changes)
-    return Cleaner(raw, settings, input_settings()).run(out).metrics
+    return Cleaner(raw, settings, described or input_settings()).run(out).metrics
 
 
 # --- A folder with a fault of every kind ----------------------------------------------------------
@@ -168,3 +169,70 @@ def test_houses_end_clean_before_a_photo_is_read(faulty: Path, tmp_path: Path) -
     with pytest.raises(MarketError, match=r"clean\.placeholder_above=100000"):
         clean(faulty, tmp_path / "out")
     assert not (tmp_path / "out/photos").exists()
+
+
+# --- An export in other words ---------------------------------------------------------------------
+def test_rejects_and_metrics_name_the_columns_and_files_of_the_export(
+    faulty: Path, tmp_path: Path
+) -> None:
+    table = read_table(faulty / "Products.csv").rename(columns={"price": "Preis", "id": "Nr"})
+    table["Preis"] = ["10,00 €", "20 €", "5", "5", "5", None, "$7", "7,50", "9"]
+    table.to_csv(faulty / "Artikel.txt", index=False, sep=";", encoding="cp1252")
+    photos = read_table(faulty / "Images.csv").rename(columns={"product_id": "Artikel"})
+    photos.to_csv(faulty / "Bilder.csv", index=False, sep=";")
+    described = input_settings(
+        products="Artikel.txt",
+        images="Bilder.csv",
+        separator=";",
+        encoding="cp1252",
+        columns={**input_settings().columns, "id": "Nr", "price": "Preis"},
+        image_columns={"product_id": "Artikel"},
+        currency="EUR",
+        decimal=",",
+    )
+    metrics = clean(faulty, tmp_path / "out", described)
+    rejects = pd.read_csv(tmp_path / "out/rejects.csv", dtype=str, keep_default_na=False)
+    assert rejects[["source", "reason"]].to_numpy().tolist()[:11] == [
+        ["Artikel.txt", "Nr repeats an earlier row's"],
+        ["Artikel.txt", "Nr is missing"],
+        ["Artikel.txt", "category is missing"],
+        ["Artikel.txt", "Preis is missing"],
+        ["Artikel.txt", "Preis is not an amount in euros, but in $"],
+        ["Bilder.csv", "id repeats an earlier row's"],
+        ["Bilder.csv", "id is not a file name"],
+        ["Bilder.csv", "Artikel is missing"],
+        ["Bilder.csv", "no file in images/"],
+        ["Bilder.csv", "its product is not in Artikel.txt"],
+        ["Bilder.csv", "its product was rejected"],
+    ]
+    assert metrics["products"]["missing_values"]["Preis"] == 1
+    assert pd.read_parquet(tmp_path / "out/products.parquet")["price"].tolist() == [10, 20, 7.5, 9]
+
+
+def test_a_listing_without_fields_that_the_export_lacks_is_kept(
+    faulty: Path, tmp_path: Path
+) -> None:
+    described = input_settings(columns={"id": "id", "name": "product_name", "price": None})
+    metrics = clean(faulty, tmp_path / "out", described, max_rejected_share=1)
+    assert metrics["products"]["kept"] == 7, "all but a repeated id and a missing one"
+    products = pd.read_parquet(tmp_path / "out/products.parquet")
+    assert products["category"].isna().all() and products["price"].isna().all()
+    assert products[["description", "location", "town"]].eq("").all(axis=None)
+    assert set(metrics["ignored_columns"]["Products.csv"]) == {
+        "category", "price", "product_description", "location",
+    }  # fmt: skip
+
+
+def test_attributes_are_in_the_table_and_the_metrics(faulty: Path, tmp_path: Path) -> None:
+    table = read_table(faulty / "Products.csv").assign(size="5 cm", sold="no", when="2024-03-05")
+    table.to_csv(faulty / "Products.csv", index=False)
+    described = input_settings(
+        columns={**input_settings().columns, "created": "when", "status": "sold"},
+        attributes={"size": "number"},
+    )
+    metrics = clean(faulty, tmp_path / "out", described)
+    products = pd.read_parquet(tmp_path / "out/products.parquet")
+    assert products["attribute_size"].eq(5).all() and products["status"].eq("no").all()
+    assert products["created"].eq(pd.Timestamp("2024-03-05")).all()
+    assert metrics["attributes"]["size"]["unit"] == "cm"
+    assert "Products.csv" not in metrics["ignored_columns"]

@@ -43,3 +43,14 @@ def test_arrays_stay_with_their_photos(
     assert table["product_id"].to_pylist() == ["c", "a", "c", "b"]
     values = [row and set(row) for row in table["image_array"].to_pylist()]
     assert values == [{0}, {2}, {4}, None]
+
+
+def test_the_time_and_attributes_of_a_product_are_carried() -> None:
+    times = pd.to_datetime(pd.Series(["2024-01-01", None, "2024-01-03"])).dt.as_unit("s")
+    products = PRODUCTS.assign(created=times, attribute_size=[1.0, 2.0, 3.0])
+    images = IMAGES.assign(created=pd.Timestamp("2020-02-02").as_unit("s"))
+    joined = join_photos(products, images)
+    assert joined["product_id"].tolist() == ["c", "a", "c", "b"]
+    assert joined["created"].dt.year.fillna(0).tolist() == [2024, 2024, 2024, 0]
+    assert joined["attribute_size"].tolist() == [3, 1, 3, 2] and "created_photo" not in joined
+    assert join_photos(PRODUCTS, images)["created"].dt.year.tolist()[:3] == [2020] * 3

@@ -98,3 +98,11 @@ def test_a_leak_is_an_error() -> None:
     split.listings.loc[:1, "split"] = ["train", "test"]
     with pytest.raises(AssertionError, match="the split leaks"):
         split.metrics()
+
+
+def test_products_without_categories_and_prices_are_split() -> None:
+    missing = pd.Series([pd.NA] * 40, dtype="str")
+    split = ProductSplit.fit(listings(category=missing, price=np.nan), NO_PHOTOS, SETTINGS)
+    counts = {name: part["products"] for name, part in split.metrics()["splits"].items()}
+    assert counts == {"train": 28, "val": 4, "test": 8}
+    assert split.messages() == [] and split.products["category"].isna().all()

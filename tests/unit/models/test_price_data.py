@@ -35,7 +35,7 @@ def test_each_product_has_its_own_features(tmp_path: Path) -> None:
         tmp_path / "photo.npy",
         tmp_path / "text.parquet",
         tmp_path / "category.parquet",
-        Money("GBP", "."),
+        money=Money("GBP", "."),
     )
     assert data.products["product_id"].tolist() == ["a", "b", "c"]
     np.testing.assert_array_equal(data.table["photo_0"], [2, 7, np.nan])

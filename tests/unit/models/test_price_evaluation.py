@@ -95,7 +95,8 @@ def test_every_model_and_baseline_predicts_the_test_products() -> None:
 
 
 def test_the_summary_names_scores_or_their_absence() -> None:
-    summary = summarize(evaluate(TEST, PREDICTED, INTERVAL, 0.8))
-    assert "median error £10" in summary and "33.3% within their interval, n=3" in summary
+    summary = summarize(evaluate(TEST, PREDICTED, INTERVAL, 0.8), "EUR")
+    assert "median error 10 EUR" in summary and "33.3% within their interval, n=3" in summary
     unpriced = TEST.assign(price=np.nan, price_is_placeholder=False)
-    assert "no test product has a price" in summarize(evaluate(unpriced, PREDICTED, INTERVAL, 0.8))
+    summary = summarize(evaluate(unpriced, PREDICTED, INTERVAL, 0.8), "EUR")
+    assert "no test product has a price" in summary

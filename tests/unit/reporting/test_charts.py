@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pandas as pd
 from matplotlib import rc_context
 
+from market.core.formats import BRITISH, Formats
 from market.reporting import charts
 from market.reporting.charts import Chart
 
@@ -42,9 +43,9 @@ def every_chart() -> list[Chart]:
     return [
         *charts.learning_curves(PHOTO, TEXT),
         charts.reliability_diagram(CALIBRATION),
-        charts.price_histogram(PRODUCTS),
-        charts.predicted_prices(PRICES),
-        charts.price_residuals(PRICES),
+        charts.price_histogram(PRODUCTS, BRITISH),
+        charts.predicted_prices(PRICES, BRITISH),
+        charts.price_residuals(PRICES, BRITISH),
     ]
 
 
@@ -63,7 +64,7 @@ def test_a_chart_is_an_image_with_a_description_and_labelled_axes() -> None:
         root = ElementTree.fromstring(chart.svg)
         assert root.get("role") == "img" and root.get("aria-label") == chart.description
         assert len(texts(chart)) > 6
-    histogram = charts.price_histogram(PRODUCTS)
+    histogram = charts.price_histogram(PRODUCTS, BRITISH)
     assert {"asking price, £ (logarithmic)", "products", "placeholders"} < set(texts(histogram))
 
 
@@ -105,24 +106,29 @@ def test_the_histogram_counts_every_priced_product_and_sets_placeholders_apart()
     assert counts["prices"].sum() == 3 and counts["placeholders"].sum() == 2
     (low,) = counts.loc[counts["prices"] == 3, "low"]
     assert 10**low - 1 <= 5
-    description = charts.price_histogram(PRODUCTS).description
+    description = charts.price_histogram(PRODUCTS, BRITISH).description
     assert "3 prices and 2 placeholders" in description
 
 
 def test_a_dataset_without_prices_has_an_empty_histogram() -> None:
-    assert "0 prices" in charts.price_histogram(PRODUCTS.head(0)).description
+    assert "0 prices" in charts.price_histogram(PRODUCTS.head(0), BRITISH).description
 
 
-def test_prices_are_shown_in_pounds() -> None:
-    chart = charts.predicted_prices(PRICES)
+def test_prices_are_shown_in_the_currency_of_the_listings() -> None:
+    german = charts.predicted_prices(PRICES, Formats("EUR", "de", "DE"))
+    assert {"10\xa0€", "asking price, € (logarithmic)"} < set(texts(german))
+
+
+def test_british_prices_are_shown_in_pounds() -> None:
+    chart = charts.predicted_prices(PRICES, BRITISH)
     assert {"£0", "£10", "£100", "£1k"} < set(texts(chart)) and "£10k" not in texts(chart)
-    residuals = charts.price_residuals(PRICES)
+    residuals = charts.price_residuals(PRICES, BRITISH)
     assert "× 0.1" in texts(residuals) and "factor of 3.98" in residuals.description
 
 
 def test_a_large_scatter_plot_shows_a_sample() -> None:
     many = pd.concat([PRICES] * (charts.MAX_DOTS // 4 + 1))
-    chart = charts.predicted_prices(many)
+    chart = charts.predicted_prices(many, BRITISH)
     assert "3,000 random products of 3,004" in chart.description
     assert len(re.findall("<use", chart.svg)) <= charts.MAX_DOTS + 20
 

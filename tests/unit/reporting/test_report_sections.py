@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from market.core.formats import BRITISH
 from market.reporting import charts, report
 
 PRODUCTS = pd.DataFrame(
@@ -23,11 +24,11 @@ CLEAN = {
 
 
 def test_the_audit_sorts_rejects_by_frequency_and_counts_placeholders() -> None:
-    audit = report.audit({"clean": CLEAN}, PRODUCTS)
+    audit = report.audit({"clean": CLEAN}, PRODUCTS, BRITISH)
     assert list(audit["rejected"].items()) == [("damaged", 3), ("empty", 1)]
     assert audit["counts"] == {"products: read": 5, "photos: kept": 4, "events: read": 0}
     assert audit["missing"] == {"price": 1}
-    assert audit["placeholders"] == [(1.0, 1), (1234.0, 1)]
+    assert audit["placeholders"] == [("£1", 1), ("£1,234", 1)]
 
 
 def test_the_confusion_matrix_has_every_category_that_occurs() -> None:
@@ -53,7 +54,7 @@ def test_the_text_of_a_listing_never_becomes_html() -> None:
     evil = "<script>alert(1)</script>"
     card = {"title": evil, "photo": "", "category": evil, "suggested": "b", "confidence": 0.9}
     result = {
-        **{"title": evil, "price": 1, "photo": "", "distance_km": None},
+        **{"title": evil, "price": 1, "photo": "", "distance": None},
         "reasons": [(evil, 0.5)],
     }
     calibration = pd.DataFrame({"confidence": [0.9], "accuracy": [0.5], "n": [1]})
@@ -63,7 +64,7 @@ def test_the_text_of_a_listing_never_becomes_html() -> None:
             **dict.fromkeys(("fused_accuracy", "text_accuracy", "photo_accuracy"), 0.5),
             **{"majority_accuracy": 0.1, "calibration_error": 0.1},
             **{"counts": {evil: 1}, "rejected": {evil: 1}, "missing": {evil: 0}},
-            "price_chart": charts.price_histogram(PRODUCTS),
+            "price_chart": charts.price_histogram(PRODUCTS, BRITISH),
             "placeholders": [(1.0, 2)],
             "classes": [{"name": evil, "n": 1, "share": 1.0, "photos": [""]}],
             "curves": [],

@@ -31,7 +31,7 @@ def test_limits_running_and_waiting_requests_and_refuses_the_rest() -> None:
     running = most = 0
     order: list[int] = []
 
-    async def ask(number: int) -> int:
+    async def run_request(number: int) -> int:
         nonlocal running, most
         try:
             async with queue.turn(is_connected):
@@ -45,18 +45,18 @@ def test_limits_running_and_waiting_requests_and_refuses_the_rest() -> None:
             return refused.status_code
         return 200
 
-    async def twice() -> None:  # the second round needs all slots to be free
+    async def run_two_rounds() -> None:  # the second round needs all slots to be free
         for _ in range(2):
             order.clear()
-            statuses = await asyncio.gather(*(ask(number) for number in range(9)))
+            statuses = await asyncio.gather(*(run_request(number) for number in range(9)))
             assert statuses == [200] * 5 + [503] * 4
             assert order == [0, 1, 2, 3, 4] and most == 2
 
-    asyncio.run(twice())
+    asyncio.run(run_two_rounds())
 
 
 def test_waiting_time_is_limited() -> None:
-    async def ask() -> None:
+    async def check() -> None:
         queue = new_admission(1, 5, 0.05)
         async with queue.turn(is_connected):
             with pytest.raises(HTTPException, match="503"):
@@ -65,11 +65,11 @@ def test_waiting_time_is_limited() -> None:
         async with queue.turn(is_connected):
             pass
 
-    asyncio.run(ask())
+    asyncio.run(check())
 
 
 def test_disconnected_clients_are_skipped() -> None:
-    async def ask() -> str:
+    async def run_requests() -> str:
         queue = new_admission(1, 5, 60)
         done = []
 
@@ -87,7 +87,7 @@ def test_disconnected_clients_are_skipped() -> None:
         assert isinstance(faults[1], HTTPException) and faults[1].status_code == 499
         return " ".join(done)
 
-    assert asyncio.run(ask()) == "first last"
+    assert asyncio.run(run_requests()) == "first last"
 
 
 def test_turn_ends_if_the_connection_check_fails() -> None:
@@ -96,7 +96,7 @@ def test_turn_ends_if_the_connection_check_fails() -> None:
     async def fails() -> bool:
         raise HTTPException(413)
 
-    async def ask() -> list[Any]:
+    async def run_requests() -> list[Any]:
         queue = new_admission(1, 5, 60)
 
         async def request(is_disconnected: Any) -> int:
@@ -110,11 +110,11 @@ def test_turn_ends_if_the_connection_check_fails() -> None:
         assert queue.under_way == 0
         return [getattr(answer, "status_code", answer) for answer in answers]
 
-    assert asyncio.run(ask()) == [200, 413, 413, 200]
+    assert asyncio.run(run_requests()) == [200, 413, 413, 200]
 
 
 def test_turn_ends_with_an_error_or_a_cancellation() -> None:
-    async def ask() -> None:
+    async def check() -> None:
         queue = new_admission(1, 1, 60)
         with pytest.raises(ZeroDivisionError):
             async with queue.turn(is_connected):
@@ -129,4 +129,4 @@ def test_turn_ends_with_an_error_or_a_cancellation() -> None:
             assert not again.done(), "there is room to wait again"
         await again
 
-    asyncio.run(ask())
+    asyncio.run(check())

@@ -36,12 +36,12 @@ def test_time_of_a_body_starts_with_the_first_read() -> None:
         await asyncio.sleep(0.3)
         assert (await receive())["type"] == "http.request"
 
-    async def come() -> dict[str, Any]:
+    async def receive_later() -> dict[str, Any]:
         await asyncio.sleep(0.01)
         return {"type": "http.request", "body": b"x", "more_body": False}
 
     limited = BodyLimitMiddleware(app, max_bytes=1000, seconds=0.2)
-    asyncio.run(limited({"type": "http", "headers": []}, come, None))  # type: ignore[arg-type]
+    asyncio.run(limited({"type": "http", "headers": []}, receive_later, None))  # type: ignore[arg-type]
 
 
 def test_declared_length_over_the_limit_is_refused_unread() -> None:
