@@ -109,7 +109,7 @@ def _german_table(rng: Rng, adverts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _german_time(time: pd.Timestamp) -> str:
-    return f"{time:%Y-%m-%d %H:%M}"
+    return f"{time:%d.%m.%Y %H:%M}"
 
 
 GERMAN = Export(
