@@ -29,16 +29,8 @@ from market.core.paths import (
 from market.core.stage import stage
 from market.data.money import Money
 from market.models.price_data import PriceData
-from market.models.price_evaluation import evaluate, predict_test, residual_table, summarize
-from market.models.price_features import columns_without_terms
-from market.models.price_flags import count_flags, flag_prices
-from market.models.price_training import (
-    explain_selection,
-    explain_unused_texts,
-    fit_candidates,
-    score_out_of_fold,
-    select,
-)
+from market.models.price_evaluation import summarize
+from market.models.price_results import PriceResults
 
 
 @stage
@@ -47,37 +39,15 @@ def main() -> str:
     inputs = (LISTINGS, PHOTO_EMBEDDINGS, TEXT_EMBEDDINGS, CATEGORY_PROBABILITIES)
     require(*inputs)
     data = PriceData.load(*inputs, Money(currency, decimal))
-    products, test = data.products, data.products[data.is_test]
+    results = PriceResults.fit(data, settings)
 
-    candidates = fit_candidates(data.table, data.price_to_learn(), products["group"], settings)
-    scores = score_out_of_fold(candidates, data.price_to_learn())
-    selected = select(scores)
-    expected = candidates[selected].expected(data.table)
-    flags = flag_prices(products["price"], products["price_is_placeholder"], expected)
-    predicted = predict_test(
-        products[data.is_learned], test, data.table[data.is_test], candidates, selected
-    )
-    metrics = {
-        **evaluate(test, predicted, expected[data.is_test], settings.coverage),
-        "chosen": selected,
-        "cross_validated": scores,
-        "flags": count_flags(flags[data.is_test]),
-        "seed": settings.seed,
-    }
-
-    candidates[selected].model.save(PRICE_MODEL)
+    results.model.save(PRICE_MODEL)
     with replace_when_done(PRICE_PLOT) as path:
-        residual_table(test["price"], predicted["model"]).to_csv(path, index=False)
+        results.residuals.to_csv(path, index=False)
     with replace_when_done(EXPECTED_PRICES) as path:
-        table = products[["product_id"]].assign(
-            price_expected=expected["price"].round(2), price_flag=flags
-        )
-        table.to_parquet(path, index=False)
-    write_json(METRICS / "regress.json", metrics)
-
-    unused = columns_without_terms(data.table[data.is_learned], settings.min_df)
-    notes = [explain_selection(selected, scores), explain_unused_texts(unused, settings.min_df)]
-    return "; ".join([summarize(metrics, currency), *filter(None, notes)])
+        results.expected.to_parquet(path, index=False)
+    write_json(METRICS / "regress.json", results.metrics)
+    return "; ".join([summarize(results.metrics, currency), *results.notes])
 
 
 if __name__ == "__main__":
