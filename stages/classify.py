@@ -46,7 +46,7 @@ from market.core.paths import (
     require,
 )
 from market.core.stage import stage
-from market.models.category_classifier import SVM
+from market.models.category_classifier import SVM, CategoryClassifier
 from market.models.category_evaluation import (
     HEADLINES,
     evaluate_classifier,
@@ -56,7 +56,44 @@ from market.models.category_evaluation import (
 from market.models.category_training import fit_classifier
 from market.models.label_errors import find_label_errors
 from market.models.labelled_products import LabelledProducts
+from market.models.labels import NO_CATEGORIES
 from market.models.metrics import calibration_table
+
+
+def write_tables(
+    data: LabelledProducts,
+    by_svm: np.ndarray,
+    predictions: pd.DataFrame,
+    errors: pd.DataFrame,
+    calibration: pd.DataFrame,
+) -> None:
+    """Write data/category and both plots."""
+    with replace_when_done(CATEGORY) as folder:
+        folder.mkdir()
+        table = pd.DataFrame(by_svm, data.products["product_id"], data.classes)
+        table.reset_index().to_parquet(folder / CATEGORY_PROBABILITIES.name, index=False)
+        predictions.to_parquet(folder / TEST_PREDICTIONS.name, index=False)
+        errors.to_csv(folder / LABEL_ERRORS.name, index=False)
+    with replace_when_done(CONFUSION_PLOT) as path:
+        predictions[["actual", "predicted"]].to_csv(path, index=False)
+    with replace_when_done(CALIBRATION_PLOT) as path:
+        calibration.to_csv(path, float_format="%.6f")
+
+
+def skip(data: LabelledProducts) -> str:
+    """Write outputs without a model, because no listing has a category."""
+    CategoryClassifier.without_categories().save(CATEGORY_CLASSIFIER)
+    none = data.without_rows()
+    empty = np.empty((0, 1))
+    write_tables(
+        data,
+        np.empty((len(data.products), 0)),
+        prediction_table(none, empty),
+        find_label_errors(none.products, empty, none.codes, none.classes),
+        calibration_table(empty, none.codes),
+    )
+    write_json(METRICS / "classify.json", {"n": 0, "skipped": NO_CATEGORIES})
+    return f"no category classifier was fitted: {NO_CATEGORIES}"
 
 
 @stage
@@ -65,6 +102,8 @@ def main() -> str:
     inputs = (LISTINGS, TEXT_EMBEDDINGS, TEXT_PROBABILITIES, PHOTO_PROBABILITIES)
     require(*inputs)
     data = LabelledProducts.load(*inputs)
+    if not data.classes:
+        return skip(data)
     classifier, by_model = fit_classifier(data, settings)
 
     by_svm = classifier.fuse({SVM: by_model[SVM]})
@@ -77,18 +116,8 @@ def main() -> str:
     metrics |= {"label_errors": len(errors), "seed": settings.seed}
 
     classifier.save(CATEGORY_CLASSIFIER)
-    predictions = prediction_table(data, predicted["fused"])
-    with replace_when_done(CATEGORY) as folder:
-        folder.mkdir()
-        table = pd.DataFrame(by_svm, data.products["product_id"], data.classes)
-        table.reset_index().to_parquet(folder / CATEGORY_PROBABILITIES.name, index=False)
-        predictions.to_parquet(folder / TEST_PREDICTIONS.name, index=False)
-        errors.to_csv(folder / LABEL_ERRORS.name, index=False)
-    with replace_when_done(CONFUSION_PLOT) as path:
-        predictions[["actual", "predicted"]].to_csv(path, index=False)
-    with replace_when_done(CALIBRATION_PLOT) as path:
-        calibration = calibration_table(predicted["fused"], data.codes[test])
-        calibration.to_csv(path, float_format="%.6f")
+    calibration = calibration_table(predicted["fused"], data.codes[test])
+    write_tables(data, by_svm, prediction_table(data, predicted["fused"]), errors, calibration)
     write_json(METRICS / "classify.json", metrics)
 
     if unused := metrics["features_without_terms"]:

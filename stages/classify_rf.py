@@ -3,12 +3,13 @@
 In:  data/merged/listings.parquet (image_array).
 Out: models/rf/, metrics/classify_rf.json.
 
-Without a train photo or without a test photo, models/rf is empty and the metrics say why.
+Without a category, a train photo or a test photo, models/rf is empty and the metrics say why.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -16,6 +17,7 @@ from market.core.atomic import replace_when_done, write_json
 from market.core.params import load_params
 from market.core.paths import LISTINGS, METRICS, RANDOM_FOREST, require
 from market.core.stage import stage
+from market.models.labels import NO_CATEGORIES
 from market.models.metrics import majority_accuracy, score_labels
 from market.models.random_forest import RandomForest
 
@@ -26,7 +28,7 @@ def read_photos() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the split (n,), category (n,) and pixels (n, 3, side, side) of the photos."""
     table = pq.read_table(LISTINGS, columns=["split", "category", "image_array"])
     table = table.filter(pc.is_valid(table["image_array"])).combine_chunks()
-    columns = table["split"].to_numpy(), table["category"].to_numpy().astype(str)
+    columns = table["split"].to_numpy(), table["category"].to_pandas().to_numpy()
     if not len(table):
         return *columns, np.empty((0, 0))
     return *columns, table["image_array"].chunk(0).to_numpy_ndarray()
@@ -45,6 +47,8 @@ def main() -> str:
     settings = load_params("classify_rf")
     require(LISTINGS)
     split, categories, pixels = read_photos()
+    if pd.isna(categories).all():
+        return skip(NO_CATEGORIES)
     train, test = split == "train", split == "test"
     if not train.any() or not test.any():
         return skip(f"{train.sum()} train and {test.sum()} test photos")

@@ -6,6 +6,8 @@ be published.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from market.core.atomic import replace_when_done
@@ -50,53 +52,52 @@ from market.search.engine import Engine
 COLUMNS = ["product_id", "name", "category", "photo_index", "price", "price_is_placeholder"]
 
 
-@stage
-def main() -> str:
-    plots = (CALIBRATION_PLOT, PHOTO_CURVES, TEXT_CURVES, PRICE_PLOT)
-    require(
-        LISTINGS,
-        PHOTOS,
-        TEST_PREDICTIONS,
-        LABEL_ERRORS,
-        *plots,
-        SEARCH_INDEX,
-        RANKER,
-        EXPECTED_PRICES,
-    )
-    set_up_torch(0)
-    metrics = read_metrics(METRICS, ("clean", *HEADLINE_STAGES))
-    listings = pd.read_parquet(LISTINGS, columns=COLUMNS)
-    photos = PhotoStore(PHOTOS)
-    engine = Engine.load(SEARCH_INDEX, RANKER)
+def category_sections(listings: pd.DataFrame, photos: PhotoStore) -> dict[str, Any]:
+    """Return the content of the sections on categories."""
     predictions = pd.read_parquet(TEST_PREDICTIONS)
     mistakes = most_confident_mistakes(predictions)
     label_errors = read_stage_csv(
         LABEL_ERRORS, text=["product_id", "split", "category", "suggested"]
     )
     label_errors = label_errors.rename(columns={"p_suggested": "confidence"}).head(MAX_CARDS)
-    calibration, photo_curves, text_curves, prices = (read_stage_csv(path) for path in plots)
-    page = render(
-        {
-            **overview(metrics),
-            **audit(metrics, listings.drop_duplicates("product_id"), engine.formats),
-            "classes": class_sheets(listings, photos),
-            "curves": learning_curves(photo_curves, text_curves),
-            **confusion(predictions),
-            "calibration": calibration.to_dict("records"),
-            "calibration_chart": reliability_diagram(calibration),
-            "mistakes": category_cards(mistakes, listings, photos),
-            "mislabelled": category_cards(label_errors, listings, photos),
-            "price_charts": [
-                predicted_prices(prices, engine.formats),
-                price_residuals(prices, engine.formats),
-            ],
-            "searches": example_cards(engine, photos),
-            "results": comparison(metrics, read_metrics(RESULTS)),
-        }
-    )
+    calibration = read_stage_csv(CALIBRATION_PLOT)
+    return {
+        "classes": class_sheets(listings, photos),
+        "curves": learning_curves(read_stage_csv(PHOTO_CURVES), read_stage_csv(TEXT_CURVES)),
+        **confusion(predictions),
+        "calibration": calibration.to_dict("records"),
+        "calibration_chart": reliability_diagram(calibration),
+        "mistakes": category_cards(mistakes, listings, photos),
+        "mislabelled": category_cards(label_errors, listings, photos),
+    }
+
+
+@stage
+def main() -> str:
+    plots = (CALIBRATION_PLOT, PHOTO_CURVES, TEXT_CURVES, PRICE_PLOT)
+    tables = (LISTINGS, PHOTOS, TEST_PREDICTIONS, LABEL_ERRORS, EXPECTED_PRICES)
+    require(*tables, *plots, SEARCH_INDEX, RANKER)
+    set_up_torch(0)
+    metrics = read_metrics(METRICS, ("clean", *HEADLINE_STAGES))
+    listings = pd.read_parquet(LISTINGS, columns=COLUMNS)
+    photos = PhotoStore(PHOTOS)
+    engine = Engine.load(SEARCH_INDEX, RANKER)
+    formats = engine.formats
+    products = listings.drop_duplicates("product_id")
+    content = overview(metrics) | audit(metrics, products, formats)
+    content["searches"] = example_cards(engine, photos)
+    content["results"] = comparison(metrics, read_metrics(RESULTS))
+    if "classes" in content["sections"]:
+        content |= category_sections(listings, photos)
+    if "prices" in content["sections"]:
+        prices = read_stage_csv(PRICE_PLOT)
+        content["price_charts"] = [
+            predicted_prices(prices, formats),
+            price_residuals(prices, formats),
+        ]
     with replace_when_done(REPORT) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return f"{len(mistakes)} mistakes and {len(label_errors)} likely mislabelled listings"
+        temporary.write_text(render(content), encoding="utf-8")
+    return f"{len(content['sections'])} sections in {REPORT}"
 
 
 if __name__ == "__main__":

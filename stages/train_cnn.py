@@ -83,7 +83,7 @@ def main() -> str:
     classifier = new_photo_classifier(
         data, labels, settings, photo_size=photo_size, backbone_seed=backbone_seed, device=device
     )
-    if reason := data.missing_split():
+    if reason := data.untrainable_reason():
         skipped = {"backbone": settings.backbone, "n": 0, "seed": settings.seed, "skipped": reason}
         none = {split: np.empty((0, len(data.classes)), np.float32) for split in ("val", "test")}
         write(data.without_rows(), classifier.untrained(), none, [], skipped)

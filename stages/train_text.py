@@ -31,6 +31,8 @@ from market.core.paths import (
 from market.core.stage import stage
 from market.core.torch_setup import set_up_torch
 from market.models.checkpoints import training_key
+from market.models.labels import NO_CATEGORIES
+from market.models.text_classifier import TextClassifier
 from market.models.text_training import (
     LabelledTexts,
     new_text_classifier,
@@ -41,6 +43,16 @@ from market.models.text_training import (
 from market.models.training import epoch_message, new_checkpoint, run_phases, write_history
 
 
+def skip(data: LabelledTexts, classifier: TextClassifier) -> str:
+    """Write outputs without training, because no listing has a category."""
+    classifier.save(TEXT_CLASSIFIER)
+    with replace_when_done(TEXT_PROBABILITIES) as path:
+        predict_held_out(data, classifier).to_parquet(path, index=False)
+    write_history(TEXT_CURVES, [])
+    write_json(METRICS / "train_text.json", {"n": 0, "skipped": NO_CATEGORIES})
+    return f"no text classifier was trained: {NO_CATEGORIES}"
+
+
 @stage
 def main() -> str:
     settings = load_params("train_text")
@@ -49,6 +61,8 @@ def main() -> str:
     data = LabelledTexts.load(LISTINGS)
     labels = data.labels(settings.label_depth)
     classifier = new_text_classifier(data, labels, settings, device)
+    if not data.classes:
+        return skip(data, classifier)
     phase = text_phase(data, labels, classifier, settings)
 
     checkpoint = new_checkpoint(training_key(LISTINGS, settings, device=device))

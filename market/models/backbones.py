@@ -17,6 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from market.core.errors import MarketError
 from market.core.extras import needs_extra
 from market.core.paths import PRETRAINED
+from market.models.heads import linear_head
 
 # Mean and standard deviation of the pixels that each backbone was trained on.
 NORMALISATION = {
@@ -70,7 +71,7 @@ class PhotoNetwork(nn.Module):
         super().__init__()
         self.name = backbone
         self.backbone, self.width = _build(backbone, weights)
-        self.head = nn.Linear(self.width, classes)
+        self.head = linear_head(self.width, classes)
         self.freeze_norms = weights == "pretrained"
         mean, std = NORMALISATION[backbone]
         # Constants of the backbone, not weights: they are not saved.

@@ -37,7 +37,7 @@ class CategoryClassifier:
     classes
         The names of the categories.
     text_svm
-        The fitted SVM on subcategories.
+        The fitted SVM on subcategories; None without categories.
     parents
         (labels,) the position in `classes` that each label of the SVM belongs to.
     class_shares
@@ -48,10 +48,15 @@ class CategoryClassifier:
     """
 
     classes: list[str]
-    text_svm: TextSvm
+    text_svm: TextSvm | None
     parents: np.ndarray
     class_shares: np.ndarray
     weights: Weights
+
+    @classmethod
+    def without_categories(cls) -> CategoryClassifier:
+        """Return the classifier of listings that have no categories: it predicts none."""
+        return cls([], None, np.empty(0, np.int64), np.empty(0), {})
 
     @classmethod
     def fit_fusion(
@@ -88,23 +93,32 @@ class CategoryClassifier:
 
         `products` are as in `TextSvm.probabilities`; NaN where they have no text.
         """
+        if self.text_svm is None:
+            return np.empty((len(products), 0))
         by_label = self.text_svm.probabilities(products)
         return sum_by_category(by_label, self.parents, len(self.classes))
 
     def fuse(self, probabilities: Mapping[str, np.ndarray]) -> np.ndarray:
         """Pool the (n, classes) probabilities of any subset of the models into (n, classes)."""
+        if not self.classes:
+            return np.empty((len(next(iter(probabilities.values()))), 0))
         return pool(probabilities, self.weights, self.class_shares)
 
     def save(self, folder: Path) -> None:
         """Replace `folder` by this classifier."""
         with replace_when_done(folder) as temporary:
             temporary.mkdir()
-            save_model(self.text_svm.pipeline, temporary / SVM_FILE)
+            calibration = {}
+            if self.text_svm is not None:
+                save_model(self.text_svm.pipeline, temporary / SVM_FILE)
+                calibration = {
+                    "calibration_midpoint": self.text_svm.calibration_midpoint,
+                    "calibration_slope": self.text_svm.calibration_slope,
+                }
             write_json(
                 temporary / FUSION_FILE,
                 {
-                    "calibration_midpoint": self.text_svm.calibration_midpoint,
-                    "calibration_slope": self.text_svm.calibration_slope,
+                    **calibration,
                     "class_shares": self.class_shares.tolist(),
                     "classes": self.classes,
                     "parents": self.parents.tolist(),
@@ -121,8 +135,11 @@ class CategoryClassifier:
         MarketError
             If a file is absent, damaged, or holds types that no model here has.
         """
-        require(folder / SVM_FILE, folder / FUSION_FILE)
+        require(folder / FUSION_FILE)
         fusion = json.loads((folder / FUSION_FILE).read_text(encoding="utf-8"))
+        if not fusion["classes"]:
+            return cls.without_categories()
+        require(folder / SVM_FILE)
         text_svm = TextSvm(
             load_model(folder / SVM_FILE),
             len(fusion["parents"]),

@@ -95,6 +95,7 @@ def evaluate_classifier(
     """
     known, test = data.products[~data.is_test], data.products[data.is_test]
     known_codes, codes = data.codes[~data.is_test], data.codes[data.is_test]
+    assert classifier.text_svm is not None  # there is one wherever there are categories
     baseline = fit_pipeline(known, known_codes, settings, exclude=frozenset({"embedding"}))
     unused = feature_names(build_pipeline(settings)) - feature_names(classifier.text_svm.pipeline)
     return {

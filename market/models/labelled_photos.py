@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from market.data.photo_store import PhotoStore
-from market.models.labels import Labels, subcategory_labels
+from market.models.labels import NO_CATEGORIES, Labels, subcategory_labels
 from market.models.photo_dataset import PhotoDataset
 
 MIN_PHOTOS = 8  # of a subcategory that gets a label of its own
@@ -55,7 +55,7 @@ class LabelledPhotos:
         """Return the photos of merged listings, given the packed photos and their features."""
         columns = ["photo_index", "product_id", "category", "category_levels", "split", "group"]
         products = pd.read_parquet(listings_path, columns=[*columns, "has_near_duplicate"])
-        classes = sorted(products["category"].unique())
+        classes = sorted(products["category"].dropna().unique())
         listings = products.dropna(subset="photo_index")
         splits = ("train", "val", "test")
         return cls(
@@ -72,8 +72,10 @@ class LabelledPhotos:
         """Return the same photos with empty splits."""
         return replace(self, rows={split: np.empty(0, int) for split in self.rows})
 
-    def missing_split(self) -> str:
-        """Return why these photos cannot be learned from and evaluated; "" if they can."""
+    def untrainable_reason(self) -> str:
+        """Return why no classifier can be trained and evaluated on these photos; "" if it can."""
+        if not self.classes:
+            return NO_CATEGORIES
         if all(len(rows) for rows in self.rows.values()):
             return ""
         counts = ", ".join(f"{len(rows)} {split}" for split, rows in self.rows.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,16 @@ class LabelledProducts:
     is_test: np.ndarray
     networks: dict[str, np.ndarray]
 
+    def without_rows(self) -> LabelledProducts:
+        """Return the same columns with no products."""
+        return replace(
+            self,
+            products=self.products.iloc[:0],
+            codes=self.codes[:0],
+            is_test=self.is_test[:0],
+            networks={name: values[:0] for name, values in self.networks.items()},
+        )
+
     @classmethod
     def load(
         cls, listings: Path, text_vectors: Path, text_probabilities: Path, photo_probabilities: Path
@@ -47,7 +57,7 @@ class LabelledProducts:
         columns = ["product_id", "name", "description", "category", "category_levels", "split"]
         products = pd.read_parquet(listings, columns=[*columns, "group", "has_near_duplicate"])
         products = products.drop_duplicates("product_id")
-        ids, classes = products["product_id"], sorted(products["category"].unique())
+        ids, classes = products["product_id"], sorted(products["category"].dropna().unique())
         vectors = pd.read_parquet(text_vectors).set_index("product_id").loc[ids]
         encoder = pd.read_parquet(text_probabilities).set_index("product_id")[classes]
         photos = pd.read_parquet(photo_probabilities)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+NO_CATEGORIES = "no listing has a category"  # why a stage trains no classifier
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -39,9 +41,10 @@ def subcategory_labels(
     Parameters
     ----------
     levels
-        (rows,) the category path of each training row: a list of names.
+        (rows,) the category path of each training row, a list of names. Not read without
+        categories.
     categories
-        The names of all categories, the first levels of the paths.
+        The names of all categories, the first levels of the paths; none if listings have none.
     depth
         Maximum number of levels; with 1 the labels are the categories.
     min_rows
@@ -62,6 +65,8 @@ def subcategory_labels(
     >>> labels.parents.tolist(), labels.codes.tolist()
     ([0, 1, 1], [2, 2, 1, 0])
     """
+    if not categories:
+        return Labels([], np.empty(0, np.int64), np.empty(0, np.int64))
     paths = levels.map(lambda row: tuple(row[:depth]))
     for length in range(depth, 1, -1):
         counts = paths.map(paths.value_counts())

@@ -69,7 +69,7 @@ class PhotoClassifier:
             network=network.to(device).for_inference(),
             categories=content["classes"],
             labels=content["labels"],
-            parents=np.array(content["parents"]),
+            parents=np.array(content["parents"], dtype=np.int64),
             photo_size=content["photo_size"],
             finetuned=content["finetuned"],
         )

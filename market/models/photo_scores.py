@@ -135,6 +135,7 @@ def probabilities_table(data: LabelledPhotos, probabilities: dict[str, np.ndarra
 
 def confusion_table(data: LabelledPhotos, probabilities: np.ndarray) -> pd.DataFrame:
     """Return the `actual` and `predicted` category of each test photo, given (n, categories)."""
-    names = np.array(data.classes)
+    names = np.array(data.classes, dtype=str)
     actual = names[data.categories[data.rows["test"]]]
-    return pd.DataFrame({"actual": actual, "predicted": names[probabilities.argmax(1)]})
+    most_probable = probabilities.argmax(1) if data.classes else np.empty(0, int)
+    return pd.DataFrame({"actual": actual, "predicted": names[most_probable]})

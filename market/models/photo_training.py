@@ -60,7 +60,8 @@ def new_photo_classifier(
         settings.backbone, settings.weights, classes=len(labels.names), seed=backbone_seed
     )
     torch.manual_seed(settings.seed)
-    network.head.reset_parameters()
+    if labels.names:
+        network.head.reset_parameters()
     return PhotoClassifier(
         network=network.to(device),
         categories=data.classes,

@@ -172,8 +172,8 @@ class Predictor:
         -------
         tuple
             The predictions, a row for each of `rows`: product_id, category, price, price_low,
-            price_high, price_flag and p_<class>; and for each photo the reason why it cannot be
-            used, or None.
+            price_high, price_flag and p_<class>, missing where the models learned no categories or
+            prices; and for each photo the reason why it cannot be used, or None.
         """
         products = clean_products(
             rows, placeholder_above=self.placeholder_above, settings=self.input_settings
@@ -197,7 +197,7 @@ class Predictor:
         table = pd.DataFrame(
             {
                 "product_id": products["product_id"],
-                "category": np.array(self.classes)[probabilities.argmax(1)],
+                "category": self._most_probable(probabilities),
                 **{name: prices[name].round(2) for name in ("price", "price_low", "price_high")},
                 "price_flag": flag_prices(
                     products["price"], products["price_is_placeholder"], prices
@@ -207,6 +207,12 @@ class Predictor:
         for position, name in enumerate(self.classes):
             table[f"p_{name}"] = probabilities[:, position]
         return table, [result if isinstance(result, str) else None for result in by_photo]
+
+    def _most_probable(self, probabilities: np.ndarray) -> pd.api.extensions.ExtensionArray:
+        """Return the most probable category (n,); missing without categories."""
+        if not self.classes:
+            return pd.array([pd.NA] * len(probabilities), dtype="str")
+        return pd.array(np.array(self.classes)[probabilities.argmax(1)], dtype="str")
 
     def _average(
         self, by_photo: list[np.ndarray | str], photo_of: pd.Series, product_ids: pd.Series

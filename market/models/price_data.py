@@ -28,7 +28,7 @@ class PriceData:
         (n,) whether the product is for evaluation only.
     is_learned
         (n,) whether models are fitted on the product: no test product, with a price to learn from.
-        Stage `merge` ends in an error unless there is one.
+        Stage `merge` ends in an error unless there is one, or no product has a price.
     """
 
     products: pd.DataFrame

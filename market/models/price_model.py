@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from market.core.atomic import replace_when_done, write_json
@@ -24,7 +25,7 @@ from market.core.paths import require
 from market.models.price_base_models import NETWORKS, BaseModels
 from market.models.price_baselines import Baseline
 from market.models.price_boosting import SEEDS, BoostedTrees
-from market.models.price_intervals import Margins, to_pounds
+from market.models.price_intervals import Margins, equal_bounds, to_pounds
 from market.models.skops_files import load_model, save_model
 
 SETTINGS_FILE = "model.json"
@@ -46,6 +47,17 @@ class StackedModel:
 
 
 @dataclass(frozen=True)
+class NoPrices:
+    """Stands for a model where no listing has a price: every prediction is NaN."""
+
+    name = "no_prices"
+
+    def predict(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return NaN as `price`, `low` and `high`, for n rows of a `price_table`."""
+        return equal_bounds(np.full(len(table), np.nan), table.index)
+
+
+@dataclass(frozen=True)
 class PriceModel:
     """Predicts prices in pounds, with intervals and with bounds for flags: models/price.
 
@@ -59,9 +71,14 @@ class PriceModel:
         Target coverage of the intervals, from 0 to 1.
     """
 
-    estimator: StackedModel | Baseline
+    estimator: StackedModel | Baseline | NoPrices
     margins: Margins
     coverage: float
+
+    @classmethod
+    def without_prices(cls, coverage: float) -> PriceModel:
+        """Return the model of listings that have no prices: it predicts none."""
+        return cls(NoPrices(), Margins(0.0, 0.0), coverage)
 
     def predict(self, table: pd.DataFrame) -> pd.DataFrame:
         """Predict a `price_table` in pounds.
@@ -84,9 +101,10 @@ class PriceModel:
             "flag_margin": self.margins.flag,
             "interval_margin": self.margins.interval,
         }
+        parts: dict[str, Any] = {}
         if isinstance(self.estimator, Baseline):
             parts = {self.estimator.name: self.estimator.estimator}
-        else:
+        elif isinstance(self.estimator, StackedModel):
             base, trees = self.estimator.base, self.estimator.trees
             settings["network_weight"] = trees.network_weight
             parts = {
@@ -119,7 +137,7 @@ class PriceModel:
         def part(name: str) -> Any:
             return load_model(folder / f"{name}.skops")
 
-        estimator: StackedModel | Baseline
+        estimator: StackedModel | Baseline | NoPrices
         if settings["estimator"] == BOOSTED:
             networks = [part(f"network_{i}") for i in range(NETWORKS)]
             boosted = [part(f"boosted_{i}") for i in range(SEEDS)]
@@ -133,6 +151,8 @@ class PriceModel:
                     part("high"),
                 ),
             )
+        elif settings["estimator"] == NoPrices.name:
+            estimator = NoPrices()
         else:
             estimator = Baseline(settings["estimator"], part(settings["estimator"]))
         margins = Margins(settings["interval_margin"], settings["flag_margin"])

@@ -68,7 +68,7 @@ class TextClassifier:
             network=network.load(weights),
             categories=content["classes"],
             labels=content["labels"],
-            parents=np.array(content["parents"]),
+            parents=np.array(content["parents"], dtype=np.int64),
         )
 
     def probabilities(self, listings: pd.DataFrame) -> np.ndarray:

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from market.core.errors import MarketError
+from market.models.heads import linear_head
 
 TEXTS_PER_PASS = 64  # in prediction
 
@@ -40,7 +41,7 @@ class TextNetwork(nn.Module):
         self.tokens, self.frozen, self.tokenizer = tokens, frozen, encoder.tokenizer
         self.body = encoder[0].model
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(self.body.config.hidden_size, labels, device=self.body.device)
+        self.head = linear_head(self.body.config.hidden_size, labels, self.body.device)
         # It reads the first token only, and the mean does not need it.
         self.body.pooler = None
         for part in (self.body.embeddings, *self.body.encoder.layer[:frozen]):

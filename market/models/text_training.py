@@ -47,7 +47,7 @@ class LabelledTexts:
         """Return the texts of merged listings, which have a row for each photo."""
         columns = ["product_id", "name", "description", "category", "category_levels", "split"]
         products = pd.read_parquet(listings, columns=columns).drop_duplicates("product_id")
-        classes = sorted(products["category"].unique())
+        classes = sorted(products["category"].dropna().unique())
         products["class"] = pd.Categorical(products["category"], classes).codes
         return cls(products, classes)
 

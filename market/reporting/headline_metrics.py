@@ -182,6 +182,21 @@ def value_at(metrics: Metrics, path: str) -> Any:
     return value
 
 
+def skipped_stages(metrics: Metrics) -> dict[str, str]:
+    """Return why each stage that had nothing to learn from was skipped, by stage.
+
+    Examples
+    --------
+    >>> skipped_stages({"clean": {}, "regress": {"n": 0, "skipped": "no listing has a price"}})
+    {'regress': 'no listing has a price'}
+    """
+    return {
+        stage: content["skipped"]
+        for stage, content in sorted(metrics.items())
+        if "skipped" in content
+    }
+
+
 def facts(metrics: Metrics, *names: str) -> dict[str, Any]:
     """Return the values of FACTS with these names.
 

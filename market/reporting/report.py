@@ -11,7 +11,13 @@ from sklearn.metrics import confusion_matrix
 
 from market.core.formats import Formats
 from market.reporting.charts import price_histogram
-from market.reporting.headline_metrics import HEADLINES, Metrics, facts, headline_scores
+from market.reporting.headline_metrics import (
+    HEADLINES,
+    Metrics,
+    facts,
+    headline_scores,
+    skipped_stages,
+)
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
@@ -29,11 +35,27 @@ SECTIONS = {
 }
 
 
+# The sections that show the results of a stage.
+SECTIONS_OF = {
+    "classify": ("classes", "curves", "confusion", "calibration", "mistakes", "labels"),
+    "regress": ("prices",),
+}
+
+
 def overview(metrics: Metrics) -> dict[str, Any]:
-    """Return the facts that the page's text states."""
-    return facts(
+    """Return what the page's text states: facts, and why stages were skipped.
+
+    `sections` are the titles of the sections to show, by id: without the sections of a stage that
+    was skipped.
+    """
+    skipped = skipped_stages(metrics)
+    left_out = {id for stage in skipped for id in SECTIONS_OF.get(stage, ())}
+    sections = {id: title for id, title in SECTIONS.items() if id not in left_out}
+    content = facts(metrics, "dataset") | {"sections": sections, "skipped": skipped}
+    if "classify" in skipped:
+        return content
+    return content | facts(
         metrics,
-        "dataset",
         "classified_products",
         "model_seed",
         "fused_accuracy",
@@ -61,8 +83,8 @@ def audit(metrics: Metrics, products: pd.DataFrame, formats: Formats) -> dict[st
     -------
     dict
         `counts`: numbers by name. `rejected`: numbers by reason, the most frequent first.
-        `missing`: number of missing values by column. `price_chart`: an SVG. `placeholders`:
-        (price in words, number of products), by price.
+        `missing`: number of missing values by column. `price_chart`: an SVG, or None without
+        prices. `placeholders`: (price in words, number of products), by price.
     """
     cleaned = facts(
         metrics, "product_counts", "photo_counts", "log_counts", "rejected", "missing_values"
@@ -80,7 +102,9 @@ def audit(metrics: Metrics, products: pd.DataFrame, formats: Formats) -> dict[st
         "counts": counts,
         "rejected": dict(by_frequency),
         "missing": cleaned["missing_values"],
-        "price_chart": price_histogram(products, formats),
+        "price_chart": price_histogram(products, formats)
+        if products["price"].notna().any()
+        else None,
         "placeholders": [
             (formats.money(price), count)
             for price, count in placeholders.value_counts().sort_index().items()
@@ -137,5 +161,5 @@ def render(content: dict[str, Any]) -> str:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    page = environment.get_template(TEMPLATE.name).render(sections=SECTIONS, **content)
+    page = environment.get_template(TEMPLATE.name).render(**content)
     return page.lstrip()

@@ -53,10 +53,14 @@ class Example(NamedTuple):
 def examples(engine: Engine) -> Iterator[Example]:
     """Yield a search by text, one within filters, similar listings, and recommendations.
 
-    The two searches are for the names of the largest subcategories. If the first finds nothing,
-    there are no listings for the other two examples.
+    The two searches are for the names of the largest subcategories, or of two listings if there are
+    no categories. If the first finds nothing, there are no listings for the other two examples.
     """
-    subcategory = engine.listings["category_levels"].map(lambda path: path[:2][-1])
+    subcategory = engine.listings["category_levels"].map(
+        lambda path: path[:2][-1] if len(path) else ""
+    )
+    if not engine.categories():
+        subcategory = engine.listings["name"]
     counts = Counter(subcategory[~subcategory.str.startswith("Other")]) or Counter(subcategory)
     largest = [name for name, _ in counts.most_common(2)]
     # A search has no user, so no user feature can be a reason; and without a photo in the query,
@@ -69,7 +73,9 @@ def examples(engine: Engine) -> Iterator[Example]:
     by_text = engine.search(largest[0], limit=RESULTS)
     yield Example(f"“{largest[0]}”", [], by_text, without_user | SEARCH_TEXTS)
     filters = _filters(engine, engine.listings[subcategory == largest[-1]])
-    title = f"“{largest[-1]}” up to {engine.formats.money(round(filters.price_max or 0))}"
+    title = f"“{largest[-1]}”"
+    if filters.price_max is not None:
+        title += f" up to {engine.formats.money(round(filters.price_max))}"
     labels = without_user | SEARCH_TEXTS
     if filters.near:
         title += f" within {engine.formats.distance(RADIUS_KM)} of {filters.near}"
@@ -90,9 +96,13 @@ def examples(engine: Engine) -> Iterator[Example]:
 def _filters(engine: Engine, listings: pd.DataFrame) -> Filters:
     """Return filters that the cheaper half of the listings passes, near a town of one of them."""
     price = float(listings["price"].median())
-    towns = listings.loc[listings["price"] <= price, "location"].value_counts().index
+    if math.isnan(price):
+        price_max, affordable = None, listings
+    else:
+        price_max, affordable = price, listings[listings["price"] <= price]
+    towns = affordable["location"].value_counts().index
     town = next((name for name in towns if engine.place(name)), None)
-    return Filters(price_max=price, near=town, radius_km=RADIUS_KM)
+    return Filters(price_max=price_max, near=town, radius_km=RADIUS_KM)
 
 
 def reasons(contributions: dict[str, float], labels: dict[str, str]) -> list[tuple[str, float]]:
@@ -136,7 +146,7 @@ def example_cards(engine: Engine, photos: PhotoStore) -> list[dict[str, Any]]:
         photo = photo_as_text(photos, listing["photos"][0]) if listing["photos"] else ""
         return {
             "title": listing["name"],
-            "price": "no price" if pd.isna(price) else engine.formats.money(price),
+            "price": "" if pd.isna(price) else engine.formats.money(price),
             "photo": photo,
             "distance": None,
             "reasons": [],

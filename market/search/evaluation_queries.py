@@ -41,7 +41,7 @@ def category_queries(listings: pd.DataFrame) -> Queries:
     >>> {text: sorted(ids) for text, ids in category_queries(listings).items()}
     {'Lamps': ['a', 'b', 'c', 'd', 'e']}
     """
-    leaves = listings["category_levels"].map(lambda path: path[-1])
+    leaves = listings["category_levels"].map(lambda path: path[-1] if len(path) else None)
     groups = listings["product_id"].groupby(leaves)
     return {name: set(ids) for name, ids in groups if len(ids) >= MIN_LISTINGS}
 

@@ -260,6 +260,8 @@ def listing_tables(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     listings = listings[[*LISTING_COLUMNS, *optional]]
     ids = listings["product_id"]
     listings = listings.assign(created=created.loc[ids].to_numpy())
+    if listings["category_levels"].isna().any():  # no listing has a category
+        listings["category_levels"] = [[] for _ in ids]
     with_photo = rows.dropna(subset="photo_index")
     position_of = pd.Series(listings.index, ids)
     photos = pd.DataFrame(

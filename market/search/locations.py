@@ -298,7 +298,7 @@ def searchable_places(listings: pd.DataFrame) -> pd.DataFrame:
     """
     located = listings.dropna(subset="latitude")
     counts = located.value_counts(["location", *COORDINATES]).reset_index()
-    towns = counts["location"].str.partition(",")[0]
+    towns = counts["location"].str.split(",", n=1).str[0]
     names = pd.concat([counts["location"], towns], ignore_index=True).map(normalise_place_name)
     places = pd.concat([counts, counts], ignore_index=True).assign(name=names)
     places = places[places["name"].ne("")]

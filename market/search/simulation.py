@@ -39,7 +39,10 @@ def simulate_log(listings: pd.DataFrame, *, users: int, events: int, seed: int) 
     """
     rng = np.random.default_rng(seed)
     leaf_of, group_of = (
-        np.unique([path[level] for path in listings["category_levels"]], return_inverse=True)[1]
+        np.unique(
+            [path[level] if len(path) else "" for path in listings["category_levels"]],
+            return_inverse=True,
+        )[1]
         for level in (-1, 0)
     )
     leaf_sizes = np.bincount(leaf_of)
@@ -61,7 +64,7 @@ def simulate_log(listings: pd.DataFrame, *, users: int, events: int, seed: int) 
         utility = (
             4.0 * liked
             + 1.0 * liked_groups[group_of]
-            - 1.0 * np.abs(log_price - level)
+            - 1.0 * np.nan_to_num(np.abs(log_price - level))
             - 0.5 * np.nan_to_num(distance_cost, nan=MAX_DISTANCE_COST)
         )
         # The Gumbel trick: the largest sums are draws from the softmax without replacement.

@@ -70,6 +70,7 @@ def test_the_saved_svm_has_the_accuracy_of_the_metrics(
 def test_the_vocabulary_is_that_of_train_and_validation_products(
     classifier: CategoryClassifier, products: pd.DataFrame
 ) -> None:
+    assert classifier.text_svm is not None
     vectorizer = dict(classifier.text_svm.pipeline[0].named_transformers_)["name"]
     names = products.loc[products["split"] != "test", "name"]
     counts = names.map(lambda name: set(vectorizer.build_analyzer()(name))).explode()

@@ -28,6 +28,7 @@ def classifier() -> CategoryClassifier:
 
 def test_labels_are_summed_up_to_categories(classifier: CategoryClassifier) -> None:
     products = lamps_and_bikes()
+    assert classifier.text_svm is not None
     by_label = classifier.text_svm.probabilities(products)
     expected = np.column_stack([by_label[:, :2].sum(1), by_label[:, 2:].sum(1)])
     np.testing.assert_allclose(classifier.svm_probabilities(products), expected)
