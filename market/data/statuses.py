@@ -27,8 +27,8 @@ UNAVAILABLE = frozenset((
     "såld", "reserverad", "solgt", "reserveret", "reservert", "myyty", "varattu",
     "sprzedane", "sprzedany", "zarezerwowane", "nieaktywne", "prodáno", "rezervováno",
     "продано", "продан", "забронировано", "неактивно", "снято", "satıldı",
-    "売り切れ", "売切れ", "売切", "売却済み", "売却済", "販売終了", "取引中", "取引完了", "予約済み",
-    "削除済み", "停止中", "已售", "已售出", "已下架", "已预订", "售罄", "已删除",
+    "売り切れ", "売切れ", "売切", "売却済み", "売却済", "販売終了", "取引中", "取引完了",
+    "予約済み", "削除済み", "停止中", "已售", "已售出", "已下架", "已预订", "售罄", "已删除",
     "판매완료", "예약중", "거래완료",
 ))  # fmt: skip
 AVAILABLE = frozenset((
