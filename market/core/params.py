@@ -102,12 +102,20 @@ def _range(field: dict[str, Any]) -> str:
 def _read() -> Params:
     try:
         text = PARAMS.read_text(encoding="utf-8")
-        tree = yaml.safe_load(text)
     except FileNotFoundError:
         raise MarketError(
             f"{PARAMS} not found in {Path.cwd()}: run from the project's folder"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise MarketError(f"{PARAMS} is not valid YAML: {error}") from None
+    return parse_params(text)
+
+
+def parse_params(text: str) -> Params:
+    """Return the content of params.yaml, checked; raise MarketError on its first wrong key."""
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         raise MarketError(f"{PARAMS} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
         raise MarketError(f"{PARAMS} has no sections: restore it from git")

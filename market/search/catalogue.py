@@ -37,6 +37,16 @@ class ListingPhotos:
         (m,) each photo's position among the packed photos.
     first
         (n + 1,) row of each listing's first photo, and m.
+
+    Examples
+    --------
+    Three listings; the second has no photo.
+
+    >>> table = pd.DataFrame({"position": [0, 0, 2], "photo_index": [7, 5, 6]})
+    >>> photos = ListingPhotos.build(table, count=3)
+    >>> rows, owners = photos.rows(np.array([2, 0]))
+    >>> photos.photo_index[rows].tolist(), owners.tolist()
+    ([6, 7, 5], [0, 1, 1])
     """
 
     owner: np.ndarray
