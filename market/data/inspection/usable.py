@@ -76,7 +76,14 @@ class _Excerpts(RawFolder):
         if tables.interactions is not None:
             self._files["interactions"] = tables.interactions.file
 
-    def _read(self, key: str, styles: Mapping[str, CellStyle] | None = None) -> pd.DataFrame:
+    def _read(
+        self,
+        key: str,
+        styles: Mapping[str, CellStyle] | None = None,
+        frame: pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        if frame is not None:
+            return super()._read(key, styles, frame)
         return self._files[key].parse(
             encoding=self.settings.encoding, separator=self.settings.separator, styles=styles
         )
