@@ -205,12 +205,18 @@ def _seems_category(profile: Profile) -> float:
     return 0.35 if paths > 0.3 and profile.unique < 0.6 and profile.length < 150 else 0.0
 
 
+def _seems_created(profile: Profile) -> float:
+    has_marks = profile.some.str.contains(r"\D", regex=True).mean()  # unlike a number
+    return 0.3 if profile.times > 0.9 and has_marks > 0.9 else 0.0
+
+
 SEEMS_LISTING: dict[str, Callable[[Profile], float]] = {
     "id": _seems_id,
     "name": _seems_name,
     "description": _seems_description,
     "price": _seems_price,
     "category": _seems_category,
+    "created": _seems_created,
 }
 
 

@@ -14,7 +14,8 @@ LISTING_NAMES = {
     "id": """id | product id | listing id | item id | ad id | advert id | offer id | article id
         | post id | train id | test id | uuid | guid | handle | sku | variant sku | asin | key
         | product code | item number | listing number | article number | number | reference | ref
-        | anzeigennummer | anzeigen id | anzeigennr | anzeigen nr | inserate nr | inserat nr | artikel nr | artikelnummer | artikelnr | artikel id
+        | anzeigennummer | anzeigen id | anzeigennr | anzeigen nr | inserate nr | inserat nr
+        | artikel nr | artikelnummer | artikelnr | artikel id
         | angebotsnummer | produktnummer | produkt id | inseratenummer | kennung | nummer | nr
         | identifiant | id annonce | numero annonce | numero d annonce | id produit | id article
         | reference annonce | numero | identificador | id anuncio | numero de anuncio
@@ -83,7 +84,10 @@ LISTING_NAMES = {
         | timestamp | date added | added | start time | start date | updated at
         | eingestellt am | eingestellt | erstellt | erstellt am | veroffentlicht am | datum
         | einstelldatum | erstellungsdatum | date de creation | date de publication | cree le
-        | publie le | date de depot | data publicacao | data anuncio | fecha | fecha de creacion | fecha de publicacion | creado
+        | publie le | date de depot | data publicacao | data anuncio | mise en ligne
+        | mis en ligne | online seit | en ligne le
+        | online since | fecha de alta | data inserimento | inserito il | geplaatst sinds
+        | fecha | fecha de creacion | fecha de publicacion | creado
         | publicado | data | data di pubblicazione | data de publicacao | data criacao
         | geplaatst | geplaatst op | data dodania | skapad | publicerad | opprettet | oprettet
         | дата | дата создания | дата публикации | 出品日時 | 出品日 | 作成日 | 作成日時 | 登録日

@@ -65,7 +65,7 @@ def test_the_same_values_change_no_byte(original: str) -> None:
 
 
 def test_a_file_that_would_not_be_valid_is_not_written(original: str) -> None:
-    with pytest.raises(MarketError, match="currency.*nothing was written"):
+    with pytest.raises(MarketError, match=r"currency.*nothing was written"):
         update_params({"input": {"currency": "XXL", "products": "other.csv"}})
     assert PARAMS.read_text(encoding="utf-8") == original
 

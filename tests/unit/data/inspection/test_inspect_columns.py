@@ -40,10 +40,10 @@ def test_renamed_and_shuffled_columns_keep_their_fields(language: str, seed: int
     ("columns", "expected"),
     [
         (
-            {"id": "Handle", "name": "Title", "description": "Body (HTML)", "price": "Variant Price",
-             "category": "Product Category", "brand": "Vendor"},
-            {"id": "Handle", "name": "Title", "description": "Body (HTML)", "price": "Variant Price",
-             "category": "Product Category", "seller_id": "Vendor"},
+            {"id": "Handle", "name": "Title", "description": "Body (HTML)",
+             "price": "Variant Price", "category": "Product Category", "brand": "Vendor"},
+            {"id": "Handle", "name": "Title", "description": "Body (HTML)",
+             "price": "Variant Price", "category": "Product Category", "seller_id": "Vendor"},
         ),
         (
             {"id": "id", "name": "title", "description": "description", "price": "price",
@@ -93,6 +93,11 @@ def test_a_column_that_fits_as_well_is_named() -> None:
     assert matches["price"].column == "price"
     assert matches["price"].others == ("sale price",)
     assert matches["price"].is_guess
+
+
+def test_times_are_the_creation_if_no_column_is_named_so() -> None:
+    found = fields_of(listings().rename(columns={"created": "when"}))
+    assert found["created"] == "when"
 
 
 def test_coordinates_need_fractions_within_their_range() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import pytest
 from handmade_exports import PLACES, TEXTS
@@ -18,7 +20,7 @@ NONE = pd.Series(dtype="str")
 NO_COORDINATES = pd.DataFrame({"latitude": [], "longitude": []}, dtype=float)
 
 
-def column(values: list[str | None], name: str = "column") -> Profile:
+def column(values: Sequence[str | None], name: str = "column") -> Profile:
     return Profile(name, 1, pd.Series(values, dtype="str"))
 
 
