@@ -25,8 +25,6 @@ rows. For the same reason the rows of train and validation products are out-of-f
 from __future__ import annotations
 
 import click
-import numpy as np
-import pandas as pd
 
 from market.core.atomic import replace_when_done, write_json
 from market.core.params import load_params
@@ -46,54 +44,8 @@ from market.core.paths import (
     require,
 )
 from market.core.stage import stage
-from market.models.category_classifier import SVM, CategoryClassifier
-from market.models.category_evaluation import (
-    HEADLINES,
-    evaluate_classifier,
-    predict_pools,
-    prediction_table,
-)
-from market.models.category_training import fit_classifier
-from market.models.label_errors import find_label_errors
+from market.models.category_results import CategoryResults
 from market.models.labelled_products import LabelledProducts
-from market.models.labels import NO_CATEGORIES
-from market.models.metrics import calibration_table
-
-
-def write_tables(
-    data: LabelledProducts,
-    by_svm: np.ndarray,
-    predictions: pd.DataFrame,
-    errors: pd.DataFrame,
-    calibration: pd.DataFrame,
-) -> None:
-    """Write data/category and both plots."""
-    with replace_when_done(CATEGORY) as folder:
-        folder.mkdir()
-        table = pd.DataFrame(by_svm, data.products["product_id"], data.classes)
-        table.reset_index().to_parquet(folder / CATEGORY_PROBABILITIES.name, index=False)
-        predictions.to_parquet(folder / TEST_PREDICTIONS.name, index=False)
-        errors.to_csv(folder / LABEL_ERRORS.name, index=False)
-    with replace_when_done(CONFUSION_PLOT) as path:
-        predictions[["actual", "predicted"]].to_csv(path, index=False)
-    with replace_when_done(CALIBRATION_PLOT) as path:
-        calibration.to_csv(path, float_format="%.6f")
-
-
-def skip(data: LabelledProducts) -> str:
-    """Write outputs without a model, because no listing has a category."""
-    CategoryClassifier.without_categories().save(CATEGORY_CLASSIFIER)
-    none = data.without_rows()
-    empty = np.empty((0, 1))
-    write_tables(
-        data,
-        np.empty((len(data.products), 0)),
-        prediction_table(none, empty),
-        find_label_errors(none.products, empty, none.codes, none.classes),
-        calibration_table(empty, none.codes),
-    )
-    write_json(METRICS / "classify.json", {"n": 0, "skipped": NO_CATEGORIES})
-    return f"no category classifier was fitted: {NO_CATEGORIES}"
 
 
 @stage
@@ -101,32 +53,26 @@ def main() -> str:
     settings = load_params("classify")
     inputs = (LISTINGS, TEXT_EMBEDDINGS, TEXT_PROBABILITIES, PHOTO_PROBABILITIES)
     require(*inputs)
-    data = LabelledProducts.load(*inputs)
-    if not data.classes:
-        return skip(data)
-    classifier, by_model = fit_classifier(data, settings)
+    results = CategoryResults.fit(LabelledProducts.load(*inputs), settings)
 
-    by_svm = classifier.fuse({SVM: by_model[SVM]})
-    # Without the SVM's prediction, the pool returns shares of categories: no evidence of an error.
-    evidence = np.where(np.isnan(by_model[SVM]), np.nan, by_svm)
-    errors = find_label_errors(data.products, evidence, data.codes, data.classes)
-    test = data.is_test
-    predicted = predict_pools(classifier, {name: by_model[name][test] for name in by_model})
-    metrics = evaluate_classifier(data, predicted, classifier, settings)
-    metrics |= {"label_errors": len(errors), "seed": settings.seed}
+    results.classifier.save(CATEGORY_CLASSIFIER)
+    with replace_when_done(CATEGORY) as folder:
+        folder.mkdir()
+        results.probabilities.to_parquet(folder / CATEGORY_PROBABILITIES.name, index=False)
+        results.predictions.to_parquet(folder / TEST_PREDICTIONS.name, index=False)
+        results.label_errors.to_csv(folder / LABEL_ERRORS.name, index=False)
+    with replace_when_done(CONFUSION_PLOT) as path:
+        results.predictions[["actual", "predicted"]].to_csv(path, index=False)
+    with replace_when_done(CALIBRATION_PLOT) as path:
+        results.calibration.to_csv(path, float_format="%.6f")
+    write_json(METRICS / "classify.json", results.metrics)
 
-    classifier.save(CATEGORY_CLASSIFIER)
-    calibration = calibration_table(predicted["fused"], data.codes[test])
-    write_tables(data, by_svm, prediction_table(data, predicted["fused"]), errors, calibration)
-    write_json(METRICS / "classify.json", metrics)
-
-    if unused := metrics["features_without_terms"]:
+    if unused := results.metrics.get("features_without_terms"):
         click.echo(
             f"features not used: {', '.join(unused)}: none of their terms is in "
             f"{settings.min_df} products (classify.min_df)"
         )
-    accuracies = [f"{name} {metrics[name]['accuracy']:.3f}" for name in HEADLINES]
-    return f"{', '.join(accuracies)}: accuracy per product, n={metrics['n']}"
+    return results.summary()
 
 
 if __name__ == "__main__":

@@ -106,13 +106,34 @@ def _range(field: dict[str, Any]) -> str:
 def _read(root: Path = Path(), changes: Mapping[str, Any] | None = None) -> Params:
     try:
         text = (root / PARAMS).read_text(encoding="utf-8")
-        tree = yaml.safe_load(text)
     except FileNotFoundError:
         remedy = "run from the project's folder"
         if root != Path():
             remedy += ", or pass its path as `root`"
         raise MarketError(f"{PARAMS} not found in {root.absolute()}: {remedy}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise MarketError(f"{PARAMS} is not valid YAML: {error}") from None
+    return parse_params(text, changes)
+
+
+def parse_params(text: str, changes: Mapping[str, Any] | None = None) -> Params:
+    """Return the content of params.yaml, checked.
+
+    Parameters
+    ----------
+    text
+        The file's content.
+    changes
+        Values to use instead of the file's, by dotted key.
+
+    Raises
+    ------
+    MarketError
+        On the first wrong key.
+    """
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         raise MarketError(f"{PARAMS} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
         raise MarketError(f"{PARAMS} has no sections: restore it from git")

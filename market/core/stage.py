@@ -86,6 +86,8 @@ def stage(main: Callable[..., str]) -> click.Command:
             raise click.ClickException(str(error)) from None
         duration = timedelta(seconds=round(time.monotonic() - start))
         folders = _folders(_declared(name)["writes"])
+        if not summary:  # a command whose output is complete
+            return
         click.echo(f"{summary}; {duration}" + (f", wrote {', '.join(folders)}" if folders else ""))
 
     # \b tells click to keep the line ends of the paragraph that follows.

@@ -9,6 +9,7 @@ import pandas as pd
 
 from market.core.errors import MarketError
 from market.core.settings import IMAGE_FIELDS, Input
+from market.data.described_export import check_described
 from market.data.interactions import log_columns
 from market.data.tables import RawTable, is_table_name, read_table
 from market.data.typed_tables import CellStyle, frame_to_strings
@@ -158,6 +159,7 @@ class RawFolder:
         if frame is not None:
             return frame_to_strings(frame, path, styles)
         if not path.exists():
+            check_described(self.path, self.settings)
             _check_other_format(path, key)
         return read_table(
             path,

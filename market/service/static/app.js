@@ -22,7 +22,7 @@ function listenToForm() {
       searchNow();
     });
   }
-  for (const name of ["category", "radius_km", "flagged", "near"]) {
+  for (const name of ["category", "radius_km", "flagged", "near", "include_unavailable"]) {
     form[name].addEventListener("change", searchNow);
   }
   for (const name of ["price_min", "price_max"]) form[name].addEventListener("input", searchSoon);
@@ -91,7 +91,7 @@ function listenToHistory() {
 function load() {
   restoreResults();
   showProduct();
-  loadChoices().catch(() => {}); // the search shows the error
+  loadChoices({ onChoice: searchNow, onTyping: searchSoon }).catch(() => {}); // the search shows the error
 }
 
 listenToForm();

@@ -70,7 +70,7 @@ def details(columns: dict[str, list[str | None]], max_share: float = 1.0) -> Det
 
 
 def test_fields_and_attributes_are_typed_and_carried() -> None:
-    columns, metrics, messages = details(
+    columns, attributes, metrics, messages = details(
         {
             "id": ["1", "2", "3", "4"],
             "lat": ["52,5", "48.1", "91", "0"],
@@ -97,12 +97,22 @@ def test_fields_and_attributes_are_typed_and_carried() -> None:
     assert metrics["Größe"] == {
         "type": "number", "values": 3, "missing": 0, "unreadable": 1, "unit": "m",
     }  # fmt: skip
+    assert attributes["Größe"] == {"type": "number", "unit": "m"}
+    assert [*attributes] == ["Marke", "Größe", "neu", "frei ab"]
     assert metrics["lat"]["unreadable"] == 1 and metrics["Marke"]["missing"] == 1
     assert (
         "raw/Artikel.csv: 1 of 4 values of 'Größe' cannot be read: is not a number (the first is "
         "row 4, 'groß'): left empty"
     ) in messages
     assert len(messages) == 5
+
+
+def test_personal_data_in_attributes_is_masked_by_the_country() -> None:
+    own = input_settings(country="DE", attributes={"Hinweis": "text"})
+    read = pd.DataFrame({"id": ["1"], "Hinweis": ["Abholung in 20095 Hamburg"]}, dtype="str")
+    table = RawTable.select(Path("raw/A.csv"), read, {"id": "id", "attribute_Hinweis": "Hinweis"})
+    columns = clean_details(table, table.rows, own, max_share=1.0).columns
+    assert columns["attribute_Hinweis"].tolist() == ["Abholung in [postcode] Hamburg"]
 
 
 def test_a_column_of_another_type_ends_the_run() -> None:
@@ -113,5 +123,5 @@ def test_a_column_of_another_type_ends_the_run() -> None:
 
 
 def test_a_table_without_further_columns_has_no_details() -> None:
-    columns, metrics, messages = details({"id": ["1", "2"]})
-    assert columns.shape == (2, 0) and not metrics and not messages
+    columns, attributes, metrics, messages = details({"id": ["1", "2"]})
+    assert columns.shape == (2, 0) and not attributes and not metrics and not messages
