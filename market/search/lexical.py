@@ -145,8 +145,13 @@ class LexicalIndex:
         return any(self._is_known(word) for word in self.language.words(text))
 
     def _is_known(self, word: str) -> bool:
-        known = self.language.key(word) in self._known
-        return known or bool(self._compounds(self.language.stem(word)))
+        if self.language.key(word) in self._known:
+            return True
+        stem = self.language.stem(word)
+        # The dictionary is English: in other languages, only the stem tells an inflected form from
+        # a typing error.
+        inflected = self.language.code != "en" and stem in self._ranker.vocab_dict
+        return inflected or bool(self._compounds(stem))
 
     def _compounds(self, stem: str) -> list[str]:
         """Return the stems of longer words that end in this one: "stehlamp" for "lamp".
@@ -176,13 +181,18 @@ class LexicalIndex:
         compounds = {stem: self._compounds(stem) for stem in stems}
         best_possible = sum(self._best_score(stem, compounds[stem]) for stem in stems)
         if not best_possible:
-            return np.zeros(self._ranker.scores["num_docs"], np.float32)
-        scores = self._ranker.get_scores(indexed) if indexed else 0.0
+            return self._scores_of([])
+        scores = self._scores_of(indexed)
         longer = [compound for stem in stems for compound in compounds[stem]]
         if not longer:
             return scores / best_possible
-        scores = scores + COMPOUND_WEIGHT * self._ranker.get_scores(longer)
-        return np.minimum(scores / best_possible, 1)
+        return np.minimum((scores + COMPOUND_WEIGHT * self._scores_of(longer)) / best_possible, 1)
+
+    def _scores_of(self, stems: list[str]) -> np.ndarray:
+        """Return the sum (n,) of the scores of stems of the vocabulary, in every listing."""
+        if not stems:
+            return np.zeros(self._ranker.scores["num_docs"], np.float32)
+        return self._ranker.get_scores(stems)
 
     def _best_score(self, stem: str, compounds: list[str]) -> float:
         vocabulary = self._ranker.vocab_dict

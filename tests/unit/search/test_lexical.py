@@ -211,6 +211,13 @@ def test_a_word_finds_the_compounds_that_end_in_it(query: str, rows: list[int]) 
     assert scores.max() <= 1 and index.knows(query) and index.correct_spelling(query) == query
 
 
+def test_an_inflected_form_is_no_typing_error() -> None:
+    names = ["Zwei Stühle", "Graue Stühle", "Stahl", "Stahl"]
+    index = LexicalIndex.build(names, [""] * 4, ["steel"], "de")
+    assert index.correct_spelling("Stuhl") == "Stuhl" and index.knows("Stuhl")
+    assert index.correct_spelling("Stahel") == "stahl" and not index.knows("Stahel")
+
+
 def test_a_short_word_and_another_language_find_no_compounds() -> None:
     assert not LexicalIndex.build(["Wanduhr"], [""], [], "de").scores("Uhr").any()
     assert not LexicalIndex.build(["Stehlampe"], [""], [], "fr").scores("Lampe").any()
