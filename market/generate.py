@@ -1,4 +1,4 @@
-"""Write a synthetic export of a German, American or Japanese marketplace.
+"""Write a synthetic export of a German, American, French or Japanese marketplace.
 
 Its columns, prices, places, times, events and photos are written as such a marketplace would write
 them. Use it to try out the pipeline on data that differs from the sample in every respect. One seed

@@ -117,7 +117,9 @@ def _parse(texts: pd.Series, kind: str, settings: Input) -> Values:
         return Values(times.dt.as_unit("s"), faults)
     if kind in ("latitude", "longitude"):
         return parse_coordinates(texts, LATITUDES if kind == "latitude" else LONGITUDES)
-    cleaned = clean_description(texts) if kind == "text" else squeeze(texts)
+    cleaned = (
+        clean_description(texts, country=settings.country) if kind == "text" else squeeze(texts)
+    )
     return Values(cleaned.where(texts.notna()), pd.Series("", index=texts.index))
 
 

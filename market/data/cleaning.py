@@ -136,8 +136,33 @@ class Cleaner:
             return ""
         return f"; all rejects so far are in {path}"
 
-    def _clean_products(self) -> _Table:
-        table = self.folder.listings(labelled=True)
+    def clean_listings(
+        self, frame: pd.DataFrame | None = None
+    ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+        """Clean the table of listings alone, and write nothing.
+
+        Parameters
+        ----------
+        frame
+            The table, if it is not to be read from the raw folder.
+
+        Returns
+        -------
+        listings, rejects, messages
+            Typed listings, as `run` writes them to products.parquet; the rejects
+            (`rejects.REJECT_COLUMNS`); and a line for each column or value that was not read.
+
+        Raises
+        ------
+        MarketError
+            As `run` does.
+        """
+        products = self._clean_products(frame)
+        messages = [*products.raw.unread_messages(), *self._details.messages]
+        return products.kept, products.rejects, messages
+
+    def _clean_products(self, frame: pd.DataFrame | None = None) -> _Table:
+        table = self.folder.listings(labelled=True, frame=frame)
         schema = products_schema(labelled=True, id_rules=ID_RULES)
         rows, rejects = check_rows(table, schema, listing_faults(table, self.folder.settings))
         self._add_rejects(table, rejects, required=True)

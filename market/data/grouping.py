@@ -12,6 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from market.data.near_duplicates import MIN_WORDS, NearDuplicates, normalise_text
+from market.data.words import separate_words
 
 MIN_NAME_WORDS = 3  # of a name that identifies a listing: many sellers have a "Sofa"
 # A key is too common for one trader if it has more of all products than this share and this number.
@@ -106,7 +107,7 @@ def find_boilerplate(keys: pd.DataFrame, products: pd.DataFrame, max_sellers: in
 
     def is_boilerplate(rows: pd.DataFrame) -> bool:
         kind, key = rows[["kind", "key"]].iloc[0]
-        if kind == "description" and key.count(" ") + 1 < MIN_WORDS:
+        if kind == "description" and _count_words(key) < MIN_WORDS:
             return True
         if len(rows) <= min(max_sellers, many):
             return False
@@ -153,7 +154,11 @@ def group_products(keys: pd.DataFrame, ignored: pd.Series, products: pd.DataFram
 
 def _is_specific(name: pd.Series) -> pd.Series:
     """Return whether each normalised name is long enough to identify a listing."""
-    return name.str.count(" ") + 1 >= MIN_NAME_WORDS
+    return name.map(_count_words) >= MIN_NAME_WORDS
+
+
+def _count_words(text: str) -> int:
+    return len(separate_words(text).split())
 
 
 def _components(left: np.ndarray, right: np.ndarray, count: int) -> np.ndarray:

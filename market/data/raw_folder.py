@@ -9,9 +9,10 @@ import pandas as pd
 
 from market.core.errors import MarketError
 from market.core.settings import IMAGE_FIELDS, Input
+from market.data.described_export import check_described
 from market.data.interactions import log_columns
 from market.data.tables import RawTable, is_table_name, read_table
-from market.data.typed_tables import CellStyle
+from market.data.typed_tables import CellStyle, frame_to_strings
 
 # Fields of `input.columns` whose column has another name in the original marketplace.
 LISTING_COLUMNS = {"name": "product_name", "description": "product_description"}
@@ -54,7 +55,7 @@ class RawFolder:
         """Whether there is a log of interactions."""
         return bool(self.settings.interactions) and self.log_path.exists()
 
-    def listings(self, *, labelled: bool) -> RawTable:
+    def listings(self, *, labelled: bool, frame: pd.DataFrame | None = None) -> RawTable:
         """Read the table of listings.
 
         Parameters
@@ -62,6 +63,8 @@ class RawFolder:
         labelled
             True for training: every column under input.columns must exist. False for new listings:
             only the id must exist.
+        frame
+            The table, if it is not to be read from the file.
 
         Returns
         -------
@@ -92,7 +95,7 @@ class RawFolder:
             column: CellStyle(settings.decimal if name in numbers else ".", between.get(name, ", "))
             for name, column in wanted.items()
         }
-        table = RawTable.select(self.products_path, self._read("products", styles), wanted)
+        table = RawTable.select(self.products_path, self._read("products", styles, frame), wanted)
         fields = {LISTING_COLUMNS.get(name, name): name for name in settings.columns}
         required = {name: field for name, field in fields.items() if name in wanted}
         table.require("input.columns", required if labelled else {"id": "id"})
@@ -146,9 +149,17 @@ class RawFolder:
         table.require("input.event_columns", {name: name for name in required})
         return table
 
-    def _read(self, key: str, styles: Mapping[str, CellStyle] | None = None) -> pd.DataFrame:
+    def _read(
+        self,
+        key: str,
+        styles: Mapping[str, CellStyle] | None = None,
+        frame: pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
         path = self.path / getattr(self.settings, key)
+        if frame is not None:
+            return frame_to_strings(frame, path, styles)
         if not path.exists():
+            check_described(self.path, self.settings)
             _check_other_format(path, key)
         return read_table(
             path,

@@ -107,6 +107,14 @@ def test_fields_and_attributes_are_typed_and_carried() -> None:
     assert len(messages) == 5
 
 
+def test_personal_data_in_attributes_is_masked_by_the_country() -> None:
+    own = input_settings(country="DE", attributes={"Hinweis": "text"})
+    read = pd.DataFrame({"id": ["1"], "Hinweis": ["Abholung in 20095 Hamburg"]}, dtype="str")
+    table = RawTable.select(Path("raw/A.csv"), read, {"id": "id", "attribute_Hinweis": "Hinweis"})
+    columns = clean_details(table, table.rows, own, max_share=1.0).columns
+    assert columns["attribute_Hinweis"].tolist() == ["Abholung in [postcode] Hamburg"]
+
+
 def test_a_column_of_another_type_ends_the_run() -> None:
     with pytest.raises(MarketError) as error:
         details({"id": ["1", "2", "3"], "Größe": ["small", "large", "3"]}, 0.5)

@@ -125,3 +125,33 @@ def test_an_unknown_language_is_named_beside_the_known_ones(code: str) -> None:
 def test_accents_go_and_letters_stay() -> None:
     assert strip_accents("çøłæßñ") == "colaeßn"
     assert strip_accents("한국어") == "한국어" == unicodedata.normalize("NFC", "한국어")
+
+
+INFLECTED = {
+    "de": "Stuhl Stühle, Schrank Schränke, Buch Bücher, Kleid Kleider, Lampe Lampen, Fahrrad "
+    "Fahrräder, Bett Betten, Tasche Taschen, roter rote, schwarzes schwarze",
+    "fr": "cheval chevaux, bureau bureaux, chaise chaises, table tables, ancien anciennes, vieille "
+    "vieilles, blanche blanches, électrique électriques, neuf neuve, journal journaux",
+    "es": "silla sillas, mesa mesas, reloj relojes, sofá sofás, rojo rojas, cajón cajones, mueble "
+    "muebles, nuevo nuevas, pantalón pantalones, luz luces",
+    "it": "sedia sedie, tavolo tavoli, libro libri, letto letti, rosso rosse, armadio armadi, "
+    "borsa borse, nuova nuovi, specchio specchi, vestito vestiti",
+    "nl": "stoel stoelen, tafel tafels, kast kasten, boek boeken, lamp lampen, rode rood, jurk "
+    "jurken, fiets fietsen, schoen schoenen, zwarte zwart",
+    "ru": "стол столы, стул стулья, лампа лампы, книга книги, шкаф шкафа, велосипед велосипеды, "
+    "красный красная, новая новые, кровать кровати, сумка сумки",
+    "sv": "stol stolar, bord bordet, lampa lampor, bok boken, cykel cykeln, säng sängar, skåp "
+    "skåpet, röd röda, klänning klänningar, soffa soffan",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", sorted(INFLECTED))
+def test_the_right_stemmer_joins_more_forms_than_the_english_one(code: str) -> None:
+    pairs = [pair.split() for pair in INFLECTED[code].split(", ")]
+    right, english = Language(code), Language("en")
+    joined = {
+        language.code: [language.stem(one.lower()) == language.stem(many.lower())
+                        for one, many in pairs]
+        for language in (right, english)
+    }  # fmt: skip
+    assert sum(joined[code]) > sum(joined["en"]), joined

@@ -93,6 +93,16 @@ def test_groups_are_transitive() -> None:
     assert group.index.tolist() == ["A", "B", "C", "D"]
 
 
+def test_equal_texts_without_spaces_are_one_group_unless_they_are_short() -> None:
+    long, short = "状態は新品、未使用です。少し色あせがあります。", "写真をご覧ください。"
+    rows = [
+        listing(product, text, None)
+        for product, text in zip("ABCD", [long, long, short, short], strict=True)
+    ]
+    group, _, ignored = grouped([row | {"name": row["product_id"]} for row in rows])
+    assert group["A"] == group["B"] and group["C"] != group["D"] and ignored.sum() == 2
+
+
 def test_a_missing_text_or_photo_links_no_products() -> None:
     assert grouped([listing(product, "", None) for product in "ABC"])[0].nunique() == 3
 

@@ -157,6 +157,24 @@ def test_a_loaded_index_scores_and_corrects_the_same(index: LexicalIndex, tmp_pa
     assert loaded.correct_spelling("tabel plinters guiter") == "table planters guiter"
 
 
+def test_the_index_answers_in_the_language_it_was_built_in(tmp_path: Path) -> None:
+    names = ["Zwei Stühle", "Stuhl", "Alte Möbel", "Café-Tisch"] * 2
+    LexicalIndex.build(names, [""] * 8, [], "de").save(tmp_path / "words")
+    german = LexicalIndex.load(tmp_path / "words")
+    assert set(np.flatnonzero(german.scores("Stuhl"))) == {0, 1, 4, 5}
+    assert german.correct_spelling("Moebel cafe Stuhle") == "Moebel cafe Stuhle", "no errors"
+    assert german.correct_spelling("Mööbel") == "möbel"
+    assert german.knows("moebel") and not german.knows("die und")
+
+
+def test_a_japanese_query_is_found_and_never_corrected() -> None:
+    names = ["中古の自転車", "自転車ヘルメット", "木製の机", "guitar guitar"] * 2
+    index = LexicalIndex.build(names, [""] * 8, [], "ja")
+    assert set(np.flatnonzero(index.scores("自転車"))) == {0, 1, 4, 5}
+    assert set(np.flatnonzero(index.scores("赤い机"))) == {2, 6}
+    assert index.correct_spelling("自転東ヘルメツト guitra") == "自転東ヘルメツト guitar"
+
+
 def test_equal_listings_give_equal_bytes(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from runpy import run_path\n"

@@ -174,5 +174,10 @@ def test_further_columns_have_a_type(values: list[str | None], kind: str | None)
 
 
 def test_only_a_whole_share_is_100_percent() -> None:
-    assert [percent(share) for share in (0.004, 0.5, 0.999, 1.0)] == ["0 %", "50 %", "99 %", "100 %"]
+    assert [percent(share) for share in (0.004, 0.5, 0.999, 1.0)] == [
+        "0 %",
+        "50 %",
+        "99 %",
+        "100 %",
+    ]
     assert Finding("x", 0.79, "").is_guess
