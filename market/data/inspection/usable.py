@@ -76,14 +76,7 @@ class _Excerpts(RawFolder):
         if tables.interactions is not None:
             self._files["interactions"] = tables.interactions.file
 
-    def _read(
-        self,
-        key: str,
-        styles: Mapping[str, CellStyle] | None = None,
-        frame: pd.DataFrame | None = None,
-    ) -> pd.DataFrame:
-        if frame is not None:
-            return super()._read(key, styles, frame)
+    def _read(self, key: str, styles: Mapping[str, CellStyle] | None = None) -> pd.DataFrame:
         return self._files[key].parse(
             encoding=self.settings.encoding, separator=self.settings.separator, styles=styles
         )
