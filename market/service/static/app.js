@@ -1,6 +1,7 @@
 // The page: connects the form, the buttons and the browser's history, then starts.
 
 import { setApiKey } from "./api.js";
+import { listenToMenus } from "./attributes.js";
 import { $, debounce, wantsNewTab } from "./dom.js";
 import {
   checkFilters, currentForm, fillForm, form, isPlaceComplete, loadChoices,
@@ -100,6 +101,7 @@ listenToDialogs();
 listenToHistory();
 listenToPhotos();
 listenToKeys();
+listenToMenus();
 updateState({ photo: null }); // a reload loses the photos
 fillForm(currentParams());
 load();

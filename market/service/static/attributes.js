@@ -8,6 +8,7 @@ const MAX_VALUES = 30; // of a menu, besides the chosen ones
 const INPUT_TYPES = { number: "number", date: "date" };
 const chosen = new Map(); // values by parameter, such as "attr.brand": ["Sony"]
 const menus = new Map(); // by name of the attribute
+let lastCounts = [];
 
 /** The conditions in use, by the names of the API. */
 export const attributeFilters = () => Object.fromEntries(chosen);
@@ -33,22 +34,28 @@ export function showMenus(parent, { onChoice, onTyping }) {
   }
   parent.replaceChildren(...[...menus.values()].map((menu) => menu.details));
   parent.hidden = !menus.size;
+  showCounts(lastCounts); // a search may have been faster than the menus
+}
+
+/** Show the counts of a search in the menus. */
+export function showCounts(counts) {
+  lastCounts = counts ?? [];
+  for (const count of lastCounts) menus.get(count.name)?.update(count);
+}
+
+/** Close a menu at a click elsewhere, and with Escape. */
+export function listenToMenus() {
   addEventListener("click", (event) => {
     for (const { details } of menus.values()) {
       if (!details.contains(event.target)) details.open = false;
     }
   });
-  parent.addEventListener("keydown", (event) => {
-    const details = event.target.closest("details");
+  addEventListener("keydown", (event) => {
+    const details = event.target.closest?.("details.menu");
     if (event.key !== "Escape" || !details?.open) return;
     details.open = false;
     details.querySelector("summary").focus();
   });
-}
-
-/** Show the counts of a search in the menus. */
-export function showCounts(counts) {
-  for (const count of counts ?? []) menus.get(count.name)?.update(count);
 }
 
 /** What is wrong with the ranges; "" if nothing is. */
