@@ -32,9 +32,11 @@ class Predictor:
 
     Examples
     --------
-    >>> predict = Predictor()  # doctest: +SKIP
-    >>> table = pd.DataFrame({"id": ["1"], "product_name": ["Oak table"]})  # doctest: +SKIP
-    >>> predict(table, photos={"1": ["front.jpg", "back.jpg"]})  # doctest: +SKIP
+    In a project whose models are trained::
+
+        predict = Predictor()
+        table = pd.DataFrame({"id": ["1"], "product_name": ["Oak table"]})
+        predict(table, photos={"1": ["front.jpg", "back.jpg"]})
     """
 
     def __init__(self, root: str | Path = ".") -> None:

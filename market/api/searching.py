@@ -41,8 +41,8 @@ class Search:
     feature to the score. `table.attrs` has `total`, the number of all matches; `corrected_query`,
     the query after spelling correction if that changed it, else None; and `currency` (ISO 4217).
 
-    Every method takes the conditions of `market.search.filters.Filters` by name: price_min,
-    price_max, category, near, radius_km and flagged.
+    Every method takes the conditions of `market.search.filters.Filters` by name, such as price_max,
+    category or near.
 
     Parameters
     ----------
@@ -56,10 +56,12 @@ class Search:
 
     Examples
     --------
-    >>> search = Search()  # doctest: +SKIP
-    >>> search("oak table", near="Leeds", price_max=100, limit=10)  # doctest: +SKIP
-    >>> search.similar("1412")[["name", "price"]]  # doctest: +SKIP
-    >>> search.recommend(["1412", "98"])  # doctest: +SKIP
+    In a project whose index is built::
+
+        search = Search()
+        search("oak table", near="Leeds", price_max=100, limit=10)
+        search.similar("1412")[["name", "price"]]
+        search.recommend(["1412", "98"])
     """
 
     def __init__(self, root: str | Path = ".") -> None:

@@ -25,7 +25,8 @@ class CleanedTable(NamedTuple):
     ----------
     listings
         A row for each listing that is kept: product_id, name, description, location, town, county,
-        category, category_levels, price (in the currency of the settings) and price_is_placeholder.
+        category, category_levels, price (in the currency of the settings), price_is_placeholder;
+        unless they are new listings also the further columns that the settings name.
     rejects
         A row for each fault: source, record (the row's number, from 1), id and reason.
     """

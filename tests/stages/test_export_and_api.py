@@ -37,7 +37,7 @@ def test_the_example_of_the_readme_runs(project: Path) -> None:
     listings, rejects = names["listings"], names["rejects"]
     assert len(listings) + len(rejects) == 12
     assert names["predictions"]["product_id"].tolist() == listings["product_id"].tolist()
-    assert names["predictions"].filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1)
+    assert names["predictions"].iloc[:, 6:].sum(axis=1).to_numpy() == pytest.approx(1)
     assert (names["results"]["price"] <= 100).all()
     assert names["results"]["distance_km"].notna().any()
 
@@ -58,11 +58,17 @@ def test_the_example_of_the_documentation_runs_from_elsewhere(
 
 
 def test_exports_hold_every_listing_and_user(project: Path, engine: Engine) -> None:
-    for command in ("embeddings", "recommendations"):
+    for command in ("embeddings", "predictions", "recommendations"):
         result = CliRunner().invoke(main, [command, "--out", f"{command}.parquet"])
         assert result.exit_code == 0, result.output
-    vectors = pq.read_table("embeddings.parquet")
-    assert vectors["product_id"].to_pylist() == engine.listings["product_id"].tolist()
+    ids = engine.listings["product_id"].tolist()
+    assert pq.read_table("embeddings.parquet")["product_id"].to_pylist() == ids
+    predictions = pd.read_parquet("predictions.parquet")
+    assert sorted(predictions["product_id"]) == ids
+    assert list(predictions)[:6] == [
+        "product_id", "category", "price", "price_low", "price_high", "price_flag",
+    ]  # fmt: skip
+    assert predictions.iloc[:, 6:].sum(axis=1).to_numpy() == pytest.approx(1)
     table = pd.read_parquet("recommendations.parquet")
     log = pd.read_parquet(project / paths.INTERACTIONS)
     assert table["user_id"].dropna().drop_duplicates().tolist() == sorted(set(log["user_id"]))
