@@ -2,7 +2,7 @@
 
 import { showPhoto } from "./api.js";
 import { element, icon } from "./dom.js";
-import { distance, languageTag, money } from "./format.js";
+import { distance, languageTag, money, place } from "./format.js";
 
 export const UNTITLED = "Untitled";
 const MIN_SHARE = 0.03; // of the score: smaller reasons are left out
@@ -59,7 +59,6 @@ function explanation(hit) {
 
 /** A list item whose link opens the product. */
 export function card(hit, { isBrief = false } = {}) {
-  const town = hit.location.split(",")[0];
   const far = hit.distance_km != null && distance(hit.distance_km);
   const href = `?product=${encodeURIComponent(hit.product_id)}`;
   const lang = hit.name ? languageTag() : null;
@@ -71,7 +70,7 @@ export function card(hit, { isBrief = false } = {}) {
     element("span", { className: "frame" }, picture(hit.photo, ""), priceBadge(hit.price_flag)),
     element("p", { className: "price" }, money(hit.price)),
     element("h3", {}, link),
-    element("p", { className: "where" }, [town, far].filter(Boolean).join(" · ")),
+    element("p", { className: "where" }, [place(hit.location), far].filter(Boolean).join(" · ")),
     isBrief ? null : explanation(hit),
   );
 }
