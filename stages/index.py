@@ -19,7 +19,7 @@ from market.core.params import load_params
 from market.core.stage import stage
 from market.core.torch_setup import set_up_torch
 from market.data.photo_store import PhotoStore
-from market.search.index import OPTIONAL_COLUMNS, ROW_COLUMNS, SearchIndex
+from market.search.index import SearchIndex, index_columns
 from market.search.locations import warn_of_unknown_places
 
 
@@ -30,10 +30,9 @@ def main() -> str:
     )
     paths.require(paths.LISTINGS, paths.PHOTOS, paths.TEXT_EMBEDDINGS, paths.PHOTO_EMBEDDINGS)
     device = set_up_torch(settings.seed)
-    columns = [*ROW_COLUMNS, *OPTIONAL_COLUMNS]
-    present = pq.read_schema(paths.LISTINGS).names
+    columns = index_columns(pq.read_schema(paths.LISTINGS).names)
     index, metrics = SearchIndex.build(
-        pd.read_parquet(paths.LISTINGS, columns=[name for name in columns if name in present]),
+        pd.read_parquet(paths.LISTINGS, columns=columns),
         PhotoStore(paths.PHOTOS),
         pd.read_parquet(paths.TEXT_EMBEDDINGS),
         np.load(paths.PHOTO_EMBEDDINGS, mmap_mode="r"),

@@ -8,14 +8,10 @@ Out: models/cnn; data/cnn/probabilities.parquet, the probabilities of categories
      and test photo (without fine-tuning also of each train photo, out-of-fold);
      metrics/train_cnn.json; plots/train_cnn.csv, loss and accuracy of each epoch;
      plots/train_cnn_confusion.csv. For TensorBoard, in runs/<dataset>/<experiment>/ (the name that
-     `dvc exp run` gives, or "workspace"): curves, the network's graph, a projector of the features
-     of validation photos, and the most confident mistakes among them.
+     `dvc exp run` gives, or "workspace"): curves, graph, projector, most confident mistakes.
 
-If a split has no photo, nothing is trained: the saved classifier finds every label equally likely,
-and the metrics say why.
-
-Train loss (of subcategories, smoothed) and validation loss (of categories) are on different scales:
-compare each with itself over the epochs.
+If a split has no photo, nothing is trained, and the metrics say why. Train loss (of subcategories,
+smoothed) and validation loss (of categories) are on different scales: compare each with itself.
 
 An interrupted training resumes from runs/checkpoints when started again with the same data, code
 and params, and ends with the same weights. CHECKPOINT_SECONDS (default 60) and LOADER_WORKERS

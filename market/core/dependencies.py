@@ -58,7 +58,13 @@ def all_imports(script: Path, root: Path = ROOT) -> set[Path]:
 
 
 def code_dependencies(script: Path, root: Path = ROOT) -> list[str]:
-    """Return the paths of `all_imports`, relative to `root` and sorted, as dvc.yaml lists them."""
+    """Return the paths of `all_imports`, relative to `root` and sorted, as dvc.yaml lists them.
+
+    Examples
+    --------
+    >>> code_dependencies(ROOT / "market/core/paths.py")
+    ['market/core/errors.py', 'market/core/paths.py']
+    """
     return sorted(path.relative_to(root).as_posix() for path in all_imports(script, root))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]*")
 NUMBER_TO_DVC = re.compile(r"0o[0-7]+|[-+]?\.?[0-9][0-9._]*(?:e[-+]?[0-9]+)?", re.IGNORECASE)
 
 
-def load_params(*keys: str) -> Any:
+def load_params(*keys: str, root: Path = Path(), changes: Mapping[str, Any] | None = None) -> Any:
     """Return the value of each dotted key: one value, or a tuple of several.
 
     The whole file is checked, whichever keys are read.
@@ -31,6 +31,10 @@ def load_params(*keys: str) -> Any:
     *keys
         Sections, such as "train", or keys in them, such as "train.backbone". Write them out as
         literals: a test compares them with the `params` of the stage in dvc.yaml.
+    root
+        The project's folder, which holds params.yaml; by default the current folder.
+    changes
+        Values to use instead of the file's, by dotted key.
 
     Returns
     -------
@@ -43,7 +47,7 @@ def load_params(*keys: str) -> Any:
     MarketError
         If the file does not exist, is not valid YAML, or a key is wrong.
     """
-    params = _read()
+    params = _read(root, changes or {})
     values = tuple(_get(params, key) for key in keys)
     return values[0] if len(values) == 1 else values
 
@@ -99,26 +103,54 @@ def _range(field: dict[str, Any]) -> str:
     return " ".join(words)
 
 
-def _read() -> Params:
+def _read(root: Path = Path(), changes: Mapping[str, Any] | None = None) -> Params:
     try:
-        text = PARAMS.read_text(encoding="utf-8")
-        tree = yaml.safe_load(text)
+        text = (root / PARAMS).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise MarketError(
-            f"{PARAMS} not found in {Path.cwd()}: run from the project's folder"
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        remedy = "run from the project's folder"
+        if root != Path():
+            remedy += ", or pass its path as `root`"
+        raise MarketError(f"{PARAMS} not found in {root.absolute()}: {remedy}") from None
+    except UnicodeDecodeError as error:
+        raise MarketError(f"{PARAMS} is not valid YAML: {error}") from None
+    return parse_params(text, changes)
+
+
+def parse_params(text: str, changes: Mapping[str, Any] | None = None) -> Params:
+    """Return the content of params.yaml, checked.
+
+    Parameters
+    ----------
+    text
+        The file's content.
+    changes
+        Values to use instead of the file's, by dotted key.
+
+    Raises
+    ------
+    MarketError
+        On the first wrong key.
+    """
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         raise MarketError(f"{PARAMS} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
         raise MarketError(f"{PARAMS} has no sections: restore it from git")
     if "dataset" in tree:
         tree["dataset"] = _as_folder_name(text, tree["dataset"])
+    for key, value in (changes or {}).items():
+        section, _, name = key.partition(".")
+        tree[section] = {**tree.get(section, {}), name: value}
     try:
         return Params.model_validate(tree)
     except ValidationError as error:
         # A misspelt key counts as unknown and as missing; "unknown" comes with the right spelling.
         faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-        raise MarketError(_message(faults[0])) from None
+        message = _message(faults[0])
+        if ".".join(map(str, faults[0]["loc"][:2])) in (changes or {}):
+            message = message.removeprefix(f"{PARAMS}: ")
+        raise MarketError(message) from None
 
 
 def _as_folder_name(text: str, value: Any) -> Any:

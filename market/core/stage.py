@@ -62,9 +62,11 @@ def progress(
         The bar, which iterates over `items`. It shows after 2 seconds.
     """
     options: dict[str, Any] = {"delay": BAR_DELAY, "desc": desc, "unit": unit}
+    options["leave"] = None  # a bar inside another one disappears at its end
     if not sys.stderr.isatty():
         options |= {"file": _LogLines(), "bar_format": LOG_FORMAT, "miniters": 1}
-        options |= {"mininterval": LOG_INTERVAL, "maxinterval": LOG_INTERVAL}
+        # `position`: a bar inside another one would move the cursor, which a log does not have.
+        options |= {"mininterval": LOG_INTERVAL, "maxinterval": LOG_INTERVAL, "position": 0}
     return tqdm(items, total=total, **options)
 
 
@@ -84,6 +86,8 @@ def stage(main: Callable[..., str]) -> click.Command:
             raise click.ClickException(str(error)) from None
         duration = timedelta(seconds=round(time.monotonic() - start))
         folders = _folders(_declared(name)["writes"])
+        if not summary:  # a command whose output is complete
+            return
         click.echo(f"{summary}; {duration}" + (f", wrote {', '.join(folders)}" if folders else ""))
 
     # \b tells click to keep the line ends of the paragraph that follows.

@@ -11,6 +11,7 @@ from market.core.settings import Input
 from market.data.interactions import read_times
 from market.data.listings import clean_description, squeeze
 from market.data.raw_folder import ATTRIBUTE
+from market.data.statuses import count_unknown_statuses
 from market.data.tables import MAX_SHOWN, RawTable
 from market.data.values import (
     LATITUDES,
@@ -29,11 +30,15 @@ FIELD_TYPES = {
     "seller_id": "category",
 }
 
+ATTRIBUTE_TYPES = "attributes"  # key of `DataFrame.attrs`: `type` and `unit` of each attribute
+MAX_STATUSES = 10  # of unknown meaning, in a message
+
 
 class Details(NamedTuple):
     """Further columns of listings, and how they were read."""
 
     columns: pd.DataFrame  # typed, a row for each listing
+    attributes: dict[str, dict[str, str]]  # `type` and `unit` of each attribute
     metrics: dict[str, dict[str, Any]]  # by the file's name of the column
     messages: list[str]
 
@@ -69,7 +74,7 @@ def clean_details(
     """
     types = {**FIELD_TYPES, **{f"{ATTRIBUTE}{name}": kind for name, kind in
                                settings.attributes.items()}}  # fmt: skip
-    columns, metrics, messages = {}, {}, []
+    columns, attributes, metrics, messages = {}, {}, {}, []
     for name, kind in types.items():
         if name not in rows:
             continue
@@ -87,6 +92,10 @@ def clean_details(
         if unreadable:
             messages.append(f"{message}: left empty")
         columns[name] = values.values
+        if name.startswith(ATTRIBUTE):
+            attributes[name.removeprefix(ATTRIBUTE)] = {"type": kind, "unit": values.unit}
+        if name == "status":
+            messages += _unknown_status_messages(table, own, values.values)
         metrics[own] = {
             "type": kind,
             "values": int(values.values.notna().sum()),
@@ -94,7 +103,8 @@ def clean_details(
             "unreadable": unreadable,
             **({"unit": values.unit} if values.unit else {}),
         }
-    return Details(_pair_coordinates(pd.DataFrame(columns, index=rows.index)), metrics, messages)
+    typed = _pair_coordinates(pd.DataFrame(columns, index=rows.index))
+    return Details(typed, attributes, metrics, messages)
 
 
 def _parse(texts: pd.Series, kind: str, settings: Input) -> Values:
@@ -120,6 +130,21 @@ def _pair_coordinates(columns: pd.DataFrame) -> pd.DataFrame:
         return columns.drop(columns=pair, errors="ignore")
     known = columns[pair].notna().all(axis=1) & columns[pair].ne(0).any(axis=1)
     return columns.assign(**{name: columns[name].where(known) for name in pair})
+
+
+def _unknown_status_messages(table: RawTable, own: str, statuses: pd.Series) -> list[str]:
+    """Return a line that names the statuses without a known meaning, if there are any."""
+    counts = count_unknown_statuses(statuses)
+    if not counts:
+        return []
+    shown = ", ".join(
+        f"{status!r:.{MAX_SHOWN}} ({count})" for status, count in [*counts.items()][:MAX_STATUSES]
+    )
+    more = f" and {len(counts) - MAX_STATUSES} others" if len(counts) > MAX_STATUSES else ""
+    return [
+        f"{table.path}: {own!r} has values of unknown meaning: {shown}{more}: their listings count "
+        "as available"
+    ]
 
 
 def _unreadable_message(table: RawTable, own: str, texts: pd.Series, faults: pd.Series) -> str:

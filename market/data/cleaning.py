@@ -16,7 +16,7 @@ from market.core import paths
 from market.core.atomic import replace_when_done
 from market.core.errors import MarketError
 from market.core.settings import Clean, Input
-from market.data.attributes import Details, clean_details
+from market.data.attributes import ATTRIBUTE_TYPES, Details, clean_details
 from market.data.clean_listings import has_price_to_learn
 from market.data.ids import ID_RULES
 from market.data.interactions import (
@@ -88,7 +88,7 @@ class Cleaner:
         self.folder = RawFolder(raw, input_settings)
         self.settings = settings
         self._rejects: list[pd.DataFrame] = []
-        self._details = Details(pd.DataFrame(), {}, [])
+        self._details = Details(pd.DataFrame(), {}, {}, [])
 
     def run(self, out: Path) -> Cleaned:
         """Write products.parquet, images.parquet, interactions.parquet, photos/ and rejects.csv.
@@ -136,8 +136,33 @@ class Cleaner:
             return ""
         return f"; all rejects so far are in {path}"
 
-    def _clean_products(self) -> _Table:
-        table = self.folder.listings(labelled=True)
+    def clean_listings(
+        self, frame: pd.DataFrame | None = None
+    ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+        """Clean the table of listings alone, and write nothing.
+
+        Parameters
+        ----------
+        frame
+            The table, if it is not to be read from the raw folder.
+
+        Returns
+        -------
+        listings, rejects, messages
+            Typed listings, as `run` writes them to products.parquet; the rejects
+            (`rejects.REJECT_COLUMNS`); and a line for each column or value that was not read.
+
+        Raises
+        ------
+        MarketError
+            As `run` does.
+        """
+        products = self._clean_products(frame)
+        messages = [*products.raw.unread_messages(), *self._details.messages]
+        return products.kept, products.rejects, messages
+
+    def _clean_products(self, frame: pd.DataFrame | None = None) -> _Table:
+        table = self.folder.listings(labelled=True, frame=frame)
         schema = products_schema(labelled=True, id_rules=ID_RULES)
         rows, rejects = check_rows(table, schema, listing_faults(table, self.folder.settings))
         self._add_rejects(table, rejects, required=True)
@@ -151,6 +176,8 @@ class Cleaner:
             table, rows, self.folder.settings, max_share=self.settings.max_rejected_share
         )
         products = products.join(self._details.columns)
+        if self._details.attributes:
+            products.attrs[ATTRIBUTE_TYPES] = self._details.attributes  # saved in the parquet file
         check_nothing_lost(table.path, len(table.read), len(products), len(rejects))
         return _Table(table, products, rejects)
 

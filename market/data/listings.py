@@ -69,10 +69,10 @@ def squeeze(text: pd.Series) -> pd.Series:
 def split_category(path: str, separator: str = SLASH) -> list[str]:
     """Return the levels of a category path, the widest first, in their letter case.
 
-    Spaces around any other separator than a slash do not matter.
+    Spaces around any other separator than " / " do not matter; "/" also splits "Women/Shoes".
     """
     path = " ".join(path.split())
-    if separator.strip() == SLASH.strip():
+    if separator == SLASH:
         return [level for level in BETWEEN_LEVELS.split(path) if level]
     return [level for part in path.split(separator.strip() or separator) if (level := part.strip())]
 

@@ -38,6 +38,7 @@ def join_photos(products: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     )
     if "created" in products:
         listings["created"] = listings["created"].fillna(listings.pop("created_photo"))
+    listings.attrs.update(products.attrs)  # the types of attributes
     return listings.sort_values(["photo_index", "product_id"], ignore_index=True)
 
 

@@ -97,7 +97,8 @@ class ProductSplit:
         check_split(split, folds.shares(), products, keys, ignored)
         flagged = pd.Series(across_splits(reported, split), group.index, name="has_near_duplicate")
         for column in (group, split, flagged):
-            listings = listings.join(column, on="product_id")
+            # Join keeps attrs, here the types of attributes, only if both tables have the same.
+            listings = listings.join(column, on="product_id").__finalize__(listings)
         check_prices(listings)
         return cls(listings, keys, ignored, duplicates, requested, folds)
 

@@ -12,7 +12,7 @@ from market.core.settings import IMAGE_FIELDS, Input
 from market.data.described_export import check_described
 from market.data.interactions import log_columns
 from market.data.tables import RawTable, is_table_name, read_table
-from market.data.typed_tables import CellStyle
+from market.data.typed_tables import CellStyle, frame_to_strings
 
 # Fields of `input.columns` whose column has another name in the original marketplace.
 LISTING_COLUMNS = {"name": "product_name", "description": "product_description"}
@@ -55,7 +55,7 @@ class RawFolder:
         """Whether there is a log of interactions."""
         return bool(self.settings.interactions) and self.log_path.exists()
 
-    def listings(self, *, labelled: bool) -> RawTable:
+    def listings(self, *, labelled: bool, frame: pd.DataFrame | None = None) -> RawTable:
         """Read the table of listings.
 
         Parameters
@@ -63,6 +63,8 @@ class RawFolder:
         labelled
             True for training: every column under input.columns must exist. False for new listings:
             only the id must exist.
+        frame
+            The table, if it is not to be read from the file.
 
         Returns
         -------
@@ -93,7 +95,11 @@ class RawFolder:
             column: CellStyle(settings.decimal if name in numbers else ".", between.get(name, ", "))
             for name, column in wanted.items()
         }
-        table = RawTable.select(self.products_path, self._read("products", styles), wanted)
+        if frame is None:
+            read = self._read("products", styles)
+        else:
+            read = frame_to_strings(frame, self.products_path, styles)
+        table = RawTable.select(self.products_path, read, wanted)
         fields = {LISTING_COLUMNS.get(name, name): name for name in settings.columns}
         required = {name: field for name, field in fields.items() if name in wanted}
         table.require("input.columns", required if labelled else {"id": "id"})

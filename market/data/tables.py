@@ -179,10 +179,22 @@ def _parse(
     path: Path, encoding: str, separator: str, styles: Mapping[str, CellStyle] | None
 ) -> pd.DataFrame:
     content = path.read_bytes()
-    endings = [ending.lower() for ending in path.suffixes]
-    if endings and endings[-1] in COMPRESSIONS:
-        content = COMPRESSIONS[endings.pop()](content)
-    ending = endings[-1] if endings else ""
+    compression = path.suffix.lower()
+    if compression in COMPRESSIONS:
+        content = COMPRESSIONS[compression](content)
+    return parse_table(content, path, encoding=encoding, separator=separator, styles=styles)
+
+
+def parse_table(
+    content: bytes,
+    path: Path,
+    *,
+    encoding: str,
+    separator: str,
+    styles: Mapping[str, CellStyle] | None = None,
+) -> pd.DataFrame:
+    """Parse the content of a table, already decompressed; otherwise as `read_table`."""
+    ending = table_ending(path.name)
     if ending in PARQUET_ENDINGS:
         return parse_parquet(content, path, styles)
     is_json = ending in JSON_ENDINGS
@@ -191,6 +203,14 @@ def _parse(
         return parse_json_rows(text, path, styles)
     separator = "\t" if ending in TAB_ENDINGS else separator
     return parse_csv(text, path, separator=separator, encoding=encoding)
+
+
+def table_ending(name: str) -> str:
+    """Return the ending of a file's name in small letters, before that of a compression; or ""."""
+    endings = [ending.lower() for ending in Path(name).suffixes]
+    if endings and endings[-1] in COMPRESSIONS:
+        endings.pop()
+    return endings[-1] if endings else ""
 
 
 def _decode(content: bytes, path: Path, encoding: str, kind: str) -> str:
@@ -207,11 +227,7 @@ def _decode(content: bytes, path: Path, encoding: str, kind: str) -> str:
 
 def is_table_name(name: str) -> bool:
     """Return whether a file's name ends as that of a table that `read_table` reads."""
-    endings = [ending.lower() for ending in Path(name).suffixes]
-    if endings and endings[-1] in COMPRESSIONS:
-        endings.pop()
-    known = CSV_ENDINGS + TAB_ENDINGS + JSON_ENDINGS + PARQUET_ENDINGS
-    return bool(endings) and endings[-1] in known
+    return table_ending(name) in CSV_ENDINGS + TAB_ENDINGS + JSON_ENDINGS + PARQUET_ENDINGS
 
 
 def not_found_message(path: Path) -> str:

@@ -115,6 +115,28 @@ def parse_parquet(
     return _to_strings(columns, table.num_rows, path, styles or {})
 
 
+def frame_to_strings(
+    frame: pd.DataFrame, path: Path, styles: Mapping[str, CellStyle] | None = None
+) -> pd.DataFrame:
+    """Return a DataFrame as `parse_json_rows` returns a file; its index is ignored.
+
+    Parameters
+    ----------
+    frame
+        Cells of any type.
+    path
+        The name of the table in messages.
+    styles
+        As for `parse_json_rows`.
+    """
+    check_names(path, [str(name).strip() for name in frame.columns])
+    columns = {
+        str(name): column.astype(object).where(column.notna(), None).tolist()
+        for name, column in frame.items()
+    }
+    return _to_strings(columns, len(frame), path, styles or {})
+
+
 def _to_strings(
     columns: Mapping[str, list[Any]], rows: int, path: Path, styles: Mapping[str, CellStyle]
 ) -> pd.DataFrame:

@@ -47,6 +47,8 @@ class PhotoModels:
     ----------
     device
         To load the networks to.
+    root
+        The project's folder.
 
     Raises
     ------
@@ -54,14 +56,16 @@ class PhotoModels:
         If models/embed or models/cnn is absent.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self.embedder = PhotoEmbedder.load(PHOTO_EMBEDDER, device)
-        self.classifier = PhotoClassifier.load(PHOTO_CLASSIFIER, device)
+    def __init__(self, device: torch.device, root: Path = Path()) -> None:
+        self.root = root
+        self.embedder = PhotoEmbedder.load(root / PHOTO_EMBEDDER, device)
+        self.classifier = PhotoClassifier.load(root / PHOTO_CLASSIFIER, device)
         self.width = self.embedder.network.width
 
     # A worker of a cluster reads the files itself, once, instead of receiving the networks.
     def __reduce__(self) -> tuple:
-        return kept_models, (folder_stamp(PHOTO_EMBEDDER), folder_stamp(PHOTO_CLASSIFIER))
+        folders = (PHOTO_EMBEDDER, PHOTO_CLASSIFIER)
+        return kept_models, (self.root, *(folder_stamp(self.root / folder) for folder in folders))
 
     def __call__(self, photos: np.ndarray) -> np.ndarray:
         """Return (n, width + labels) float32: features, then probabilities.
@@ -77,9 +81,9 @@ class PhotoModels:
             return torch.cat([features, probabilities], 1).cpu().numpy()
 
 
-def kept_models(*stamps: tuple) -> PhotoModels:
+def kept_models(root: Path, *stamps: tuple) -> PhotoModels:
     """Return the photo models with these stamps, loaded once in each process."""
-    return keep("predict photos", stamps, lambda: PhotoModels(set_up_torch(seed=0)))
+    return keep("predict photos", (root, *stamps), lambda: PhotoModels(set_up_torch(seed=0), root))
 
 
 def read_batch(
@@ -135,6 +139,8 @@ class Predictor:
     ----------
     device
         To load the networks to.
+    root
+        The project's folder, by default the current one.
 
     Raises
     ------
@@ -142,13 +148,13 @@ class Predictor:
         If a model is absent or damaged.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self.photo_models = PhotoModels(device)
-        self.category = CategoryClassifier.load(CATEGORY_CLASSIFIER)
-        self.text_classifier = TextClassifier.load(TEXT_CLASSIFIER, device)
-        self.price_model = PriceModel.load(PRICE_MODEL)
+    def __init__(self, device: torch.device, root: Path = Path()) -> None:
+        self.photo_models = PhotoModels(device, root)
+        self.category = CategoryClassifier.load(root / CATEGORY_CLASSIFIER)
+        self.text_classifier = TextClassifier.load(root / TEXT_CLASSIFIER, device)
+        self.price_model = PriceModel.load(root / PRICE_MODEL)
         self.classes = self.category.classes
-        settings, self.input_settings = load_params("clean", "input")
+        settings, self.input_settings = load_params("clean", "input", root=root)
         self.money = Money.of(self.input_settings)
         self.placeholder_above = settings.placeholder_above
         self.photo_limits = decode_limits(settings)
@@ -178,6 +184,15 @@ class Predictor:
         products = clean_products(
             rows, placeholder_above=self.placeholder_above, settings=self.input_settings
         )
+        return self.predict(products, photo_of, sources)
+
+    def predict(
+        self, products: pd.DataFrame, photo_of: pd.Series, sources: Sequence[Path | bytes]
+    ) -> tuple[pd.DataFrame, list[str | None]]:
+        """Predict listings that are already clean, as `listings.clean_products` returns them.
+
+        The other parameters and the result are as for `__call__`.
+        """
         by_photo = list(read_photos(self.photo_models, sources, self.photo_limits))
         features, photo_labels = self._average(by_photo, photo_of, products["product_id"])
         vectors = encode_texts(self.encoder, products["name"], products["description"], BATCH)

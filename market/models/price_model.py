@@ -69,6 +69,19 @@ class PriceModel:
         Calibrated for these bounds.
     coverage
         Target coverage of the intervals, from 0 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.dummy import DummyRegressor
+    >>> table = pd.DataFrame({"name": ["lamp", "bike"]})
+    >>> median = DummyRegressor(strategy="constant", constant=np.log1p(39)).fit(table, [0, 0])
+    >>> margins = Margins(interval=np.log(2), flag=np.log(4))
+    >>> model = PriceModel(Baseline("constant", median), margins, coverage=0.8)
+    >>> model.predict(table)
+       price  price_low  price_high  flag_below  flag_above
+    0   39.0       19.0        79.0         9.0       159.0
+    1   39.0       19.0        79.0         9.0       159.0
     """
 
     estimator: StackedModel | Baseline | NoPrices

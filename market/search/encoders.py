@@ -12,6 +12,7 @@ import numpy as np
 from cachetools import LRUCache
 from PIL import Image
 
+from market.core.paths import PRETRAINED
 from market.data.images import to_array
 from market.models.photo_embedder import PhotoEmbedder
 from market.models.text_encoder import load_text_encoder
@@ -36,9 +37,12 @@ class CachedTextEncoder:
         self._cache: LRUCache[str, np.ndarray] = LRUCache(CACHE_SIZE)
 
     @classmethod
-    def load(cls, index: Path, device: str = "cpu") -> CachedTextEncoder:
+    def load(
+        cls, index: Path, device: str = "cpu", pretrained: Path = PRETRAINED
+    ) -> CachedTextEncoder:
         """Return the encoder of the index in a folder, without opening the index."""
-        return cls(partial(load_text_encoder, device, *SearchIndex.read_encoder(index)))
+        name, sha256 = SearchIndex.read_encoder(index)
+        return cls(partial(load_text_encoder, device, name, sha256, pretrained=pretrained))
 
     @classmethod
     def of_index(cls, index: SearchIndex, device: str = "cpu") -> CachedTextEncoder:

@@ -105,6 +105,7 @@ class Engine:
             search_index.places,
             pd.read_parquet(prices),
             search_index.gazetteer,
+            search_index.attributes,
         )
         vectors = ListingVectors(
             search_index.texts, search_index.images, search_index.neighbours, catalogue.photos

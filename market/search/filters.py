@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from market.search.attributes import Condition
 from market.search.catalogue import Catalogue
 
 
@@ -13,7 +15,7 @@ from market.search.catalogue import Catalogue
 class Filters:
     """Conditions that every hit satisfies; None sets no condition.
 
-    A listing whose price or place is unknown passes no filter on it.
+    A listing whose price, place or attribute is unknown passes no filter on it.
 
     Attributes
     ----------
@@ -27,6 +29,12 @@ class Filters:
         The largest distance from `near`.
     flagged
         Whether to include listings whose price is a placeholder or far from the expected one.
+    attributes
+        Conditions on attributes, by name.
+    seller_id
+        The seller.
+    include_unavailable
+        Whether to include listings that are sold, reserved or inactive (`market.data.statuses`).
 
     Examples
     --------
@@ -40,6 +48,9 @@ class Filters:
     near: str | None = None
     radius_km: float | None = None
     flagged: bool = False
+    attributes: Mapping[str, Condition] = field(default_factory=dict)
+    seller_id: str | None = None
+    include_unavailable: bool = False
 
 
 NO_FILTERS = Filters()
@@ -58,6 +69,11 @@ def allowed_listings(
         The conditions.
     distances
         (n,) kilometres from `filters.near`; None ignores the radius.
+
+    Raises
+    ------
+    MarketError
+        If there is no such attribute, or a condition has a value of another type.
     """
     allowed = np.ones(len(catalogue), bool)
     # Comparisons with NaN are false, so unknown values pass no filter.
@@ -67,6 +83,12 @@ def allowed_listings(
         allowed &= catalogue.price <= filters.price_max
     if not filters.flagged:
         allowed &= ~catalogue.flagged
+    if not filters.include_unavailable:
+        allowed &= ~catalogue.unavailable
+    if filters.seller_id is not None:
+        allowed &= catalogue.of_seller(filters.seller_id)
+    for passing in catalogue.attributes.passes(filters.attributes).values():
+        allowed &= passing
     if filters.category:
         wanted = tuple(level.strip().casefold() for level in filters.category.split(" / "))
         matching = [

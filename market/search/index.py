@@ -8,6 +8,7 @@ not rebuild it.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +22,12 @@ from market.core.formats import Formats
 from market.core.stage import progress
 from market.data.photo_store import PhotoStore
 from market.models.text_encoder import SHIPPED, encode_texts, load_text_encoder, weights_digest
+from market.search.attributes import (
+    AttributeType,
+    attribute_columns,
+    attribute_types,
+    searchable_texts,
+)
 from market.search.gazetteer import Gazetteer, read_gazetteer
 from market.search.image_space import ImageSpace, colour_histograms
 from market.search.lexical import LexicalIndex
@@ -37,7 +44,7 @@ LISTING_COLUMNS = [
     "product_id", "name", "description", "location", "category_levels", "price", "group",
 ]  # fmt: skip
 ROW_COLUMNS = [*LISTING_COLUMNS, "created", "image_id", "photo_index"]
-OPTIONAL_COLUMNS = [*COORDINATES]  # of exports that state them
+OPTIONAL_COLUMNS = [*COORDINATES, "status", "seller_id"]  # of exports that state them
 RECALL_QUERIES = 256  # vectors that measure the recall of an approximate index
 BATCH_SIZE = 128  # texts that are encoded together
 
@@ -64,7 +71,8 @@ class SearchIndex:
     ----------
     listings
         n rows, sorted by product_id: LISTING_COLUMNS, `created` (of the first photo; NaT if
-        unknown), `latitude` and `longitude` (degrees; NaN if unknown).
+        unknown), `latitude` and `longitude` (degrees; NaN if unknown); `status`, `seller_id` and
+        `attribute_<name>` if the export states them.
     photos
         A row for each photo, sorted by listing: `position` of its listing, and `photo_index` among
         the packed photos.
@@ -74,8 +82,10 @@ class SearchIndex:
         All places of the country, which a user may search near as well.
     formats
         Currency, language and country of the listings.
+    attributes
+        The attributes of the listings.
     lexical
-        The words of names and descriptions.
+        The words of names, descriptions, and attributes in words.
     texts
         n text vectors, smoothed over the neighbours.
     images
@@ -95,6 +105,7 @@ class SearchIndex:
     places: pd.DataFrame
     gazetteer: Gazetteer
     formats: Formats
+    attributes: tuple[AttributeType, ...]
     lexical: LexicalIndex
     texts: VectorIndex
     images: VectorIndex
@@ -121,8 +132,8 @@ class SearchIndex:
         Parameters
         ----------
         rows
-            ROW_COLUMNS, and OPTIONAL_COLUMNS if there are any, of data/merged/listings.parquet, a
-            row for each photo or photoless listing.
+            The `index_columns` of data/merged/listings.parquet, a row for each photo or photoless
+            listing.
         packed
             The m packed photos.
         text_embeddings
@@ -147,6 +158,7 @@ class SearchIndex:
             If there is no such encoder or language, or if FAISS cannot build `settings.factory`.
         """
         listings, photos, gazetteer = _located_tables(rows, formats.country)
+        attributes = attribute_types(rows)
         shipped = load_text_encoder(device)
         texts = _text_vectors(listings, text_embeddings, settings.encoder, shipped, device)
         images, image_space = _image_vectors(photos, packed, image_features, settings)
@@ -158,7 +170,8 @@ class SearchIndex:
             places=searchable_places(listings),
             gazetteer=gazetteer,
             formats=formats,
-            lexical=_index_words(listings, shipped, formats.language),
+            attributes=attributes,
+            lexical=_index_words(listings, attributes, shipped, formats.language),
             texts=_vector_index(texts, settings),
             images=_vector_index(images, settings),
             neighbours=neighbours,
@@ -205,6 +218,8 @@ class SearchIndex:
                 "search_effort": self.texts.search_effort,
                 "encoder": {"name": self.encoder_name, "sha256": self.encoder_sha256},
             }
+            if self.attributes:
+                settings["attributes"] = [each._asdict() for each in self.attributes]
             write_json(partial / "index.json", settings)
 
     @classmethod
@@ -218,6 +233,7 @@ class SearchIndex:
             places=pd.read_parquet(folder / "places.parquet"),
             gazetteer=Gazetteer.load(folder / "gazetteer"),
             formats=Formats(**settings["formats"]),
+            attributes=tuple(AttributeType(**each) for each in settings.get("attributes", ())),
             lexical=LexicalIndex.load(folder / "words"),
             texts=VectorIndex.load(folder / "text.faiss", settings["search_effort"]),
             images=VectorIndex.load(folder / "image.faiss", settings["search_effort"]),
@@ -239,6 +255,13 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "index.json").read_text(encoding="utf-8"))
 
 
+def index_columns(present: Iterable[str]) -> list[str]:
+    """Return those of the `present` columns of data/merged/listings.parquet that are indexed."""
+    present = [*present]
+    named = [name for name in (*ROW_COLUMNS, *OPTIONAL_COLUMNS) if name in present]
+    return [*named, *attribute_columns(present)]
+
+
 def listing_tables(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Split rows of photos into a table of listings and a table of their photos.
 
@@ -250,14 +273,14 @@ def listing_tables(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     Returns
     -------
     listings, photos
-        `listings` has LISTING_COLUMNS, the OPTIONAL_COLUMNS of `rows` and `created`, the date of
-        the listing's first photo; `photos` is as in SearchIndex.
+        `listings` has LISTING_COLUMNS, the OPTIONAL_COLUMNS and attributes of `rows`, and
+        `created`, the date of the listing's first photo; `photos` is as in SearchIndex.
     """
     rows = rows.sort_values(["product_id", "image_id"], ignore_index=True)
     created = rows.groupby("product_id")["created"].min()
     listings = rows.drop_duplicates("product_id", ignore_index=True)
     optional = [column for column in OPTIONAL_COLUMNS if column in listings]
-    listings = listings[[*LISTING_COLUMNS, *optional]]
+    listings = listings[[*LISTING_COLUMNS, *optional, *attribute_columns(listings)]]
     ids = listings["product_id"]
     listings = listings.assign(created=created.loc[ids].to_numpy())
     if listings["category_levels"].isna().any():  # no listing has a category
@@ -284,11 +307,20 @@ def _located_tables(
     return listings.join(place_listings(listings, gazetteer, stated)), photos, gazetteer
 
 
-def _index_words(listings: pd.DataFrame, shipped: Any, language: str) -> LexicalIndex:
-    """Index the words of names and descriptions; `shipped` is the shipped sentence encoder."""
+def _index_words(
+    listings: pd.DataFrame, attributes: tuple[AttributeType, ...], shipped: Any, language: str
+) -> LexicalIndex:
+    """Index the words of names, descriptions and attributes.
+
+    `shipped` is the shipped sentence encoder.
+    """
+    descriptions = listings["description"]
+    values = searchable_texts(listings, attributes)
+    if values is not None:
+        descriptions = descriptions + "\n" + values
     return LexicalIndex.build(
         listings["name"].tolist(),
-        listings["description"].tolist(),
+        descriptions.tolist(),
         # Correctly spelt words, however rare: whole words of the shipped encoder's vocabulary. They
         # are English; another encoder's may be syllables.
         [word for word in shipped.tokenizer.get_vocab() if word.isalpha()],

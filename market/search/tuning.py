@@ -19,7 +19,7 @@ from market.search.filters import Filters
 from market.search.metrics import DEPTH, ndcg
 from market.search.ranker import PRIOR, QUERY_FEATURES
 
-EVERYTHING = Filters(flagged=True)
+EVERYTHING = Filters(flagged=True, include_unavailable=True)
 STEPS = 10
 TOTAL_WEIGHT = sum(PRIOR[name] for name in QUERY_FEATURES)  # of any choice of weights
 # (286, features): every division of the total weight in tenths.

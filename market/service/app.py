@@ -22,13 +22,13 @@ from prometheus_fastapi_instrumentator import Instrumentator
 
 from market.core.errors import MarketError
 from market.core.torch_setup import set_up_torch
+from market.data.histories import LoggedHistories
 from market.data.photo_store import PhotoStore
 from market.search.engine import Engine
 from market.service.bodies import BodyLimitMiddleware
 from market.service.errors import add_error_handlers
 from market.service.events import EventStore
 from market.service.head import HeadMiddleware
-from market.service.histories import LoggedHistories
 from market.service.metrics import Metrics
 from market.service.photos import PhotoVersions
 from market.service.predictions import ListingPredictor

@@ -44,9 +44,12 @@ class ListingPredictor:
             table, reasons = predictor(_to_table(listing, predictor.money), photo_owners, photos)
         row = table.iloc[0]
         return Prediction(
-            **{name: row[name] for name in ("category", "price", "price_low", "price_high")},
+            **{
+                name: None if pd.isna(row[name]) else row[name]
+                for name in ("category", "price", "price_low", "price_high")
+            },
             coverage=predictor.price_model.coverage,
-            price_flag=row["price_flag"] or None,
+            price_flag=None if pd.isna(row["price_flag"]) else row["price_flag"] or None,
             probabilities={name: row[f"p_{name}"] for name in predictor.classes},
             unusable=[
                 UnusablePhoto(photo=number, reason=reason)

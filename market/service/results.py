@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from market.search.attributes import AttributeType, Condition, Facet
 from market.search.filters import Filters
 from market.search.ranking import SearchResult
 from market.service import schemas
@@ -13,7 +14,9 @@ from market.service.reasons import explain
 from market.service.state import ServiceState
 
 
-def to_engine_filters(filters: schemas.Filters) -> Filters:
+def to_engine_filters(
+    filters: schemas.Filters, attributes: Mapping[str, Condition] | None = None
+) -> Filters:
     """Return the engine's filters for those of a request."""
     return Filters(
         price_min=filters.price_min,
@@ -22,6 +25,26 @@ def to_engine_filters(filters: schemas.Filters) -> Filters:
         near=filters.near or None,
         radius_km=filters.radius_km,
         flagged=filters.flagged,
+        attributes=attributes or {},
+        seller_id=filters.seller_id or None,
+        include_unavailable=filters.include_unavailable,
+    )
+
+
+def to_description(attribute: AttributeType) -> dict[str, Any]:
+    """Return the fields of `schemas.AttributeDescription`."""
+    return {**attribute._asdict(), "label": attribute.label}
+
+
+def to_counts(facet: Facet) -> schemas.AttributeCounts:
+    """Return the schema of a facet."""
+    return schemas.AttributeCounts(
+        **to_description(facet.attribute),
+        listings=facet.listings,
+        values=[schemas.AttributeValue(value=value, count=count) for value, count in facet.values],
+        distinct=facet.distinct,
+        minimum=facet.minimum,
+        maximum=facet.maximum,
     )
 
 

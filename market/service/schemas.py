@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from market.data.ids import ID_PATTERN, ID_RULES, LONGEST_ID
 from market.data.photo_formats import FORMAT_NAMES, FORMATS_DESCRIPTION
+from market.search.attributes import MAX_VALUES
+from market.service.attribute_parameters import is_attribute_parameter
 
 
 def _check_id(text: str) -> str:
@@ -93,6 +95,18 @@ class Filters(BaseModel):
         None, gt=0, le=2000, description="Largest distance from `near`, in kilometres."
     )
     flagged: bool = Field(False, description="Include listings with an implausible price.")
+    seller_id: str | None = Field(None, max_length=300, description="Only listings of this seller.")
+    include_unavailable: bool = Field(
+        False, description="Include listings that are sold, reserved or inactive."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_attributes(cls, fields: Any) -> Any:
+        """Leave out the parameters attr.NAME, which `routes.dependencies.Conditions` reads."""
+        if not isinstance(fields, dict):
+            return fields
+        return {name: value for name, value in fields.items() if not is_attribute_parameter(name)}
 
     @model_validator(mode="after")
     def _check_together(self) -> Filters:
@@ -116,6 +130,9 @@ class Page(Filters):
 class SearchQuery(Page):
     """A search in text."""
 
+    facets: bool = Field(
+        False, description="Count the values of attributes among all results, as `attributes`."
+    )
     q: str = Field("", max_length=300, description="Query.", examples=["oak bedside table"])
     user: UserId | None = Field(
         None, description="A user id. Their past events personalise the results."
@@ -147,6 +164,38 @@ class Reason(BaseModel):
     contribution: float = Field(description="Part of the score.", examples=[0.42])
 
 
+class AttributeDescription(BaseModel):
+    """An attribute that listings have."""
+
+    name: str = Field(description="Name, as in `attr.NAME`.", examples=["brand"])
+    label: str = Field(description="Name for users.", examples=["Brand"])
+    type: Literal["text", "category", "number", "boolean", "date"]
+    unit: str = Field(description="Of numbers, such as cm; empty if unknown.", examples=[""])
+
+
+class AttributeValue(BaseModel):
+    """A value of an attribute."""
+
+    value: bool | str
+    count: int = Field(description="Exact number of listings that have it.")
+
+
+class AttributeCounts(AttributeDescription):
+    """An attribute, and its values among some listings.
+
+    A search counts each attribute without the search's own condition on it.
+    """
+
+    listings: int = Field(description="Number of listings that have a value.")
+    values: list[AttributeValue] = Field(
+        description="Of category and boolean: the commonest values, at most "
+        f"{MAX_VALUES}. Empty for other types."
+    )
+    distinct: int = Field(description="Of category and boolean: number of different values.")
+    minimum: float | str | None = Field(description="Of number, and of date (YYYY-MM-DD).")
+    maximum: float | str | None = Field(description="Of number, and of date (YYYY-MM-DD).")
+
+
 class ListingSummary(BaseModel):
     """A listing in short."""
 
@@ -164,6 +213,12 @@ class ListingSummary(BaseModel):
         description="URL of the first photo, relative to the root of the service.",
         examples=["api/photos/12?v=1"],
     )
+    attributes: dict[str, bool | float | str] = Field(
+        description="Values by the name of the attribute; dates as YYYY-MM-DD.",
+        examples=[{"brand": "Sony"}],
+    )
+    available: bool = Field(description="False if the listing is sold, reserved or inactive.")
+    seller_id: str | None = Field(description="Id of the seller, if the listings state it.")
 
 
 class Hit(ListingSummary):
@@ -194,6 +249,9 @@ class SearchResults(BaseModel):
     empty_place: str | None = Field(
         description="`near`, if the place is known, but no listing lies within `radius_km` of it, "
         "or no listing has a known place at all."
+    )
+    attributes: list[AttributeCounts] | None = Field(
+        default=None, description="The attributes of all results with `facets`, else null."
     )
 
 
@@ -263,15 +321,18 @@ class UnusablePhoto(BaseModel):
 
 
 class Prediction(BaseModel):
-    """The predicted category and price of a new listing."""
+    """The predicted category and price of a new listing.
 
-    category: str = Field(description="Most probable category.", examples=["Home & Garden"])
+    They are null if the models had no categories or no prices to learn from.
+    """
+
+    category: str | None = Field(description="Most probable category.", examples=["Home & Garden"])
     probabilities: dict[str, float] = Field(
-        description="Probability of every category. They add up to 1."
+        description="Probability of every category. They add up to 1; empty without categories."
     )
-    price: float = Field(description="Predicted price, in the currency of the listings.")
-    price_low: float = Field(description="Lower end of the prediction interval.")
-    price_high: float = Field(description="Upper end of the prediction interval.")
+    price: float | None = Field(description="Predicted price, in the currency of the listings.")
+    price_low: float | None = Field(description="Lower end of the prediction interval.")
+    price_high: float | None = Field(description="Upper end of the prediction interval.")
     coverage: float = Field(
         description="Target share of prices within the interval.", examples=[0.8]
     )
@@ -288,7 +349,7 @@ class StoredEvent(BaseModel):
 
 
 class MarketplaceSettings(BaseModel):
-    """How the marketplace writes money, distances and dates."""
+    """How the marketplace writes money, distances and dates, and what its listings have."""
 
     currency: str = Field(description="ISO 4217 code of all prices.", examples=["GBP"])
     currency_symbol: str = Field(examples=["£"])
@@ -300,6 +361,12 @@ class MarketplaceSettings(BaseModel):
     distance_unit: Literal["km", "mi"] = Field(
         description="What people use in the country. The API itself always uses kilometres."
     )
+    fields: list[str] = Field(
+        description="What at least one listing has, of category, description, location, photo, "
+        "place, price, seller_id and status. `place` is a location on the map, which `near` "
+        "needs; `status` means that some listings are not available."
+    )
+    attributes: list[AttributeDescription] = Field(description="What `attr.NAME` filters by.")
 
 
 class Health(BaseModel):

@@ -17,11 +17,11 @@ from market.core.paths import (
     SEARCH_INDEX,
     require,
 )
+from market.data.histories import LoggedHistories, merge_histories
 from market.data.images import decode_limits
 from market.data.photo_store import PhotoStore
 from market.search.engine import Engine
 from market.service.events import EventStore
-from market.service.histories import LoggedHistories, merge_histories
 from market.service.metrics import Metrics
 from market.service.photos import PhotoDecoder, PhotoVersions
 from market.service.predictions import ListingPredictor

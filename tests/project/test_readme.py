@@ -24,7 +24,7 @@ from test_pipeline import REPO, commit, forget_everything, init, repo, reproduce
 __all__ = ["repo", "reproduced"]  # fixtures
 
 # The pages whose `sh` and `console` blocks are run, in this order.
-PAGES = ("README.md", "docs/your-data.md", "docs/everyday.md", "docs/search.md")
+PAGES = ("README.md", "docs/your-data.md", "docs/everyday.md", "docs/search.md", "docs/python.md")
 MAX_README_LINES = 170
 # Commands that are not run here, and why.
 NOT_RUN = {
@@ -200,7 +200,8 @@ def test_commands_name_existing_targets_scripts_modules_and_keys() -> None:
         for script in re.findall(r"\bpython (\S+\.py)", command):
             assert (REPO / script).is_file(), command
         for module in re.findall(r"\bpython -m (market\S*)", command):
-            assert (REPO / f"{module.replace('.', '/')}.py").is_file(), command
+            path = REPO / module.replace(".", "/")
+            assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), command
         for key in re.findall(r"-S ([\w.]+)=", command):
             section, _, name = key.partition(".")
             assert section in params and (not name or name in params[section]), command

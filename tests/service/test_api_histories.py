@@ -12,11 +12,11 @@ from api_client import get, ids
 from fastapi.testclient import TestClient
 
 from market.core.paths import INTERACTIONS, PHOTOS
+from market.data.histories import LoggedHistories
 from market.data.photo_store import PhotoStore
 from market.search.engine import Engine, SearchResult
 from market.service.app import make_app
 from market.service.events import EventStore
-from market.service.histories import LoggedHistories
 from market.service.settings import Settings
 from market.service.state import Index
 

@@ -92,6 +92,8 @@ def test_settings_are_those_of_the_index(client: TestClient) -> None:
     assert get(client, "/api/settings") == {
         "currency": "GBP", "currency_symbol": "£", "language": "en", "country": "GB",
         "language_tag": "en-GB", "distance_unit": "mi",
+        "fields": ["category", "description", "location", "photo", "place", "price"],
+        "attributes": [],
     }  # fmt: skip
     state = client.app.state.service  # type: ignore[attr-defined]
     german = replace(state.engine, formats=Formats("EUR", "de", "DE"))

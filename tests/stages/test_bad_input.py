@@ -1,7 +1,7 @@
 """Bad input, at scale: a clear line or a row in rejects.csv, in bounded memory and time.
 
-The corpus of corpus.py goes through stage clean whole as a campaign, in part in the usual suite:
-`python -m pytest -m campaign tests/stages/test_bad_input.py -s`.
+The corpora of table_corpus.py and photo_corpus.py go through stage clean whole as a campaign, in
+part in the usual suite: `python -m pytest -m campaign tests/stages/test_bad_input.py -s`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import click
-import corpus
 import numpy as np
 import pandas as pd
+import photo_corpus
 import pytest
+import table_corpus
 import torch
 import yaml
 from hypothesis import given, settings
@@ -97,10 +98,10 @@ def make_project(folder: Path) -> Path:
     """Return a project with the sound dataset of the corpus: 8 products, 8 photos, 8 events."""
     raw = folder / "data/mine/raw"
     (raw / "images").mkdir(parents=True)
-    for name, rows in corpus.SOUND.items():
-        (raw / name).write_text(corpus.to_csv(rows), encoding="utf-8")
-    for row in corpus.IMAGES[1:]:
-        (raw / f"images/{row[0]}.jpg").write_bytes(corpus.sound_photos()["jpeg"])
+    for name, rows in table_corpus.SOUND.items():
+        (raw / name).write_text(table_corpus.to_csv(rows), encoding="utf-8")
+    for row in table_corpus.IMAGES[1:]:
+        (raw / f"images/{row[0]}.jpg").write_bytes(photo_corpus.sound_photos()["jpeg"])
     params = yaml.safe_load((REPO / "params.yaml").read_text(encoding="utf-8"))
     params["dataset"] = "mine"
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
@@ -124,7 +125,7 @@ def describe_failure(outcome: Outcome, left: Path) -> str | None:
     return f"says {outcome.output[:200]!r}" if outcome.output else None
 
 
-def find_fault(project: Path, case: corpus.Table | None, outcome: Outcome) -> str:
+def find_fault(project: Path, case: table_corpus.Table | None, outcome: Outcome) -> str:
     """Return the fault of a run of stage clean; "" if it has none."""
     out = project / "data/clean"
     if (complaint := describe_failure(outcome, out)) is not None:
@@ -150,7 +151,9 @@ def find_fault(project: Path, case: corpus.Table | None, outcome: Outcome) -> st
 
 
 def try_tables(
-    project: Path, cases: list[corpus.Table], attempt: Callable[[corpus.Table], tuple[Outcome, str]]
+    project: Path,
+    cases: list[table_corpus.Table],
+    attempt: Callable[[table_corpus.Table], tuple[Outcome, str]],
 ) -> list[str]:
     """Put each table into an otherwise sound project, and `attempt` it; return the faults."""
     faults: list[str] = []
@@ -175,8 +178,8 @@ def try_tables(
     return faults
 
 
-def cleaning(project: Path) -> Callable[[corpus.Table], tuple[Outcome, str]]:
-    def attempt(case: corpus.Table) -> tuple[Outcome, str]:
+def cleaning(project: Path) -> Callable[[table_corpus.Table], tuple[Outcome, str]]:
+    def attempt(case: table_corpus.Table) -> tuple[Outcome, str]:
         outcome = run(clean.main, project)
         complaint = find_fault(project, case, outcome)
         shutil.rmtree(project / "data/clean", ignore_errors=True)
@@ -193,24 +196,28 @@ def unaccounted(project: Path, ids: list[str]) -> dict[str, list[str]]:
     return {"not once": [name for name in ids if times[name] != 1]}
 
 
-def write_photos(project: Path, photos: corpus.Photos, outside: Path) -> list[str]:
+def write_photos(project: Path, photos: photo_corpus.Photos, outside: Path) -> list[str]:
     """Put photos and odd entries into a project, each with its row; return their ids."""
     images = project / "data/mine/raw/images"
     suffixes = [".jpg", ".png", ".gif", ".webp", ".bmp", ".jpeg", ".txt", ""]
     for number, (_, data) in enumerate(photos):
         # Every suffix with every kind: the kind of a file must not depend on its name.
         (images / f"m{number:04d}{suffixes[number % 8]}").write_bytes(data)
-    ids = sorted({*corpus.write_odd_entries(images, outside), *(p.stem for p in images.iterdir())})
+    ids = sorted(
+        {*photo_corpus.write_odd_entries(images, outside), *(p.stem for p in images.iterdir())}
+    )
     rows = [[name, "p1"] for name in ids if "\n" not in name and name.isascii()]
-    (project / "data/mine/raw/Images.csv").write_text(corpus.to_csv([corpus.IMAGES[0], *rows]))
+    (project / "data/mine/raw/Images.csv").write_text(
+        table_corpus.to_csv([table_corpus.IMAGES[0], *rows])
+    )
     return [row[0] for row in rows]
 
 
 @settings(max_examples=10, deadline=None, derandomize=True, database=None)
 @given(st.data())
 def test_a_sound_table_with_odd_bytes_is_accounted_for_or_refused(data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from(sorted(corpus.SOUND)))
-    content = bytearray(corpus.to_csv(corpus.SOUND[name]).encode())
+    name = data.draw(st.sampled_from(sorted(table_corpus.SOUND)))
+    content = bytearray(table_corpus.to_csv(table_corpus.SOUND[name]).encode())
     odd = st.sampled_from([b'"', b"\0", b"\r", b"\n", b",", b"\xff", b'""', b"\xef\xbb\xbf", b" "])
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(content)))
@@ -237,10 +244,10 @@ def test_a_sound_table_with_odd_bytes_is_accounted_for_or_refused(data: st.DataO
             assert rows == metrics["photos"]["kept"] + rejects["source"].eq("Images.csv").sum()
 
 
-@given(st.sampled_from(sorted(corpus.sound_photos())), st.data())
+@given(st.sampled_from(sorted(photo_corpus.sound_photos())), st.data())
 @settings(max_examples=50, deadline=None, derandomize=True, database=None)
 def test_a_damaged_photo_is_a_picture_or_a_reason(kind: str, data: st.DataObject) -> None:
-    changed = bytearray(corpus.sound_photos()[kind])
+    changed = bytearray(photo_corpus.sound_photos()[kind])
     for _ in range(data.draw(st.integers(0, 4))):
         changed[data.draw(st.integers(0, min(300, len(changed)) - 1))] ^= data.draw(
             st.integers(1, 255)
@@ -254,16 +261,18 @@ def test_a_damaged_photo_is_a_picture_or_a_reason(kind: str, data: st.DataObject
         assert picture.size == (16, 16) and picture.mode == "RGB"
 
 
-@pytest.mark.parametrize("kind", corpus.sound_photos())
+@pytest.mark.parametrize("kind", photo_corpus.sound_photos())
 def test_every_sound_kind_is_kept(kind: str) -> None:
-    picture, _, _ = decode_photo(corpus.sound_photos()[kind], size=16, min_side=8, max_megapixels=5)
+    picture, _, _ = decode_photo(
+        photo_corpus.sound_photos()[kind], size=16, min_side=8, max_megapixels=5
+    )
     assert picture.size == (16, 16)
 
 
 def test_pipes_links_and_devices_are_never_read(tmp_path: Path) -> None:
     images = tmp_path / "images"
     images.mkdir()
-    corpus.write_odd_entries(images, tmp_path / "outside")
+    photo_corpus.write_odd_entries(images, tmp_path / "outside")
 
     def reason(name: str) -> str:
         try:
@@ -280,7 +289,7 @@ def test_pipes_links_and_devices_are_never_read(tmp_path: Path) -> None:
     # As `dvc config cache.type symlink` lays them.
     cached = tmp_path / "cache/files/md5/ab" / ("0" * 30)
     cached.parent.mkdir(parents=True)
-    cached.write_bytes(corpus.sound_photos()["png"])
+    cached.write_bytes(photo_corpus.sound_photos()["png"])
     (images / "cached.jpg").symlink_to(cached)
     assert reason("cached.jpg") == "kept"
 
@@ -320,7 +329,7 @@ def predicting(
     monkeypatch.setattr(predict, "Predictor", lambda device: predictor)
 
     def attempt(
-        project: Path, case: corpus.Table | None = None, seconds: int = SECONDS
+        project: Path, case: table_corpus.Table | None = None, seconds: int = SECONDS
     ) -> tuple[Outcome, str]:
         raw, out = project / "data/mine/raw", tmp_path / "predicted/out.csv"
         options = ["--raw", str(raw), "--out", str(out)]
@@ -333,12 +342,12 @@ def predicting(
     return attempt
 
 
-def unlike_predictions(raw: Path, out: Path, case: corpus.Table | None) -> str:
+def unlike_predictions(raw: Path, out: Path, case: table_corpus.Table | None) -> str:
     """What is wrong with what predict wrote; "" if nothing is."""
     table = pd.read_csv(out, dtype={"product_id": str}, keep_default_na=False)
     rejects = pd.read_csv(out.with_suffix(".rejects.csv"), dtype=str, keep_default_na=False)
     if case is None or case.name != "Products.csv":
-        if table["product_id"].tolist() != [row[0] for row in corpus.PRODUCTS[1:]]:
+        if table["product_id"].tolist() != [row[0] for row in table_corpus.PRODUCTS[1:]]:
             return f"other products: {table['product_id'].tolist()}"
     elif case.records is not None and len(table) != case.records:
         return f"{case.records} products in, {len(table)} rows out"
@@ -355,7 +364,7 @@ def unlike_predictions(raw: Path, out: Path, case: corpus.Table | None) -> str:
 
 def test_tables_of_the_corpus_through_predict(predicting: Callable, tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    cases = [case for case in corpus.tables(SEED) if case.name != "interactions.csv"][::40]
+    cases = [case for case in table_corpus.tables(SEED) if case.name != "interactions.csv"][::40]
     assert not try_tables(project, cases, partial(predicting, project))
 
 
@@ -365,7 +374,9 @@ def test_every_table_of_the_corpus_through_predict(
     predicting: Callable, tmp_path: Path, part: int
 ) -> None:
     project = make_project(tmp_path / "project")
-    cases = [case for case in corpus.tables(SEED)[part::PARTS] if case.name != "interactions.csv"]
+    cases = [
+        case for case in table_corpus.tables(SEED)[part::PARTS] if case.name != "interactions.csv"
+    ]
     faults = try_tables(project, cases, partial(predicting, project))
     assert not faults, "\n".join(faults)
 
@@ -373,7 +384,7 @@ def test_every_table_of_the_corpus_through_predict(
 @pytest.mark.campaign
 def test_every_photo_of_the_corpus_through_predict(predicting: Callable, tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    photos = [*corpus.mutated_photos(SEED), *corpus.bombs().items()]
+    photos = [*photo_corpus.mutated_photos(SEED), *photo_corpus.bombs().items()]
     ids = write_photos(project, photos, tmp_path / "outside")
     outcome, complaint = predicting(project, seconds=300)
     print(f"\n{len(photos)} photos, {len(ids)} ids, {outcome.seconds:.1f} s")
@@ -384,14 +395,14 @@ def test_every_photo_of_the_corpus_through_predict(predicting: Callable, tmp_pat
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_table_of_the_corpus(tmp_path: Path, part: int) -> None:
     project = make_project(tmp_path / "project")
-    faults = try_tables(project, corpus.tables(SEED)[part::PARTS], cleaning(project))
+    faults = try_tables(project, table_corpus.tables(SEED)[part::PARTS], cleaning(project))
     assert not faults, "\n".join(faults)
 
 
 @pytest.mark.campaign
 def test_every_photo_of_the_corpus(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    photos = [*corpus.mutated_photos(SEED), *corpus.bombs().items()]
+    photos = [*photo_corpus.mutated_photos(SEED), *photo_corpus.bombs().items()]
     ids = write_photos(project, photos, tmp_path / "outside")
     outcome = run(clean.main, project, seconds=300)
     complaint = find_fault(project, None, outcome)

@@ -6,12 +6,16 @@ must not block other requests.
 
 from fastapi import APIRouter, Depends
 
+from market.service.attribute_parameters import DESCRIPTION
 from market.service.routes import events, health, listings, predictions, search
 from market.service.routes.dependencies import refuse_repeated_parameters
 from market.service.routes.responses import ERROR
 
 TAGS = [
-    {"name": "search", "description": "Search, similar listings, recommendations."},
+    {
+        "name": "search",
+        "description": f"Search, similar listings, recommendations. {DESCRIPTION}",
+    },
     {"name": "listings", "description": "Listings, their photos, categories and places."},
     {"name": "events", "description": "What users do, which personalises their next results."},
     {"name": "predictions", "description": "Category and price of a new listing."},

@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Request
 
+from market.core.errors import MarketError
+from market.search.attributes import Condition
+from market.service.attribute_parameters import is_attribute_parameter, parse_conditions
 from market.service.schemas import LIST_FIELDS
 from market.service.state import ServiceState
 
@@ -17,6 +20,33 @@ async def get_state(request: Request) -> ServiceState:
 
 
 State = Annotated[ServiceState, Depends(get_state)]
+
+
+async def get_conditions(request: Request, state: State) -> dict[str, Condition]:
+    """Return the conditions on attributes that a request states as attr.NAME=VALUE.
+
+    Raises
+    ------
+    HTTPException
+        422: there is no such attribute, or a value is of another type.
+    """
+    parameters = await _parameters(request)
+    try:
+        return parse_conditions(parameters, state.engine.catalogue.attributes)
+    except MarketError as error:
+        raise HTTPException(422, str(error)) from None
+
+
+Conditions = Annotated[dict[str, Condition], Depends(get_conditions)]
+
+
+async def _parameters(request: Request) -> list[tuple[str, str]]:
+    """Return the names and values of the query and of the form, without files."""
+    parameters = request.query_params.multi_items()
+    if request.method == "POST":  # FastAPI has parsed a form by now, and the request caches it
+        form = await request.form()
+        parameters += [(key, item) for key, item in form.multi_items() if isinstance(item, str)]
+    return parameters
 
 
 async def refuse_repeated_parameters(request: Request) -> None:
@@ -30,7 +60,9 @@ async def refuse_repeated_parameters(request: Request) -> None:
     names = [name for name, _ in request.query_params.multi_items()]
     if request.method == "POST":  # FastAPI has parsed a form by now, and the request caches it
         names += [name for name, _ in (await request.form()).multi_items()]
-    counts = Counter(name for name in names if name not in LIST_FIELDS)
+    counts = Counter(
+        name for name in names if name not in LIST_FIELDS and not is_attribute_parameter(name)
+    )
     if repeated := [name for name, count in counts.items() if count > 1]:
         raise HTTPException(422, f"{repeated[0]}: given more than once")
 

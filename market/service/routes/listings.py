@@ -6,8 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
+from market.search.facets import count_attributes
 from market.service import schemas
-from market.service.results import listing_fields
+from market.service.results import listing_fields, to_counts, to_description
 from market.service.routes.dependencies import State, find_listing
 from market.service.routes.responses import ERROR
 
@@ -60,13 +61,29 @@ def places(state: State) -> list[str]:
     return state.engine.places()
 
 
-@router.get("/settings", summary="Currency, language, country")
+@router.get("/attributes", summary="Attributes of listings")
+def attributes(state: State) -> list[schemas.AttributeCounts]:
+    """Return the attributes of listings, such as brand, with the counts of their values.
+
+    The counts are of all listings that a search without a query returns. `facets` counts those of
+    another search.
+    """
+    return [to_counts(facet) for facet in count_attributes(state.engine)]
+
+
+@router.get("/settings", summary="Currency, language, country, and what listings have")
 def settings(state: State) -> schemas.MarketplaceSettings:
     """Return how to write money, distances and dates: as in the index that is being served."""
+    catalogue = state.engine.catalogue
     formats = state.engine.formats
     return schemas.MarketplaceSettings(
         **formats.as_dict(),
         currency_symbol=formats.symbol,
         language_tag=formats.language_tag,
         distance_unit=formats.distance_unit,
+        fields=catalogue.fields(),
+        attributes=[
+            schemas.AttributeDescription(**to_description(column.attribute))
+            for column in catalogue.attributes.values()
+        ],
     )

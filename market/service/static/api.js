@@ -32,11 +32,16 @@ async function request(url, options = {}) {
   return response;
 }
 
-/** Return the JSON of an endpoint, without the empty `params`. Throws RequestError. */
+/**
+ * Return the JSON of an endpoint, without the empty `params`; a list is a repeated parameter. Throws
+ * RequestError.
+ */
 export async function fetchJson(path, params = {}, options = {}) {
   const url = new URL(path, document.baseURI);
   for (const [name, value] of Object.entries(params)) {
-    if (value !== "" && value != null) url.searchParams.set(name, value);
+    for (const each of [value].flat()) {
+      if (each !== "" && each != null) url.searchParams.append(name, each);
+    }
   }
   const response = await request(url, options);
   const body = await response.json().catch(() => null);

@@ -1,6 +1,7 @@
 // The page: connects the form, the buttons and the browser's history, then starts.
 
 import { setApiKey } from "./api.js";
+import { listenToMenus } from "./attributes.js";
 import { $, debounce, wantsNewTab } from "./dom.js";
 import {
   checkFilters, currentForm, fillForm, form, isPlaceComplete, loadChoices,
@@ -22,7 +23,7 @@ function listenToForm() {
       searchNow();
     });
   }
-  for (const name of ["category", "radius_km", "flagged", "near"]) {
+  for (const name of ["category", "radius_km", "flagged", "near", "include_unavailable"]) {
     form[name].addEventListener("change", searchNow);
   }
   for (const name of ["price_min", "price_max"]) form[name].addEventListener("input", searchSoon);
@@ -91,7 +92,7 @@ function listenToHistory() {
 function load() {
   restoreResults();
   showProduct();
-  loadChoices().catch(() => {}); // the search shows the error
+  loadChoices({ onChoice: searchNow, onTyping: searchSoon }).catch(() => {}); // the search shows the error
 }
 
 listenToForm();
@@ -100,6 +101,7 @@ listenToDialogs();
 listenToHistory();
 listenToPhotos();
 listenToKeys();
+listenToMenus();
 updateState({ photo: null }); // a reload loses the photos
 fillForm(currentParams());
 load();

@@ -2,19 +2,30 @@
 
 import { showPhoto } from "./api.js";
 import { element, icon } from "./dom.js";
-import { distance, languageTag, money, place } from "./format.js";
+import {
+  attributes, attributeText, distance, has, languageTag, money, place,
+} from "./format.js";
 
 export const UNTITLED = "Untitled";
 const MIN_SHARE = 0.03; // of the score: smaller reasons are left out
+const MAX_ATTRIBUTES = 3; // of a card
 const PRICE_FLAGS = {
   placeholder: "Not a real price?",
   "far above": "Unusually high price",
   "far below": "Unusually low price",
 };
 
-export function priceBadge(flag) {
-  return flag && element("span", { className: "badge" }, PRICE_FLAGS[flag] ?? flag);
+/** What to know of a listing at once: that it is sold, or that its price is implausible. */
+export function badge({ available, price_flag: flag }) {
+  const text = available ? flag && (PRICE_FLAGS[flag] ?? flag) : "Not available";
+  return text && element("span", { className: "badge" }, text);
 }
+
+/** The attributes of a listing as [{attribute, text}], in their order. */
+export const attributeTexts = (listing) =>
+  attributes().filter(({ name }) => name in listing.attributes).map((attribute) => ({
+    attribute, text: attributeText(attribute, listing.attributes[attribute.name]),
+  }));
 
 /** The photo at `url`, or a placeholder. */
 export function picture(url, description, isEager = false) {
@@ -64,12 +75,18 @@ export function card(hit, { isBrief = false } = {}) {
   const lang = hit.name ? languageTag() : null;
   const link = element("a", { className: "open", href, lang }, hit.name || UNTITLED);
   link.dataset.product = hit.product_id;
+  const details = attributeTexts(hit).filter(({ attribute }) => attribute.type !== "text")
+    .slice(0, MAX_ATTRIBUTES).map(({ attribute, text }) => `${attribute.label}: ${text}`);
+  const photo = has("photo") && element(
+    // No alternative text: the name beside the photo says what it shows.
+    "span", { className: "frame" }, picture(hit.photo, ""), badge(hit));
   return element(
     "li", { className: "card" },
-    // No alternative text: the name beside the photo says what it shows.
-    element("span", { className: "frame" }, picture(hit.photo, ""), priceBadge(hit.price_flag)),
-    element("p", { className: "price" }, money(hit.price)),
+    photo || badge(hit),
+    has("price") ? element("p", { className: "price" }, money(hit.price)) : null,
     element("h3", {}, link),
+    details.length && !isBrief
+      ? element("p", { className: "where" }, details.join(" · ")) : null,
     element("p", { className: "where" }, [place(hit.location), far].filter(Boolean).join(" · ")),
     isBrief ? null : explanation(hit),
   );

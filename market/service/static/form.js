@@ -1,11 +1,15 @@
 // The search box and the filters.
 
 import { fetchJson } from "./api.js";
+import { attributeError, attributeFilters, fillAttributes, showMenus } from "./attributes.js";
 import { $, element } from "./dom.js";
-import { distance, languageTag, loadSettings, money, toKilometres } from "./format.js";
+import { distance, has, languageTag, loadSettings, money, toKilometres } from "./format.js";
 import { currentPhoto } from "./photo.js";
 
-const FILTERS = ["category", "price_min", "price_max", "near", "radius_km", "flagged"];
+const FILTERS = [
+  "category", "price_min", "price_max", "near", "radius_km", "flagged", "seller_id",
+  "include_unavailable",
+];
 const RADII = { km: [5, 10, 25, 50, 100], mi: [3, 5, 15, 30, 60] };
 const DEFAULT_RADIUS = { km: 25, mi: 15 };
 export const form = $("filters").elements;
@@ -19,7 +23,7 @@ export function filters() {
     if (value) used[name] = value;
   }
   if (!used.near) delete used.radius_km;
-  return used;
+  return { ...used, ...attributeFilters() };
 }
 
 /** The query and the filters, by the names of the API. */
@@ -41,6 +45,7 @@ export function fillForm(params) {
     else if (name === "radius_km") chooseRadius(params.has("near") ? value : null);
     else field.value = value;
   }
+  fillAttributes(params);
   checkFilters();
 }
 
@@ -69,8 +74,20 @@ function chooseRadius(value) {
 /** The label of a distance; plain kilometres until the unit of the country is known. */
 const labelOf = (km) => (languageTag() ? distance(km) : `${km} km`);
 
-/** Show the currency and the distances of the country. */
+/** Leave out the filters of fields that no listing has. */
+function hideUnknownFields() {
+  const elements = {
+    price: ["price-field", "flagged-label"], category: ["category-field"],
+    place: ["near-field", "radius-field"], photo: ["pick"], status: ["unavailable-label"],
+  };
+  for (const [field, ids] of Object.entries(elements)) {
+    for (const id of ids) $(id).hidden = !has(field);
+  }
+}
+
+/** Show the currency and the distances of the country, and the filters that listings allow. */
 function showSettings(settings) {
+  hideUnknownFields();
   const unit = settings.distance_unit;
   const field = form.radius_km;
   const chosen = form.near.value.trim() ? field.value : null;
@@ -92,9 +109,10 @@ export function checkFilters() {
   const number = Object.keys(filters()).filter((name) => name !== "radius_km").length;
   $("filter-count").textContent = number ? ` · ${number}` : "";
   $("clear").hidden = !number;
-  const message = priceError(form.price_min, form.price_max);
+  const ofPrices = priceError(form.price_min, form.price_max);
+  const message = ofPrices || attributeError();
   for (const field of [form.price_min, form.price_max]) {
-    field.setAttribute("aria-invalid", String(Boolean(message)));
+    field.setAttribute("aria-invalid", String(Boolean(ofPrices)));
   }
   $("price-error").textContent = message;
   $("price-error").hidden = !message;
@@ -109,9 +127,10 @@ function priceError(low, high) {
   return "";
 }
 
-/** Load the currency, the distances, and the categories and the places to choose from. */
-export async function loadChoices() {
+/** Load the currency, the distances, and the categories, places and attributes to choose from. */
+export async function loadChoices(listeners) {
   showSettings(await loadSettings());
+  showMenus($("attributes"), listeners);
   const [categories, places] = await Promise.all([
     fetchJson("api/categories"), fetchJson("api/places"),
   ]);

@@ -26,7 +26,13 @@ export const languageTag = () => settings?.language_tag ?? null;
 export const place = (location) =>
   settings.country === "GB" ? location.split(",")[0] : location;
 
-const number = (value, options = {}) =>
+/** Does any listing have this field, such as "price"? All do until the settings are known. */
+export const has = (field) => settings?.fields.includes(field) ?? true;
+
+/** The attributes of listings: [{name, label, type, unit}]. */
+export const attributes = () => settings?.attributes ?? [];
+
+export const number = (value, options = {}) =>
   new Intl.NumberFormat(languageTag() ?? undefined, options).format(value);
 
 export function money(amount) {
@@ -58,6 +64,16 @@ export const toKilometres = (inUnit) =>
 export const date = (text) =>
   new Intl.DateTimeFormat(languageTag() ?? undefined, { dateStyle: "long", timeZone: "UTC" })
     .format(new Date(text));
+
+/** A value of an attribute as text. */
+export function attributeText({ type, unit }, value) {
+  if (type === "boolean") return value === true || value === "true" ? "Yes" : "No";
+  if (type === "date") return date(value);
+  if (type !== "number") return value;
+  // A year is a number as well: 2015, not 2,015.
+  const text = number(value, { useGrouping: "min2", maximumFractionDigits: 3 });
+  return unit ? `${text}\u00a0${unit}` : text;
+}
 
 export function listingCount(count) {
   return `${number(count)} ${count === 1 ? "listing" : "listings"}`;

@@ -11,14 +11,26 @@ let isSettled = true; // the next change is a new search, with its own entry in 
 export const currentParams = () => new URLSearchParams(location.search);
 export const openProductId = () => currentParams().get("product");
 
+/** The address bar as an object, in which a repeated parameter is a list. */
+export function currentAddress() {
+  const params = currentParams();
+  const names = [...new Set(params.keys())];
+  return Object.fromEntries(names.map((name) => {
+    const values = params.getAll(name);
+    return [name, values.length > 1 ? values : values[0]];
+  }));
+}
+
 /** The search in the address bar, without the product. */
 export function currentSearch() {
-  const { product: _, ...search } = Object.fromEntries(currentParams());
+  const { product: _, ...search } = currentAddress();
   return search;
 }
 
 export function addressOf(params) {
-  const text = new URLSearchParams(params).toString();
+  const pairs = Object.entries(params).flatMap(
+    ([name, value]) => [value].flat().map((each) => [name, each]));
+  const text = new URLSearchParams(pairs).toString();
   return text ? `?${text}` : location.pathname;
 }
 
@@ -41,9 +53,10 @@ export const settle = () => (isSettled = true);
 /** Is `search` the search `before`, with characters of one field added or removed at its end? */
 function continuesTyping(before, search) {
   const names = Object.keys({ ...before, ...search });
-  const changed = names.filter((name) => (before[name] ?? "") !== (search[name] ?? ""));
+  const textOf = (params, name) => String(params[name] ?? "");
+  const changed = names.filter((name) => textOf(before, name) !== textOf(search, name));
   return changed.every((name) => {
-    const [old, now] = [before[name] ?? "", search[name] ?? ""];
+    const [old, now] = [textOf(before, name), textOf(search, name)];
     return changed.length === 1 && (old.startsWith(now) || now.startsWith(old));
   });
 }

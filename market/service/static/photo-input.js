@@ -2,6 +2,7 @@
 
 import { RequestError } from "./api.js";
 import { $ } from "./dom.js";
+import { has } from "./format.js";
 import { addPhoto, removePhoto, usePhoto } from "./photo.js";
 import { closeProduct } from "./product.js";
 import { searchNow, showError } from "./results.js";
@@ -15,7 +16,7 @@ async function searchByPhoto(file) {
 
 const imageIn = (transfer) =>
   [...(transfer?.files ?? [])].find((file) => file.type.startsWith("image/"));
-const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+const hasFiles = (event) => has("photo") && event.dataTransfer?.types.includes("Files");
 
 export function listenToPhotos() {
   $("pick").addEventListener("click", () => $("file").click());
@@ -29,7 +30,7 @@ export function listenToPhotos() {
   });
   addEventListener("paste", (event) => {
     const file = imageIn(event.clipboardData);
-    if (!file) return;
+    if (!file || !has("photo")) return;
     event.preventDefault();
     searchByPhoto(file);
   });

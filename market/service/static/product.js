@@ -6,7 +6,7 @@ import { $, announce, element, wantsNewTab } from "./dom.js";
 import { currentForm, fillForm } from "./form.js";
 import { loadSettings } from "./format.js";
 import {
-  addressOf, currentParams, openProductId, pushEntry, setTitle, settle,
+  addressOf, currentAddress, openProductId, pushEntry, setTitle, settle,
 } from "./navigation.js";
 import { removePhoto } from "./photo.js";
 import { productPage } from "./product-page.js";
@@ -26,7 +26,7 @@ const ACTIONS = [
 
 export function openProduct(id) {
   const { depth = 0, fromList = false } = history.state ?? {};
-  const params = Object.fromEntries(currentParams());
+  const params = currentAddress();
   const isFirst = !params.product;
   settle();
   pushEntry(
@@ -90,7 +90,7 @@ async function loadProduct(id, signal) {
   const [listing] = await Promise.all([request, loadSettings()]);
   if (signal.aborted) return;
   $("product-body").replaceChildren(
-    productPage(listing, { buttons: actionButtons(id), onCategory }));
+    productPage(listing, { buttons: actionButtons(id), onFilter }));
   setTitle(listing.name);
   $("product-name").focus();
   recordAndRefresh(id, "view").catch(() => {}); // nothing that the user could do about it
@@ -135,13 +135,13 @@ function actionButtons(id) {
   });
 }
 
-/** Show the listings of a category in place of the product. */
-function onCategory(event, path) {
+/** Show the listings of a category or a seller in place of the product. */
+function onFilter(event, params) {
   if (wantsNewTab(event)) return;
   event.preventDefault();
-  fillForm(new URLSearchParams({ category: path }));
+  fillForm(new URLSearchParams(params));
   removePhoto();
-  pushEntry({ depth: 0, photo: null, shown: 0, scroll: 0 }, addressOf({ category: path }));
+  pushEntry({ depth: 0, photo: null, shown: 0, scroll: 0 }, addressOf(params));
   showProduct();
   searchAnew();
   scrollTo(0, 0);

@@ -1,12 +1,13 @@
 // The search and its results.
 
 import { apiKey, fetchJson, KeyError, latestOnly, messageOf } from "./api.js";
+import { showCounts } from "./attributes.js";
 import { card, skeletons } from "./cards.js";
 import { $, announce, debounce, element } from "./dom.js";
 import {
   checkFilters, currentForm, fillFormWithoutFilters, filters, isStartPage,
 } from "./form.js";
-import { listingCount, loadSettings } from "./format.js";
+import { attributes, has, listingCount, loadSettings } from "./format.js";
 import { completeAddress, recordSearch, setTitle, settle, updateState } from "./navigation.js";
 import { currentPhoto } from "./photo.js";
 import { recommendedIds, showRecommendations } from "./recommendations.js";
@@ -23,13 +24,15 @@ let settling; // timer
 
 // --- Requests -------------------------------------------------------------------------------------
 function requestHits(offset, limit, signal) {
-  const params = { ...currentForm(), limit, offset };
+  const params = { ...currentForm(), limit, offset, ...(offset === 0 && { facets: true }) };
   // The row of recommendations personalises the start page; the list below is the same for all.
   if (!isStartPage()) params.user = userId();
   const photo = currentPhoto();
   if (!photo) return fetchJson("api/search", params, { signal });
   const body = new FormData();
-  for (const [name, value] of Object.entries(params)) body.set(name, value);
+  for (const [name, value] of Object.entries(params)) {
+    for (const each of [value].flat()) body.append(name, each);
+  }
   body.set("photo", photo, "photo.jpg");
   return fetchJson("api/search/photo", {}, { method: "POST", body, signal });
 }
@@ -136,6 +139,7 @@ function cardsOf(hits) {
 
 function showResults(search, results) {
   showHeading(search, results);
+  showCounts(results.attributes);
   $("error").hidden = true;
   // Keep the focus for users who moved on by keyboard before the results came.
   const focused = shownLinks().indexOf(document.activeElement);
@@ -151,7 +155,8 @@ function showResults(search, results) {
 function showHeading(search, results) {
   const query = results.corrected_query ?? search.q;
   const hasNoWords = results.corrected_query === "" && search.q;
-  let heading = search.category ? search.category.split(" / ").at(-1) : "All listings";
+  let heading = search.seller_id ? "Listings of this seller" : "All listings";
+  if (search.category) heading = search.category.split(" / ").at(-1);
   if (query) heading = `Results for “${query}”`;
   if (currentPhoto()) {
     heading = query ? `Similar to your photo and “${query}”` : "Similar to your photo";
@@ -171,9 +176,10 @@ function showNoResults(search, results) {
   if (search.q && results.corrected_query !== "") {
     text = `No listings match “${search.q}”${isFiltered ? " and these filters" : ""}.`;
   }
-  let hint = isFiltered
-    ? "Try a wider price range or distance, or another category."
-    : "Try fewer or different words.";
+  const hasUsualFilters = has("price") && has("place") && has("category") && !attributes().length;
+  const wider = hasUsualFilters
+    ? "Try a wider price range or distance, or another category." : "Try wider or fewer filters.";
+  let hint = isFiltered ? wider : "Try fewer or different words.";
   if (results.unknown_place) {
     text = `There is no place called “${results.unknown_place}”.`;
     hint = "Check the spelling, or try the nearest larger town.";

@@ -70,7 +70,7 @@ def details(columns: dict[str, list[str | None]], max_share: float = 1.0) -> Det
 
 
 def test_fields_and_attributes_are_typed_and_carried() -> None:
-    columns, metrics, messages = details(
+    columns, attributes, metrics, messages = details(
         {
             "id": ["1", "2", "3", "4"],
             "lat": ["52,5", "48.1", "91", "0"],
@@ -97,6 +97,8 @@ def test_fields_and_attributes_are_typed_and_carried() -> None:
     assert metrics["Größe"] == {
         "type": "number", "values": 3, "missing": 0, "unreadable": 1, "unit": "m",
     }  # fmt: skip
+    assert attributes["Größe"] == {"type": "number", "unit": "m"}
+    assert [*attributes] == ["Marke", "Größe", "neu", "frei ab"]
     assert metrics["lat"]["unreadable"] == 1 and metrics["Marke"]["missing"] == 1
     assert (
         "raw/Artikel.csv: 1 of 4 values of 'Größe' cannot be read: is not a number (the first is "
@@ -121,5 +123,5 @@ def test_a_column_of_another_type_ends_the_run() -> None:
 
 
 def test_a_table_without_further_columns_has_no_details() -> None:
-    columns, metrics, messages = details({"id": ["1", "2"]})
-    assert columns.shape == (2, 0) and not metrics and not messages
+    columns, attributes, metrics, messages = details({"id": ["1", "2"]})
+    assert columns.shape == (2, 0) and not attributes and not metrics and not messages

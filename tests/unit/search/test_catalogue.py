@@ -23,6 +23,9 @@ def test_a_listing_has_all_fields_of_its_card(handmade: Handmade, shop: Engine) 
         "price_expected": 50.0,
         "photos": handmade.photos.loc[handmade.photos["position"] == 41, "photo_index"].tolist(),
         "created": "2022-02-23",
+        "attributes": {},
+        "available": True,
+        "seller_id": None,
     }
     assert len(shop.listing("p41")["photos"]) == 2
     assert shop.listing(f"p{NO_PHOTO}")["photos"] == []

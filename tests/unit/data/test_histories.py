@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from market.service.histories import LoggedHistories, merge_histories
+from market.data.histories import LoggedHistories, merge_histories
 
 
 def to_history(rows: list[tuple[str, str, str]]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 # Exports and logs may store whole seconds; the event store has microseconds.
 COMPARED_UNIT = "s"
 COLUMNS = ["user_id", "product_id", "event", "timestamp"]
+HISTORY_EVENTS = 200  # latest events of a user that personalise results, by default
 
 
 class LoggedHistories:
@@ -67,6 +68,11 @@ class LoggedHistories:
     def __len__(self) -> int:
         """Return the number of users."""
         return len(self._user_codes)
+
+    @property
+    def users(self) -> list[str]:
+        """The ids of all users, sorted."""
+        return sorted(self._user_codes)
 
     def history(self, user_id: str) -> pd.DataFrame:
         """Return the events of a user in order of time.

@@ -1,0 +1,1 @@
+"""The Python interface: what `from market import …` offers. It has no logic of its own."""

@@ -1,0 +1,1 @@
+"""Exports for other systems: python -m market.export embeddings|predictions|recommendations."""

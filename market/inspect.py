@@ -1,0 +1,79 @@
+"""Look at an export of a marketplace, and write the section `input` of params.yaml for it.
+
+In:  PATH, a folder of tables and photos, or a single table of listings.
+Out: a report on what was recognised (tables, columns, currency, language, country, photos) and what
+     was not, how many rows and photos are usable and why the rest are not, and the section `input`.
+     Its last line is the command to run next. With --write: the section goes into params.yaml, and
+     `dataset` too if PATH is data/<name>/raw; comments and all other keys stay.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+from market.core.errors import MarketError
+from market.core.params import load_params
+from market.core.params_file import update_params
+from market.core.paths import DATA, PARAMS, raw_folder
+from market.core.stage import stage
+from market.data.inspection.export import Inspection, inspect_export
+from market.data.inspection.report import render
+
+
+@stage
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--write", is_flag=True, help="Write the section into params.yaml.")
+def main(path: Path, write: bool) -> str:
+    inspection = inspect_export(path, load_params("clean"))
+    click.echo(render(inspection))
+    if write:
+        write_section(inspection)
+    click.echo(f"\nNext: {next_command(path, inspection, written=write)}")
+    return ""
+
+
+def write_section(inspection: Inspection) -> None:
+    """Write the section into params.yaml, and say what has changed."""
+    if "id" not in inspection.section["columns"]:
+        raise MarketError(f"{inspection.problems[0]}: nothing was written")
+    changes: dict[str, Any] = {"input": inspection.section}
+    if (name := dataset_of(inspection.raw)) is not None:
+        changes = {"dataset": name, **changes}
+    lines = update_params(changes)
+    click.echo(f"\nWritten to {PARAMS}" + ("" if lines else ": nothing had to change"))
+    for line in lines:
+        click.echo(f"  {line}")
+
+
+def dataset_of(raw: Path) -> str | None:
+    """Return the name of the dataset whose raw folder this is, or None."""
+    name = raw.resolve().parent.name
+    is_own = raw_folder(name).resolve() == raw.resolve() or raw_folder(name).absolute() == raw
+    return name if is_own else None
+
+
+def next_command(path: Path, inspection: Inspection, *, written: bool) -> str:
+    """Return the command to run next, or what to put right before."""
+    command = f"python -m market.inspect {shlex.quote(str(path))}"
+    if inspection.problems:
+        return f"put right what is listed above, then run {command}"
+    if dataset_of(inspection.raw) is None:
+        target = DATA / "mine"
+        source = shlex.quote(str(inspection.raw))
+        return (
+            f"mkdir -p {target} && cp -r {source} {target}/raw && "
+            f"python -m market.inspect {target}/raw --write"
+        )
+    if not written:
+        return f"{command} --write"
+    if inspection.photos.unfetched:
+        return "python -m market.fetch_photos && dvc repro"
+    return "dvc repro"
+
+
+if __name__ == "__main__":
+    main()
