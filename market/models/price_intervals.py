@@ -20,8 +20,10 @@ import pandas as pd
 
 from market.core.settings import Regress
 
-# £10 million is the highest price on record: predictions are never extrapolated beyond it.
+# Predictions are never extrapolated beyond 10 million, the highest price on record in pounds, or
+# ten times the highest price of the listings: in Vietnamese dong, a bicycle costs millions.
 MAX_LOG = float(np.log1p(1e7))
+MAX_EXTRAPOLATION = float(np.log(10))
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,16 @@ class Margins:
         For the prediction interval.
     flag
         For the bounds outside of which a price is flagged.
+    max_log
+        The highest prediction or bound.
     """
 
     interval: float
     flag: float
+    max_log: float = MAX_LOG
 
     @classmethod
-    def calibrate(cls, misses: np.ndarray, settings: Regress) -> Margins:
+    def calibrate(cls, misses: np.ndarray, settings: Regress, highest: float = 0.0) -> Margins:
         """Calibrate both margins on out-of-fold misses.
 
         Parameters
@@ -50,11 +55,14 @@ class Margins:
             NaN: unknown, and ignored.
         settings
             Section `regress` of params.yaml: `coverage` and `flagged_share`.
+        highest
+            The highest price that was learned from, as log(1 + £).
         """
         known = misses[~np.isnan(misses)]
         return cls(
             conformal_margin(known, settings.coverage),
             conformal_margin(known, 1 - settings.flagged_share),
+            max(MAX_LOG, highest + MAX_EXTRAPOLATION),
         )
 
 
@@ -104,8 +112,8 @@ def to_pounds(logs: pd.DataFrame, margins: Margins) -> pd.DataFrame:
     -------
     pd.DataFrame
         `price`, `price_low` and `price_high` (the interval), `flag_below` and `flag_above`
-        (outside of them a price is flagged), and the other columns of `logs`. From £0 to £10
-        million, in whole pence.
+        (outside of them a price is flagged), and the other columns of `logs`. From £0 to the
+        highest of `margins`, in whole pence.
 
     Examples
     --------
@@ -123,6 +131,6 @@ def to_pounds(logs: pd.DataFrame, margins: Margins) -> pd.DataFrame:
         "flag_above": high + margins.flag,
     }
     others = logs.drop(columns=["price", "low", "high"])
-    pounds = np.expm1(pd.DataFrame(bounds).join(others).clip(0, MAX_LOG))
+    pounds = np.expm1(pd.DataFrame(bounds).join(others).clip(0, margins.max_log))
     # Rounded, so that a price equal to its bound is not outside of it by a floating-point error.
     return pounds.round(2)

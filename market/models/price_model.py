@@ -113,6 +113,7 @@ class PriceModel:
             "estimator": self.estimator.name,
             "flag_margin": self.margins.flag,
             "interval_margin": self.margins.interval,
+            "max_log": self.margins.max_log,
         }
         parts: dict[str, Any] = {}
         if isinstance(self.estimator, Baseline):
@@ -168,5 +169,5 @@ class PriceModel:
             estimator = NoPrices()
         else:
             estimator = Baseline(settings["estimator"], part(settings["estimator"]))
-        margins = Margins(settings["interval_margin"], settings["flag_margin"])
+        margins = Margins(settings["interval_margin"], settings["flag_margin"], settings["max_log"])
         return cls(estimator, margins, settings["coverage"])

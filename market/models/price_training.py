@@ -188,6 +188,7 @@ def fit_baseline(
     """
     log_price = np.log1p(price)
     priced = ~np.isnan(log_price)
+    highest = float(np.max(log_price[priced], initial=0.0))
     fit = BASELINES[name]
 
     def fit_rows(rows: np.ndarray) -> Callable[[pd.DataFrame], np.ndarray]:
@@ -198,12 +199,12 @@ def fit_baseline(
     parts = []
     for number, without_fold in enumerate(predicted):
         held_out, rest = fold == number, priced & (fold != number)
-        margins = Margins.calibrate(np.abs(log_price[rest] - without_fold[rest]), settings)
+        margins = Margins.calibrate(np.abs(log_price[rest] - without_fold[rest]), settings, highest)
         logs = equal_bounds(without_fold[held_out], table.index[held_out])
         parts.append(to_pounds(logs, margins))
     own = predicted[fold, np.arange(len(fold))]
     baseline = Baseline(name, fit(table[priced], log_price[priced], settings))
-    margins = Margins.calibrate(np.abs(log_price - own), settings)
+    margins = Margins.calibrate(np.abs(log_price - own), settings, highest)
     model = PriceModel(baseline, margins, settings.coverage)
     return Candidate(model, pd.concat(parts).loc[table.index])
 
@@ -229,6 +230,7 @@ def fit_stacked(
     """
     log_price = np.log1p(price)
     priced = ~np.isnan(log_price)
+    highest = float(np.max(log_price[priced], initial=0.0))
 
     def fit_rows(rows: np.ndarray) -> Callable[[pd.DataFrame], np.ndarray]:
         base = BaseModels.fit(table[rows], log_price[rows], settings)
@@ -250,14 +252,14 @@ def fit_stacked(
         )
         logs = trees.predict(without_fold[held_out], table[held_out])
         misses[held_out] = miss(log_price[held_out], logs["low"], logs["high"])
-        parts.append(to_pounds(logs, Margins.calibrate(misses_of_rest, settings)))
+        parts.append(to_pounds(logs, Margins.calibrate(misses_of_rest, settings, highest)))
     own = predicted[fold, np.arange(len(fold))]
     trees, _ = BoostedTrees.fit(
         own[priced], table[priced], log_price[priced], settings, on_fit=on_fit
     )
     base = BaseModels.fit(table[priced], log_price[priced], settings)
     on_fit()
-    margins = Margins.calibrate(misses, settings)
+    margins = Margins.calibrate(misses, settings, highest)
     model = PriceModel(StackedModel(base, trees), margins, settings.coverage)
     return Candidate(model, pd.concat(parts).loc[table.index])
 

@@ -7,6 +7,7 @@ data give the same bytes: no dates, no random ids, no settings of the user's own
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from market.core.formats import Formats
 SIZE = (5.2, 3.4)  # inches
 MAX_DOTS = 3000  # of a scatter plot: more make the page heavy and show nothing else
 BINS = 30  # of the price histogram
+MAX_CHARACTERS = 45  # of the labels below a chart
 PRICES = np.array([0, *(10**power for power in range(1, 11))])  # ticks: 10 to 10,000,000,000
 
 TEXT, GRID, FIRST, SECOND = "#5a5a5b", "#dddddc", "#2a6fb8", "#c65a11"
@@ -352,10 +354,13 @@ def _dots(axes: Axes, x: pd.Series, y: pd.Series) -> None:
 def _show_prices(axis: Axis, high: float, formats: Formats) -> None:
     """Label an axis of log10(1 + price) by prices, from 0 to at least `high`."""
     ticks = np.log10(1 + PRICES)
-    labels = {
-        tick: formats.short_money(price) for tick, price in zip(ticks, PRICES.tolist(), strict=True)
-    }
+    texts = [formats.short_money(price) for price in PRICES.tolist()]
+    # German has "10000 €" where English has "£10k": labels beside each other must not overlap.
+    beside = axis is axis.axes.xaxis
+    characters = sum(len(text) for text, tick in zip(texts, ticks, strict=True) if tick <= high)
+    step = max(1, math.ceil(characters / MAX_CHARACTERS)) if beside else 1
+    labels = dict(zip(ticks[::step].tolist(), texts[::step], strict=True))
     axis.set_major_locator(FixedLocator(ticks.tolist()))
     axis.set_major_formatter(FuncFormatter(lambda tick, _: labels.get(tick, "")))
-    limits: Any = axis.axes.set_xlim if axis is axis.axes.xaxis else axis.axes.set_ylim
+    limits: Any = axis.axes.set_xlim if beside else axis.axes.set_ylim
     limits(-0.02 * max(high, 1.0), 1.03 * max(high, 1.0))

@@ -79,7 +79,7 @@ LISTING_NAMES = {
         | 経度 | 经度 | 경도 | x""",
     "created": """created | created at | created on | creation date | create time | date created
         | posted | posted at | posted on | post date | date posted | listed | listed at
-        | listing date
+        | listing date | mise en ligne | date de mise en ligne | mis en ligne le
         | published | published at | publication date | date published | date | datetime | time
         | timestamp | date added | added | start time | start date | updated at
         | eingestellt am | eingestellt | erstellt | erstellt am | veroffentlicht am | datum

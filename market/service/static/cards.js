@@ -2,7 +2,9 @@
 
 import { showPhoto } from "./api.js";
 import { element, icon } from "./dom.js";
-import { attributes, attributeText, distance, has, languageTag, money } from "./format.js";
+import {
+  attributes, attributeText, distance, has, languageTag, money, place,
+} from "./format.js";
 
 export const UNTITLED = "Untitled";
 const MIN_SHARE = 0.03; // of the score: smaller reasons are left out
@@ -68,7 +70,6 @@ function explanation(hit) {
 
 /** A list item whose link opens the product. */
 export function card(hit, { isBrief = false } = {}) {
-  const town = hit.location.split(",")[0];
   const far = hit.distance_km != null && distance(hit.distance_km);
   const href = `?product=${encodeURIComponent(hit.product_id)}`;
   const lang = hit.name ? languageTag() : null;
@@ -86,7 +87,7 @@ export function card(hit, { isBrief = false } = {}) {
     element("h3", {}, link),
     details.length && !isBrief
       ? element("p", { className: "where" }, details.join(" · ")) : null,
-    element("p", { className: "where" }, [town, far].filter(Boolean).join(" · ")),
+    element("p", { className: "where" }, [place(hit.location), far].filter(Boolean).join(" · ")),
     isBrief ? null : explanation(hit),
   );
 }

@@ -21,6 +21,11 @@ export function loadSettings() {
 /** The language of the listings, such as "en-GB", for `lang`; null before it is known. */
 export const languageTag = () => settings?.language_tag ?? null;
 
+/** Where a listing is, as a card says it: the town alone in Britain, whose counties are long.
+    Elsewhere all of it, because "Portland, ME" and "Portland, OR" differ in their states only. */
+export const place = (location) =>
+  settings.country === "GB" ? location.split(",")[0] : location;
+
 /** Does any listing have this field, such as "price"? All do until the settings are known. */
 export const has = (field) => settings?.fields.includes(field) ?? true;
 

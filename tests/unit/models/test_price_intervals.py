@@ -61,3 +61,12 @@ def test_prices_stay_between_zero_and_ten_million() -> None:
 def test_an_interval_contains_its_price_whatever_the_margin() -> None:
     pounds = to_pounds(equal_bounds(np.array([3.0]), pd.RangeIndex(1)), Margins(-0.5, 0.1))
     assert pounds.loc[0, "price_low"] == pounds.loc[0, "price"] == pounds.loc[0, "price_high"]
+
+
+def test_prices_of_a_currency_of_small_units_may_be_higher() -> None:
+    logs = equal_bounds(np.log1p([3e8, 1e12]), pd.RangeIndex(2))
+    highest = float(np.log1p(2e8))
+    margins = Margins.calibrate(np.zeros(9), changed(coverage=0.8, flagged_share=0.1), highest)
+    assert to_pounds(logs, margins)["price"].tolist() == pytest.approx([3e8, 2e9])
+    few = Margins.calibrate(np.zeros(9), changed(coverage=0.8, flagged_share=0.1), np.log1p(500))
+    assert few.max_log == MAX_LOG

@@ -119,6 +119,12 @@ def test_prices_are_shown_in_the_currency_of_the_listings() -> None:
     assert {"10\xa0€", "asking price, € (logarithmic)"} < set(texts(german))
 
 
+def test_labels_of_prices_do_not_overlap() -> None:
+    dear = PRODUCTS.assign(price=PRODUCTS["price"].where(PRODUCTS.index > 0, 999_999_999.0))
+    shown = texts(charts.price_histogram(dear, Formats("EUR", "de", "DE")))
+    assert {"0\xa0€", "100\xa0€"} < set(shown) and "10\xa0€" not in shown
+
+
 def test_british_prices_are_shown_in_pounds() -> None:
     chart = charts.predicted_prices(PRICES, BRITISH)
     assert {"£0", "£10", "£100", "£1k"} < set(texts(chart)) and "£10k" not in texts(chart)
