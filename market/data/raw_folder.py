@@ -95,7 +95,11 @@ class RawFolder:
             column: CellStyle(settings.decimal if name in numbers else ".", between.get(name, ", "))
             for name, column in wanted.items()
         }
-        table = RawTable.select(self.products_path, self._read("products", styles, frame), wanted)
+        if frame is None:
+            read = self._read("products", styles)
+        else:
+            read = frame_to_strings(frame, self.products_path, styles)
+        table = RawTable.select(self.products_path, read, wanted)
         fields = {LISTING_COLUMNS.get(name, name): name for name in settings.columns}
         required = {name: field for name, field in fields.items() if name in wanted}
         table.require("input.columns", required if labelled else {"id": "id"})
@@ -149,15 +153,8 @@ class RawFolder:
         table.require("input.event_columns", {name: name for name in required})
         return table
 
-    def _read(
-        self,
-        key: str,
-        styles: Mapping[str, CellStyle] | None = None,
-        frame: pd.DataFrame | None = None,
-    ) -> pd.DataFrame:
+    def _read(self, key: str, styles: Mapping[str, CellStyle] | None = None) -> pd.DataFrame:
         path = self.path / getattr(self.settings, key)
-        if frame is not None:
-            return frame_to_strings(frame, path, styles)
         if not path.exists():
             check_described(self.path, self.settings)
             _check_other_format(path, key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,12 +15,15 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from market.core.atomic import write_json
+from market.core.languages import COMPOUNDING
 from market.data.language import MAX_WORD_LENGTH, Language
 from market.data.words import SPACED_WORD
 
 NAME_WEIGHT = 5  # a word of the name counts as often as this many words of the description
 K1, B = 1.0, 0.5  # BM25: saturation of repeated words, penalty of long texts (docs/decisions.md)
 MAX_CORRECTED_WORDS = 64  # of a query; each is compared with the whole vocabulary
+MIN_HEAD, MIN_FIRST = 4, 3  # letters of the last part of a compound, and of all before it
+COMPOUND_WEIGHT = 0.5  # of a compound, beside the word itself
 MIN_LISTINGS = 2  # that contain a word, for a misspelt word to be corrected to it
 
 
@@ -58,6 +62,8 @@ class LexicalIndex:
         data = ranker.scores["data"]
         self._max_scores = np.maximum.reduceat(data, starts) if len(data) else np.empty(0)
         # Words of names first: a query names a thing, and so do names.
+        compounding = language.code in COMPOUNDING
+        self._reversed_stems = sorted(s[::-1] for s in ranker.vocab_dict) if compounding else []
         targets = words[words["listings"] >= MIN_LISTINGS]
         targets = targets.sort_values(["names", "listings", "word"], ascending=[False, False, True])
         self._correction_targets = targets["word"].tolist()
@@ -123,7 +129,7 @@ class LexicalIndex:
         edits = max_edits(folded)
         if not edits or folded in self.language.stop_words or len(folded) > MAX_WORD_LENGTH:
             return word
-        if self.language.key(folded) in self._known:
+        if self._is_known(folded):
             return word
         # Among equally near words, extractOne returns the first, which is in the most names.
         nearest = process.extractOne(
@@ -132,21 +138,67 @@ class LexicalIndex:
         return nearest[0] if nearest else word
 
     def knows(self, text: str) -> bool:
-        """Return whether a listing or the language contains any word of the text."""
-        return any(self.language.key(word) in self._known for word in self.language.words(text))
+        """Return whether a listing or the language contains any word of the text.
+
+        A word that ends a compound of the listings counts as well.
+        """
+        return any(self._is_known(word) for word in self.language.words(text))
+
+    def _is_known(self, word: str) -> bool:
+        if self.language.key(word) in self._known:
+            return True
+        stem = self.language.stem(word)
+        # The dictionary is English: in other languages, only the stem tells an inflected form from
+        # a typing error.
+        inflected = self.language.code != "en" and stem in self._ranker.vocab_dict
+        return inflected or bool(self._compounds(stem))
+
+    def _compounds(self, stem: str) -> list[str]:
+        """Return the stems of longer words that end in this one: "stehlamp" for "lamp".
+
+        Without them, a German who looks for a Lampe would miss every Stehlampe.
+        """
+        if len(stem) < MIN_HEAD or not self._reversed_stems:
+            return []
+        ending = stem[::-1]
+        compounds = []
+        for reversed_stem in self._reversed_stems[bisect_left(self._reversed_stems, ending) :]:
+            if not reversed_stem.startswith(ending):
+                break
+            if len(reversed_stem) >= len(ending) + MIN_FIRST:
+                compounds.append(reversed_stem[::-1])
+        return compounds
 
     def scores(self, text: str) -> np.ndarray:
         """Return the BM25 score (n,) of every listing; 0 without a common word.
 
         Scores are shares of the best possible score: a listing has 1 if it contains every word as
-        often, and in as short a text, as any listing contains it.
+        often, and in as short a text, as any listing contains it. Words that end in a word of the
+        query count COMPOUND_WEIGHT of what they would count themselves.
         """
         stems = [self.language.stem(word) for word in self.language.words(text)]
         indexed = [stem for stem in stems if stem in self._ranker.vocab_dict]
-        if not indexed:
+        compounds = {stem: self._compounds(stem) for stem in stems}
+        best_possible = sum(self._best_score(stem, compounds[stem]) for stem in stems)
+        if not best_possible:
+            return self._scores_of([])
+        scores = self._scores_of(indexed)
+        longer = [compound for stem in stems for compound in compounds[stem]]
+        if not longer:
+            return scores / best_possible
+        return np.minimum((scores + COMPOUND_WEIGHT * self._scores_of(longer)) / best_possible, 1)
+
+    def _scores_of(self, stems: list[str]) -> np.ndarray:
+        """Return the sum (n,) of the scores of stems of the vocabulary, in every listing."""
+        if not stems:
             return np.zeros(self._ranker.scores["num_docs"], np.float32)
-        best_possible = sum(self._max_scores[self._ranker.vocab_dict[stem]] for stem in indexed)
-        return self._ranker.get_scores(indexed) / best_possible
+        return self._ranker.get_scores(stems)
+
+    def _best_score(self, stem: str, compounds: list[str]) -> float:
+        vocabulary = self._ranker.vocab_dict
+        best = [self._max_scores[vocabulary[stem]]] if stem in vocabulary else []
+        best += [COMPOUND_WEIGHT * self._max_scores[vocabulary[word]] for word in compounds]
+        return max(best, default=0)
 
     def save(self, folder: Path) -> None:
         """Write the index into `folder`, creating it. Equal listings give equal bytes."""

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from market.core.errors import MarketError
+from market.data.histories import HISTORY_EVENTS
 
 MIN_KEY_LENGTH = 16  # characters: shorter keys can be guessed
 
@@ -49,7 +50,8 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL of the event store. The driver must be installed.",
     )
     history_events: Count = Field(
-        default=200, description="Number of recent events per user that personalise results."
+        default=HISTORY_EVENTS,
+        description="Number of recent events per user that personalise results.",
     )
     max_upload_mb: Amount = Field(
         default=20, description="Largest request body, in MB. A phone's photo has 3 to 12 MB."

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from repository import REPO
 
+from market import Predictor, Search
 from market.core import paths
 from market.export.__main__ import main
 from market.search.engine import Engine
@@ -49,9 +50,11 @@ def test_the_example_of_the_documentation_runs_from_elsewhere(
     *_, last = searches = re.findall(r"^search.*", example, re.MULTILINE)
     assert len(searches) == 3 and searches[0] == "search = Search()"
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    names: dict = {"root": project}
-    exec("from market import Search\nsearch = Search(root)\n" + f"picks = {last}", names)
+    names: dict = {"search": Search(project)}
+    exec(f"picks = {last}", names)
     assert len(names["picks"]) == 5
+    new = pd.DataFrame({"id": ["1"], "product_name": ["Oak table"]})
+    assert Predictor(project)(new)["price"].gt(0).tolist() == [True]
 
 
 def test_exports_hold_every_listing_and_user(project: Path, engine: Engine) -> None:

@@ -25,7 +25,7 @@ def propose_attribute(profile: Profile) -> tuple[str | None, str]:
     if profile.some.str.contains(r"^(?:https?:)?//\S+$", regex=True).mean() > 0.5:
         return None, "links"
     repeats = profile.unique < 0.5 or profile.distinct < 10
-    if profile.distinct == 2 and profile.booleans >= MIN_READ:
+    if profile.distinct == 2 and profile.is_boolean:
         return "boolean", ""
     if profile.times >= MIN_READ:
         return "date", ""

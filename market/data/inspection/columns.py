@@ -86,11 +86,18 @@ def match_columns(
             tuple(
                 profile.name
                 for other, profile in enumerate(profiles)
-                if other not in used and scores[row, other] > scores[row, column] - CLOSE
+                if other not in used
+                and scores[row, other] > scores[row, column] - CLOSE
+                and not _is_settled(fields[row], profiles[column])
             ),
         )
         for row, column in pairs
     }
+
+
+def _is_settled(field: str, profile: Profile) -> bool:
+    """Return whether no other column is worth a question: beside an id, there are often codes."""
+    return field == "id" and normalise(profile.name) == "id" and profile.unique == 1
 
 
 def _weight(suits: float) -> float:

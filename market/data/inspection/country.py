@@ -77,9 +77,9 @@ def detect_country(
     if best in phones:
         evidence.append(f"{percent(phones[best])} of telephone numbers")
     if users.get(best):
-        evidence.append("its currency")
+        evidence.append("the prices are in its currency")
     if _speakers(language).get(best):
-        evidence.append("its language")
+        evidence.append("the texts are in its language")
     lead = scores[best] - second
     certain = lead >= MIN_LEAD and (places.get(best, 0.0) >= 0.3 or phones.get(best, 0) >= 0.8)
     if not certain and not {best} & {*places, *phones, *users}:

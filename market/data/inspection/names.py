@@ -14,7 +14,7 @@ LISTING_NAMES = {
     "id": """id | product id | listing id | item id | ad id | advert id | offer id | article id
         | post id | train id | test id | uuid | guid | handle | sku | variant sku | asin | key
         | product code | item number | listing number | article number | number | reference | ref
-        | anzeigennummer | anzeigen id | anzeigennr | artikelnummer | artikelnr | artikel id
+        | anzeigennummer | anzeigen id | anzeigennr | anzeigen nr | inserate nr | inserat nr | artikel nr | artikelnummer | artikelnr | artikel id
         | angebotsnummer | produktnummer | produkt id | inseratenummer | kennung | nummer | nr
         | identifiant | id annonce | numero annonce | numero d annonce | id produit | id article
         | reference annonce | numero | identificador | id anuncio | numero de anuncio
@@ -83,7 +83,7 @@ LISTING_NAMES = {
         | timestamp | date added | added | start time | start date | updated at
         | eingestellt am | eingestellt | erstellt | erstellt am | veroffentlicht am | datum
         | einstelldatum | erstellungsdatum | date de creation | date de publication | cree le
-        | publie le | date de depot | fecha | fecha de creacion | fecha de publicacion | creado
+        | publie le | date de depot | data publicacao | data anuncio | fecha | fecha de creacion | fecha de publicacion | creado
         | publicado | data | data di pubblicazione | data de publicacao | data criacao
         | geplaatst | geplaatst op | data dodania | skapad | publicerad | opprettet | oprettet
         | дата | дата создания | дата публикации | 出品日時 | 出品日 | 作成日 | 作成日時 | 登録日
@@ -259,15 +259,26 @@ def match_name(name: str, names: str) -> NameMatch:
         words = words[:-1]
     if words in known:
         return NameMatch(1 - 0.2 * known[words] / len(known), True)
-    kept = " ".join(word for word in words.split() if word not in FILLERS)
-    if kept in known:
-        return NameMatch(0.75 - 0.1 * known[kept] / len(known), False)
     parts = words.split()
+    for kept in _without_fillers(parts):
+        if kept in known:
+            return NameMatch(0.75 - 0.1 * known[kept] / len(known), False)
     for length in range(min(len(parts) - 1, 3), 0, -1):
         # The last words of a compound say what it is: "seller city" is a city.
         if (ending := " ".join(parts[-length:])) in known and ending not in GENERIC:
             return NameMatch(0.45, False)
     return NameMatch(0.0, False)
+
+
+def _without_fillers(parts: list[str]) -> list[str]:
+    """Return a name without its first fillers, without its last ones, and without any."""
+    first, last = parts, parts
+    while len(first) > 1 and first[0] in FILLERS:
+        first = first[1:]
+    while len(last) > 1 and last[-1] in FILLERS:
+        last = last[:-1]
+    every = [part for part in parts if part not in FILLERS]
+    return [" ".join(kept) for kept in (first, last, every)]
 
 
 def event_kind(value: str) -> str | None:

@@ -242,8 +242,8 @@ def _has_file(photos: PhotoFolder, reference: str) -> bool:
 
 def _evidence(share: float, unfetched: float) -> str:
     if unfetched:
-        return f"{percent(unfetched)} of them are URLs not fetched yet"
-    return f"{percent(share)} of them exist"
+        return f"{percent(unfetched)} of its photos are URLs not fetched yet"
+    return f"{percent(share)} of its photos exist"
 
 
 # --- Names of folders and files -------------------------------------------------------------------

@@ -18,7 +18,7 @@ from market.data.inspection.profiles import Profile, is_amount
 
 # Signs that several currencies share, the largest one first.
 SHARED_SIGNS = {
-    "$": "USD CAD AUD MXN BRL NZD SGD HKD TWD ARS CLP COP", "¥": "JPY CNY", "£": "GBP EGP",
+    "$": "USD CAD AUD MXN BRL NZD SGD HKD TWD ARS CLP COP", "¥": "JPY CNY", "£": "GBP",
     "kr": "SEK NOK DKK ISK", "kr.": "DKK SEK NOK ISK", "rs": "INR PKR LKR NPR",
     "rs.": "INR PKR LKR NPR", "元": "CNY TWD", "r": "ZAR", "fr": "CHF", "fr.": "CHF",
 }  # fmt: skip

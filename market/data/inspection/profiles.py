@@ -100,9 +100,10 @@ class Profile:
         return max(self._share(parse_numbers(self.some, mark).values.notna()) for mark in ".,")
 
     @cached_property
-    def booleans(self) -> float:
-        """The share of values that are truth values."""
-        return self._share(parse_booleans(self.some).values.notna())
+    def is_boolean(self) -> bool:
+        """Whether all values are truth values, some true and some false."""
+        values = parse_booleans(self.some).values
+        return bool(values.notna().all()) and values.nunique() == 2
 
     def degrees(self, limits: tuple[float, float]) -> float:
         """Return the share of values that are degrees, if most of them have a fraction."""

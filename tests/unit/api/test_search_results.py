@@ -64,23 +64,23 @@ class RecordingEngine:
 
 
 @pytest.fixture
-def engine() -> RecordingEngine:
+def recorder() -> RecordingEngine:
     return RecordingEngine()
 
 
 @pytest.fixture
-def search(engine: RecordingEngine, root: Path) -> Search:
+def search(recorder: RecordingEngine, root: Path) -> Search:
     search = Search.__new__(Search)
-    search.engine, search.root = engine, root  # type: ignore[assignment]
+    search.engine, search.root = recorder, root  # type: ignore[assignment]
     return search
 
 
 def test_a_result_is_a_table_of_listings_and_scores(
-    search: Search, engine: RecordingEngine
+    search: Search, recorder: RecordingEngine
 ) -> None:
     table = search("oak", near="Leeds", price_max=100, limit=3)
-    assert engine.given["filters"] == Filters(near="Leeds", price_max=100)
-    assert (engine.given["text"], engine.given["limit"]) == ("oak", 3)
+    assert recorder.given["filters"] == Filters(near="Leeds", price_max=100)
+    assert (recorder.given["text"], recorder.given["limit"]) == ("oak", 3)
     row = table.iloc[0]
     assert [row[name] for name in ("product_id", "price", "score", "distance_km")] == [
         "p2", 5.0, 1.5, 3.0,
@@ -90,10 +90,10 @@ def test_a_result_is_a_table_of_listings_and_scores(
 
 
 def test_an_empty_result_has_the_same_columns_and_types(
-    search: Search, engine: RecordingEngine
+    search: Search, recorder: RecordingEngine
 ) -> None:
     full = search("oak")
-    engine.result = SearchResult([], total=0)
+    recorder.result = SearchResult([], total=0)
     empty = search("oak")
     assert empty.empty and list(empty) == list(full)
     numbers = ["price", "price_expected", "score", "distance_km"]
@@ -101,15 +101,15 @@ def test_an_empty_result_has_the_same_columns_and_types(
     assert [kind.kind for kind in full[numbers].dtypes] == ["f"] * 4
 
 
-def test_ids_count_as_views_in_their_order(search: Search, engine: RecordingEngine) -> None:
+def test_ids_count_as_views_in_their_order(search: Search, recorder: RecordingEngine) -> None:
     search.recommend(["p2", "p1"])
-    history = engine.given["history"]
+    history = recorder.given["history"]
     assert history["product_id"].tolist() == ["p2", "p1"]
     assert history["event"].tolist() == ["view", "view"]
     assert history["timestamp"].dtype.kind == "M" and history["timestamp"].isna().all()
 
 
-def test_events_are_sorted_by_time_in_utc(search: Search, engine: RecordingEngine) -> None:
+def test_events_are_sorted_by_time_in_utc(search: Search, recorder: RecordingEngine) -> None:
     events = pd.DataFrame(
         {
             "product_id": ["p1", "p2"],
@@ -118,14 +118,14 @@ def test_events_are_sorted_by_time_in_utc(search: Search, engine: RecordingEngin
         }
     )
     search.similar("p1", history=events)
-    history = engine.given["history"]
+    history = recorder.given["history"]
     assert history["event"].tolist() == ["buy", "save"]
     assert history["timestamp"].iloc[1] == pd.Timestamp("2024-03-01T10:00")
 
 
-def test_a_new_user_has_no_history(search: Search, engine: RecordingEngine) -> None:
+def test_a_new_user_has_no_history(search: Search, recorder: RecordingEngine) -> None:
     search.recommend()
-    assert engine.given["history"] is None
+    assert recorder.given["history"] is None
 
 
 def test_a_history_of_other_listings_is_a_warning(search: Search) -> None:
@@ -133,19 +133,19 @@ def test_a_history_of_other_listings_is_a_warning(search: Search) -> None:
         search.recommend([12])
 
 
-def test_an_empty_neighbourhood_is_a_warning(search: Search, engine: RecordingEngine) -> None:
-    engine.result = SearchResult([], total=0, empty_place="Hull")
+def test_an_empty_neighbourhood_is_a_warning(search: Search, recorder: RecordingEngine) -> None:
+    recorder.result = SearchResult([], total=0, empty_place="Hull")
     with pytest.warns(UserWarning, match="no listing lies within reach of 'Hull'"):
         search("oak", near="Hull")
 
 
-def test_a_photo_may_be_an_image(search: Search, engine: RecordingEngine) -> None:
+def test_a_photo_may_be_an_image(search: Search, recorder: RecordingEngine) -> None:
     search(photo=Image.new("CMYK", (40, 20)))
-    assert engine.given["photo"].mode == "RGB"
+    assert recorder.given["photo"].mode == "RGB"
 
 
 def test_faults_of_a_request_name_the_remedy(
-    search: Search, engine: RecordingEngine, tmp_path: Path
+    search: Search, recorder: RecordingEngine, tmp_path: Path
 ) -> None:
     for message, request in {
         "history is the text 'anna'": lambda: search.recommend("anna"),
@@ -158,6 +158,6 @@ def test_faults_of_a_request_name_the_remedy(
     }.items():
         with pytest.raises(MarketError, match=message):
             request()
-    engine.result = SearchResult([], total=0, unknown_place="Atlantis")
+    recorder.result = SearchResult([], total=0, unknown_place="Atlantis")
     with pytest.raises(MarketError, match=r"near is 'Atlantis', .* such as 'Leeds'"):
         search("oak", near="Atlantis")

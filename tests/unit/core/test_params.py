@@ -54,6 +54,28 @@ def test_one_key_gives_a_value_and_several_a_tuple() -> None:
     assert load_params("train").model_dump() == yaml.safe_load(MANUAL)["train"]
 
 
+def test_params_of_another_folder_are_read(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(folder, "sample.products", 77)
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert load_params("sample.products", root=folder) == 77
+    with pytest.raises(MarketError, match=r"params.yaml not found in .*, or pass its path as"):
+        load_params("sample.products", root=folder / "absent")
+
+
+def test_changes_replace_values_of_the_file_and_are_checked() -> None:
+    changes = {"input.currency": "EUR", "sample.products": 50}
+    settings, products = load_params("input", "sample.products", changes=changes)
+    assert (settings.currency, settings.decimal, products) == ("EUR", ".", 50)
+    with pytest.raises(
+        MarketError, match=r"^sample.products is 1, must be a whole number from 40$"
+    ):
+        load_params("dataset", changes={"sample.products": 1})
+    with pytest.raises(MarketError, match=r"^input.curency is unknown: did you mean"):
+        load_params("dataset", changes={"input.curency": "EUR"})
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [

@@ -54,6 +54,18 @@ def test_a_log_has_lines_and_a_terminal_a_bar(monkeypatch: pytest.MonkeyPatch) -
     assert "\r" in terminal.getvalue() and "3/3" in terminal.getvalue()
 
 
+def test_a_bar_inside_another_one_writes_whole_lines_to_a_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stage, "BAR_DELAY", 0)
+    monkeypatch.setattr(stage, "LOG_INTERVAL", 0)
+    log = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", log)
+    for _ in stage.progress(range(2), desc="outer", unit="thing"):
+        assert [*stage.progress(range(2), desc="inner", unit="thing")] == [0, 1]
+    assert all(line.startswith(("outer: ", "inner: ")) for line in log.getvalue().splitlines())
+
+
 def test_a_quick_loop_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     log = io.StringIO()
     monkeypatch.setattr(sys, "stderr", log)

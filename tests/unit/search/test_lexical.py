@@ -194,3 +194,31 @@ def test_equal_listings_give_equal_bytes(tmp_path: Path) -> None:
     assert "words.parquet" in files
     for name in files:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
+
+
+# --- Compounds ------------------------------------------------------------------------------------
+COMPOUNDS = ["Stehlampe in Rot", "Zwei Bürostühle", "Stuhl aus Holz", "Lampenschirm"]
+
+
+@pytest.mark.parametrize(
+    ("query", "rows"),
+    [("Lampe", [0]), ("lampen", [0]), ("Stühle", [2, 1]), ("Bürostuhl", [1]), ("Holz", [2])],
+)
+def test_a_word_finds_the_compounds_that_end_in_it(query: str, rows: list[int]) -> None:
+    index = LexicalIndex.build(COMPOUNDS, [""] * 4, [], "de")
+    scores = index.scores(query)
+    assert np.argsort(-scores)[: len(rows)].tolist() == rows and (scores > 0).sum() == len(rows)
+    assert scores.max() <= 1 and index.knows(query) and index.correct_spelling(query) == query
+
+
+def test_an_inflected_form_is_no_typing_error() -> None:
+    names = ["Zwei Stühle", "Graue Stühle", "Stahl", "Stahl"]
+    index = LexicalIndex.build(names, [""] * 4, ["steel"], "de")
+    assert index.correct_spelling("Stuhl") == "Stuhl" and index.knows("Stuhl")
+    assert index.correct_spelling("Stahel") == "stahl" and not index.knows("Stahel")
+
+
+def test_a_short_word_and_another_language_find_no_compounds() -> None:
+    assert not LexicalIndex.build(["Wanduhr"], [""], [], "de").scores("Uhr").any()
+    assert not LexicalIndex.build(["Stehlampe"], [""], [], "fr").scores("Lampe").any()
+    assert not LexicalIndex.build(["floorlamps"], [""], [], "en").scores("lamps").any()
