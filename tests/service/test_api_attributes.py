@@ -2,56 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 from api_client import all_listings, encoded, get
+from attributed import with_attributes
 from fastapi.testclient import TestClient
 
-from market.search.attributes import AttributeColumns, AttributeType
-
 pytestmark = pytest.mark.xdist_group("search_api")  # share one engine
-
-TYPES = (AttributeType("brand", "category"), AttributeType("width", "number", "cm"))
-
-
-@contextlib.contextmanager
-def catalogue(client: TestClient, **changes: Any) -> Iterator[None]:
-    """Serve a catalogue with changes while the block runs."""
-    app: Any = client.app
-    state = app.state.service
-    changed = replace(state.engine.catalogue, **changes)
-    app.state.service = replace(state, engine=replace(state.engine, catalogue=changed))
-    yield
-    app.state.service = state
 
 
 @pytest.fixture
 def attributed(client: TestClient) -> Iterator[TestClient]:
-    """A service whose listings have a brand, a width, a seller and a status."""
-    listings = client.app.state.service.engine.listings  # type: ignore[attr-defined]
-    number = np.arange(len(listings))
-    listings = listings.assign(
-        attribute_brand=pd.array([["Sony", "Hay", None][n % 3] for n in number], dtype="str"),
-        attribute_width=number.astype(float),
-        seller_id=[f"s{n % 2}" for n in number],
-    )
-    with catalogue(
-        client,
-        listings=listings,
-        attributes=AttributeColumns.build(listings, TYPES),
-        unavailable=number % 5 == 0,
-    ):
-        yield client
+    """A service whose listings have attributes."""
+    app: Any = client.app
+    state = app.state.service
+    app.state.service = replace(state, engine=with_attributes(state.engine))
+    yield client
+    app.state.service = state
 
 
 def test_search_filters_and_counts_attributes(attributed: TestClient) -> None:
-    brand, width = get(attributed, "/api/attributes")
+    brand, width, _ = get(attributed, "/api/attributes")
     assert (brand["label"], brand["type"], width["unit"]) == ("Brand", "category", "cm")
     counts = {row["value"]: row["count"] for row in brand["values"]}
     both = get(attributed, "/api/search", **{"attr.brand": ["sony", "Hay"], "facets": True})
@@ -67,7 +41,7 @@ def test_photo_search_and_recommendations_filter_attributes(attributed: TestClie
     files = {"photo": ("a.png", encoded(60, 60, "PNG"))}
     results = attributed.post("/api/search/photo", data=fields, files=files)
     assert results.status_code == 200, results.text
-    assert len(results.json()["attributes"]) == 2
+    assert len(results.json()["attributes"]) == 3
     assert {hit["attributes"]["brand"] for hit in results.json()["hits"]} <= {"Sony", "Hay"}
     recommended = get(attributed, "/api/recommend/u", **{"attr.brand": "Hay"})["hits"]
     assert {hit["attributes"]["brand"] for hit in recommended} == {"Hay"}
@@ -78,7 +52,7 @@ def test_an_unknown_attribute_is_named(attributed: TestClient, path: str) -> Non
     answer = attributed.get(path, params={"attr.brnd": "Sony"})
     assert answer.status_code == 422
     assert answer.json() == {"error": "there is no attribute 'brnd': the attributes are "
-                                      "brand, width"}  # fmt: skip
+                                      "brand, width, boxed"}  # fmt: skip
 
 
 def test_unavailable_listings_and_sellers(attributed: TestClient) -> None:

@@ -65,7 +65,10 @@ def similar(
     return _answer(state, find, query, conditions, query.user, SIMILAR_TEXTS)
 
 
-@router.get("/recommend/{user_id:path}", summary="Recommendations for a user")
+# 404: an id with a line break matches no route.
+@router.get(
+    "/recommend/{user_id:path}", summary="Recommendations for a user", responses={404: ERROR}
+)
 def recommend(
     state: State,
     user_id: schemas.UserId,
