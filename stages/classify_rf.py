@@ -9,7 +9,6 @@ Without a category, a train photo or a test photo, models/rf is empty and the me
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -24,11 +23,17 @@ from market.models.random_forest import RandomForest
 SCORES = METRICS / "classify_rf.json"
 
 
+def has_categories() -> bool:
+    """Return whether any listing has a category."""
+    category = pq.read_table(LISTINGS, columns=["category"])["category"]
+    return category.null_count < len(category)
+
+
 def read_photos() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the split (n,), category (n,) and pixels (n, 3, side, side) of the photos."""
     table = pq.read_table(LISTINGS, columns=["split", "category", "image_array"])
     table = table.filter(pc.is_valid(table["image_array"])).combine_chunks()
-    columns = table["split"].to_numpy(), table["category"].to_pandas().to_numpy()
+    columns = table["split"].to_numpy(), table["category"].to_numpy().astype(str)
     if not len(table):
         return *columns, np.empty((0, 0))
     return *columns, table["image_array"].chunk(0).to_numpy_ndarray()
@@ -46,9 +51,9 @@ def skip(reason: str) -> str:
 def main() -> str:
     settings = load_params("classify_rf")
     require(LISTINGS)
-    split, categories, pixels = read_photos()
-    if pd.isna(categories).all():
+    if not has_categories():
         return skip(NO_CATEGORIES)
+    split, categories, pixels = read_photos()
     train, test = split == "train", split == "test"
     if not train.any() or not test.any():
         return skip(f"{train.sum()} train and {test.sum()} test photos")

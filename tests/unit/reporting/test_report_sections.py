@@ -60,6 +60,7 @@ def test_the_text_of_a_listing_never_becomes_html() -> None:
     calibration = pd.DataFrame({"confidence": [0.9], "accuracy": [0.5], "n": [1]})
     page = report.render(
         {
+            **{"sections": report.SECTIONS, "skipped": {}},
             **{"dataset": "mine", "classified_products": 1, "model_seed": 1, "label_errors": 1},
             **dict.fromkeys(("fused_accuracy", "text_accuracy", "photo_accuracy"), 0.5),
             **{"majority_accuracy": 0.1, "calibration_error": 0.1},
