@@ -18,6 +18,7 @@ from market.core.stage import pipeline_stages
 from market.search.engine import Engine
 from market.summarize import main as summarize
 
+pytestmark = pytest.mark.xdist_group("names_only")  # the project is built once
 NAMES = {"id": "id", "name": "product_name"}
 
 

@@ -82,7 +82,7 @@ cells = st.one_of(
         min_size=1, max_size=6,
     )
 )  # fmt: skip
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@settings(max_examples=20, deadline=None, derandomize=True, database=None)
 def test_every_format_gives_the_same_cleaned_table(
     tmp_path_factory: pytest.TempPathFactory, values: list[tuple]
 ) -> None:
