@@ -1,5 +1,5 @@
 # Each target sets up .venv first, which costs nothing the second time.
-.PHONY: run test lint deps report plots results serve bench tensorboard verify lock audit
+.PHONY: run test unit lint deps report plots results serve bench tensorboard verify lock audit
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 # The newest supported Python of this machine; requires-python in pyproject.toml has the same range.
@@ -15,6 +15,9 @@ run: .venv/.installed            ## run the whole pipeline, then print its score
 
 test: .venv/.installed           ## run the test suite (all but campaigns) in two processes
 	python -m pytest -n 2 --dist loadgroup
+
+unit: .venv/.installed           ## run the quick unit tests alone, in a minute
+	python -m pytest -n 2 tests/unit -m "not slow and not campaign"
 
 lint: .venv/.installed           ## check style and types; win32 finds names that only Linux has
 	ruff format --check .

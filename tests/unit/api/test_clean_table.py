@@ -12,6 +12,8 @@ import pytest
 
 from market import CleanedTable, MarketError, clean_table
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def clean(root: Path) -> Callable[..., CleanedTable]:

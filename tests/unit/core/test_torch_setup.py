@@ -22,6 +22,8 @@ from market.models import batches, embeddings
 from market.models.backbones import PhotoNetwork
 from market.models.photo_dataset import PhotoDataset
 
+pytestmark = pytest.mark.slow
+
 GPU = torch.device("cuda:0")
 
 

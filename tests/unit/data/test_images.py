@@ -20,6 +20,8 @@ from market import service
 from market.data.images import UnusablePhoto, decode_photo, to_array, to_jpeg
 from market.data.photo_formats import FORMAT_NAMES, FORMATS, readable_formats
 
+pytestmark = pytest.mark.slow
+
 RED, GREEN, BLUE, WHITE = (200, 30, 30), (30, 160, 30), (30, 30, 200), (255, 255, 255)
 
 

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from market.data.currencies import currency_name
 from market.data.money import Money
 
+pytestmark = pytest.mark.slow
+
 
 def amount(text: str, currency: str, decimal: str) -> float:
     return Money(currency, decimal).parse(pd.Series([text], dtype="str")).iloc[0]

@@ -9,6 +9,8 @@ import pytest
 
 from market.data.personal_data import personal_data
 
+pytestmark = pytest.mark.slow
+
 
 def masked(country: str, text: str) -> str:
     """Return the text with one space where the mask puts several."""

@@ -21,6 +21,8 @@ from market.data.listings import clean_products
 from market.data.raw_folder import RawFolder
 from market.data.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 FIELDS = {"id": "Nr", "name": "Titel", "description": "Text", "category": "Rubrik",
           "price": "Preis", "location": "Ort"}  # fmt: skip
 ROWS: list[dict[str, Any]] = [

@@ -22,6 +22,8 @@ from market.data.synthetic.photo_files import ODD_FILES, ONLY_PHOTO, draw_images
 from market.data.synthetic.shapes import SHAPES, parse_shape
 from market.data.synthetic.vocabulary import CATALOGUE, CLASSES, PHONES, PLACEHOLDERS
 
+pytestmark = pytest.mark.slow
+
 PRODUCTS, SEED = 60, 7
 
 

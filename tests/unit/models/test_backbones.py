@@ -14,6 +14,8 @@ from market.core.errors import MarketError
 from market.models import backbones as backbone
 from market.models.backbones import PhotoNetwork, new_network
 
+pytestmark = pytest.mark.slow
+
 PHOTOS = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.manual_seed(0))
 
 

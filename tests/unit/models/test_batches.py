@@ -11,6 +11,8 @@ from torch.utils.data import Dataset, TensorDataset
 from market.models.batches import load_batches, predict_probabilities, shuffled_positions
 from market.models.photo_dataset import PhotoDataset, augment
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 

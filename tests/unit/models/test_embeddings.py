@@ -20,6 +20,8 @@ from market.models.embeddings import (
 )
 from market.models.text_encoder import EMBEDDING
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = PhotoSettings("efficientnet_lite0", "none", seed=1, photo_size=32, batch_size=4)
 
 

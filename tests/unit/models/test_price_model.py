@@ -15,6 +15,8 @@ from market.models.price_baselines import BASELINES
 from market.models.price_model import BOOSTED, PriceModel
 from market.models.price_training import fit_baseline, fit_stacked
 
+pytestmark = pytest.mark.slow
+
 FAST = changed(n_estimators=5, epochs=1)
 
 

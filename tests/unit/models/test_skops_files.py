@@ -30,6 +30,8 @@ from market.models.price_baselines import linear_regression
 from market.models.random_forest import build_pipeline
 from market.models.skops_files import load_model, save_model
 
+pytestmark = pytest.mark.slow
+
 WORDS = pd.DataFrame(
     {
         "name": ["oak chair", "blue lamp", "oak desk", "red lamp"] * 5,

@@ -27,6 +27,8 @@ from market.models.text_training import (
 )
 from market.models.training import run_phases
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ["Garden", "Music"]
 TEXTS = ["a garden shed", "garden chairs, oak", "an electric guitar", "piano, as new"] * 8
 SETTINGS = TrainText(

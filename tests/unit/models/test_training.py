@@ -20,6 +20,8 @@ from market.models.metrics import loss_and_accuracy
 from market.models.photo_training import shuffled
 from market.models.training import HISTORY, Phase, epoch_message, run_phases, write_history
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 EPOCHS, STEPS = 5, 15  # steps of an epoch
 

@@ -6,11 +6,14 @@ import re
 from xml.etree import ElementTree
 
 import pandas as pd
+import pytest
 from matplotlib import rc_context
 
 from market.core.formats import BRITISH, Formats
 from market.reporting import charts
 from market.reporting.charts import Chart
+
+pytestmark = pytest.mark.slow
 
 PHOTO = pd.DataFrame(
     {

@@ -17,6 +17,8 @@ from market.search.fitting import RECENT_DAYS, fit_protocols
 from market.search.ranking_models import FittedProtocol
 from market.search.simulation import simulate_log
 
+pytestmark = pytest.mark.slow
+
 N_USERS = 20
 
 

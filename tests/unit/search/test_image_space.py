@@ -9,6 +9,8 @@ import pytest
 
 from market.search.image_space import COLOUR_BINS, ImageSpace, colour_histogram
 
+pytestmark = pytest.mark.slow
+
 
 def plain(red: int, green: int, blue: int, side: int = 8) -> np.ndarray:
     return np.broadcast_to(np.array([red, green, blue], np.uint8)[:, None, None], (3, side, side))

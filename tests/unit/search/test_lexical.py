@@ -12,6 +12,8 @@ import pytest
 
 from market.search.lexical import MAX_CORRECTED_WORDS, LexicalIndex, max_edits
 
+pytestmark = pytest.mark.slow
+
 NAMES = [
     "Oak dining table",
     "Oak table and chairs",

@@ -34,6 +34,8 @@ from market.search.query import (
 )
 from market.search.ranking import SearchResult
 
+pytestmark = pytest.mark.slow
+
 
 def matches_of(handmade: Handmade, **query: Any) -> set[int]:
     """Return the numbers of the listings that match, as `Engine.search` defines it."""

@@ -13,6 +13,8 @@ from market.core.errors import MarketError
 from market.search import vectors
 from market.search.vectors import VectorIndex
 
+pytestmark = pytest.mark.slow
+
 N, WIDTH = 600, 16
 FACTORIES = ["Flat", "HNSW16", "IVF8,Flat"]
 

@@ -10,6 +10,8 @@ from market.data.inspection.columns import LISTING_CHECKS, SEEMS_LISTING, match_
 from market.data.inspection.names import LISTING_NAMES, event_kind, match_name, normalise
 from market.data.inspection.profiles import profile_columns
 
+pytestmark = pytest.mark.slow
+
 FIELDS = ("id", "name", "description", "category", "price", "location", "created", "seller")
 RENAMED = {
     "en": "Item ID|Ad Title|Details|Department|Asking price|City|Posted on|Vendor",

@@ -14,6 +14,8 @@ from market.data.inspection import table_files
 from market.data.inspection.table_files import find_tables, open_table
 from market.data.inspection.tables import read_tables
 
+pytestmark = pytest.mark.slow
+
 
 def read(folder: Path):
     return read_tables(find_tables(folder)[1])

@@ -16,6 +16,8 @@ from market.data.inspection.language import detect_language
 from market.data.inspection.prices import detect_decimal, possible_currencies
 from market.data.inspection.profiles import Profile
 
+pytestmark = pytest.mark.slow
+
 NONE = pd.Series(dtype="str")
 NO_COORDINATES = pd.DataFrame({"latitude": [], "longitude": []}, dtype=float)
 
