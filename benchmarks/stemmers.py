@@ -1,4 +1,4 @@
-"""Measure on known items what the words of the right language gain over those of English.
+"""Measure how much the right language's stemmer or tokeniser gains in known-item search.
 
 Listings come from the generator's marketplaces. Each query describes one listing as a user would:
 its colour and thing in the number that its title does not have ("two red tables" is looked for as

@@ -12,7 +12,7 @@ STEMMERS = {
     "pl": "polish", "pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian",
     "st": "sesotho", "sv": "swedish", "ta": "tamil", "tr": "turkish", "yi": "yiddish",
 }  # fmt: skip
-# One word may consist of several, of which the last names the thing: a Stehlampe is a lamp.
+# Languages with compound words, whose last part names the thing: a Stehlampe is a lamp.
 COMPOUNDING = ("da", "de", "et", "fi", "fo", "hu", "is", "nb", "nl", "nn", "no", "sv")
 # Written without spaces between words, which ICU finds by its dictionaries.
 WITHOUT_SPACES = ("ja", "km", "lo", "my", "th", "zh")

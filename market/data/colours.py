@@ -40,7 +40,7 @@ def to_srgb(photo: Image.Image) -> Image.Image:
 
 def _to_8_bits(photo: Image.Image) -> Image.Image:
     grey = (np.asarray(photo) >> 8).astype(np.uint8)
-    # Pillow inverts the TIFFs of 8 bits that call 0 white, but not those of 16.
+    # In some TIFFs 0 is white. Pillow inverts them at 8 bits, but not at 16.
     inverted = getattr(photo, "tag_v2", {}).get(PHOTOMETRIC) == 0
     return Image.fromarray(255 - grey if inverted else grey)
 

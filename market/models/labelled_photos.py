@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from market.data.photo_store import PhotoStore
-from market.models.labels import NO_CATEGORIES, Labels, subcategory_labels
+from market.models.labels import NO_CATEGORIES, Labels, category_names, subcategory_labels
 from market.models.photo_dataset import PhotoDataset
 
 MIN_PHOTOS = 8  # of a subcategory that gets a label of its own
@@ -55,7 +55,7 @@ class LabelledPhotos:
         """Return the photos of merged listings, given the packed photos and their features."""
         columns = ["photo_index", "product_id", "category", "category_levels", "split", "group"]
         products = pd.read_parquet(listings_path, columns=[*columns, "has_near_duplicate"])
-        classes = sorted(products["category"].dropna().unique())
+        classes = category_names(products)
         listings = products.dropna(subset="photo_index")
         splits = ("train", "val", "test")
         return cls(

@@ -10,6 +10,7 @@ import pandas as pd
 
 from market.models.category_classifier import ENCODER, PHOTO
 from market.models.fusion import average_photos
+from market.models.labels import category_names
 from market.models.text_encoder import with_embedding
 
 
@@ -57,7 +58,7 @@ class LabelledProducts:
         columns = ["product_id", "name", "description", "category", "category_levels", "split"]
         products = pd.read_parquet(listings, columns=[*columns, "group", "has_near_duplicate"])
         products = products.drop_duplicates("product_id")
-        ids, classes = products["product_id"], sorted(products["category"].dropna().unique())
+        ids, classes = products["product_id"], category_names(products)
         vectors = pd.read_parquet(text_vectors).set_index("product_id").loc[ids]
         encoder = pd.read_parquet(text_probabilities).set_index("product_id")[classes]
         photos = pd.read_parquet(photo_probabilities)

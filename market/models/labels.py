@@ -33,6 +33,17 @@ class Labels:
     codes: np.ndarray
 
 
+def category_names(products: pd.DataFrame) -> list[str]:
+    """Return the names in the column category, sorted; none if no listing has a category.
+
+    Examples
+    --------
+    >>> category_names(pd.DataFrame({"category": ["Home", None, "Cars", "Home"]}))
+    ['Cars', 'Home']
+    """
+    return sorted(products["category"].dropna().unique())
+
+
 def subcategory_labels(
     levels: pd.Series, categories: list[str], *, depth: int, min_rows: int
 ) -> Labels:

@@ -13,7 +13,7 @@ import torch
 
 from market.core.settings import TrainText
 from market.data.clean_listings import listing_text
-from market.models.labels import Labels, subcategory_labels
+from market.models.labels import Labels, category_names, subcategory_labels
 from market.models.metrics import loss_and_accuracy, majority_accuracy, score
 from market.models.text_classifier import TextClassifier
 from market.models.text_encoder import load_text_encoder
@@ -47,7 +47,7 @@ class LabelledTexts:
         """Return the texts of merged listings, which have a row for each photo."""
         columns = ["product_id", "name", "description", "category", "category_levels", "split"]
         products = pd.read_parquet(listings, columns=columns).drop_duplicates("product_id")
-        classes = sorted(products["category"].dropna().unique())
+        classes = category_names(products)
         products["class"] = pd.Categorical(products["category"], classes).codes
         return cls(products, classes)
 

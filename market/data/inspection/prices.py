@@ -102,10 +102,10 @@ def _currencies_by_sign() -> dict[str, tuple[str, ...]]:
             texts |= {name.rpartition(" ")[2], name.rpartition(" ")[2] + "s"}
         for text in texts:
             signs.setdefault(plain(text), set()).add(code)
-    found = {sign: tuple(sorted(codes)) for sign, codes in signs.items()}
+    codes_of_sign = {sign: tuple(sorted(codes)) for sign, codes in signs.items()}
     shared = {sign: tuple(codes.split()) for sign, codes in SHARED_SIGNS.items()}
-    found |= shared | {plain(sign): (code,) for sign, code in LOCAL_SIGNS.items()}
-    return found
+    codes_of_sign |= shared | {plain(sign): (code,) for sign, code in LOCAL_SIGNS.items()}
+    return codes_of_sign
 
 
 def detect_decimal(prices: pd.Series, country: str) -> Finding[str]:

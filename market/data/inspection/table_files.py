@@ -70,7 +70,7 @@ class TableFile:
         )
 
     def read(self) -> pd.DataFrame:
-        """Return the rows of `content`; lists stay JSON, so that photos can be told apart."""
+        """Return the rows of `content`. A list stays JSON, which keeps several photos apart."""
         plain = "utf-8" if self.encoding.value == "ascii" else self.encoding.value
         names = self.parse(encoding=plain, separator=self.separator.value)
         if self.format not in ("JSON", "Parquet"):
