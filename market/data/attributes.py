@@ -8,6 +8,7 @@ import pandas as pd
 
 from market.core.errors import MarketError
 from market.core.settings import Input
+from market.data.html_text import html_to_text
 from market.data.interactions import read_times
 from market.data.listings import clean_description, squeeze
 from market.data.raw_folder import ATTRIBUTE
@@ -117,9 +118,10 @@ def _parse(texts: pd.Series, kind: str, settings: Input) -> Values:
         return Values(times.dt.as_unit("s"), faults)
     if kind in ("latitude", "longitude"):
         return parse_coordinates(texts, LATITUDES if kind == "latitude" else LONGITUDES)
-    cleaned = (
-        clean_description(texts, country=settings.country) if kind == "text" else squeeze(texts)
-    )
+    if kind == "text":
+        cleaned = clean_description(texts, country=settings.country)
+    else:
+        cleaned = squeeze(html_to_text(texts))
     return Values(cleaned.where(texts.notna()), pd.Series("", index=texts.index))
 
 

@@ -27,7 +27,7 @@ from market.data.interactions import (
     unknown_events,
 )
 from market.data.listing_faults import listing_faults
-from market.data.listings import clean_products
+from market.data.listings import clean_products, html_counts
 from market.data.photo_files import RawImages, read_images
 from market.data.photo_store import pack_photos
 from market.data.raw_folder import RawFolder
@@ -89,6 +89,7 @@ class Cleaner:
         self.settings = settings
         self._rejects: list[pd.DataFrame] = []
         self._details = Details(pd.DataFrame(), {}, {}, [])
+        self._html: dict[str, int] = {}  # the number of texts with HTML, by the file's column
 
     def run(self, out: Path) -> Cleaned:
         """Write products.parquet, images.parquet, interactions.parquet, photos/ and rejects.csv.
@@ -158,7 +159,11 @@ class Cleaner:
             As `run` does.
         """
         products = self._clean_products(frame)
-        messages = [*products.raw.unread_messages(), *self._details.messages]
+        messages = [
+            *products.raw.unread_messages(),
+            *html_messages(products.raw.path, self._html),
+            *self._details.messages,
+        ]
         return products.kept, products.rejects, messages
 
     def _clean_products(self, frame: pd.DataFrame | None = None) -> _Table:
@@ -171,6 +176,7 @@ class Cleaner:
             placeholder_above=self.settings.placeholder_above,
             settings=self.folder.settings,
         )
+        self._html = {table.own_name(name): count for name, count in html_counts(rows).items()}
         check_prices(products, table.path, self.settings.placeholder_above)
         self._details = clean_details(
             table, rows, self.folder.settings, max_share=self.settings.max_rejected_share
@@ -253,6 +259,7 @@ class Cleaner:
         tables = (products.raw, images.table, log.raw)
         messages = [line for table in tables for line in table.unread_messages()]
         messages += images.messages
+        messages += html_messages(products.raw.path, self._html)
         ignored = {table.path.name: columns for table in tables if (columns := table.unread())}
         messages += self._details.messages
         unread_times = _counts(photos.created_faults[photos.created_faults.ne("")])
@@ -274,6 +281,7 @@ class Cleaner:
                 "unknown_events": unknown,
             },
             **({"attributes": self._details.metrics} if self._details.metrics else {}),
+            **({"texts_with_html": self._html} if self._html else {}),
             "ignored_columns": ignored,
             "rejected": dict(Counter(reason_kind(reason) for reason in rejects["reason"])),
         }
@@ -309,6 +317,14 @@ def check_prices(products: pd.DataFrame, path: Path, placeholder_above: float) -
             f"{path}: all {prices} prices look like placeholders (12345…, 11111…), which leaves "
             "none to learn from: correct them"
         )
+
+
+def html_messages(path: Path, counts: dict[str, int]) -> list[str]:
+    """Return a line for each column of a table whose texts have HTML."""
+    return [
+        f"{path}: {count} texts of {name!r:.60} have HTML: only the text in it is kept"
+        for name, count in counts.items()
+    ]
 
 
 def unknown_event_messages(path: Path, unknown: dict[str, int]) -> list[str]:
