@@ -18,6 +18,7 @@ from market.core.errors import MarketError
 from market.core.settings import Clean, Input
 from market.data.attributes import ATTRIBUTE_TYPES, Details, clean_details
 from market.data.clean_listings import has_price_to_learn
+from market.data.dates import order_messages
 from market.data.ids import ID_RULES
 from market.data.interactions import (
     COLUMNS,
@@ -205,7 +206,12 @@ class Cleaner:
         table = self.folder.interactions()
         known, rejected = products.kept["product_id"], pd.Series(_rejected_ids(products))
         log, rejects = sort_interactions(
-            table, known, rejected, products_file=products.raw.path.name, id_rules=ID_RULES
+            table,
+            known,
+            rejected,
+            products_file=products.raw.path.name,
+            id_rules=ID_RULES,
+            country=self.folder.settings.country,
         )
         check_nothing_lost(table.path, len(table.read), len(log), len(rejects))
         self._add_rejects(table, rejects, required=True)
@@ -234,7 +240,8 @@ class Cleaner:
         details = pd.DataFrame(facts, columns=["row", "pixel_hash", "width", "height", "format"])
         rows = images.usable.loc[details["row"]].reset_index(drop=True)
         absent = pd.Series(pd.NA, index=rows.index, dtype="str")
-        created, created_faults = read_times(rows.get("create_time", absent))
+        country = self.folder.settings.country
+        created, created_faults = read_times(rows.get("create_time", absent), country)
         table = pd.DataFrame(
             {
                 "image_id": rows["id"],
@@ -268,6 +275,9 @@ class Cleaner:
             f"{fault}: left empty"
             for fault, count in unread_times.items()
         ]
+        country = self.folder.settings.country
+        messages += order_messages(images.table, "create_time", country)
+        messages += order_messages(log.raw, "timestamp", country)
         if "event" not in log.raw.columns:
             messages.append(f"{log.raw.path}: no column 'event': every row counts as a view")
         unknown = unknown_events(log.kept)

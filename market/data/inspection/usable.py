@@ -178,7 +178,11 @@ def _count_events(folder: RawFolder, ids: pd.Series, tables: Tables) -> Count | 
     # Of the first listings only, most events would be of unknown ones.
     known = ids if tables.products.file.is_whole else None
     rows, rejects = sort_interactions(
-        log, known, products_file=folder.products_path.name, id_rules=ID_RULES
+        log,
+        known,
+        products_file=folder.products_path.name,
+        id_rules=ID_RULES,
+        country=folder.settings.country,
     )
     return _count(len(rows), len(log.read), rejects, is_whole)
 
