@@ -4,7 +4,9 @@ In:  PATH, a folder of tables and photos, or a single table of listings.
 Out: a report on what was recognised (tables, columns, currency, language, country, photos) and what
      was not, how many rows and photos are usable and why the rest are not, and the section `input`.
      Its last line is the command to run next. With --write: the section goes into params.yaml, and
-     `dataset` too if PATH is data/<name>/raw; comments and all other keys stay.
+     `dataset` too if PATH is data/<name>/raw; comments and all other keys stay. The section of
+     another dataset is then kept in data/<its name>/input.yaml, and comes back from there the next
+     time that this command writes the section of that dataset.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ import click
 from market.core.errors import MarketError
 from market.core.params import load_params
 from market.core.params_file import update_params
-from market.core.paths import DATA, PARAMS, raw_folder
+from market.core.paths import DATA, PARAMS, kept_section, raw_folder
 from market.core.stage import stage
 from market.data.inspection.export import Inspection, inspect_export
+from market.data.inspection.kept_sections import keep_section, read_kept_section
 from market.data.inspection.report import render
 
 
@@ -41,10 +44,17 @@ def write_section(inspection: Inspection) -> None:
     if "id" not in inspection.section["columns"]:
         raise MarketError(f"{inspection.problems[0]}: nothing was written")
     changes: dict[str, Any] = {"input": inspection.section}
+    origin = None
     if (name := dataset_of(inspection.raw)) is not None:
+        if (section := read_kept_section(name)) is not None:
+            changes, origin = {"input": section}, kept_section(name)
         changes = {"dataset": name, **changes}
+    kept = keep_section(name or "")
     lines = update_params(changes)
-    click.echo(f"\nWritten to {PARAMS}" + ("" if lines else ": nothing had to change"))
+    if kept is not None:
+        click.echo(f"\nThe former section `input` is kept in {kept}")
+    source = f" from {origin}, as it was kept: remove that file to have it anew" if origin else ""
+    click.echo(f"\nWritten to {PARAMS}{source}" + ("" if lines else ": nothing had to change"))
     for line in lines:
         click.echo(f"  {line}")
 
