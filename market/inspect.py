@@ -1,6 +1,7 @@
 """Look at an export of a marketplace, and write the section `input` of params.yaml for it.
 
-In:  PATH, a folder of tables and photos, or a single table of listings.
+In:  PATH, a folder of tables and photos, a single table of listings, or a .zip file, of which the
+     command only says what it holds and how to unpack it.
 Out: a report on what was recognised (tables, columns, currency, language, country, photos) and what
      was not, how many rows and photos are usable and why the rest are not, and the section `input`.
      Its last line is the command to run next. With --write: the section goes into params.yaml, and
@@ -22,6 +23,7 @@ from market.core.params import load_params
 from market.core.params_file import update_params
 from market.core.paths import DATA, PARAMS, kept_section, raw_folder
 from market.core.stage import stage
+from market.data.archives import ENDING, Archive
 from market.data.inspection.export import Inspection, inspect_export
 from market.data.inspection.kept_sections import keep_section, read_kept_section
 from market.data.inspection.report import render
@@ -31,11 +33,27 @@ from market.data.inspection.report import render
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--write", is_flag=True, help="Write the section into params.yaml.")
 def main(path: Path, write: bool) -> str:
+    if path.is_file() and path.suffix.lower() == ENDING:
+        return describe_archive(path, write=write)
     inspection = inspect_export(path, load_params("clean"))
     click.echo(render(inspection))
     if write:
         write_section(inspection)
     click.echo(f"\nNext: {next_command(path, inspection, written=write)}")
+    return ""
+
+
+def describe_archive(path: Path, *, write: bool) -> str:
+    """Say what an archive holds, and the command that unpacks it."""
+    summary = Archive.open(path).summary()
+    target = DATA / "mine/raw"
+    command = (
+        f"python -m market.unpack {shlex.quote(str(path))} {target} && "
+        f"python -m market.inspect {target} --write"
+    )
+    if write:
+        raise MarketError(f"{summary}: nothing was written: run `{command}`")
+    click.echo(f"{summary}\n\nNext: {command}")
     return ""
 
 
