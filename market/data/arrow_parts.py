@@ -1,12 +1,16 @@
-"""Rows in a few Arrow files, which are memory-mapped: reading one row reads only its own bytes."""
+"""Photos in a few Arrow files, which are memory-mapped: reading one photo reads
+only its own bytes."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from market.core.errors import MarketError
 
@@ -66,8 +70,19 @@ def _batches(rows: Iterable, size: int) -> Iterator[list]:
         yield batch
 
 
+class PhotoSizes(NamedTuple):
+    """The sizes of a photo in pixels; both are equal for a photo that is small itself."""
+
+    width: int
+    height: int
+    large_width: int
+    large_height: int
+
+
 class ArrowParts:
     """The rows of a folder that `write_parts` wrote, in their order.
+
+    Each has an image_id and a JPEG.
 
     Parameters
     ----------
@@ -79,6 +94,8 @@ class ArrowParts:
     MarketError
         If the folder holds no parts.
     """
+
+    jpegs: str  # the column of the JPEGs
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -122,3 +139,14 @@ class ArrowParts:
         """Yield all columns, a record batch at a time."""
         for table in self._tables:
             yield from table.to_batches()
+
+    def version(self) -> str:
+        """Return a hash of the photos' ids and lengths, equal in every process.
+
+        It leaves the photos themselves out, as reading all of them would delay a start.
+        """
+        digest = hashlib.sha256()
+        for batch in self.batches():
+            lengths = pc.binary_length(batch[self.jpegs]).to_pylist()
+            digest.update(repr((batch["image_id"].to_pylist(), lengths)).encode())
+        return digest.hexdigest()[:16]

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from PIL import Image
 
 from market.core.display_settings import Resize
 from market.core.errors import MarketError
 from market.core.settings import Clean
-from market.data.arrow_parts import ArrowParts, write_parts
+from market.data.arrow_parts import ArrowParts, PhotoSizes, write_parts
 from market.data.display_photos import display_jpegs, read_whole
 from market.data.photo_formats import UnusablePhoto
 from market.data.photo_tasks import map_photos
@@ -40,15 +38,6 @@ SCHEMA = pa.schema(
         ("large_height", pa.int16()),
     ]
 )
-
-
-class PhotoSizes(NamedTuple):
-    """The sizes of a photo in pixels; both are equal for a photo that is small itself."""
-
-    width: int
-    height: int
-    large_width: int
-    large_height: int
 
 
 def write_display_photos(
@@ -210,6 +199,16 @@ class DisplayPhotos(ArrowParts):
         If the folder holds no packed photos.
     """
 
+    jpegs = "small"
+
+    def _open(self) -> None:
+        super()._open()
+        columns = [
+            np.concatenate([table[name].to_numpy() for table in self._tables])
+            for name in SCHEMA.names[3:]
+        ]
+        self._sizes = np.column_stack(columns)
+
     @property
     def nominal_sizes(self) -> tuple[int, int]:
         """Return the longest sides of small and large photos in pixels, as the settings had it."""
@@ -236,16 +235,6 @@ class DisplayPhotos(ArrowParts):
         IndexError
             If there is no photo of this number.
         """
-        table, row = self.place(number)
-        return PhotoSizes(*(table[name][row].as_py() for name in SCHEMA.names[3:]))
-
-    def version(self) -> str:
-        """Return a hash of the photos' ids and lengths, equal in every process.
-
-        It leaves the photos themselves out, as reading all of them would delay a start.
-        """
-        digest = hashlib.sha256()
-        for batch in self.batches():
-            lengths = pc.binary_length(batch["small"]).to_pylist()
-            digest.update(repr((batch["image_id"].to_pylist(), lengths)).encode())
-        return digest.hexdigest()[:16]
+        if not 0 <= number < len(self):
+            raise IndexError(f"no photo {number}")
+        return PhotoSizes(*self._sizes[number].tolist())

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from market.data.arrow_parts import ArrowParts, write_parts
+from market.data.arrow_parts import ArrowParts, PhotoSizes, write_parts
 
 PHOTOS_PER_PART = 4096
 ROWS_PER_BATCH = 256
@@ -82,9 +82,39 @@ class PhotoStore(ArrowParts, Sequence[bytes]):
         If the folder holds no packed photos.
     """
 
+    jpegs = "photo"
+
     def __getitem__(self, index):  # type: ignore[override]
         table, row = self.place(index)
         return table["photo"][row].as_py()
+
+    # The squares stand in for display photos until stage resize has run.
+    @property
+    def nominal_sizes(self) -> tuple[int, int]:
+        """Return the longest sides of small and large photos in pixels: all have the same size."""
+        side = self.sizes(0).width if len(self) else 0
+        return side, side
+
+    def read(self, number: int, size: int) -> bytes:
+        """Return a photo as JPEG, whatever the size.
+
+        Raises
+        ------
+        IndexError
+            If there is no photo of this number.
+        """
+        return self[number]
+
+    def sizes(self, number: int) -> PhotoSizes:
+        """Return the sizes of a photo.
+
+        Raises
+        ------
+        IndexError
+            If there is no photo of this number.
+        """
+        width, height = Image.open(io.BytesIO(self[number]), formats=("JPEG",)).size
+        return PhotoSizes(width, height, width, height)
 
     @property
     def array_type(self) -> pa.FixedShapeTensorType:
