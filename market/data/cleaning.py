@@ -167,6 +167,17 @@ class Cleaner:
         ]
         return products.kept, products.rejects, messages
 
+    def photo_files(self) -> dict[str, Path]:
+        """Return the file of each photo that has a listing, by image_id, and write nothing.
+
+        Raises
+        ------
+        MarketError
+            As `run` does.
+        """
+        usable = self._match_images(self._clean_products()).usable
+        return dict(zip(usable["id"], usable["path"], strict=True))
+
     def _clean_products(self, frame: pd.DataFrame | None = None) -> _Table:
         table = self.folder.listings(labelled=True, frame=frame)
         schema = products_schema(labelled=True, id_rules=ID_RULES)
