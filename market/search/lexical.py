@@ -6,6 +6,7 @@ import json
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from copy import copy
 from pathlib import Path
 
 import bm25s
@@ -18,6 +19,7 @@ from market.core.atomic import write_json
 from market.core.languages import COMPOUNDING
 from market.data.language import MAX_WORD_LENGTH, Language
 from market.data.words import SPACED_WORD
+from market.search.synonyms import NO_SYNONYMS, SYNONYM_WEIGHT, Synonyms
 
 NAME_WEIGHT = 5  # a word of the name counts as often as this many words of the description
 K1, B = 1.0, 0.5  # BM25: saturation of repeated words, penalty of long texts (docs/decisions.md)
@@ -137,6 +139,20 @@ class LexicalIndex:
         )
         return nearest[0] if nearest else word
 
+    def with_words(self, words: Iterable[str]) -> LexicalIndex:
+        """Return this index with further correct words, to which typing errors are corrected.
+
+        Parameters
+        ----------
+        words
+            Such as those of synonyms that no listing contains.
+        """
+        new = list(dict.fromkeys(word for word in words if word not in self._correction_targets))
+        extended = copy(self)
+        extended._known = self._known | {self.language.key(word) for word in new}
+        extended._correction_targets = self._correction_targets + new
+        return extended
+
     def knows(self, text: str) -> bool:
         """Return whether a listing or the language contains any word of the text.
 
@@ -169,14 +185,40 @@ class LexicalIndex:
                 compounds.append(reversed_stem[::-1])
         return compounds
 
-    def scores(self, text: str) -> np.ndarray:
+    def scores(self, text: str, synonyms: Synonyms = NO_SYNONYMS) -> np.ndarray:
         """Return the BM25 score (n,) of every listing; 0 without a common word.
 
         Scores are shares of the best possible score: a listing has 1 if it contains every word as
         often, and in as short a text, as any listing contains it. Words that end in a word of the
         query count COMPOUND_WEIGHT of what they would count themselves.
+
+        A phrase with synonyms counts as much as without them. A listing gets the share of the
+        phrase or of its best synonym, times SYNONYM_WEIGHT if any listing contains the phrase. A
+        synonym of several words needs all of them.
         """
         stems = [self.language.stem(word) for word in self.language.words(text)]
+        phrases = synonyms.split(tuple(stems))
+        if not any(phrase.synonyms for phrase in phrases):
+            return self._shares(stems)
+        total = np.zeros(self._ranker.scores["num_docs"], np.float32)
+        best_possible = 0.0
+        for phrase in phrases:
+            shares, best = self._shares([*phrase.stems]), self._best_sum(phrase.stems)
+            weight = SYNONYM_WEIGHT if best else 1.0
+            for synonym in phrase.synonyms:
+                has_all = np.all([self._shares([stem]) > 0 for stem in synonym], axis=0)
+                others = np.where(has_all, self._shares([*synonym]), 0)
+                shares = np.maximum(shares, weight * others)
+            best = best or max(map(self._best_sum, phrase.synonyms), default=0.0)
+            total += np.float32(best) * shares
+            best_possible += best
+        return total / best_possible if best_possible else total
+
+    def _best_sum(self, stems: Sequence[str]) -> float:
+        return float(sum(self._best_score(stem, self._compounds(stem)) for stem in stems))
+
+    def _shares(self, stems: list[str]) -> np.ndarray:
+        """Return `scores` of the stems of words, without synonyms."""
         indexed = [stem for stem in stems if stem in self._ranker.vocab_dict]
         compounds = {stem: self._compounds(stem) for stem in stems}
         best_possible = sum(self._best_score(stem, compounds[stem]) for stem in stems)
