@@ -10,6 +10,7 @@ from market.service.attribute_parameters import DESCRIPTION
 from market.service.routes import events, health, listings, predictions, search
 from market.service.routes.dependencies import refuse_repeated_parameters
 from market.service.routes.responses import ERROR
+from market.service.scopes import check_declared
 
 TAGS = [
     {
@@ -28,5 +29,5 @@ api_router = APIRouter(
     responses={422: ERROR},
 )
 for module in (search, listings, events, predictions):
-    api_router.include_router(module.router)
+    api_router.include_router(check_declared(module.router))
 health_router = health.router  # needs no key
