@@ -119,7 +119,7 @@ class DailyRules:
         if search is NOWHERE:
             return self.everywhere
         pins = [
-            PinnedListing(pin.name, self._pinned[pin.name], pin.place - 1)
+            PinnedListing(pin.name, pin.listing, self._pinned[pin.name], pin.place - 1)
             for pin in self._meeting(self._rules.pins, search, only_without_words=True)
             if self._pinned[pin.name] >= 0
         ]

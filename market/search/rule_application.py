@@ -10,8 +10,24 @@ import pandas as pd
 from market.search.retrieval import MAX_CANDIDATES, Matches
 from market.search.rules import Redirect
 
-# Prefixes of the names by which a hit's reasons name a rule.
-RAISED, PLACED = "raised by rule ", "placed by rule "
+# Prefixes of the names under which the reasons of a hit have a boost and a pin.
+BOOST, PIN = "boost:", "pin:"
+
+
+def rule_text(name: str, contribution: float) -> str | None:
+    """Return the text of a reason that is a rule, None if it is none.
+
+    Examples
+    --------
+    >>> rule_text("boost:own brand", 0.5), rule_text("pin:summer", 0.0), rule_text("bm25", 1.0)
+    ('raised by rule ‘own brand’', 'placed by rule ‘summer’', None)
+    """
+    if name.startswith(PIN):
+        return f"placed by rule ‘{name.removeprefix(PIN)}’"
+    if name.startswith(BOOST):
+        verb = "raised" if contribution > 0 else "lowered"
+        return f"{verb} by rule ‘{name.removeprefix(BOOST)}’"
+    return None
 
 
 @dataclass(frozen=True)
@@ -22,13 +38,14 @@ class PinnedListing:
     ----------
     rule
         The name of the rule.
-    position
-        Of the listing in the catalogue.
+    product_id, position
+        The listing, and its position in the catalogue.
     place
         From 0.
     """
 
     rule: str
+    product_id: str
     position: int
     place: int
 
@@ -121,7 +138,7 @@ class SearchRules:
         columns = {}
         for boost in self.boosts:
             step = np.where(boost.listings[candidates], boost.factor, 1.0)
-            columns[RAISED + boost.rule] = np.abs(scores) * factor * (step - 1)
+            columns[BOOST + boost.rule] = np.abs(scores) * factor * (step - 1)
             factor = factor * step
         if not columns:
             return scores, contributions
@@ -153,9 +170,9 @@ class SearchRules:
             placed.insert(pin.place, index)
         return np.array(placed, order.dtype)
 
-    def reasons(self, position: int) -> dict[str, float]:
+    def reasons(self, product_id: str) -> dict[str, float]:
         """Return the reason of a listing that a rule has placed, which adds nothing to a score."""
-        return {PLACED + pin.rule: 0.0 for pin in self.pins if pin.position == position}
+        return {PIN + pin.rule: 0.0 for pin in self.pins if pin.product_id == product_id}
 
 
 NO_SEARCH_RULES = SearchRules()

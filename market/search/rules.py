@@ -328,6 +328,14 @@ def stems_of(text: str, language: Language) -> tuple[str, ...]:
     return tuple(language.stem(word) for word in language.words(text))
 
 
+def words_of(rules: Rules, language: Language) -> list[str]:
+    """Return the words of all queries and synonyms, which are correct words."""
+    texts = [text for rule in rules.all() for text in rule.queries or ()]
+    for synonym in rules.synonyms:
+        texts += [*synonym.words, *(synonym.finds or ())]
+    return list(dict.fromkeys(word for text in texts for word in language.words(text)))
+
+
 Fault = tuple[Section, int, str]
 
 

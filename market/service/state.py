@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -14,6 +15,7 @@ from market.core.paths import (
     PHOTO_EMBEDDER,
     PHOTOS,
     RANKER,
+    RULES,
     SEARCH_INDEX,
     require,
 )
@@ -27,6 +29,8 @@ from market.service.photos import PhotoDecoder, PhotoVersions
 from market.service.predictions import ListingPredictor
 from market.service.queues import Queue
 from market.service.settings import Settings
+
+log = logging.getLogger("uvicorn.error")
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,12 @@ class Index:
         Raises
         ------
         MarketError
-            An output does not exist.
+            An output does not exist, or a rule is wrong.
         """
         require(SEARCH_INDEX, RANKER, PHOTO_EMBEDDER, PHOTOS, INTERACTIONS, EXPECTED_PRICES)
-        engine = Engine.load(device=device)
+        engine = Engine.load(rules=RULES, device=device)
+        for warning in engine.daily_rules.warnings:
+            log.warning("%s: %s", RULES, warning)
         # The networks load with their first use: use them now rather than in a user's search.
         engine.search("warm up", photo=Image.new("RGB", (8, 8)), limit=1)
         return cls(engine, PhotoStore(PHOTOS), LoggedHistories.load(INTERACTIONS, history_events))

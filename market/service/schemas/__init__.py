@@ -14,7 +14,7 @@ from market.service.schemas.listings import (
     Product,
 )
 from market.service.schemas.predictions import NewListing, Prediction, UnusablePhoto
-from market.service.schemas.results import Hit, Reason, SearchResults
+from market.service.schemas.results import Hit, Reason, Redirect, SearchResults
 
 __all__ = [
     "LIST_FIELDS",
@@ -36,6 +36,7 @@ __all__ = [
     "Product",
     "ProductId",
     "Reason",
+    "Redirect",
     "SearchQuery",
     "SearchResults",
     "SimilarQuery",
