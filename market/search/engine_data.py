@@ -141,7 +141,7 @@ class EngineData:
 
     def with_rules(self, rules: Rules, day: date | None = None) -> Self:
         """Return this engine with other rules; parameters are as the attributes."""
-        lexical = self.lexical.with_words(words_of(rules, self.lexical.language))
+        lexical = self.lexical.with_rule_words(words_of(rules, self.lexical.language))
         return replace(self, lexical=lexical, rules=rules, rules_day=day)
 
     @property
