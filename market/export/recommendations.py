@@ -128,8 +128,8 @@ def recommendation_chunks(histories: LoggedHistories, top_k: int) -> Iterator[pa
     tasks = [
         users[start : start + USERS_PER_TASK] for start in range(0, len(users), USERS_PER_TASK)
     ]
-    stamps = tuple(folder_stamp(folder) for folder in (SEARCH_INDEX, RANKER))
-    stamps += (RULES.stat().st_mtime_ns if RULES.exists() else None,)
+    rules_time = RULES.stat().st_mtime_ns if RULES.exists() else None
+    stamps = (*(folder_stamp(folder) for folder in (SEARCH_INDEX, RANKER)), rules_time)
     parallel = Parallel(n_jobs=min(worker_count(), len(tasks)), return_as="generator")
     calls = (
         delayed(_task)(task, [user and histories.history(user) for user in task], top_k, stamps)
