@@ -43,6 +43,7 @@ from market.service.security import (
 )
 from market.service.settings import Settings
 from market.service.state import Index, ServiceState, new_decoder
+from market.service.user_data import UserData
 
 STATIC = Path(__file__).parent / "static"
 DESCRIPTION = (
@@ -123,6 +124,7 @@ def make_app(
         decoder=new_decoder(),
         predictor=ListingPredictor(),
         events=events,
+        user_data=UserData(events.database),
         settings=settings,
         metrics=metrics,
         queues=make_queues(settings, metrics),

@@ -31,6 +31,7 @@ from market.service.photos import DisplaySource, PhotoDecoder, PhotoVersions
 from market.service.predictions import ListingPredictor
 from market.service.queues import Queue
 from market.service.settings import Settings
+from market.service.user_data import UserData
 
 log = logging.getLogger("uvicorn.error")
 
@@ -92,6 +93,7 @@ class ServiceState:
     decoder: PhotoDecoder
     predictor: ListingPredictor
     events: EventStore
+    user_data: UserData
     settings: Settings
     metrics: Metrics
     queues: dict[str, Queue]
@@ -106,7 +108,12 @@ class ServiceState:
         """
         last = self.settings.history_events
         stored = self.events.history(user_id, last)
-        return merge_histories(self.logged.history(user_id), stored, last)
+        logged = self.logged.history(user_id)
+        if len(logged):
+            erased_at = self.user_data.erased_at(user_id)
+            if erased_at is not None:
+                logged = logged[logged["timestamp"] > erased_at]
+        return merge_histories(logged, stored, last)
 
     def with_index(self, index: Index) -> ServiceState:
         """Return the state over another index, with the same event store, queues and metrics."""
