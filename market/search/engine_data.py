@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +19,7 @@ from market.search import gate
 from market.search.catalogue import Catalogue
 from market.search.changed_listings import ChangedListings
 from market.search.collaborative import CollaborativeModel
+from market.search.daily_rules import DailyRules, RuleBook
 from market.search.encoders import CachedTextEncoder, PhotoEncoder
 from market.search.filters import Filters
 from market.search.index import SearchIndex
@@ -26,6 +28,7 @@ from market.search.listing_vectors import ListingVectors
 from market.search.overlay import Collection
 from market.search.ranker import Ranker
 from market.search.ranking_models import RankingModels
+from market.search.rules import NO_RULES, Rules, words_of
 
 ANY_PRICE = Filters(flagged=True)
 
@@ -50,6 +53,10 @@ class EngineData:
         Return the unit vector of a query in words, and of a photo.
     formats
         Currency, language and country of the listings.
+    rules
+        The rules of rules.yaml.
+    rules_day
+        The day whose rules apply; None is the day of the request (UTC).
     index
         The listings without the changes laid over them; None if there are no changes.
     """
@@ -62,6 +69,8 @@ class EngineData:
     encode_text: Callable[[str], np.ndarray]
     encode_photo: Callable[[Image.Image], np.ndarray]
     formats: Formats = BRITISH
+    rules: Rules = NO_RULES
+    rules_day: date | None = None
     index: Collection | None = None
 
     @classmethod
@@ -72,6 +81,7 @@ class EngineData:
         embed: Path = paths.PHOTO_EMBEDDER,
         prices: Path = paths.EXPECTED_PRICES,
         *,
+        rules: Path | None = None,
         device: str = "cpu",
         encode_text: Callable[[str], np.ndarray] | None = None,
     ) -> Self:
@@ -87,6 +97,8 @@ class EngineData:
             The folder of the photo network.
         prices
             The table of expected prices.
+        rules
+            The file of rules; None for no rules.
         device
             Where networks run.
         encode_text
@@ -95,7 +107,7 @@ class EngineData:
         Raises
         ------
         MarketError
-            If the index and the prices are of different listings.
+            If the index and the prices are of different listings, or a rule is wrong.
         """
         search_index = SearchIndex.load(index)
         catalogue = Catalogue.build(
@@ -117,7 +129,7 @@ class EngineData:
             embed, search_index.image_space, search_index.array_size, device
         )
         models = RankingModels.load(rank) if rank else RankingModels(Ranker.prior())
-        return cls(
+        engine = cls(
             catalogue=catalogue,
             lexical=search_index.lexical,
             vectors=vectors,
@@ -127,6 +139,9 @@ class EngineData:
             encode_photo=encode_photo,
             formats=search_index.formats,
         )
+        if rules is None:
+            return engine
+        return engine.with_rules(Rules.load(rules, engine.formats.language))
 
     def with_ranker(self, ranker: Ranker) -> Self:
         """Return this engine with another ranker."""
@@ -135,6 +150,20 @@ class EngineData:
     def with_collaborative(self, collaborative: CollaborativeModel | None) -> Self:
         """Return this engine with another collaborative model, or with none."""
         return replace(self, collaborative=collaborative)
+
+    def with_rules(self, rules: Rules, day: date | None = None) -> Self:
+        """Return this engine with other rules; parameters are as the attributes."""
+        lexical = self.lexical.with_rule_words(words_of(rules, self.lexical.language))
+        return replace(self, lexical=lexical, rules=rules, rules_day=day)
+
+    @property
+    def daily_rules(self) -> DailyRules:
+        """The rules that apply now."""
+        return self._rule_book.on(self.rules_day or datetime.now(UTC).date())
+
+    @cached_property
+    def _rule_book(self) -> RuleBook:
+        return RuleBook(self.rules, self.catalogue, self.lexical.language)
 
     def with_changes(self, changed: ChangedListings) -> Self:
         """Return this engine over the listings of its index and changes to them.
@@ -157,7 +186,7 @@ class EngineData:
         return replace(
             self,
             catalogue=collection.catalogue,
-            lexical=collection.lexical,
+            lexical=collection.lexical.with_rule_words(words_of(self.rules, self.lexical.language)),
             vectors=collection.vectors,
             index=self._index,
         )
@@ -183,7 +212,7 @@ class EngineData:
 
     def position(self, product_id: str) -> int:
         """Return the position of a listing; raises KeyError as `listing` does."""
-        return gate.find(self.catalogue, product_id)
+        return gate.find(self.catalogue, product_id, hidden=self.daily_rules.hidden)
 
     def shows_photo(self, photo_index: int) -> bool:
         """Return whether a listing of a photo exists for users.
@@ -194,11 +223,21 @@ class EngineData:
             The position of the photo among the packed photos.
         """
         owners = self.catalogue.ids(self.catalogue.photos.owners_of(photo_index))
-        return any(gate.exists(self.catalogue, product_id) for product_id in owners)
+        hidden = self.daily_rules.hidden
+        return any(gate.exists(self.catalogue, owner, hidden=hidden) for owner in owners)
 
-    def allowed(self, filters: Filters, distances: np.ndarray | None = None) -> np.ndarray:
-        """Return (n,) bool: the listings that an answer may show now (see `gate.showable`)."""
-        return gate.showable(self.catalogue, filters, distances=distances)
+    def allowed(
+        self,
+        filters: Filters,
+        distances: np.ndarray | None = None,
+        hidden: frozenset[str] = frozenset(),
+    ) -> np.ndarray:
+        """Return (n,) bool: the listings that an answer may show now (see `gate.showable`).
+
+        `hidden` are ids that it must not show, beside those that a rule hides from all answers.
+        """
+        hidden = self.daily_rules.hidden | hidden
+        return gate.showable(self.catalogue, filters, distances=distances, hidden=hidden)
 
     def place(self, name: str) -> tuple[float, float] | None:
         """Return latitude and longitude of a place, such as "Leeds"; None if it is unknown."""

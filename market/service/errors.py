@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from market.core.errors import MarketError
-from market.service.events import STORE_ERRORS
+from market.service.database import STORE_ERRORS
 from market.service.security import SECURITY_HEADERS
 
 RETRY_LATER = {"Retry-After": "5"}  # seconds, while a part of the service is unavailable
