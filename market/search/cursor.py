@@ -19,8 +19,8 @@ import pandas as pd
 
 from market.core.errors import MarketError
 
-MEMORY = 500  # listings; a cursor has 8 characters for each
-LONGEST_CURSOR = 6000  # characters
+MEMORY = 500  # listings that were shown; a cursor has 8 characters for each
+LONGEST_CURSOR = 7000  # characters
 HASH_BYTES = 6  # of a product id: of 1,000,000 listings, 0.000002 are mistaken for one of MEMORY
 CHECK_BYTES = 8
 VERSION = 1

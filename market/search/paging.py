@@ -165,16 +165,19 @@ def _find_shown(
 ) -> np.ndarray:
     """Return (m,) bool: which matches after the floor the cursor remembers.
 
-    Without limits on copies and sellers, matches too far down for this page are not looked up.
+    Without limits on copies and sellers, matches too far down for this page are looked up only if
+    many of those that the cursor remembers are not found before.
     """
     shown = np.zeros(len(order), bool)
     if not len(cursor.shown):
         return shown
-    looked_up = np.flatnonzero(after)
-    if not request.is_grouped:
-        looked_up = looked_up[: len(cursor.shown) + request.limit + 1]
-    hashes = hash_ids(catalogue.ids(order.positions[looked_up]))
-    shown[looked_up] = cursor.remembers(hashes)
+    all_after = np.flatnonzero(after)
+    near = all_after[: len(cursor.shown) + request.limit + 1]
+    for looked_up in (near, all_after):
+        hashes = hash_ids(catalogue.ids(order.positions[looked_up]))
+        shown[looked_up] = cursor.remembers(hashes)
+        if not request.is_grouped and len(cursor.shown) - shown.sum() <= MEMORY // 2:
+            break
     return shown
 
 
@@ -203,19 +206,21 @@ def _advance(
     floor = cursor.floor
     # Ascending, so that the first are the ones to forget.
     remembered = np.sort(np.concatenate([np.flatnonzero(shown), skipped, page]))
+    found = hash_ids(catalogue.ids(order.positions[np.flatnonzero(shown)]))
+    # Too far down to be looked up, or away at the moment.
+    unseen = cursor.shown[~np.isin(cursor.shown, found)]
     if order.value[last] > floor.value:
         floor = Floor(float(order.value[last]), -1, np.inf, "")
         remembered = remembered[order.value[remembered] >= floor.value]
-        unseen = np.empty(0, np.uint64)
-    else:  # matches too far down to be looked up, and listings that are away at the moment
-        found = hash_ids(catalogue.ids(order.positions[np.flatnonzero(shown)]))
-        unseen = cursor.shown[~np.isin(cursor.shown, found)]
-    count = max(MEMORY - len(unseen), MEMORY // 2)
-    if len(remembered) > count:
-        floor = _floor_at(order, remembered[-count - 1], catalogue)
+        unseen = unseen[:0]
+    surplus = len(remembered) - max(MEMORY - len(unseen), MEMORY // 2)
+    # No further than this page: behind it stand listings that were not shown.
+    surplus = min(surplus, int(np.searchsorted(remembered, last, side="right")))
+    if surplus > 0:
+        floor = _floor_at(order, remembered[surplus - 1], catalogue)
         # A rule may have placed a listing before others with a higher score.
         remembered = remembered[_is_after(order.take(remembered), floor, catalogue)]
-    hashes = hash_ids(catalogue.ids(order.positions[remembered]))
+    hashes = hash_ids(catalogue.ids(order.positions[remembered[:MEMORY]]))
     return Cursor(floor, np.union1d(hashes, unseen[: MEMORY // 2]))
 
 
