@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from market.search import gate
 from market.search.candidate_features import User, candidate_features, request_time
 from market.search.cursor import Cursor
 from market.search.distances import distance_km
@@ -252,13 +253,15 @@ class Engine(EngineData):
         request: PageRequest,
         allowed: np.ndarray,
     ) -> Explanation:
-        """Return why a search shows a listing or not; KeyError for an unknown listing."""
+        """Return why a search shows a listing or not; KeyError for an unknown or removed one."""
         position = self.catalogue.position(product_id)
         if allowed[position]:
             return ranked.explain(position, request)
         obstacles = failed_filters(
             self.catalogue, filters, position, ranked.distances, self.formats
         )
+        hidden = self.daily_rules.hidden | ranked.rules.hidden
+        obstacles += [Obstacle(*each) for each in gate.obstacles(self.catalogue, position, hidden)]
         if not obstacles:
             obstacles = [Obstacle("own_query", "the search is for listings like this one")]
         if not ranked.query.empty:

@@ -88,6 +88,24 @@ def exists(
     return True
 
 
+def obstacles(
+    catalogue: Catalogue,
+    position: int,
+    hidden: Collection[str] = frozenset(),
+    now: pd.Timestamp | None = None,
+) -> list[tuple[str, str]]:
+    """Return why a listing does not exist for users, for its owner: a code and a line for each.
+
+    Parameters are as for `showable`; `position` is that of a listing that was not removed.
+    """
+    found = []
+    if catalogue.expires is not None and _has_expired(catalogue.expires[position], now):
+        found.append(("expired", f"the listing expired at {catalogue.expires[position]} UTC"))
+    if catalogue.ids([position])[0] in hidden:
+        found.append(("hidden", "a rule hides the listing"))
+    return found
+
+
 def _has_expired(expires: np.ndarray, now: pd.Timestamp | None) -> np.ndarray:
     """Return whether dates, NaT for never, have passed."""
     now = pd.Timestamp.now("UTC").tz_localize(None) if now is None else now

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from threading import Lock
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from cachetools import LRUCache
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
@@ -22,13 +18,12 @@ from market.data.language import MAX_WORD_LENGTH, Language
 from market.data.words import SPACED_WORD
 from market.search.bm25 import BM25, Postings
 from market.search.synonyms import NO_SYNONYMS, SYNONYM_WEIGHT, Synonyms
-from market.search.vocabulary import Vocabulary, count_listings
+from market.search.vocabulary import Vocabulary
+from market.search.word_reader import WordReader
 
-NAME_WEIGHT = 5  # a word of the name counts as often as this many words of the description
 MAX_CORRECTED_WORDS = 64  # of a query; each is compared with the whole vocabulary
 MIN_HEAD, MIN_FIRST = 4, 3  # letters of the last part of a compound, and of all before it
 COMPOUND_WEIGHT = 0.5  # of a compound, beside the word itself
-CACHED_TEXTS = 20_000  # of changed listings: most stay the same when others change
 
 
 def max_edits(word: str) -> int:
@@ -39,52 +34,6 @@ def max_edits(word: str) -> int:
     if len(word) < 4 or any(character.isdigit() for character in word):
         return 0
     return 1 if len(word) < 7 else 2
-
-
-class ListingWords(NamedTuple):
-    """The words of a listing.
-
-    Attributes
-    ----------
-    name
-        The words of the name.
-    text
-        Those of the name and of the description.
-    stems
-        How often the text contains each stem; a word of the name counts NAME_WEIGHT times.
-    """
-
-    name: frozenset[str]
-    text: frozenset[str]
-    stems: Mapping[str, int]
-
-
-class WordReader:
-    """Splits the texts of listings into words and stems, and remembers the latest. Thread-safe."""
-
-    def __init__(self, language: Language) -> None:
-        self.language = language
-        self._lock = Lock()
-        self._cache: LRUCache[tuple[str, str], ListingWords] = LRUCache(CACHED_TEXTS)
-
-    def read(self, name: str, description: str) -> ListingWords:
-        """Return the words of one listing."""
-        words_of_name, others = self.language.words(name), self.language.words(description)
-        counts = Counter(others)
-        for word in words_of_name:
-            counts[word] += NAME_WEIGHT
-        stems: Counter[str] = Counter()
-        for word, count in counts.items():
-            stems[self.language.stem(word)] += count
-        return ListingWords(frozenset(words_of_name), frozenset(counts), stems)
-
-    def remember(self, names: Sequence[str], descriptions: Sequence[str]) -> list[ListingWords]:
-        """Return the words of several listings, and read only those that are new."""
-        with self._lock:
-            for text in zip(names, descriptions, strict=True):
-                if text not in self._cache:
-                    self._cache[text] = self.read(*text)
-            return [self._cache[text] for text in zip(names, descriptions, strict=True)]
 
 
 class LexicalIndex:
@@ -146,14 +95,9 @@ class LexicalIndex:
         spoken = Language(language)
         reader = WordReader(spoken)
         listings = [reader.read(*text) for text in zip(names, descriptions, strict=True)]
-        vocabulary = Vocabulary.build(
-            (listing.name for listing in listings),
-            (listing.text for listing in listings),
-            dictionary,
-            spoken,
-        )
-        postings = Postings.build([listing.stems for listing in listings])
-        return cls(BM25(postings), vocabulary, spoken, reader)
+        in_texts, in_names = reader.count(listings)
+        vocabulary = Vocabulary.build(in_texts, in_names, dictionary, spoken)
+        return cls(BM25(reader.postings(listings)), vocabulary, spoken, reader)
 
     def with_changes(
         self,
@@ -173,17 +117,18 @@ class LexicalIndex:
             The names and descriptions of m listings, whose positions follow the others'.
         """
         gone, added = (self._reader.remember(*texts) for texts in (withdrawn_texts, added_texts))
-        more_listings = count_listings(listing.text for listing in added)
-        more_listings.subtract(count_listings(listing.text for listing in gone))
-        more_names = count_listings(listing.name for listing in added)
-        more_names.subtract(count_listings(listing.name for listing in gone))
+        (more_listings, more_names), (fewer_listings, fewer_names) = (
+            self._reader.count(listings) for listings in (added, gone)
+        )
+        more_listings.subtract(fewer_listings)
+        more_names.subtract(fewer_names)
         base = self.bm25.base
         mask = None
         if len(withdrawn):
             mask = np.zeros(len(base.lengths), bool)
             mask[withdrawn] = True
         return LexicalIndex(
-            BM25(base, Postings.build([listing.stems for listing in added]), mask),
+            BM25(base, self._reader.postings(added), mask),
             self.vocabulary.with_changes(more_listings, more_names),
             self.language,
             self._reader,
