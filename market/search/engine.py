@@ -8,6 +8,7 @@ query, the user and the listing. Recommendations and similar listings are then d
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,10 @@ from market.search.filters import NO_FILTERS, Filters
 from market.search.gate import showable
 from market.search.query import Query, build_query
 from market.search.ranking import SearchResult, rank_page
+from market.search.relevance import QueryRelevance
 from market.search.retrieval import Matches, browse, on_offer, retrieve
+
+MAX_RELATED = 12  # listings that are shown apart where the results end
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,19 +166,21 @@ class Engine(EngineData):
             allowed &= ~excluded
         user = User.build(history, self.collaborative, as_of)
         matches, features = self._match(query, allowed, user, distances)
-        result = rank_page(
+        rank = partial(
+            rank_page,
             query,
-            matches,
-            features,
-            self.ranker,
-            self.catalogue,
-            self.vectors.texts,
-            limit=limit,
-            offset=offset,
+            ranker=self.ranker,
+            catalogue=self.catalogue,
+            texts=self.vectors.texts,
             diversified=diversified,
             distances=distances,
             now=request_time(as_of, self.catalogue, self.collaborative),
         )
+        relevant, related = matches.divide(features)
+        result = rank(*relevant, limit=limit, offset=offset)
+        if offset <= result.total < offset + limit:  # the page where the results end
+            count = min(limit, MAX_RELATED)
+            result = replace(result, related=rank(*related, limit=count, offset=0).hits)
         if distances is not None and not np.any(distances <= (filters.radius_km or np.inf)):
             result = replace(result, empty_place=filters.near)
         return result
@@ -184,7 +190,7 @@ class Engine(EngineData):
         self, text: str = "", *, photo: Image.Image | None = None, like: str | None = None
     ) -> Query:
         """Encode a query. Parameters are as for `search`; the spelling is not corrected."""
-        return build_query(
+        query = build_query(
             text,
             photo,
             None if like is None else self.catalogue.position(like),
@@ -193,6 +199,19 @@ class Engine(EngineData):
             encode_text=self.encode_text,
             encode_photo=self.encode_photo,
         )
+        return query if like is not None or query.empty else self.with_end(query)
+
+    def with_end(self, query: Query) -> Query:
+        """Return a query whose results end at the cut-offs of this engine."""
+        relevance = QueryRelevance.of(
+            self.relevance,
+            query.bm25,
+            query.text_vector,
+            query.image_vector,
+            self.vectors.texts,
+            self.vectors.images,
+        )
+        return replace(query, relevance=relevance)
 
     def allowed(self, filters: Filters, distances: np.ndarray | None = None) -> np.ndarray:
         """Return (n,) bool: the listings that an answer may show now (see `gate.showable`)."""

@@ -22,6 +22,7 @@ from market.search.lexical import LexicalIndex
 from market.search.listing_vectors import ListingVectors
 from market.search.ranker import Ranker
 from market.search.ranking_models import RankingModels
+from market.search.relevance import KEEP_ALL, Relevance
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +45,8 @@ class EngineData:
         Return the unit vector of a query in words, and of a photo.
     formats
         Currency, language and country of the listings.
+    relevance
+        Where the results of a search end.
     """
 
     catalogue: Catalogue
@@ -54,6 +57,7 @@ class EngineData:
     encode_text: Callable[[str], np.ndarray]
     encode_photo: Callable[[Image.Image], np.ndarray]
     formats: Formats = BRITISH
+    relevance: Relevance = KEEP_ALL
 
     @classmethod
     def load(
@@ -113,6 +117,7 @@ class EngineData:
             encode_text=encode_text or CachedTextEncoder.of_index(search_index, device),
             encode_photo=encode_photo,
             formats=search_index.formats,
+            relevance=models.relevance,
         )
 
     def with_ranker(self, ranker: Ranker) -> Self:
@@ -122,6 +127,10 @@ class EngineData:
     def with_collaborative(self, collaborative: CollaborativeModel | None) -> Self:
         """Return this engine with another collaborative model, or with none."""
         return replace(self, collaborative=collaborative)
+
+    def with_relevance(self, relevance: Relevance) -> Self:
+        """Return this engine with other cut-offs of its results."""
+        return replace(self, relevance=relevance)
 
     def with_changes(self, changed: ChangedListings) -> Self:
         """Return this engine over the listings of its index and changes to them.

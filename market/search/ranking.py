@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -51,7 +51,9 @@ class SearchResult:
     hits
         The page.
     total
-        The number of matches.
+        The number of relevant matches.
+    related
+        On the page where the results end: matches below the cut-off, the best first.
     corrected_query
         The query after spelling correction, if that changed it; "" for a query without a word to
         search for ("the", "🔥"), which is answered like an empty one.
@@ -63,6 +65,7 @@ class SearchResult:
 
     hits: list[Hit]
     total: int
+    related: list[Hit] = field(default_factory=list)
     corrected_query: str | None = None
     unknown_place: str | None = None
     empty_place: str | None = None
