@@ -38,6 +38,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 STAGES = (
     "check",
     "clean",
+    "resize",
     "merge",
     "classify_rf",
     "embed_photos",

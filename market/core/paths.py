@@ -23,6 +23,7 @@ IMAGES = CLEAN / "images.parquet"
 INTERACTIONS = CLEAN / "interactions.parquet"
 PHOTOS = CLEAN / "photos"
 REJECTS = CLEAN / "rejects.csv"
+DISPLAY_PHOTOS = DATA / "display"
 REJECTS_OF_ERROR = DATA / "clean.rejects.csv"  # no output of a stage: written after an error
 
 LISTINGS = DATA / "merged/listings.parquet"

@@ -96,7 +96,9 @@ def read_events(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         If the file cannot be read, or none of its rows can.
     """
     settings = load_params("input").model_copy(update={"interactions": path.name})
-    log, rejects = sort_interactions(RawFolder(path.parent, settings).interactions())
+    log, rejects = sort_interactions(
+        RawFolder(path.parent, settings).interactions(), country=settings.country
+    )
     if log.empty:
         cause = f": {rejects['reason'].iloc[0]} in row 1" if len(rejects) else ": it has no rows"
         raise MarketError(f"{path} holds no event that can be read{cause}")

@@ -23,14 +23,13 @@ from prometheus_fastapi_instrumentator import Instrumentator
 from market.core.errors import MarketError
 from market.core.torch_setup import set_up_torch
 from market.data.histories import LoggedHistories
-from market.data.photo_store import PhotoStore
 from market.search.engine import Engine
 from market.service.bodies import BodyLimitMiddleware
 from market.service.errors import add_error_handlers
 from market.service.events import EventStore
 from market.service.head import HeadMiddleware
 from market.service.metrics import Metrics
-from market.service.photos import PhotoVersions
+from market.service.photos import DisplaySource, PhotoVersions
 from market.service.predictions import ListingPredictor
 from market.service.queues import make_queues
 from market.service.reload import Reloader
@@ -78,7 +77,7 @@ def create_app() -> FastAPI:
 
 def make_app(
     engine: Engine,
-    photos: PhotoStore,
+    photos: DisplaySource,
     events: EventStore,
     settings: Settings,
     *,

@@ -86,15 +86,16 @@ def to_search_results(
 
 def listing_fields(state: ServiceState, listing: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of `schemas.Product` for a listing as the engine describes it."""
-    photos = state.photos.urls(listing["photos"])
+    addresses = state.photos.addresses(listing["photos"])
     return {
         **listing,
         "price": _finite(listing["price"]),
         "currency": state.engine.formats.currency,
         "price_flag": listing["price_flag"] or None,
         "price_expected": _finite(listing["price_expected"]),
-        "photo": photos[0] if photos else None,
-        "photos": photos,
+        "photo": addresses[0].url if addresses else None,
+        "photos": [address.url for address in addresses],
+        "photo_sizes": [address._asdict() for address in addresses],
     }
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from market.core.params import load_params
 from market.core.paths import (
+    DISPLAY_PHOTOS,
     EXPECTED_PRICES,
     INTERACTIONS,
     PHOTO_EMBEDDER,
@@ -17,13 +18,14 @@ from market.core.paths import (
     SEARCH_INDEX,
     require,
 )
+from market.data.display_store import DisplayPhotos
 from market.data.histories import LoggedHistories, merge_histories
 from market.data.images import decode_limits
 from market.data.photo_store import PhotoStore
 from market.search.engine import Engine
 from market.service.events import EventStore
 from market.service.metrics import Metrics
-from market.service.photos import PhotoDecoder, PhotoVersions
+from market.service.photos import DisplaySource, PhotoDecoder, PhotoVersions
 from market.service.predictions import ListingPredictor
 from market.service.queues import Queue
 from market.service.settings import Settings
@@ -44,7 +46,7 @@ class Index:
     """
 
     engine: Engine
-    photos: PhotoStore
+    photos: DisplaySource
     logged: LoggedHistories
 
     @classmethod
@@ -63,11 +65,12 @@ class Index:
         MarketError
             An output does not exist.
         """
-        require(SEARCH_INDEX, RANKER, PHOTO_EMBEDDER, PHOTOS, INTERACTIONS, EXPECTED_PRICES)
+        require(SEARCH_INDEX, RANKER, PHOTO_EMBEDDER, INTERACTIONS, EXPECTED_PRICES)
         engine = Engine.load(device=device)
         # The networks load with their first use: use them now rather than in a user's search.
         engine.search("warm up", photo=Image.new("RGB", (8, 8)), limit=1)
-        return cls(engine, PhotoStore(PHOTOS), LoggedHistories.load(INTERACTIONS, history_events))
+        photos = DisplayPhotos(DISPLAY_PHOTOS) if DISPLAY_PHOTOS.exists() else PhotoStore(PHOTOS)
+        return cls(engine, photos, LoggedHistories.load(INTERACTIONS, history_events))
 
 
 @dataclass(frozen=True, eq=False)

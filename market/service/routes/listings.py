@@ -33,14 +33,18 @@ def photo(
     v: Annotated[
         str, Query(max_length=50, description="Version of the photos, from a listing's URLs.")
     ] = "",
+    size: Annotated[
+        int | None,
+        Query(ge=1, le=4096, description="Longest side in pixels at which the photo is shown."),
+    ] = None,
 ) -> Response:
-    """Return a photo as JPEG.
+    """Return a photo as JPEG: without `size` the small one of two.
 
     With `v` the photo never changes, and is gone some time after a reload of the index. Without
     `v` it is the current photo with this number.
     """
     try:
-        content = state.photos.read(number, v)
+        content = state.photos.read(number, v, size)
     except LookupError:
         raise HTTPException(404, f"there is no photo {number}") from None
     # With an API key, shared caches must not store photos: their users may not have the key.
