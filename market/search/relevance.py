@@ -178,6 +178,8 @@ class QueryRelevance:
             parts.append((self.relevance.words, self.word_features(bm25, cosines)))
         if image is not None and self.images is not None:
             parts.append((self.relevance.photo, self.photo_features(image)))
+        if not parts:  # a photo, and no listing has one: nothing matches
+            return np.zeros(0, bool), np.zeros(0, bool)
         relevant = related = np.zeros(len(parts[0][1]), bool)
         for cutoff, features in parts:
             if cutoff is None:
