@@ -25,6 +25,7 @@ from market.search.facets import Facets, count_facets, no_facets, without_facet_
 from market.search.filters import NO_FILTERS, Filters
 from market.search.gate import showable
 from market.search.paging import PageRequest
+from market.search.prefixes import unfinished_word
 from market.search.query import Query, build_query
 from market.search.ranking import RankedMatches, SearchResult
 from market.search.relevance import QueryRelevance
@@ -100,7 +101,7 @@ class Engine(EngineData):
         understanding = self._understand(text, filters)
         corrected = self._correct(understanding.words)
         result = self._answer(
-            self.build_query(corrected, photo=photo, like=like),
+            self.build_query(corrected, photo=photo, like=like, is_typing=True),
             history,
             understanding.filters,
             PageRequest(limit, offset, sort, cursor, collapse, max_per_seller),
@@ -130,8 +131,13 @@ class Engine(EngineData):
 
         An encoder maps "🔥" to the same vector as any other unknown sign.
         """
-        has_words = self.lexical.language.words(text) or not text.strip()
-        return self.lexical.correct_spelling(text) if has_words else ""
+        if text.strip() and not self.lexical.language.words(text):
+            return ""
+        unfinished = unfinished_word(text, self.lexical)
+        if unfinished is None:
+            return self.lexical.correct_spelling(text)
+        start = unfinished.start
+        return self.lexical.correct_spelling(text[:start]) + text[start:]
 
     def similar(
         self,
@@ -282,9 +288,14 @@ class Engine(EngineData):
 
     # --- The steps ------------------------------------------------------------------------------
     def build_query(
-        self, text: str = "", *, photo: Image.Image | None = None, like: str | None = None
+        self,
+        text: str = "",
+        *,
+        photo: Image.Image | None = None,
+        like: str | None = None,
+        is_typing: bool = False,
     ) -> Query:
-        """Encode a query. Parameters are as for `search`; the spelling is not corrected."""
+        """Encode a query: as for `search`, without correction; `is_typing` as in `build_query`."""
         query = build_query(
             text,
             photo,
@@ -293,6 +304,7 @@ class Engine(EngineData):
             vectors=self.vectors,
             encode_text=self.encode_text,
             encode_photo=self.encode_photo,
+            is_typing=is_typing,
         )
         return query if like is not None or query.empty else self.with_end(query)
 

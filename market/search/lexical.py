@@ -214,6 +214,18 @@ class LexicalIndex:
         inflected = self.language.code != "en" and self.bm25.contains(stem)
         return inflected or bool(self._compounds(stem))
 
+    def is_in_listings(self, word: str) -> bool:
+        """Return whether a listing contains a word, another form of it, or a compound of it."""
+        folded = self.language.fold(word)
+        if folded in self.language.stop_words:
+            return True
+        stem = self.language.stem(folded)
+        return self.bm25.contains(stem) or bool(self._compounds(stem))
+
+    def completions(self, word: str, count: int) -> list[str]:
+        """Return the commonest words of listings that start with a word and are longer."""
+        return self.vocabulary.completions(self.language.fold(word), count)
+
     def _compounds(self, stem: str) -> list[str]:
         """Return the stems of longer words that end in this one: "stehlamp" for "lamp".
 
@@ -231,13 +243,22 @@ class LexicalIndex:
         stems = [compound[::-1] for compound in sorted(compounds)]
         return [stem for stem in stems if self.bm25.contains(stem)]
 
-    def scores(self, text: str) -> np.ndarray:
+    def scores(self, text: str, completions: Sequence[str] = ()) -> np.ndarray:
         """Return the BM25 score (n,) of every listing; 0 without a common word.
 
         Scores are shares of the best possible score: a listing has 1 if it contains every word as
         often, and in as short a text, as any listing contains it. Words that end in a word of the
         query count COMPOUND_WEIGHT of what they would count themselves.
+
+        Parameters
+        ----------
+        text
+            The query.
+        completions
+            What the last word may become: the best of them that a listing contains counts instead.
         """
+        if completions:
+            return self._scores_with(text, completions)
         stems = [self.language.stem(word) for word in self.language.words(text)]
         compounds = {stem: self._compounds(stem) for stem in stems}
         longer = [compound for stem in stems for compound in compounds[stem]]
@@ -254,6 +275,29 @@ class LexicalIndex:
             return scores / best_possible
         scores_of_longer = self._add_up([parts[stem] for stem in longer])
         return np.minimum((scores + COMPOUND_WEIGHT * scores_of_longer) / best_possible, 1)
+
+    def _scores_with(self, text: str, completions: Sequence[str]) -> np.ndarray:
+        """Return `scores` with the best of some completions in place of the last word."""
+        finished = [*dict.fromkeys(map(self.language.stem, completions))]
+        last = np.zeros(len(self.bm25), np.float32)
+        for stem in finished:
+            positions, scores = self.bm25.scores_of(stem)
+            last[positions] = np.maximum(last[positions], scores)
+        words = self.language.words(text)[:-1]
+        if not words:
+            return last / max(last.max(initial=0), 1e-9)
+        # Shares of the best possible score: of the words, and of the last one beside them.
+        before = " ".join(words)
+        best = sum(self._best_of(word) for word in words)
+        total = best + last.max(initial=0)
+        return (self.scores(before) * best + last) / total if total else self.scores(before)
+
+    def _best_of(self, word: str) -> float:
+        """Return what the best listing for a word of a query has for it."""
+        stem = self.language.stem(word)
+        best = self.bm25.scores_of(stem)[1].max(initial=0)
+        longer = [self.bm25.scores_of(other)[1].max(initial=0) for other in self._compounds(stem)]
+        return float(max([best, *(COMPOUND_WEIGHT * each for each in longer)]))
 
     def _add_up(self, parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         """Return the sum (n,) of scores, each given as the positions and scores of listings."""
