@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -48,14 +49,14 @@ class ListingWords(NamedTuple):
     name
         The words of the name.
     text
-        Those of the name NAME_WEIGHT times, then those of the description.
+        Those of the name and of the description.
     stems
-        The stems of `text`.
+        How often the text contains each stem; a word of the name counts NAME_WEIGHT times.
     """
 
-    name: list[str]
-    text: list[str]
-    stems: list[str]
+    name: frozenset[str]
+    text: frozenset[str]
+    stems: Mapping[str, int]
 
 
 class WordReader:
@@ -68,10 +69,14 @@ class WordReader:
 
     def read(self, name: str, description: str) -> ListingWords:
         """Return the words of one listing."""
-        words_of_name = self.language.words(name)
-        text = words_of_name * NAME_WEIGHT + self.language.words(description)
-        stem_of = {word: self.language.stem(word) for word in {*text}}
-        return ListingWords(words_of_name, text, [stem_of[word] for word in text])
+        words_of_name, others = self.language.words(name), self.language.words(description)
+        counts = Counter(others)
+        for word in words_of_name:
+            counts[word] += NAME_WEIGHT
+        stems: Counter[str] = Counter()
+        for word, count in counts.items():
+            stems[self.language.stem(word)] += count
+        return ListingWords(frozenset(words_of_name), frozenset(counts), stems)
 
     def remember(self, names: Sequence[str], descriptions: Sequence[str]) -> list[ListingWords]:
         """Return the words of several listings, and read only those that are new."""
