@@ -64,6 +64,25 @@ def parse_csv(text: str, path: Path, *, separator: str, encoding: str) -> pd.Dat
     kind = f"{encoding.upper()} CSV table"
     text = usual_lines(text)
     records = _count_records(text, path, separator, kind)
+    table = _read_strings(text, path, separator, kind)
+    # With the columns without a name, so that a row with nothing but its number counts.
+    filled = table.apply(lambda column: column.str.strip().fillna("").ne("")).any(axis=1)
+    if filled.sum() != records:
+        raise MarketError(
+            f"{path}: {records} rows were read as {filled.sum()}: look for stray quotation marks "
+            "and line ends"
+        )
+    table.columns = table.columns.str.strip()
+    # Columns without a name: an index that pandas wrote, or Excel's empty columns.
+    table = table.loc[:, ~table.columns.str.match(r"^(Unnamed: \d+)?$")]
+    table = table.astype(str).where(table.notna()).apply(lambda column: column.str.strip())
+    # A last field that held only the \r of a \r\n is empty now.
+    table = table.where(table.ne(""))
+    return table[filled].reset_index(drop=True)
+
+
+def _read_strings(text: str, path: Path, separator: str, kind: str) -> pd.DataFrame:
+    """Return all columns of a table (n rows) as strings, missing where empty."""
     # pandas takes separators of one byte only: another one changes places with a byte.
     one_byte = separator if separator.isascii() else "\x1f"
     swap = str.maketrans({separator: one_byte, one_byte: separator})
@@ -87,20 +106,7 @@ def parse_csv(text: str, path: Path, *, separator: str, encoding: str) -> pd.Dat
     if not separator.isascii():
         table.columns = table.columns.str.translate(swap)
         table = table.apply(lambda column: column.str.translate(swap))
-    # With the columns without a name, so that a row with nothing but its number counts.
-    filled = table.apply(lambda column: column.str.strip().fillna("").ne("")).any(axis=1)
-    if filled.sum() != records:
-        raise MarketError(
-            f"{path}: {records} rows were read as {filled.sum()}: look for stray quotation marks "
-            "and line ends"
-        )
-    table.columns = table.columns.str.strip()
-    # Columns without a name: an index that pandas wrote, or Excel's empty columns.
-    table = table.loc[:, ~table.columns.str.match(r"^(Unnamed: \d+)?$")]
-    table = table.astype(str).where(table.notna()).apply(lambda column: column.str.strip())
-    # A last field that held only the \r of a \r\n is empty now.
-    table = table.where(table.ne(""))
-    return table[filled].reset_index(drop=True)
+    return table
 
 
 def usual_lines(text: str) -> str:

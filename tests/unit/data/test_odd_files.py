@@ -18,9 +18,9 @@ EXPECTED = [["007", "Oak table"], ["8", "Lamp"]]
 ROWS = [{"id": "007", "name": "Oak table"}, {"id": 8, "name": "Lamp"}]
 
 
-def read(path: Path, content: bytes | str, **how: str) -> pd.DataFrame:
+def read(path: Path, content: bytes | str, separator: str = ",") -> pd.DataFrame:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_table(path, **how)
+    return read_table(path, separator=separator)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
