@@ -10,6 +10,7 @@ from pathlib import Path
 from market.core.errors import MarketError
 
 PARAMS = Path("params.yaml")
+RULES = Path("rules.yaml")
 DVC_FILES = (Path("data/sample/dvc.yaml"), Path("dvc.yaml"))
 README = Path("README.md")
 
