@@ -18,8 +18,8 @@ PACKAGE, DISTRIBUTION = "countrystatecity_postal_codes", "countrystatecity-posta
 # Countries of which known postcodes of the largest towns were found where the towns are. Of others
 # the package has no postcodes, or other numbers: Spain's are those of municipalities.
 VERIFIED = frozenset((
-    "AT", "AU", "BE", "CA", "CH", "CZ", "DE", "DK", "FI", "FR", "GB", "HU", "IN", "IT", "JP", "NL", "NO",
-    "NZ", "PL", "PT", "SE", "US",
+    "AT", "AU", "BE", "CA", "CH", "CZ", "DE", "DK", "FI", "FR", "GB", "HU", "IN", "IT", "JP", "NL",
+    "NO", "NZ", "PL", "PT", "SE", "US",
 ))  # fmt: skip
 
 
