@@ -36,6 +36,7 @@ class Postcode(NamedTuple):
 BETWEEN = re.compile(r"[\s\u2010-\u2015-]+")
 COUNTRY_PREFIX = re.compile(r"^(?:[A-Z]{1,2}[-–](?=\d)|〒)")
 BRACKETS = re.compile(r"\s*[(（].*|\s*,\s*NULL$")
+JAPANESE_TOWN = re.compile(r".{2,}?市")
 ALONE = re.compile(r"(?=.*\d)[A-Z\d]{2,10}", re.ASCII)
 ZIP_WITH_ROUTE = re.compile(r"\d{5}-\d{4}", re.ASCII)
 FIGURES_FIRST = re.compile(r"(\d{4})[A-Z]{2}", re.ASCII)
@@ -92,7 +93,7 @@ def read_postcodes(country: str) -> pd.DataFrame:
     rows = [
         (
             postcode_key(row["code"]),
-            BRACKETS.sub("", row["localityName"] or ""),
+            _town(row["localityName"] or ""),
             row["stateCode"] or "",
             row["latitude"],
             row["longitude"],
@@ -104,3 +105,10 @@ def read_postcodes(country: str) -> pd.DataFrame:
     table["codes"] = table.groupby("name")["code"].transform("size")
     table = table.sort_values(["code", "codes", "name"], ascending=[True, False, True])
     return table.drop_duplicates("code", ignore_index=True).drop(columns="codes")
+
+
+def _town(name: str) -> str:
+    """Return the town of a place: Fukuoka of "福岡市中央区天神", as 中央区 is also in Tokyo."""
+    name = BRACKETS.sub("", name)
+    town = JAPANESE_TOWN.match(name)
+    return town[0] if town else name
