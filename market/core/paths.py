@@ -73,6 +73,17 @@ def raw_folder(dataset: str) -> Path:
     return DATA / dataset / "raw"
 
 
+def kept_section(dataset: str) -> Path:
+    """Return the file that keeps a dataset's section `input` while another dataset is in use.
+
+    Examples
+    --------
+    >>> kept_section("mine").as_posix()
+    'data/mine/input.yaml'
+    """
+    return DATA / dataset / "input.yaml"
+
+
 def require(*paths: Path) -> None:
     """Raise MarketError naming the first path that does not exist, and the remedy."""
     for path in paths:
