@@ -195,7 +195,7 @@ class EngineData:
         return replace(
             self,
             catalogue=collection.catalogue,
-            lexical=collection.lexical,
+            lexical=collection.lexical.with_rule_words(words_of(self.rules, self.lexical.language)),
             vectors=collection.vectors,
             index=self._index,
         )
@@ -233,7 +233,7 @@ class EngineData:
         """
         owners = self.catalogue.ids(self.catalogue.photos.owners_of(photo_index))
         hidden = self.daily_rules.hidden
-        return any(gate.exists(self.catalogue, product_id, hidden=hidden) for product_id in owners)
+        return any(gate.exists(self.catalogue, owner, hidden=hidden) for owner in owners)
 
     def allowed(
         self,

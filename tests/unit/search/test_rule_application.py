@@ -173,13 +173,13 @@ def test_a_boost_makes_candidates_of_matches(
 )
 def test_hidden_listings_are_in_no_answer(shop: Engine, selection: str, hidden: set[str]) -> None:
     engine = ruled(shop, f"hidden: [{{name: h, listings: {{{selection}}}}}]")
-    subjects = {"similar": "p12", "like": "p05"}
-    for name, request_page in REQUESTS.items():
-        if subjects.get(name) in hidden:
-            with pytest.raises(KeyError):
-                request_page(engine)
+    for request_page in REQUESTS.values():
+        plain = request_page(shop, limit=ALL)
+        try:
+            result = request_page(engine, limit=ALL)
+        except KeyError as unknown:  # the request is about a hidden listing
+            assert unknown.args[0] in hidden
             continue
-        plain, result = request_page(shop, limit=ALL), request_page(engine, limit=ALL)
         assert not set(ids(result)) & hidden
         if set(ids(plain)) & hidden:
             assert result.total < plain.total
