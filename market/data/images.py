@@ -29,10 +29,16 @@ class DecodeLimits(TypedDict):
     max_megapixels: float  # largest area of a file
 
 
-class DecodedPhoto(NamedTuple):
-    """A square picture, and facts about its file."""
+class _Limits(TypedDict):
+    detail: int  # pixels that suffice for each side
+    min_side: int
+    max_megapixels: float
 
-    picture: Image.Image  # RGB, size × size pixels
+
+class DecodedPhoto(NamedTuple):
+    """A picture, and facts about its file."""
+
+    picture: Image.Image  # RGB
     size: tuple[int, int]  # width and height of the file in pixels
     format: str  # Pillow's name of the file's format
 
@@ -51,9 +57,7 @@ def decode_photo(
 ) -> DecodedPhoto:
     """Decode a photo into a square picture.
 
-    The picture is the first frame or page, upright by its EXIF orientation, in sRGB by its embedded
-    colour profile, with transparency over white, and squeezed to a square. A JPEG that lacks only
-    its end mark counts as whole.
+    The picture is as `decode_whole` returns it, squeezed to a square.
 
     Parameters
     ----------
@@ -77,7 +81,41 @@ def decode_photo(
         If the file has none of the formats in `photo_formats.FORMATS`, or is damaged, too small or
         too large.
     """
-    limits: DecodeLimits = {"size": size, "min_side": min_side, "max_megapixels": max_megapixels}
+    whole = decode_whole(source, detail=2 * size, min_side=min_side, max_megapixels=max_megapixels)
+    square = whole.picture.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    return whole._replace(picture=square)
+
+
+def decode_whole(
+    source: Path | bytes, *, detail: int, min_side: int, max_megapixels: float
+) -> DecodedPhoto:
+    """Decode a photo, and keep its aspect.
+
+    The picture is the first frame or page, upright by its EXIF orientation, in sRGB by its embedded
+    colour profile, with transparency over white. A JPEG that lacks only its end mark counts as
+    whole.
+
+    Parameters
+    ----------
+    source
+        A file, or its bytes.
+    detail
+        Pixels that suffice for each side: a larger JPEG is decoded at 1/2, 1/4 or 1/8 of its size,
+        as long as both sides keep as many.
+    min_side, max_megapixels
+        As in `decode_photo`.
+
+    Returns
+    -------
+    DecodedPhoto
+        The picture, the size of the file and its format.
+
+    Raises
+    ------
+    UnusablePhoto
+        As `decode_photo` does.
+    """
+    limits: _Limits = {"detail": detail, "min_side": min_side, "max_megapixels": max_megapixels}
     # Twice the bytes of the largest allowed picture with four channels of 8 bits.
     data = source if isinstance(source, bytes) else _read(source, int(max_megapixels * 8e6))
     if not data:
@@ -89,7 +127,7 @@ def decode_photo(
     # On damaged files Pillow's decoders raise errors of many types: struct.error, zlib.error…
     except Exception as error:
         if lacks_only_end_mark(data):
-            return decode_photo(with_end_mark(data), **limits)
+            return decode_whole(with_end_mark(data), **limits)
         raise UnusablePhoto(f"damaged ({' '.join(str(error).split())[:80]})") from None
 
 
@@ -101,9 +139,9 @@ def _reason(error: Exception, data: bytes, max_megapixels: float) -> UnusablePho
     return UnusablePhoto(unknown_format(data))
 
 
-def _decode(data: bytes, limits: DecodeLimits) -> DecodedPhoto:
+def _decode(data: bytes, limits: _Limits) -> DecodedPhoto:
     """Decode the bytes of a file that has its end; raise any error of Pillow's decoders."""
-    size, max_megapixels = limits["size"], limits["max_megapixels"]
+    detail, max_megapixels = limits["detail"], limits["max_megapixels"]
     # Pillow warns of large pictures, which are rejected below, and of unknown EXIF fields.
     with warnings.catch_warnings(action="ignore"), open_photo_file(io.BytesIO(data)) as photo:
         width, height = photo.size
@@ -113,11 +151,9 @@ def _decode(data: bytes, limits: DecodeLimits) -> DecodedPhoto:
             raise UnusablePhoto(f"over {max_megapixels:g} megapixels ({width}x{height})")
         format_name = photo.format or ""
         # Makes libjpeg decode a large JPEG at 1/2, 1/4 or 1/8; no effect on other files.
-        photo.draft("RGB", (2 * size, 2 * size))
+        photo.draft("RGB", (detail, detail))
         ImageOps.exif_transpose(photo, in_place=True)
-        picture = to_srgb(photo)
-    square = picture.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    return DecodedPhoto(square, (width, height), format_name)
+        return DecodedPhoto(to_srgb(photo), (width, height), format_name)
 
 
 def _read(path: Path, most: int) -> bytes:

@@ -1,0 +1,45 @@
+"""Requests and answers of the API, with their types, limits and descriptions."""
+
+from market.service.schemas.events import NewEvent, StoredEvent
+from market.service.schemas.fields import LIST_FIELDS, Error, ProductId, UserId
+from market.service.schemas.filters import Filters, Page, PhotoQuery, SearchQuery, SimilarQuery
+from market.service.schemas.health import Health
+from market.service.schemas.listings import (
+    AttributeCounts,
+    AttributeDescription,
+    AttributeValue,
+    Category,
+    ListingSummary,
+    MarketplaceSettings,
+    Product,
+)
+from market.service.schemas.predictions import NewListing, Prediction, UnusablePhoto
+from market.service.schemas.results import Hit, Reason, SearchResults
+
+__all__ = [
+    "LIST_FIELDS",
+    "AttributeCounts",
+    "AttributeDescription",
+    "AttributeValue",
+    "Category",
+    "Error",
+    "Filters",
+    "Health",
+    "Hit",
+    "ListingSummary",
+    "MarketplaceSettings",
+    "NewEvent",
+    "NewListing",
+    "Page",
+    "PhotoQuery",
+    "Prediction",
+    "Product",
+    "ProductId",
+    "Reason",
+    "SearchQuery",
+    "SearchResults",
+    "SimilarQuery",
+    "StoredEvent",
+    "UnusablePhoto",
+    "UserId",
+]

@@ -1,0 +1,46 @@
+"""User events."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from market.service.schemas.fields import ProductId, UserId
+
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+# Earlier timestamps are mistakes, such as 20240105, which is read as seconds since 1970.
+EARLIEST_EVENT = datetime(1990, 1, 1, tzinfo=UTC)
+
+
+class NewEvent(BaseModel):
+    """A user event."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: UserId
+    product_id: ProductId
+    event: Literal["view", "save", "message", "buy"]
+    timestamp: datetime | None = Field(
+        None, description="ISO 8601 or Unix seconds; UTC without a time zone. Defaults to now."
+    )
+
+    @model_validator(mode="after")
+    def _check_timestamp(self) -> NewEvent:
+        if self.timestamp is not None:
+            time = self.timestamp
+            aware = time if time.tzinfo else time.replace(tzinfo=UTC)
+            if aware > datetime.now(UTC) + MAX_CLOCK_SKEW:
+                raise ValueError("timestamp is in the future")
+            # The comparison also works for times without an equivalent in UTC, such as the first
+            # hour of the year 1 in a zone ahead of UTC.
+            if aware < EARLIEST_EVENT:
+                raise ValueError(f"timestamp is before {EARLIEST_EVENT.year}")
+        return self
+
+
+class StoredEvent(BaseModel):
+    """A stored event."""
+
+    id: int = Field(description="Id of the event.")
