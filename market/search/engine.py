@@ -7,131 +7,28 @@ query, the user and the listing. Recommendations and similar listings are then d
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from market.core import paths
-from market.core.formats import BRITISH, Formats
 from market.search.candidate_features import User, candidate_features, request_time
-from market.search.catalogue import Catalogue
-from market.search.collaborative import CollaborativeModel
 from market.search.distances import distance_km
-from market.search.encoders import CachedTextEncoder, PhotoEncoder
-from market.search.filters import NO_FILTERS, Filters, allowed_listings
-from market.search.index import SearchIndex
-from market.search.lexical import LexicalIndex
-from market.search.listing_vectors import ListingVectors
+from market.search.engine_data import EngineData
+from market.search.filters import NO_FILTERS, Filters
+from market.search.gate import showable
 from market.search.query import Query, build_query
-from market.search.ranker import Ranker
 from market.search.ranking import SearchResult, rank_page
-from market.search.ranking_models import RankingModels
 from market.search.retrieval import Matches, browse, on_offer, retrieve
 
 
 @dataclass(frozen=True, eq=False)
-class Engine:
-    """Searches n listings in memory. Nothing changes it, so threads may share it.
+class Engine(EngineData):
+    """Answers requests about listings in memory. Nothing changes it, so threads may share it.
 
-    Attributes
-    ----------
-    catalogue
-        The listings.
-    lexical
-        The words of the listings.
-    vectors
-        The vectors of the listings.
-    ranker
-        Scores candidates.
-    collaborative
-        Features from the interactions of all users; None without a log.
-    encode_text, encode_photo
-        Return the unit vector of a query in words, and of a photo.
-    formats
-        Currency, language and country of the listings.
+    Its attributes, `load`, `with_changes` and look-ups are those of EngineData.
     """
-
-    catalogue: Catalogue
-    lexical: LexicalIndex
-    vectors: ListingVectors
-    ranker: Ranker
-    collaborative: CollaborativeModel | None
-    encode_text: Callable[[str], np.ndarray]
-    encode_photo: Callable[[Image.Image], np.ndarray]
-    formats: Formats = BRITISH
-
-    @classmethod
-    def load(
-        cls,
-        index: Path = paths.SEARCH_INDEX,
-        rank: Path | None = paths.RANKER,
-        embed: Path = paths.PHOTO_EMBEDDER,
-        prices: Path = paths.EXPECTED_PRICES,
-        *,
-        device: str = "cpu",
-        encode_text: Callable[[str], np.ndarray] | None = None,
-    ) -> Engine:
-        """Open the outputs of the pipeline. Networks are loaded when they are first needed.
-
-        Parameters
-        ----------
-        index
-            The folder of the SearchIndex.
-        rank
-            The folder of the ranker and the collaborative model; None uses prior weights.
-        embed
-            The folder of the photo network.
-        prices
-            The table of expected prices.
-        device
-            Where networks run.
-        encode_text
-            The encoder of queries in words, by default a new CachedTextEncoder.
-
-        Raises
-        ------
-        MarketError
-            If the index and the prices are of different listings.
-        """
-        search_index = SearchIndex.load(index)
-        catalogue = Catalogue.build(
-            search_index.listings,
-            search_index.photos,
-            search_index.places,
-            pd.read_parquet(prices),
-            search_index.gazetteer,
-            search_index.attributes,
-        )
-        vectors = ListingVectors(
-            search_index.texts, search_index.images, search_index.neighbours, catalogue.photos
-        )
-        encode_photo = PhotoEncoder(
-            embed, search_index.image_space, search_index.array_size, device
-        )
-        models = RankingModels.load(rank) if rank else RankingModels(Ranker.prior())
-        return cls(
-            catalogue=catalogue,
-            lexical=search_index.lexical,
-            vectors=vectors,
-            ranker=models.ranker,
-            collaborative=models.collaborative,
-            encode_text=encode_text or CachedTextEncoder.of_index(search_index, device),
-            encode_photo=encode_photo,
-            formats=search_index.formats,
-        )
-
-    def with_ranker(self, ranker: Ranker) -> Engine:
-        """Return this engine with another ranker."""
-        return replace(self, ranker=ranker)
-
-    def with_collaborative(self, collaborative: CollaborativeModel | None) -> Engine:
-        """Return this engine with another collaborative model, or with none."""
-        return replace(self, collaborative=collaborative)
 
     # --- Requests -------------------------------------------------------------------------------
     def search(
@@ -298,8 +195,8 @@ class Engine:
         )
 
     def allowed(self, filters: Filters, distances: np.ndarray | None = None) -> np.ndarray:
-        """Return (n,) bool: the listings that pass the filters (see `allowed_listings`)."""
-        return allowed_listings(self.catalogue, filters, distances)
+        """Return (n,) bool: the listings that an answer may show now (see `gate.showable`)."""
+        return showable(self.catalogue, filters, distances=distances)
 
     def already_seen(self, history: pd.DataFrame | None) -> np.ndarray:
         """Return (n,) bool: the listings of a history, and copies of them."""
@@ -371,29 +268,3 @@ class Engine:
             distances=distances,
         )
         return matches, features
-
-    # --- Look-ups -------------------------------------------------------------------------------
-    @property
-    def listings(self) -> pd.DataFrame:
-        """The table of the catalogue."""
-        return self.catalogue.listings
-
-    def listing(self, product_id: str) -> dict[str, Any]:
-        """Return the fields of a listing that the page shows. KeyError for an unknown id."""
-        return self.catalogue.listing(product_id)
-
-    def place(self, name: str) -> tuple[float, float] | None:
-        """Return latitude and longitude of a place, such as "Leeds"; None if it is unknown."""
-        return self.catalogue.place(name)
-
-    def places(self) -> list[str]:
-        """Return the locations of listings whose place is known, the most frequent first."""
-        return self.catalogue.locations()
-
-    def categories(self) -> list[tuple[str, int]]:
-        """Return every category path, at each depth, with the number of its listings, sorted."""
-        return self.catalogue.categories()
-
-    def photo_vectors(self, photo_indices: np.ndarray) -> np.ndarray:
-        """Return the vectors (k, width) of photos by their positions among the packed photos."""
-        return self.vectors.images.vectors(self.catalogue.photos.rows_of_photos(photo_indices))

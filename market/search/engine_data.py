@@ -1,0 +1,162 @@
+"""What the engine searches and ranks with: the listings, the models and the encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from market.core import paths
+from market.core.formats import BRITISH, Formats
+from market.search.catalogue import Catalogue
+from market.search.changed_listings import ChangedListings
+from market.search.collaborative import CollaborativeModel
+from market.search.encoders import CachedTextEncoder, PhotoEncoder
+from market.search.index import SearchIndex
+from market.search.lexical import LexicalIndex
+from market.search.listing_vectors import ListingVectors
+from market.search.ranker import Ranker
+from market.search.ranking_models import RankingModels
+
+
+@dataclass(frozen=True, eq=False)
+class EngineData:
+    """n listings in memory, with models and encoders. Nothing changes it, so threads may share it.
+
+    Attributes
+    ----------
+    catalogue
+        The listings.
+    lexical
+        The words of the listings.
+    vectors
+        The vectors of the listings.
+    ranker
+        Scores candidates.
+    collaborative
+        Features from the interactions of all users; None without a log.
+    encode_text, encode_photo
+        Return the unit vector of a query in words, and of a photo.
+    formats
+        Currency, language and country of the listings.
+    """
+
+    catalogue: Catalogue
+    lexical: LexicalIndex
+    vectors: ListingVectors
+    ranker: Ranker
+    collaborative: CollaborativeModel | None
+    encode_text: Callable[[str], np.ndarray]
+    encode_photo: Callable[[Image.Image], np.ndarray]
+    formats: Formats = BRITISH
+
+    @classmethod
+    def load(
+        cls,
+        index: Path = paths.SEARCH_INDEX,
+        rank: Path | None = paths.RANKER,
+        embed: Path = paths.PHOTO_EMBEDDER,
+        prices: Path = paths.EXPECTED_PRICES,
+        *,
+        device: str = "cpu",
+        encode_text: Callable[[str], np.ndarray] | None = None,
+    ) -> Self:
+        """Open the outputs of the pipeline. Networks are loaded when they are first needed.
+
+        Parameters
+        ----------
+        index
+            The folder of the SearchIndex.
+        rank
+            The folder of the ranker and the collaborative model; None uses prior weights.
+        embed
+            The folder of the photo network.
+        prices
+            The table of expected prices.
+        device
+            Where networks run.
+        encode_text
+            The encoder of queries in words, by default a new CachedTextEncoder.
+
+        Raises
+        ------
+        MarketError
+            If the index and the prices are of different listings.
+        """
+        search_index = SearchIndex.load(index)
+        catalogue = Catalogue.build(
+            search_index.listings,
+            search_index.photos,
+            search_index.places,
+            pd.read_parquet(prices),
+            search_index.gazetteer,
+            search_index.attributes,
+        )
+        vectors = ListingVectors(
+            search_index.texts, search_index.images, search_index.neighbours, catalogue.photos
+        )
+        encode_photo = PhotoEncoder(
+            embed, search_index.image_space, search_index.array_size, device
+        )
+        models = RankingModels.load(rank) if rank else RankingModels(Ranker.prior())
+        return cls(
+            catalogue=catalogue,
+            lexical=search_index.lexical,
+            vectors=vectors,
+            ranker=models.ranker,
+            collaborative=models.collaborative,
+            encode_text=encode_text or CachedTextEncoder.of_index(search_index, device),
+            encode_photo=encode_photo,
+            formats=search_index.formats,
+        )
+
+    def with_ranker(self, ranker: Ranker) -> Self:
+        """Return this engine with another ranker."""
+        return replace(self, ranker=ranker)
+
+    def with_collaborative(self, collaborative: CollaborativeModel | None) -> Self:
+        """Return this engine with another collaborative model, or with none."""
+        return replace(self, collaborative=collaborative)
+
+    def with_changes(self, changed: ChangedListings) -> Self:
+        """Return this engine over the listings of its index and changes to them.
+
+        It starts from the index, whatever changes this engine has already: later changes replace
+        earlier ones.
+
+        Parameters
+        ----------
+        changed
+            All changes since the index was made.
+        """
+        raise NotImplementedError
+
+    @property
+    def listings(self) -> pd.DataFrame:
+        """The table of the catalogue."""
+        return self.catalogue.listings
+
+    def listing(self, product_id: str) -> dict[str, Any]:
+        """Return the fields of a listing that the page shows. KeyError for an unknown id."""
+        return self.catalogue.listing(product_id)
+
+    def place(self, name: str) -> tuple[float, float] | None:
+        """Return latitude and longitude of a place, such as "Leeds"; None if it is unknown."""
+        return self.catalogue.place(name)
+
+    def places(self) -> list[str]:
+        """Return the locations of listings whose place is known, the most frequent first."""
+        return self.catalogue.locations()
+
+    def categories(self) -> list[tuple[str, int]]:
+        """Return every category path, at each depth, with the number of its listings, sorted."""
+        return self.catalogue.categories()
+
+    def photo_vectors(self, photo_indices: np.ndarray) -> np.ndarray:
+        """Return the vectors (k, width) of photos by their positions among the packed photos."""
+        return self.vectors.images.vectors(self.catalogue.photos.rows_of_photos(photo_indices))
