@@ -12,7 +12,7 @@ from market.core.settings import FIELDS, Clean, Input
 from market.data.attributes import FIELD_TYPES, clean_details
 from market.data.ids import ID_RULES
 from market.data.listing_faults import listing_faults
-from market.data.listings import clean_products
+from market.data.listings import clean_products, split_category
 from market.data.raw_folder import ATTRIBUTE, LISTING_COLUMNS
 from market.data.schemas import check_rows, products_schema
 from market.data.tables import MAX_SHOWN, RawTable
@@ -51,7 +51,9 @@ def raw_table(
     read = read.apply(lambda column: column.str.strip())
     read = read.where(read.ne(""))
     # As in a raw folder, a column without a value does not exist.
-    present = {name: own for name, own in columns.items() if name == "id" or read[own].notna().any()}
+    present = {
+        name: own for name, own in columns.items() if name == "id" or read[own].notna().any()
+    }
     return RawTable.select(SOURCE, read[[*present.values()]], present)
 
 
@@ -64,6 +66,12 @@ def _text(fields: Mapping[str, Any], own: str, settings: Input) -> str | None:
     between = settings.category_separator if own == "category" else ", "
     decimal = "." if own in FIELD_TYPES else settings.decimal
     return cell_text(value, CellStyle(decimal, between))
+
+
+def category_levels(fields: Mapping[str, Any], settings: Input) -> list[str]:
+    """Return the levels of the category that a listing states."""
+    path = _text(fields, "category", settings)
+    return split_category(path, settings.category_separator) if path else []
 
 
 def find_faults(table: RawTable, settings: Input) -> pd.Series:

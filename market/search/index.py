@@ -44,7 +44,7 @@ LISTING_COLUMNS = [
     "product_id", "name", "description", "location", "category_levels", "price", "group",
 ]  # fmt: skip
 ROW_COLUMNS = [*LISTING_COLUMNS, "created", "image_id", "photo_index"]
-OPTIONAL_COLUMNS = [*COORDINATES, "status", "seller_id"]  # of exports that state them
+OPTIONAL_COLUMNS = [*COORDINATES, "status", "seller_id", "expires"]  # of those that state them
 RECALL_QUERIES = 256  # vectors that measure the recall of an approximate index
 BATCH_SIZE = 128  # texts that are encoded together
 
@@ -98,6 +98,8 @@ class SearchIndex:
         Side in pixels of the photo arrays that colours are counted on.
     encoder_name, encoder_sha256
         The sentence encoder of `texts`, and the digest of its weights.
+    changes_through
+        Number of the last change of the live catalogue among these listings; 0 for none.
     """
 
     listings: pd.DataFrame
@@ -114,6 +116,7 @@ class SearchIndex:
     array_size: int
     encoder_name: str
     encoder_sha256: str
+    changes_through: int = 0
 
     @classmethod
     def build(
@@ -218,6 +221,8 @@ class SearchIndex:
                 "search_effort": self.texts.search_effort,
                 "encoder": {"name": self.encoder_name, "sha256": self.encoder_sha256},
             }
+            if self.changes_through:
+                settings["changes_through"] = self.changes_through
             if self.attributes:
                 settings["attributes"] = [each._asdict() for each in self.attributes]
             write_json(partial / "index.json", settings)
@@ -242,7 +247,13 @@ class SearchIndex:
             array_size=settings["array_size"],
             encoder_name=encoder_name,
             encoder_sha256=encoder_sha256,
+            changes_through=cls.read_changes_through(folder),
         )
+
+    @staticmethod
+    def read_changes_through(folder: Path) -> int:
+        """Return `changes_through` of a saved index, and read nothing else."""
+        return _read_settings(folder).get("changes_through", 0)
 
     @staticmethod
     def read_encoder(folder: Path) -> tuple[str, str]:

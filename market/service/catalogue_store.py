@@ -254,9 +254,7 @@ class CatalogueWriter:
             matches = of_listing & (LISTING_PHOTOS.c.sha256 == sha256)
             self._connection.execute(sa.delete(LISTING_PHOTOS).where(matches))
             remaining = sa.exists().where(LISTING_PHOTOS.c.sha256 == sha256)
-            self._connection.execute(
-                sa.delete(PHOTOS).where(PHOTOS.c.sha256 == sha256, ~remaining)
-            )
+            self._connection.execute(sa.delete(PHOTOS).where(PHOTOS.c.sha256 == sha256, ~remaining))
         for sha256 in new:
             known = sa.select(PHOTOS.c.sha256).where(PHOTOS.c.sha256 == sha256)
             if self._connection.execute(known).scalar() is None:

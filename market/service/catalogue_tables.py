@@ -1,4 +1,4 @@
-"""The tables of the live catalogue: the latest state of each changed listing, photos and vectors."""
+"""The tables of the live catalogue: changed listings, their photos and their vectors."""
 
 from __future__ import annotations
 

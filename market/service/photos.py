@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from fastapi import HTTPException
 from PIL import Image
 
+from market.data.display_photos import SIZES
 from market.data.images import DecodeLimits, UnusablePhoto, decode_photo
 from market.data.photo_store import PhotoStore
 
@@ -28,20 +29,41 @@ class PhotoVersions:
         Photos of the current index.
     previous
         Photos of the index before it, by version.
+    live
+        For each number above those of `current`, the photo of a changed listing: its number in
+        `current`, or its SHA-256 in the store of changes.
     """
 
-    def __init__(self, current: PhotoStore, previous: dict[str, PhotoStore] | None = None) -> None:
+    def __init__(
+        self,
+        current: PhotoStore,
+        previous: dict[str, PhotoStore] | None = None,
+        live: Sequence[int | str] = (),
+        version: str | None = None,
+    ) -> None:
         self._current = current
         self._previous = previous or {}
-        self.version = version_of(current)
+        self._live = live
+        self.version = version_of(current) if version is None else version
 
     def replaced_by(self, photos: PhotoStore) -> PhotoVersions:
         """Return the versions after a reload, which drops all but the last previous one."""
         return PhotoVersions(photos, {self.version: self._current})
 
+    def with_live(self, live: Sequence[int | str]) -> PhotoVersions:
+        """Return the versions with other photos of changed listings."""
+        return PhotoVersions(self._current, self._previous, live, self.version)
+
     def urls(self, numbers: Sequence[int]) -> list[str]:
         """Return the URLs of photos, relative to the root of the service."""
-        return [f"api/photos/{number}?v={self.version}" for number in numbers]
+        return [self._url(number) for number in numbers]
+
+    def _url(self, number: int) -> str:
+        packed = len(self._current)
+        photo = number if number < packed else self._live[number - packed]
+        if isinstance(photo, str):
+            return f"api/photos/live/{photo}?size={SIZES[0]}"
+        return f"api/photos/{photo}?v={self.version}"
 
     def read(self, number: int, version: str) -> bytes:
         """Return a photo as JPEG.

@@ -17,9 +17,10 @@ from market.core.settings import Clean, Input
 from market.data.live_listings import clean_table, raw_table
 from market.data.near_duplicates import normalise_text
 from market.data.photo_store import PhotoStore
+from market.data.raw_folder import ATTRIBUTE
 from market.search.changed_listings import ChangedListings
 from market.search.engine import Engine
-from market.service.catalogue_store import CatalogueStore, StoredListing, StoredPhoto
+from market.service.catalogue_store import CatalogueStore, StoredListing
 
 PROBE = "a listing whose vectors identify the encoder"
 FOLDED = "~"  # begins the image_id of a photo that stage fold added to the index
@@ -176,7 +177,7 @@ class ListingPreparer:
         vectors: Mapping[str, np.ndarray],
     ) -> PreparedListing:
         text, *live = (vectors[key] for key in self._keys(table, row, listing))
-        packed = self._packed_photos(listing)
+        packed = self.packed_photos(listing)
         width = self.engine.vectors.images.width
         images = [self.engine.photo_vectors(np.array(packed, np.int64)), *(v[None] for v in live)]
         return PreparedListing(
@@ -187,7 +188,7 @@ class ListingPreparer:
             np.concatenate([array.reshape(-1, width) for array in images]).astype(np.float32),
         )
 
-    def _packed_photos(self, listing: StoredListing) -> tuple[int, ...]:
+    def packed_photos(self, listing: StoredListing) -> tuple[int, ...]:
         """Return the numbers of the listing's photos in the index that come from the raw folder."""
         if not listing.keeps_raw_photos:
             return ()
@@ -195,14 +196,21 @@ class ListingPreparer:
             numbers = self.engine.listing(listing.product_id)["photos"]
         except KeyError:
             return ()
-        return tuple(n for n in numbers if not self._photos.image_id(n).startswith(FOLDED))
+        return tuple(n for n in numbers if not self._image_ids[n].startswith(FOLDED))
+
+    @cached_property
+    def _image_ids(self) -> list[str]:
+        """The image_id of each packed photo."""
+        batches = self._photos.batches()
+        return [image_id for batch in batches for image_id in batch["image_id"].to_pylist()]
 
     def _columns(self, row: pd.Series, listing: StoredListing) -> dict[str, Any]:
         """Return a row of `ChangedListings.listings`, without `group`."""
         prediction = listing.prediction or {}
-        columns = {name: row[name] for name in LISTING_COLUMNS}
-        columns |= {name: row[name] for name in row.index
-                    if name in ("status", "seller_id") or name.startswith("attribute_")}  # fmt: skip
+        columns: dict[str, Any] = {name: row[name] for name in LISTING_COLUMNS}
+        for name in row.index:
+            if name in ("status", "seller_id") or name.startswith(ATTRIBUTE):
+                columns[name] = row[name]
         levels = row["category_levels"]
         if not isinstance(levels, list):
             predicted = prediction.get("category")
@@ -249,7 +257,7 @@ class ListingPreparer:
         photos: list[int | str] = []
         positions: list[int] = []
         for position, listing in enumerate(prepared):
-            own = [*listing.packed, *listing.stored.photos]
+            own: list[int | str] = [*listing.packed, *listing.stored.photos]
             photos += own
             positions += [position] * len(own)
         listings = pd.DataFrame([dict(listing.columns) for listing in prepared])
@@ -320,8 +328,3 @@ def text_key(text: str) -> str:
 def photo_key(sha256: str) -> str:
     """Return the key of the vector of a photo in the store."""
     return f"photo:{sha256}"
-
-
-def squares_of(photos: Sequence[StoredPhoto]) -> list[bytes]:
-    """Return the squares of photos, as JPEG."""
-    return [photo.square for photo in photos]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException
 
 from market.service import schemas
-from market.service.errors import RETRY_LATER
 from market.service.database import STORE_ERRORS
+from market.service.errors import RETRY_LATER
 from market.service.routes.dependencies import State
 from market.service.routes.responses import UNAVAILABLE
 

@@ -1,5 +1,12 @@
 """Requests and answers of the API, with their types, limits and descriptions."""
 
+from market.service.schemas.catalogue import (
+    BulkLine,
+    BulkResult,
+    ChangedListing,
+    Duplicate,
+    ListingFields,
+)
 from market.service.schemas.events import NewEvent, StoredEvent
 from market.service.schemas.fields import LIST_FIELDS, Error, ProductId, UserId
 from market.service.schemas.filters import Filters, Page, PhotoQuery, SearchQuery, SimilarQuery
@@ -21,11 +28,16 @@ __all__ = [
     "AttributeCounts",
     "AttributeDescription",
     "AttributeValue",
+    "BulkLine",
+    "BulkResult",
     "Category",
+    "ChangedListing",
+    "Duplicate",
     "Error",
     "Filters",
     "Health",
     "Hit",
+    "ListingFields",
     "ListingSummary",
     "MarketplaceSettings",
     "NewEvent",
