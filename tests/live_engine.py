@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from PIL import Image
 
 from market.core.errors import MarketError
 from market.data.histories import LoggedHistories
+from market.data.money import Money
 from market.data.photo_store import PhotoStore, pack_photos
-from market.search.catalogue import Catalogue
+from market.search.catalogue import PRICE_COLUMNS, Catalogue
 from market.search.changed_listings import ChangedListings
 from market.search.engine import Engine
 from market.search.lexical import LexicalIndex
@@ -74,9 +76,7 @@ class RebuiltEngine(Engine):
         if len(changed):
             fresh = ~(changed.listings["expires"] <= now).to_numpy()
         listings = pd.concat([self.listings[kept], changed.listings[fresh]], ignore_index=True)
-        listings = listings.drop(
-            columns=["price_expected", "price_flag", "expires"], errors="ignore"
-        )
+        listings = listings.drop(columns="expires", errors="ignore")
         new_position = np.cumsum([*kept, *fresh]) - 1
         is_kept = np.array([*kept, *fresh])
         base = self.catalogue.photos
@@ -107,6 +107,8 @@ def base_listings(count: int = 4) -> pd.DataFrame:
             "created": pd.Timestamp("2022-03-01").as_unit("us"),
             "latitude": 53.8,
             "longitude": -1.55,
+            "price_expected": 50.0,
+            "price_flag": "",
         }
     )  # fmt: skip
 
@@ -114,8 +116,8 @@ def base_listings(count: int = 4) -> pd.DataFrame:
 def make_engine(listings: pd.DataFrame, photos: pd.DataFrame, images: np.ndarray) -> Engine:
     """Return an engine over listings, whose vectors are those of SimulatedEncoder."""
     texts, _ = SimulatedEncoder().encode(listings, [])
-    prices = pd.DataFrame({"product_id": listings["product_id"], "price_expected": 50.0,
-                           "price_flag": ""})  # fmt: skip
+    prices = listings[["product_id", *PRICE_COLUMNS]]
+    listings = listings.drop(columns=PRICE_COLUMNS)
     catalogue = Catalogue.build(listings, photos, PLACES, prices)
     vectors = VectorIndex.build(texts, "Flat", 1)
     return RebuiltEngine(
@@ -164,9 +166,26 @@ def colour_file(red: int, green: int, blue: int, size: tuple[int, int] = (96, 64
     return jpeg(Image.new("RGB", size, (red, green, blue)))
 
 
-def no_models() -> Any:
+def without_models() -> Any:
     """Stand for a machine without the models of categories and prices."""
     raise MarketError("models/category not found")
+
+
+class SimulatedPredictor:
+    """Predicts the same of every listing."""
+
+    def __init__(self) -> None:
+        self.classes = ["Home", "Music"]
+        self.money = Money("GBP", ".")
+        self.price_model = SimpleNamespace(coverage=0.8)
+
+    def __call__(
+        self, rows: pd.DataFrame, photo_of: pd.Series, sources: Sequence[bytes]
+    ) -> tuple[pd.DataFrame, list[str | None]]:
+        assert len(photo_of) == len(sources)
+        values = {"category": "Home", "price": 30.0, "price_low": 20.0, "price_high": 45.0,
+                  "price_flag": "", "p_Home": 0.75, "p_Music": 0.25}  # fmt: skip
+        return pd.DataFrame([values] * len(rows)), [None] * len(sources)
 
 
 @contextmanager
@@ -175,5 +194,5 @@ def live_service(
 ) -> Iterator[tuple[FastAPI, TestClient]]:
     """Serve an index over a database; yield the app and a client."""
     app = serve_index(index, EventStore(url), Settings(**settings), load=load)
-    with TestClient(app, raise_server_exceptions=True) as client:
+    with TestClient(app, raise_server_exceptions=False) as client:
         yield app, client

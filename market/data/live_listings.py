@@ -37,24 +37,16 @@ def raw_table(
     settings
         How the raw folder writes prices and categories.
     """
-    columns = {"id": "id"}
-    columns |= {LISTING_COLUMNS.get(name, name): name for name in SELLER_FIELDS}
+    columns = {LISTING_COLUMNS.get(name, name): name for name in SELLER_FIELDS}
     columns |= {f"{ATTRIBUTE}{name}": f"{ATTRIBUTES}.{name}" for name in settings.attributes}
-    read = pd.DataFrame(
-        {
-            own: [product_ids[row] if name == "id" else _text(fields[row], own, settings)
-                  for row in range(len(fields))]
-            for name, own in columns.items()
-        },
-        dtype="str",
-    )  # fmt: skip
-    read = read.apply(lambda column: column.str.strip())
-    read = read.where(read.ne(""))
-    # As in a raw folder, a column without a value does not exist.
-    present = {
-        name: own for name, own in columns.items() if name == "id" or read[own].notna().any()
-    }
-    return RawTable.select(SOURCE, read[[*present.values()]], present)
+    read: dict[str, list[str | None]] = {"id": [*product_ids]}
+    present = {"id": "id"}
+    for name, own in columns.items():
+        texts = [_text(each, own, settings) for each in fields]
+        if any(text is not None for text in texts):  # a raw folder lacks empty columns too
+            present[name] = own
+            read[own] = texts
+    return RawTable.select(SOURCE, pd.DataFrame(read, dtype="str"), present)
 
 
 def _text(fields: Mapping[str, Any], own: str, settings: Input) -> str | None:
@@ -65,7 +57,8 @@ def _text(fields: Mapping[str, Any], own: str, settings: Input) -> str | None:
         value = fields.get(own)
     between = settings.category_separator if own == "category" else ", "
     decimal = "." if own in FIELD_TYPES else settings.decimal
-    return cell_text(value, CellStyle(decimal, between))
+    text = cell_text(value, CellStyle(decimal, between))
+    return (text or "").strip() or None
 
 
 def category_levels(fields: Mapping[str, Any], settings: Input) -> list[str]:

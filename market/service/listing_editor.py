@@ -205,9 +205,10 @@ class ListingEditor:
         if not changed:
             return
         squares = [self._squares(draft) for draft in changed]
-        rows = self._to_table(changed).rows
         try:
-            predictions = self._predictor.predict_rows(lambda _: rows, squares)
+            predictions = self._predictor.predict_rows(
+                lambda _: self._to_table(changed).rows, squares
+            )
         except MarketError as error:  # a machine that only serves may lack these models
             log.warning("No prediction for changed listings: %s", error)
             return
