@@ -68,7 +68,7 @@ class SimulatedEncoder:
 class RebuiltEngine(Engine):
     """An engine that applies changes by building a new one of all listings."""
 
-    def with_changes(self, changed: ChangedListings) -> Engine:
+    def with_changes(self, changed: ChangedListings) -> Engine:  # type: ignore[override]
         now = pd.Timestamp.now("UTC").tz_localize(None)
         gone = {*changed.removed, *changed.listings.get("product_id", [])}
         kept = ~self.listings["product_id"].isin(gone).to_numpy()

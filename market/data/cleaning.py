@@ -18,6 +18,7 @@ from market.core.errors import MarketError
 from market.core.settings import Clean, Input
 from market.data.attributes import ATTRIBUTE_TYPES, Details, clean_details
 from market.data.clean_listings import has_price_to_learn
+from market.data.dates import order_messages
 from market.data.ids import ID_RULES
 from market.data.interactions import (
     COLUMNS,
@@ -27,7 +28,7 @@ from market.data.interactions import (
     unknown_events,
 )
 from market.data.listing_faults import listing_faults
-from market.data.listings import clean_products
+from market.data.listings import clean_products, html_counts
 from market.data.photo_files import RawImages, read_images
 from market.data.photo_store import pack_photos
 from market.data.raw_folder import RawFolder
@@ -89,6 +90,7 @@ class Cleaner:
         self.settings = settings
         self._rejects: list[pd.DataFrame] = []
         self._details = Details(pd.DataFrame(), {}, {}, [])
+        self._html: dict[str, int] = {}  # the number of texts with HTML, by the file's column
 
     def run(self, out: Path) -> Cleaned:
         """Write products.parquet, images.parquet, interactions.parquet, photos/ and rejects.csv.
@@ -158,8 +160,23 @@ class Cleaner:
             As `run` does.
         """
         products = self._clean_products(frame)
-        messages = [*products.raw.unread_messages(), *self._details.messages]
+        messages = [
+            *products.raw.unread_messages(),
+            *html_messages(products.raw.path, self._html),
+            *self._details.messages,
+        ]
         return products.kept, products.rejects, messages
+
+    def photo_files(self) -> dict[str, Path]:
+        """Return the file of each photo that has a listing, by image_id, and write nothing.
+
+        Raises
+        ------
+        MarketError
+            As `run` does.
+        """
+        usable = self._match_images(self._clean_products()).usable
+        return dict(zip(usable["id"], usable["path"], strict=True))
 
     def _clean_products(self, frame: pd.DataFrame | None = None) -> _Table:
         table = self.folder.listings(labelled=True, frame=frame)
@@ -171,6 +188,7 @@ class Cleaner:
             placeholder_above=self.settings.placeholder_above,
             settings=self.folder.settings,
         )
+        self._html = {table.own_name(name): count for name, count in html_counts(rows).items()}
         check_prices(products, table.path, self.settings.placeholder_above)
         self._details = clean_details(
             table, rows, self.folder.settings, max_share=self.settings.max_rejected_share
@@ -199,7 +217,12 @@ class Cleaner:
         table = self.folder.interactions()
         known, rejected = products.kept["product_id"], pd.Series(_rejected_ids(products))
         log, rejects = sort_interactions(
-            table, known, rejected, products_file=products.raw.path.name, id_rules=ID_RULES
+            table,
+            known,
+            rejected,
+            products_file=products.raw.path.name,
+            id_rules=ID_RULES,
+            country=self.folder.settings.country,
         )
         check_nothing_lost(table.path, len(table.read), len(log), len(rejects))
         self._add_rejects(table, rejects, required=True)
@@ -228,7 +251,8 @@ class Cleaner:
         details = pd.DataFrame(facts, columns=["row", "pixel_hash", "width", "height", "format"])
         rows = images.usable.loc[details["row"]].reset_index(drop=True)
         absent = pd.Series(pd.NA, index=rows.index, dtype="str")
-        created, created_faults = read_times(rows.get("create_time", absent))
+        country = self.folder.settings.country
+        created, created_faults = read_times(rows.get("create_time", absent), country)
         table = pd.DataFrame(
             {
                 "image_id": rows["id"],
@@ -253,6 +277,7 @@ class Cleaner:
         tables = (products.raw, images.table, log.raw)
         messages = [line for table in tables for line in table.unread_messages()]
         messages += images.messages
+        messages += html_messages(products.raw.path, self._html)
         ignored = {table.path.name: columns for table in tables if (columns := table.unread())}
         messages += self._details.messages
         unread_times = _counts(photos.created_faults[photos.created_faults.ne("")])
@@ -261,6 +286,9 @@ class Cleaner:
             f"{fault}: left empty"
             for fault, count in unread_times.items()
         ]
+        country = self.folder.settings.country
+        messages += order_messages(images.table, "create_time", country)
+        messages += order_messages(log.raw, "timestamp", country)
         if "event" not in log.raw.columns:
             messages.append(f"{log.raw.path}: no column 'event': every row counts as a view")
         unknown = unknown_events(log.kept)
@@ -274,6 +302,7 @@ class Cleaner:
                 "unknown_events": unknown,
             },
             **({"attributes": self._details.metrics} if self._details.metrics else {}),
+            **({"texts_with_html": self._html} if self._html else {}),
             "ignored_columns": ignored,
             "rejected": dict(Counter(reason_kind(reason) for reason in rejects["reason"])),
         }
@@ -309,6 +338,14 @@ def check_prices(products: pd.DataFrame, path: Path, placeholder_above: float) -
             f"{path}: all {prices} prices look like placeholders (12345…, 11111…), which leaves "
             "none to learn from: correct them"
         )
+
+
+def html_messages(path: Path, counts: dict[str, int]) -> list[str]:
+    """Return a line for each column of a table whose texts have HTML."""
+    return [
+        f"{path}: {count} texts of {name!r:.60} have HTML: only the text in it is kept"
+        for name, count in counts.items()
+    ]
 
 
 def unknown_event_messages(path: Path, unknown: dict[str, int]) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from market.core.errors import MarketError
+from market.data.dates import to_iso_dates
 from market.data.rejects import PRODUCT_REJECTED, reject_rows, unknown_product
 from market.data.tables import RawTable
 
@@ -28,31 +28,30 @@ EARLIEST, LATEST = pd.Timestamp("1990"), pd.Timestamp("2100")
 UNREAD = "is neither ISO 8601 nor unix seconds"
 IMPLAUSIBLE = f"is not between {EARLIEST.year} and {LATEST.year}"
 NUMBER = r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?"
-DATE = r"[0-9]{4}([-/]?)[0-9]{2}\1[0-9]{2}(?:[Tt ].*)?"  # year first: 03/05 is ambiguous
-# Also as written in German and Japanese, where the order is not ambiguous.
-DAY_FIRST = re.compile(r"^([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})(?![0-9])")
-YEAR_FIRST = re.compile(r"^([0-9]{4})年([0-9]{1,2})月([0-9]{1,2})日")
+DATE = r"[0-9]{4}([-/]?)[0-9]{2}\1[0-9]{2}(?:[Tt ].*)?"
 COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # by the number of digits
 UNITS = (1, 10**3, 10**6, 10**9)  # of unix times, for each second
 UTC = re.compile(r"\s*(?:UTC|GMT)$")
 
 
-def read_times(text: pd.Series) -> tuple[pd.Series, pd.Series]:
+def read_times(text: pd.Series, country: str | None = None) -> tuple[pd.Series, pd.Series]:
     """Parse a column of times.
 
     Parameters
     ----------
     text
         Times (n) in ISO 8601 with or without separators ("2024-03-05T10:30+01:00",
-        "20240305103000"; UTC without an offset), as "05.03.2024" or "2024年3月5日",
-        or in unix seconds, milliseconds, microseconds or nanoseconds, whichever gives a time
-        between EARLIEST and LATEST.
+        "20240305103000"; UTC without an offset), as dates of `dates.to_iso_dates` such as
+        "05.03.2024" or "3/5/2024 4:05 PM", or in unix seconds, milliseconds, microseconds or
+        nanoseconds, whichever gives a time between EARLIEST and LATEST.
+    country
+        ISO 3166 code; decides between day and month where the column does not.
 
     Returns
     -------
     times, faults
         The times (n), datetime64[us] in UTC, NaT where missing or not read; and the reason why each
-        was not read: UNREAD, IMPLAUSIBLE, or "" where it was read or is missing.
+        was not read: UNREAD, IMPLAUSIBLE, `dates.OPEN`, or "" where it was read or is missing.
 
     Examples
     --------
@@ -63,8 +62,7 @@ def read_times(text: pd.Series) -> tuple[pd.Series, pd.Series]:
     ['', '', 'is neither ISO 8601 nor unix seconds']
     """
     text = text.astype("str").str.strip()
-    for pattern, order in ((DAY_FIRST, (3, 2, 1)), (YEAR_FIRST, (1, 2, 3))):
-        text = text.str.replace(pattern, partial(_iso_date, order=order), regex=True)
+    text, open_faults, _ = to_iso_dates(text, country)
     times = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
     faults = pd.Series("", index=text.index)
     number = pd.to_numeric(text.where(text.str.fullmatch(NUMBER)), errors="coerce").astype(float)
@@ -82,15 +80,11 @@ def read_times(text: pd.Series) -> tuple[pd.Series, pd.Series]:
     read = pd.to_datetime(dates, format="ISO8601", utc=True, errors="coerce")
     times[written] = read.dt.tz_localize(None).astype("datetime64[us]")
     faults[text.notna() & times.isna()] = UNREAD
+    faults[open_faults.ne("")] = open_faults
     year = text.where(written).str.slice(0, 4).astype(float)  # pandas reads none after 2262
     strange = times.lt(EARLIEST) | times.ge(LATEST) | (number.abs().lt(np.inf) & times.isna())
     faults[strange | year.lt(EARLIEST.year) | year.ge(LATEST.year)] = IMPLAUSIBLE
     return times.where(faults.eq("")), faults
-
-
-def _iso_date(match: re.Match[str], order: tuple[int, int, int]) -> str:
-    year, month, day = match.group(*order)
-    return f"{year}-{month:0>2}-{day:0>2}"
 
 
 def log_columns(columns: Iterable[str]) -> dict[str, str]:
@@ -156,6 +150,7 @@ def sort_interactions(
     *,
     products_file: str = "Products.csv",
     id_rules: Mapping[str, re.Pattern[str]] | None = None,
+    country: str | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Separate the rows of a log that can be used from those that cannot.
 
@@ -173,6 +168,8 @@ def sort_interactions(
     id_rules
         Patterns that a user_id must match whole, by the fault of one that does not
         (`ids.ID_RULES`).
+    country
+        As for `read_times`.
 
     Returns
     -------
@@ -185,7 +182,7 @@ def sort_interactions(
     if "event" not in rows:
         rows = rows.assign(event="view")
     rows = rows[COLUMNS]
-    times, faults = read_times(rows["timestamp"])
+    times, faults = read_times(rows["timestamp"], country)
     reason = pd.Series("", index=rows.index)
     if products is not None:
         unknown = ~rows["product_id"].isin(products)

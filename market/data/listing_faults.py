@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from market.core.settings import Input
+from market.data.html_text import html_to_text
 from market.data.listings import split_category
 from market.data.money import Money
 from market.data.tables import RawTable
@@ -30,7 +31,7 @@ def listing_faults(table: RawTable, settings: Input) -> pd.Series:
     faults = price_faults(table, settings)
     if "category" in table.rows:
         separator = settings.category_separator
-        written = table.rows["category"].dropna()
+        written = html_to_text(table.rows["category"].dropna())
         empty = ~written.map(lambda path: split_category(path, separator)).astype(bool)
         faults[written.index[empty]] = f"{table.own_name('category')} is missing"
     return faults

@@ -7,12 +7,15 @@ import re
 import pandas as pd
 
 from market.core.settings import Input
+from market.data.html_text import count_html, html_to_text
 from market.data.money import Money
 from market.data.personal_data import personal_data
 
 # Every expression must take linear time on any text. So one that begins with a repetition must not
 # start inside it (hence the lookbehinds): otherwise a megabyte of spaces would take hours.
 MAX_CHARACTERS = 100_000  # of a text; the rest is cut
+
+TEXT_COLUMNS = ("product_name", "product_description", "category", "location")
 
 NAME_ENDING = re.compile(r"(?<!\s)\s*\|\s*in\s[^|]*\|\s*Gumtree\s*$")
 
@@ -33,31 +36,41 @@ SEQUENCE = re.compile(r"1234|12345\d*|123{3,}|(\d)\1{4,}")  # 1234567, 12345, 12
 
 
 def clean_name(name: pd.Series) -> pd.Series:
-    """Remove the ending "| in Town, County | Gumtree"; a missing name becomes ""."""
+    """Remove HTML and the ending "| in Town, County | Gumtree"; a missing name becomes ""."""
     name = name.fillna("").str.slice(0, MAX_CHARACTERS)
+    name = html_to_text(name, keep_entities=is_original(name))
     return name.str.replace(NAME_ENDING, "", regex=True).pipe(squeeze)
 
 
 def clean_description(
     description: pd.Series, name: pd.Series | None = None, *, country: str = "GB"
 ) -> pd.Series:
-    """Remove boilerplate that names the category, mask personal data, make \\r a line end.
+    """Remove HTML and boilerplate that names the category, mask personal data, make \\r a line end.
 
     Parameters
     ----------
     description
         (n,) as in the raw table; a missing one becomes "".
     name
-        (n,) as in the raw table. Boilerplate is removed only beside a name with the ending of the
-        original marketplace: elsewhere "Posted by" may begin any sentence.
+        (n,) as in the raw table. Boilerplate is removed only in listings of the original
+        marketplace: elsewhere "Posted by" may begin any sentence.
     country
         ISO 3166 code, whose telephone numbers and postcodes are masked.
     """
     text = description.fillna("").str.slice(0, MAX_CHARACTERS)
-    if name is not None:
-        original = name.fillna("").str.contains(NAME_ENDING)
+    original = None if name is None else is_original(name)
+    text = html_to_text(text, keep_entities=original)
+    if original is not None:
         text = text.where(~original, text.str.replace(BOILERPLATE, " ", regex=True))
     return squeeze(personal_data(country).mask(text))
+
+
+def is_original(name: pd.Series) -> pd.Series:
+    """Return whether each name (n,) has the ending of the original marketplace.
+
+    Its texts are no HTML: an entity in one, which its website wrote, is left as it is.
+    """
+    return name.str.contains(NAME_ENDING).eq(True)
 
 
 def squeeze(text: pd.Series) -> pd.Series:
@@ -81,6 +94,21 @@ def is_placeholder(price: pd.Series, above: float) -> pd.Series:
     """Return whether each price is a placeholder: 0, above `above`, 12345… or 11111…"""
     digits = price.map("{:.0f}".format).astype("str")
     return price.eq(0) | price.gt(above) | digits.str.fullmatch(SEQUENCE)
+
+
+def html_counts(rows: pd.DataFrame) -> dict[str, int]:
+    """Return how many texts of each column have HTML, which `clean_products` removes.
+
+    Parameters
+    ----------
+    rows
+        As for `clean_products`. Columns without HTML are not among the result.
+    """
+    absent = pd.Series(pd.NA, index=rows.index, dtype="str")
+    original = is_original(rows.get("product_name", absent))
+    names = [name for name in TEXT_COLUMNS if name in rows]
+    counts = {name: count_html(rows[name], keep_entities=original) for name in names}
+    return {name: count for name, count in counts.items() if count}
 
 
 def clean_products(
@@ -109,14 +137,16 @@ def clean_products(
     def column(name: str) -> pd.Series:
         return rows.get(name, pd.Series(pd.NA, index=rows.index, dtype="str"))
 
+    original = is_original(column("product_name"))
+
     separator = settings.category_separator
-    levels = column("category").map(
+    levels = html_to_text(column("category"), keep_entities=original).map(
         lambda path: split_category(path, separator), na_action="ignore"
     )
     levels = levels.where(levels.astype(bool), pd.NA).astype(object)
     price = Money.of(settings).parse(column("price"))
     price = price.where(price.ge(0))
-    location = column("location").fillna("")
+    location = html_to_text(column("location"), keep_entities=original).fillna("")
     # "Wokingham, Berkshire" has both; "Swansea" is its own county.
     town = location.str.replace(r",.*", "", regex=True)
     county = location.str.replace(r"^[^,]*,?", "", regex=True)

@@ -1,20 +1,20 @@
 """The packed photos: a few Arrow files instead of one file for each photo.
 
-DVC takes time for each file (to hash, link and transfer it). The files are memory-mapped: reading
-one photo reads only its own bytes.
+DVC takes time for each file (to hash, link and transfer it).
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from market.core.errors import MarketError
+from market.data.arrow_parts import ArrowParts, PhotoSizes, write_parts
 
 PHOTOS_PER_PART = 4096
 ROWS_PER_BATCH = 256
@@ -47,30 +47,14 @@ def pack_photos(
             ("image_array", pa.fixed_shape_tensor(pa.uint8(), (3, array_size, array_size))),
         ]
     )
-    folder.mkdir(parents=True)
-    written = 0
-    rows = _batches(photos, ROWS_PER_BATCH)
-    for part in range(10**5):
-        with pa.ipc.new_file(folder / f"part-{part:05d}.arrow", schema) as writer:
-            for batch in rows:
-                writer.write_batch(_record_batch(batch, schema))
-                written += len(batch)
-                if written % PHOTOS_PER_PART == 0:
-                    break
-            else:
-                return written
-    raise ValueError(f"more than {10**5 * PHOTOS_PER_PART} photos")
-
-
-def _batches(photos: Iterable, size: int) -> Iterator[list]:
-    batch: list = []
-    for photo in photos:
-        batch.append(photo)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    return write_parts(
+        photos,
+        folder,
+        schema,
+        partial(_record_batch, schema=schema),
+        rows_per_part=PHOTOS_PER_PART,
+        rows_per_batch=ROWS_PER_BATCH,
+    )
 
 
 def _record_batch(batch: list, schema: pa.Schema) -> pa.RecordBatch:
@@ -84,7 +68,7 @@ def _record_batch(batch: list, schema: pa.Schema) -> pa.RecordBatch:
     )
 
 
-class PhotoStore(Sequence[bytes]):
+class PhotoStore(ArrowParts, Sequence[bytes]):
     """The JPEG bytes of every packed photo, in the order of packing.
 
     Parameters
@@ -98,44 +82,44 @@ class PhotoStore(Sequence[bytes]):
         If the folder holds no packed photos.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._open()
-
-    def _open(self) -> None:
-        parts = sorted(self.folder.glob("part-*.arrow"))
-        if not parts:
-            raise MarketError(
-                f"{self.folder} holds no packed photos: run `dvc repro` or `dvc pull`"
-            )
-        self._parts = parts
-        self._tables = [pa.ipc.open_file(pa.memory_map(str(part))).read_all() for part in parts]
-        self._starts = np.cumsum([0, *(len(table) for table in self._tables)])
-
-    # Pickled for a worker process, only the path is sent, and the worker maps the files itself.
-    def __getstate__(self) -> Path:
-        return self.folder
-
-    def __setstate__(self, folder: Path) -> None:
-        self.folder = folder
-        self._open()
-
-    def __len__(self) -> int:
-        return int(self._starts[-1])
+    jpegs = "photo"
 
     def __getitem__(self, index):  # type: ignore[override]
-        part = int(np.searchsorted(self._starts, index, side="right")) - 1
-        return self._tables[part]["photo"][int(index - self._starts[part])].as_py()
+        table, row = self.place(index)
+        return table["photo"][row].as_py()
+
+    # The squares stand in for display photos until stage resize has run.
+    @property
+    def nominal_sizes(self) -> tuple[int, int]:
+        """Return the longest sides of small and large photos in pixels: all have the same size."""
+        side = self.sizes(0).width if len(self) else 0
+        return side, side
+
+    def read(self, number: int, size: int) -> bytes:
+        """Return a photo as JPEG, whatever the size.
+
+        Raises
+        ------
+        IndexError
+            If there is no photo of this number.
+        """
+        return self[number]
+
+    def sizes(self, number: int) -> PhotoSizes:
+        """Return the sizes of a photo.
+
+        Raises
+        ------
+        IndexError
+            If there is no photo of this number.
+        """
+        width, height = Image.open(io.BytesIO(self[number]), formats=("JPEG",)).size
+        return PhotoSizes(width, height, width, height)
 
     @property
     def array_type(self) -> pa.FixedShapeTensorType:
         """Return the Arrow type of image_array: uint8 (3, array_size, array_size)."""
         return self._tables[0].schema.field("image_array").type
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the columns image_id, photo and image_array, a record batch at a time."""
-        for table in self._tables:
-            yield from table.to_batches()
 
     def arrays(self) -> Iterator[pa.FixedShapeTensorArray]:
         """Yield the column image_array, a record batch at a time, to read all of it.

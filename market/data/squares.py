@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import joblib
 import numpy as np
 
-from market.core.errors import MarketError
 from market.core.settings import Clean
-from market.core.stage import progress
-from market.core.workers import worker_count
 from market.data.images import UnusablePhoto, decode_limits, decode_photo, to_array, to_jpeg
-
-PHOTOS_PER_TASK = 16  # few, so that no core is idle for long while the last task ends
+from market.data.photo_tasks import map_photos
 
 
 class Square(NamedTuple):
@@ -68,19 +63,4 @@ def square_photos(paths: list[Path], settings: Clean) -> Iterator[Square | str]:
     MarketError
         If a process that decodes photos was killed.
     """
-    tasks = [paths[i : i + PHOTOS_PER_TASK] for i in range(0, len(paths), PHOTOS_PER_TASK)]
-    parallel = joblib.Parallel(n_jobs=worker_count(), return_as="generator")
-    with progress(total=len(paths), desc="decode", unit="photo") as bar:
-        try:
-            for squares in parallel(joblib.delayed(_square_task)(task, settings) for task in tasks):
-                bar.update(len(squares))
-                yield from squares
-        except BrokenProcessPool:
-            raise MarketError(
-                "a process that decodes photos was killed, perhaps out of memory: run the stage "
-                "again with fewer processes (WORKERS=1)"
-            ) from None
-
-
-def _square_task(paths: list[Path], settings: Clean) -> list[Square | str]:
-    return [square_photo(path, settings) for path in paths]
+    yield from map_photos(partial(square_photo, settings=settings), paths, verb="decode")

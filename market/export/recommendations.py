@@ -29,6 +29,7 @@ from market.core.paths import (
     INTERACTIONS,
     PHOTO_EMBEDDER,
     RANKER,
+    RULES,
     SEARCH_INDEX,
     require,
 )
@@ -96,7 +97,9 @@ def read_events(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         If the file cannot be read, or none of its rows can.
     """
     settings = load_params("input").model_copy(update={"interactions": path.name})
-    log, rejects = sort_interactions(RawFolder(path.parent, settings).interactions())
+    log, rejects = sort_interactions(
+        RawFolder(path.parent, settings).interactions(), country=settings.country
+    )
     if log.empty:
         cause = f": {rejects['reason'].iloc[0]} in row 1" if len(rejects) else ": it has no rows"
         raise MarketError(f"{path} holds no event that can be read{cause}")
@@ -125,7 +128,8 @@ def recommendation_chunks(histories: LoggedHistories, top_k: int) -> Iterator[pa
     tasks = [
         users[start : start + USERS_PER_TASK] for start in range(0, len(users), USERS_PER_TASK)
     ]
-    stamps = tuple(folder_stamp(folder) for folder in (SEARCH_INDEX, RANKER))
+    rules_time = RULES.stat().st_mtime_ns if RULES.exists() else None
+    stamps = (*(folder_stamp(folder) for folder in (SEARCH_INDEX, RANKER)), rules_time)
     parallel = Parallel(n_jobs=min(worker_count(), len(tasks)), return_as="generator")
     calls = (
         delayed(_task)(task, [user and histories.history(user) for user in task], top_k, stamps)
@@ -149,7 +153,9 @@ def _task(
     top_k: int,
     stamps: tuple,
 ) -> pa.Table:
-    engine = keep("recommend", stamps, lambda: Engine.load(device=str(set_up_torch(seed=0))))
+    engine = keep(
+        "recommend", stamps, lambda: Engine.load(rules=RULES, device=str(set_up_torch(seed=0)))
+    )
     return recommend_to_users(engine, users, histories, top_k)
 
 

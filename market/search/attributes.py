@@ -22,6 +22,7 @@ from market.data.values import FALSE, TRUE
 
 COUNTED = ("category", "boolean")  # types whose values are counted one by one
 RANGED = ("number", "date")
+PREFIX = "attr."  # of an attribute's name where it stands beside other filters
 MAX_VALUES = 100  # of an attribute in its counts, the commonest ones
 DAY = 86_400  # seconds
 DATE_PATTERN = re.compile(r"\d{4}-\d{2}-\d{2}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
 
-import bm25s
 import numpy as np
 import pandas as pd
+from cachetools import LRUCache
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
@@ -18,13 +19,15 @@ from market.core.atomic import write_json
 from market.core.languages import COMPOUNDING
 from market.data.language import MAX_WORD_LENGTH, Language
 from market.data.words import SPACED_WORD
+from market.search.bm25 import BM25, Postings
+from market.search.synonyms import NO_SYNONYMS, SYNONYM_WEIGHT, Synonyms
+from market.search.vocabulary import Vocabulary, count_listings
 
 NAME_WEIGHT = 5  # a word of the name counts as often as this many words of the description
-K1, B = 1.0, 0.5  # BM25: saturation of repeated words, penalty of long texts (docs/decisions.md)
 MAX_CORRECTED_WORDS = 64  # of a query; each is compared with the whole vocabulary
 MIN_HEAD, MIN_FIRST = 4, 3  # letters of the last part of a compound, and of all before it
 COMPOUND_WEIGHT = 0.5  # of a compound, beside the word itself
-MIN_LISTINGS = 2  # that contain a word, for a misspelt word to be corrected to it
+CACHED_TEXTS = 20_000  # of changed listings: most stay the same when others change
 
 
 def max_edits(word: str) -> int:
@@ -37,36 +40,79 @@ def max_edits(word: str) -> int:
     return 1 if len(word) < 7 else 2
 
 
+class ListingWords(NamedTuple):
+    """The words of a listing.
+
+    Attributes
+    ----------
+    name
+        The words of the name.
+    text
+        Those of the name NAME_WEIGHT times, then those of the description.
+    stems
+        The stems of `text`.
+    """
+
+    name: list[str]
+    text: list[str]
+    stems: list[str]
+
+
+class WordReader:
+    """Splits the texts of listings into words and stems, and remembers the latest. Thread-safe."""
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        self._lock = Lock()
+        self._cache: LRUCache[tuple[str, str], ListingWords] = LRUCache(CACHED_TEXTS)
+
+    def read(self, name: str, description: str) -> ListingWords:
+        """Return the words of one listing."""
+        words_of_name = self.language.words(name)
+        text = words_of_name * NAME_WEIGHT + self.language.words(description)
+        stem_of = {word: self.language.stem(word) for word in {*text}}
+        return ListingWords(words_of_name, text, [stem_of[word] for word in text])
+
+    def remember(self, names: Sequence[str], descriptions: Sequence[str]) -> list[ListingWords]:
+        """Return the words of several listings, and read only those that are new."""
+        with self._lock:
+            for text in zip(names, descriptions, strict=True):
+                if text not in self._cache:
+                    self._cache[text] = self.read(*text)
+            return [self._cache[text] for text in zip(names, descriptions, strict=True)]
+
+
 class LexicalIndex:
     """BM25 (Lucene's variant, over stems) of the names and descriptions of listings.
 
     Parameters
     ----------
-    ranker
-        The BM25 index over the stems of `language`.
-    words
-        The vocabulary for spelling correction: `word`, `listings` and `names` (the numbers of
-        listings and of names that contain it). Correct words of the language that no listing
-        contains have 0, so that they are not taken for errors.
+    bm25
+        Scores the stems of `language`.
+    vocabulary
+        The words, for spelling correction.
     language
         The language of listings and queries.
+    reader
+        Splits texts into words; by default a new one.
+    rule_words
+        Correct words of rules.yaml, which no listing need contain.
     """
 
-    def __init__(self, ranker: bm25s.BM25, words: pd.DataFrame, language: Language) -> None:
+    def __init__(
+        self,
+        bm25: BM25,
+        vocabulary: Vocabulary,
+        language: Language,
+        reader: WordReader | None = None,
+        rule_words: Sequence[str] = (),
+    ) -> None:
         self.language = language
-        self._ranker = ranker
-        self._words = words
-        self._known = {language.key(word) for word in words["word"]}
-        # The best score of each stem in any listing; every stem is in at least one.
-        starts = ranker.scores["indptr"][:-1]
-        data = ranker.scores["data"]
-        self._max_scores = np.maximum.reduceat(data, starts) if len(data) else np.empty(0)
-        # Words of names first: a query names a thing, and so do names.
-        compounding = language.code in COMPOUNDING
-        self._reversed_stems = sorted(s[::-1] for s in ranker.vocab_dict) if compounding else []
-        targets = words[words["listings"] >= MIN_LISTINGS]
-        targets = targets.sort_values(["names", "listings", "word"], ascending=[False, False, True])
-        self._correction_targets = targets["word"].tolist()
+        self.bm25 = bm25
+        self.vocabulary = vocabulary
+        self._reader = reader or WordReader(language)
+        self._rule_words = rule_words
+        self._rule_keys = {language.key(word) for word in rule_words}
 
     @classmethod
     def build(
@@ -93,23 +139,55 @@ class LexicalIndex:
             If the language is unknown.
         """
         spoken = Language(language)
-        words_of_names = [spoken.words(name) for name in names]
-        texts = [
-            name_words * NAME_WEIGHT + spoken.words(description)
-            for name_words, description in zip(words_of_names, descriptions, strict=True)
-        ]
-        listing_counts = Counter(word for text in texts for word in set(text))
-        name_counts = Counter(word for name_words in words_of_names for word in set(name_words))
-        words = pd.DataFrame({"word": sorted({*listing_counts, *dictionary})})
-        words["listings"] = [listing_counts[word] for word in words["word"]]
-        words["names"] = [name_counts[word] for word in words["word"]]
-        stems = {word: spoken.stem(word) for word in listing_counts}
-        vocabulary = {root: position for position, root in enumerate(sorted({*stems.values()}))}
-        ids = [[vocabulary[stems[word]] for word in text] for text in texts]
-        ranker = bm25s.BM25(k1=K1, b=B)
-        # bm25s refuses an empty vocabulary, but takes texts without words.
-        ranker.index((ids, vocabulary or {"": 0}), show_progress=False)
-        return cls(ranker, words, spoken)
+        reader = WordReader(spoken)
+        listings = [reader.read(*text) for text in zip(names, descriptions, strict=True)]
+        vocabulary = Vocabulary.build(
+            (listing.name for listing in listings),
+            (listing.text for listing in listings),
+            dictionary,
+            spoken,
+        )
+        postings = Postings.build([listing.stems for listing in listings])
+        return cls(BM25(postings), vocabulary, spoken, reader)
+
+    def with_changes(
+        self,
+        withdrawn: np.ndarray,
+        withdrawn_texts: tuple[Sequence[str], Sequence[str]],
+        added_texts: tuple[Sequence[str], Sequence[str]],
+    ) -> LexicalIndex:
+        """Return the index of the listings it was built of, with these changes alone.
+
+        Parameters
+        ----------
+        withdrawn
+            Positions (d,) of listings that count no more.
+        withdrawn_texts
+            Their names and descriptions, as they were indexed.
+        added_texts
+            The names and descriptions of m listings, whose positions follow the others'.
+        """
+        gone, added = (self._reader.remember(*texts) for texts in (withdrawn_texts, added_texts))
+        more_listings = count_listings(listing.text for listing in added)
+        more_listings.subtract(count_listings(listing.text for listing in gone))
+        more_names = count_listings(listing.name for listing in added)
+        more_names.subtract(count_listings(listing.name for listing in gone))
+        base = self.bm25.base
+        mask = None
+        if len(withdrawn):
+            mask = np.zeros(len(base.lengths), bool)
+            mask[withdrawn] = True
+        return LexicalIndex(
+            BM25(base, Postings.build([listing.stems for listing in added]), mask),
+            self.vocabulary.with_changes(more_listings, more_names),
+            self.language,
+            self._reader,
+            self._rule_words,
+        )
+
+    def with_rule_words(self, words: Sequence[str]) -> LexicalIndex:
+        """Return this index with other words of rules, to which it corrects typing errors too."""
+        return LexicalIndex(self.bm25, self.vocabulary, self.language, self._reader, words)
 
     def correct_spelling(self, text: str) -> str:
         """Correct the typing errors of a query.
@@ -131,11 +209,11 @@ class LexicalIndex:
             return word
         if self._is_known(folded):
             return word
-        # Among equally near words, extractOne returns the first, which is in the most names.
-        nearest = process.extractOne(
-            folded, self._correction_targets, scorer=OSA.distance, score_cutoff=edits
-        )
-        return nearest[0] if nearest else word
+        nearest = self.vocabulary.nearest(folded, edits)
+        # Among equally near words, extractOne returns the first: that of a listing.
+        words = [nearest, *self._rule_words] if nearest else self._rule_words
+        found = process.extractOne(folded, words, scorer=OSA.distance, score_cutoff=edits)
+        return found[0] if found else word
 
     def knows(self, text: str) -> bool:
         """Return whether a listing or the language contains any word of the text.
@@ -145,12 +223,12 @@ class LexicalIndex:
         return any(self._is_known(word) for word in self.language.words(text))
 
     def _is_known(self, word: str) -> bool:
-        if self.language.key(word) in self._known:
+        if self.vocabulary.knows(word) or self.language.key(word) in self._rule_keys:
             return True
         stem = self.language.stem(word)
         # The dictionary is English: in other languages, only the stem tells an inflected form from
         # a typing error.
-        inflected = self.language.code != "en" and stem in self._ranker.vocab_dict
+        inflected = self.language.code != "en" and self.bm25.contains(stem)
         return inflected or bool(self._compounds(stem))
 
     def _compounds(self, stem: str) -> list[str]:
@@ -158,59 +236,94 @@ class LexicalIndex:
 
         Without them, a German who looks for a Lampe would miss every Stehlampe.
         """
-        if len(stem) < MIN_HEAD or not self._reversed_stems:
+        if len(stem) < MIN_HEAD or self.language.code not in COMPOUNDING:
             return []
         ending = stem[::-1]
-        compounds = []
-        for reversed_stem in self._reversed_stems[bisect_left(self._reversed_stems, ending) :]:
-            if not reversed_stem.startswith(ending):
-                break
-            if len(reversed_stem) >= len(ending) + MIN_FIRST:
-                compounds.append(reversed_stem[::-1])
-        return compounds
+        compounds = {
+            reversed_stem
+            for postings in (self.bm25.base, self.bm25.added)
+            for reversed_stem in _with_prefix(ending, postings.reversed_stems)
+            if len(reversed_stem) >= len(ending) + MIN_FIRST
+        }
+        stems = [compound[::-1] for compound in sorted(compounds)]
+        return [stem for stem in stems if self.bm25.contains(stem)]
 
-    def scores(self, text: str) -> np.ndarray:
+    def scores(self, text: str, synonyms: Synonyms = NO_SYNONYMS) -> np.ndarray:
         """Return the BM25 score (n,) of every listing; 0 without a common word.
 
         Scores are shares of the best possible score: a listing has 1 if it contains every word as
         often, and in as short a text, as any listing contains it. Words that end in a word of the
         query count COMPOUND_WEIGHT of what they would count themselves.
+
+        A phrase with synonyms counts as much as without them. A listing gets the share of the
+        phrase or of its best synonym, times SYNONYM_WEIGHT if any listing has a word of the phrase.
+        A synonym of several words needs all of them.
         """
-        stems = [self.language.stem(word) for word in self.language.words(text)]
-        indexed = [stem for stem in stems if stem in self._ranker.vocab_dict]
+        stems = tuple(self.language.stem(word) for word in self.language.words(text))
+        phrases = synonyms.split(stems)
+        if not any(phrase.synonyms for phrase in phrases):
+            return self._shares(stems)[0]
+        total = np.zeros(len(self.bm25), np.float32)
+        best_possible = 0.0
+        for phrase in phrases:
+            shares, best = self._shares(phrase.stems)
+            weight = SYNONYM_WEIGHT if best else 1.0
+            best_of_synonyms = 0.0
+            for synonym in phrase.synonyms:
+                others, best_of_synonym = self._shares(synonym)
+                for stem in synonym[1:] and synonym:
+                    others = np.where(self._shares((stem,))[0] > 0, others, 0)
+                shares = np.maximum(shares, weight * others)
+                best_of_synonyms = max(best_of_synonyms, best_of_synonym)
+            total += (best or best_of_synonyms) * shares
+            best_possible += best or best_of_synonyms
+        return (total / best_possible if best_possible else total).astype(np.float32)
+
+    def _shares(self, stems: Sequence[str]) -> tuple[np.ndarray, float]:
+        """Return `scores` of the stems of words without synonyms, and the best possible score."""
         compounds = {stem: self._compounds(stem) for stem in stems}
-        best_possible = sum(self._best_score(stem, compounds[stem]) for stem in stems)
-        if not best_possible:
-            return self._scores_of([])
-        scores = self._scores_of(indexed)
         longer = [compound for stem in stems for compound in compounds[stem]]
+        parts = {stem: self.bm25.scores_of(stem) for stem in {*stems, *longer}}
+        best = {stem: scores.max(initial=0) for stem, (_, scores) in parts.items()}
+        best_possible = sum(
+            max([best[stem], *(COMPOUND_WEIGHT * best[word] for word in compounds[stem])])
+            for stem in stems
+        )
+        if not best_possible:
+            return np.zeros(len(self.bm25), np.float32), 0.0
+        scores = self._add_up([parts[stem] for stem in stems])
         if not longer:
-            return scores / best_possible
-        return np.minimum((scores + COMPOUND_WEIGHT * self._scores_of(longer)) / best_possible, 1)
+            return scores / best_possible, best_possible
+        scores_of_longer = self._add_up([parts[stem] for stem in longer])
+        shares = np.minimum((scores + COMPOUND_WEIGHT * scores_of_longer) / best_possible, 1)
+        return shares, best_possible
 
-    def _scores_of(self, stems: list[str]) -> np.ndarray:
-        """Return the sum (n,) of the scores of stems of the vocabulary, in every listing."""
-        if not stems:
-            return np.zeros(self._ranker.scores["num_docs"], np.float32)
-        return self._ranker.get_scores(stems)
-
-    def _best_score(self, stem: str, compounds: list[str]) -> float:
-        vocabulary = self._ranker.vocab_dict
-        best = [self._max_scores[vocabulary[stem]]] if stem in vocabulary else []
-        best += [COMPOUND_WEIGHT * self._max_scores[vocabulary[word]] for word in compounds]
-        return max(best, default=0)
+    def _add_up(self, parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        """Return the sum (n,) of scores, each given as the positions and scores of listings."""
+        total = np.zeros(len(self.bm25), np.float32)
+        for positions, scores in parts:
+            total[positions] += scores  # a listing is in each part at most once
+        return total
 
     def save(self, folder: Path) -> None:
         """Write the index into `folder`, creating it. Equal listings give equal bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._ranker.save(folder, show_progress=False)
-        self._words.to_parquet(folder / "words.parquet", index=False)
+        self.bm25.base.save(folder)
+        self.vocabulary.words.to_parquet(folder / "words.parquet", index=False)
         write_json(folder / "language.json", {"language": self.language.code})
 
     @classmethod
     def load(cls, folder: Path) -> LexicalIndex:
         """Open the index that `save` wrote; its arrays are memory-mapped."""
-        ranker = bm25s.BM25.load(folder, mmap=True, show_progress=False)
         settings = json.loads((folder / "language.json").read_text(encoding="utf-8"))
+        language = Language(settings["language"])
         words = pd.read_parquet(folder / "words.parquet")
-        return cls(ranker, words, Language(settings["language"]))
+        return cls(BM25(Postings.load(folder)), Vocabulary(words, language), language)
+
+
+def _with_prefix(prefix: str, words: list[str]) -> Iterator[str]:
+    """Return those of sorted `words` that begin with a prefix."""
+    for place in range(bisect_left(words, prefix), len(words)):
+        if not words[place].startswith(prefix):
+            return
+        yield words[place]

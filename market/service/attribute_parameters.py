@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from market.core.errors import MarketError
-from market.search.attributes import AttributeColumns, Condition
+from market.search.attributes import PREFIX, AttributeColumns, Condition
 
-PREFIX = "attr."
 MAX_PARAMETERS = 100
 MAX_VALUE_LENGTH = 300
 TRUTH = {"true": True, "1": True, "false": False, "0": False}

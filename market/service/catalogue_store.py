@@ -77,11 +77,37 @@ class StoredListing:
 
 @dataclass(frozen=True)
 class StoredPhoto:
-    """A photo in the forms that the models and the page read, each as JPEG."""
+    """A photo in the forms that the models and the page read, each as JPEG.
+
+    Attributes
+    ----------
+    square
+        The square that the models read.
+    small, large
+        The photo for display.
+    small_size, large_size
+        Width and height of these in pixels.
+    """
 
     square: bytes
     small: bytes
     large: bytes
+    small_size: tuple[int, int] = (0, 0)
+    large_size: tuple[int, int] = (0, 0)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The photo in the columns of its table."""
+        return {
+            "sha256": self.sha256,
+            "square": self.square,
+            "small": self.small,
+            "large": self.large,
+            "small_width": self.small_size[0],
+            "small_height": self.small_size[1],
+            "large_width": self.large_size[0],
+            "large_height": self.large_size[1],
+        }
 
     @property
     def sha256(self) -> str:
@@ -106,10 +132,6 @@ class CatalogueStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         database.create_missing(TABLES)
-        # Another worker that starts at the same time may insert the row first.
-        with contextlib.suppress(sa.exc.IntegrityError), database.begin() as connection:
-            if connection.execute(sa.select(COUNTER.c.number)).scalar() is None:
-                connection.execute(COUNTER.insert(), {"id": 1, "number": 0})
 
     @contextlib.contextmanager
     def write(self) -> Iterator[CatalogueWriter]:
@@ -153,6 +175,19 @@ class CatalogueStore:
         query = sa.select(PHOTOS.c[form]).where(PHOTOS.c.sha256 == sha256)
         with self._database.connect() as connection:
             return connection.execute(query).scalar()
+
+    def photo_sizes(self, digests: Sequence[str]) -> dict[str, tuple[int, int, int, int]]:
+        """Return width and height for display, small and then large, of photos by SHA-256."""
+        columns = [PHOTOS.c[f"{form}_{side}"] for form in ("small", "large")
+                   for side in ("width", "height")]  # fmt: skip
+        sizes: dict[str, tuple[int, int, int, int]] = {}
+        with self._database.connect() as connection:
+            for start in range(0, len(digests), ROWS_PER_QUERY):
+                some = digests[start : start + ROWS_PER_QUERY]
+                query = sa.select(PHOTOS.c.sha256, *columns).where(PHOTOS.c.sha256.in_(some))
+                for sha256, *size in connection.execute(query):
+                    sizes[sha256] = tuple(size)
+        return sizes
 
     def shown_photo(self, sha256: str, form: Literal["small", "large"]) -> bytes | None:
         """Return a photo for display; None unless a listing that has not expired has it."""
@@ -206,7 +241,11 @@ class CatalogueWriter:
         # An update first: it waits for the lock. In SQLite, a transaction that began with a query
         # could not become one that writes if another process has written meanwhile.
         same = sa.update(COUNTER).where(COUNTER.c.id == 1).values(number=COUNTER.c.number)
-        connection.execute(same)
+        if connection.execute(same).rowcount == 0:
+            # Another process may insert the first number at the same moment.
+            with contextlib.suppress(sa.exc.IntegrityError), connection.begin_nested():
+                connection.execute(COUNTER.insert(), {"id": 1, "number": 0})
+            connection.execute(same)
         self._number = self._first = connection.execute(sa.select(COUNTER.c.number)).scalar_one()
 
     def listing(self, product_id: str) -> StoredListing | None:
@@ -258,8 +297,7 @@ class CatalogueWriter:
         for sha256 in new:
             known = sa.select(PHOTOS.c.sha256).where(PHOTOS.c.sha256 == sha256)
             if self._connection.execute(known).scalar() is None:
-                row = {"sha256": sha256, **vars(photos[sha256])}
-                self._connection.execute(PHOTOS.insert(), row)
+                self._connection.execute(PHOTOS.insert(), photos[sha256].row)
             row = {"product_id": product_id, "sha256": sha256}
             self._connection.execute(LISTING_PHOTOS.insert(), row)
 

@@ -48,6 +48,10 @@ PHOTOS = sa.Table(
     sa.Column("square", sa.LargeBinary(), nullable=False),  # JPEG, which the models read
     sa.Column("small", sa.LargeBinary(), nullable=False),  # JPEG for display
     sa.Column("large", sa.LargeBinary(), nullable=False),  # JPEG for display
+    sa.Column("small_width", sa.Integer(), nullable=False),
+    sa.Column("small_height", sa.Integer(), nullable=False),
+    sa.Column("large_width", sa.Integer(), nullable=False),
+    sa.Column("large_height", sa.Integer(), nullable=False),
 )
 VECTORS = sa.Table(
     "catalogue_vectors",

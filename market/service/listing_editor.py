@@ -9,6 +9,7 @@ from typing import Any
 
 from market.core.errors import MarketError
 from market.core.settings import Clean, Input
+from market.data.display_photos import SIZES
 from market.data.live_listings import category_levels, find_faults, raw_table
 from market.service.catalogue_store import CatalogueStore, StoredListing, StoredPhoto
 from market.service.listing_edits import (
@@ -227,7 +228,7 @@ class ListingEditor:
         index = self._catalogue.view.index
         if draft.listing.keeps_raw_photos and draft.former is not None:
             packed = self._catalogue.preparer.packed_photos(draft.listing)
-            squares += [index.photos[number] for number in packed]
+            squares += [index.photos.read(number, SIZES[0]) for number in packed]
         return squares
 
     def _save(

@@ -12,6 +12,7 @@ from market.core.params import load_params
 from market.search.engine import Engine
 from market.service.catalogue_store import CatalogueStore, StoredListing
 from market.service.loaded_index import Index
+from market.service.photos import LivePhoto
 from market.service.prepared_listings import ListingPreparer, PreparedListing
 
 
@@ -27,7 +28,7 @@ class LiveView:
         Engine over the index and the changes.
     live_photos
         For each number of a photo above those of the packed photos: the number of a packed photo,
-        or the SHA-256 of a photo in the store.
+        or a photo in the store.
     applied
         Number of the last change that is applied.
     states
@@ -36,7 +37,7 @@ class LiveView:
 
     index: Index
     engine: Engine
-    live_photos: tuple[int | str, ...] = ()
+    live_photos: tuple[int | LivePhoto, ...] = ()
     applied: int = 0
     states: Mapping[str, StoredListing] = field(default_factory=dict)
 

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 from PIL import Image
 
 from market.core.paths import (
+    DISPLAY_PHOTOS,
     EXPECTED_PRICES,
     INTERACTIONS,
     PHOTO_EMBEDDER,
     PHOTOS,
     RANKER,
+    RULES,
     SEARCH_INDEX,
     require,
 )
+from market.data.display_store import DisplayPhotos
 from market.data.histories import LoggedHistories
 from market.data.photo_store import PhotoStore
 from market.search.engine import Engine
 from market.search.index import SearchIndex
 from market.search.listing_encoder import ListingEncoder
+from market.service.photos import DisplaySource
 from market.service.prepared_listings import Encoder
+
+log = logging.getLogger("uvicorn.error")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +49,7 @@ class Index:
     """
 
     engine: Engine
-    photos: PhotoStore
+    photos: DisplaySource
     logged: LoggedHistories
     encoder: Encoder = field(default_factory=ListingEncoder)
     changes_through: int = 0
@@ -61,15 +68,17 @@ class Index:
         Raises
         ------
         MarketError
-            An output does not exist.
+            An output does not exist, or a rule is wrong.
         """
-        require(SEARCH_INDEX, RANKER, PHOTO_EMBEDDER, PHOTOS, INTERACTIONS, EXPECTED_PRICES)
-        engine = Engine.load(device=device)
+        require(SEARCH_INDEX, RANKER, PHOTO_EMBEDDER, INTERACTIONS, EXPECTED_PRICES)
+        engine = Engine.load(rules=RULES, device=device)
+        for warning in engine.daily_rules.warnings:
+            log.warning("%s: %s", RULES, warning)
         # The networks load with their first use: use them now rather than in a user's search.
         engine.search("warm up", photo=Image.new("RGB", (8, 8)), limit=1)
         return cls(
             engine,
-            PhotoStore(PHOTOS),
+            DisplayPhotos(DISPLAY_PHOTOS) if DISPLAY_PHOTOS.exists() else PhotoStore(PHOTOS),
             LoggedHistories.load(INTERACTIONS, history_events),
             ListingEncoder(device=device),
             SearchIndex.read_changes_through(SEARCH_INDEX),

@@ -2,19 +2,59 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from threading import BoundedSemaphore
+from typing import NamedTuple
 
-import pyarrow.compute as pc
 from fastapi import HTTPException
 from PIL import Image
 
 from market.data.display_photos import SIZES
+from market.data.display_store import DisplayPhotos
 from market.data.images import DecodeLimits, UnusablePhoto, decode_photo
 from market.data.photo_store import PhotoStore
 
 MAX_DECODING = 2  # photos decoded at once: 50 megapixels take 150 MB for a moment
+
+
+DisplaySource = DisplayPhotos | PhotoStore  # squares stand in until stage resize has run
+
+
+class PhotoAddress(NamedTuple):
+    """The URLs of a photo, relative to the root of the service, and its sizes in pixels.
+
+    Both URLs are equal for a photo that is no larger than the small size.
+    """
+
+    url: str
+    width: int
+    height: int
+    url_large: str
+    width_large: int
+    height_large: int
+
+
+class LivePhoto(NamedTuple):
+    """A photo in the store of changes: its SHA-256, and its sizes for display in pixels."""
+
+    sha256: str
+    width: int
+    height: int
+    width_large: int
+    height_large: int
+
+    def address(self) -> PhotoAddress:
+        """Return the address of the photo."""
+        small, large = (f"api/photos/live/{self.sha256}?size={size}" for size in SIZES)
+        is_small = (self.width, self.height) == (self.width_large, self.height_large)
+        return PhotoAddress(
+            small,
+            self.width,
+            self.height,
+            small if is_small else large,
+            self.width_large,
+            self.height_large,
+        )
 
 
 class PhotoVersions:
@@ -31,41 +71,48 @@ class PhotoVersions:
         Photos of the index before it, by version.
     live
         For each number above those of `current`, the photo of a changed listing: its number in
-        `current`, or its SHA-256 in the store of changes.
+        `current`, or the photo in the store of changes.
     """
 
     def __init__(
         self,
-        current: PhotoStore,
-        previous: dict[str, PhotoStore] | None = None,
-        live: Sequence[int | str] = (),
+        current: DisplaySource,
+        previous: dict[str, DisplaySource] | None = None,
+        live: Sequence[int | LivePhoto] = (),
         version: str | None = None,
     ) -> None:
         self._current = current
         self._previous = previous or {}
         self._live = live
-        self.version = version_of(current) if version is None else version
+        self._sizes = current.nominal_sizes
+        self.version = current.version() if version is None else version
 
-    def replaced_by(self, photos: PhotoStore) -> PhotoVersions:
+    def replaced_by(self, photos: DisplaySource) -> PhotoVersions:
         """Return the versions after a reload, which drops all but the last previous one."""
         return PhotoVersions(photos, {self.version: self._current})
 
-    def with_live(self, live: Sequence[int | str]) -> PhotoVersions:
+    def with_live(self, live: Sequence[int | LivePhoto]) -> PhotoVersions:
         """Return the versions with other photos of changed listings."""
         return PhotoVersions(self._current, self._previous, live, self.version)
 
-    def urls(self, numbers: Sequence[int]) -> list[str]:
-        """Return the URLs of photos, relative to the root of the service."""
-        return [self._url(number) for number in numbers]
+    def addresses(self, numbers: Sequence[int]) -> list[PhotoAddress]:
+        """Return the addresses of photos of the current index by their numbers."""
+        return [self._address(number) for number in numbers]
 
-    def _url(self, number: int) -> str:
+    def _address(self, number: int) -> PhotoAddress:
         packed = len(self._current)
-        photo = number if number < packed else self._live[number - packed]
-        if isinstance(photo, str):
-            return f"api/photos/live/{photo}?size={SIZES[0]}"
-        return f"api/photos/{photo}?v={self.version}"
+        if number >= packed:
+            live = self._live[number - packed]
+            if not isinstance(live, int):
+                return live.address()
+            number = live
+        width, height, large_width, large_height = self._current.sizes(number)
+        small, large = (f"api/photos/{number}?v={self.version}&size={size}" for size in self._sizes)
+        if (width, height) == (large_width, large_height):
+            large = small
+        return PhotoAddress(small, width, height, large, large_width, large_height)
 
-    def read(self, number: int, version: str) -> bytes:
+    def read(self, number: int, version: str, size: int | None = None) -> bytes:
         """Return a photo as JPEG.
 
         Parameters
@@ -74,6 +121,8 @@ class PhotoVersions:
             Number of the photo in its store.
         version
             Version from a URL; "" is the current one.
+        size
+            Longest side in pixels that the photo is shown at. Without it the small photo.
 
         Raises
         ------
@@ -81,19 +130,7 @@ class PhotoVersions:
             There is no such version or number.
         """
         stores = {**self._previous, self.version: self._current, "": self._current}
-        return stores[version][number]
-
-
-def version_of(photos: PhotoStore) -> str:
-    """Return a hash of the photos' order, equal in every process that serves the same photos.
-
-    It covers ids and lengths only, as reading all photos would delay the start.
-    """
-    digest = hashlib.sha256()
-    for batch in photos.batches():
-        lengths = pc.binary_length(batch["photo"]).to_pylist()
-        digest.update(repr((batch["image_id"].to_pylist(), lengths)).encode())
-    return digest.hexdigest()[:16]
+        return stores[version].read(number, size or 0)
 
 
 class PhotoDecoder:

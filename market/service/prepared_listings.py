@@ -16,11 +16,11 @@ from PIL import Image
 from market.core.settings import Clean, Input
 from market.data.live_listings import clean_table, raw_table
 from market.data.near_duplicates import normalise_text
-from market.data.photo_store import PhotoStore
 from market.data.raw_folder import ATTRIBUTE
 from market.search.changed_listings import ChangedListings
 from market.search.engine import Engine
 from market.service.catalogue_store import CatalogueStore, StoredListing
+from market.service.photos import DisplaySource, LivePhoto
 
 PROBE = "a listing whose vectors identify the encoder"
 FOLDED = "~"  # begins the image_id of a photo that stage fold added to the index
@@ -50,14 +50,17 @@ class PreparedListing:
         (width,) its text vector.
     packed
         Numbers of its photos among the packed photos of the index.
+    live
+        Its photos in the store.
     images
-        (k, width) the vectors of `packed`, then of the photos in the store.
+        (k, width) the vectors of `packed`, then of `live`.
     """
 
     stored: StoredListing
     columns: Mapping[str, Any]
     text: np.ndarray
     packed: tuple[int, ...]
+    live: tuple[LivePhoto, ...]
     images: np.ndarray
 
 
@@ -81,7 +84,7 @@ class ListingPreparer:
     def __init__(
         self,
         engine: Engine,
-        photos: PhotoStore,
+        photos: DisplaySource,
         encoder: Encoder,
         store: CatalogueStore,
         settings: Clean,
@@ -107,8 +110,10 @@ class ListingPreparer:
             new = self.encode(table.iloc[missing], some, squares)
             self._store.add_vectors(new, self.encoder_digest)
             vectors |= new
+        sizes = self._store.photo_sizes([sha256 for one in listings for sha256 in one.photos])
         return [
-            self._prepare_row(table, row, listing, vectors) for row, listing in enumerate(listings)
+            self._prepare_row(table, row, listing, vectors, sizes)
+            for row, listing in enumerate(listings)
         ]
 
     def clean(self, listings: Sequence[StoredListing]) -> pd.DataFrame:
@@ -175,6 +180,7 @@ class ListingPreparer:
         row: int,
         listing: StoredListing,
         vectors: Mapping[str, np.ndarray],
+        sizes: Mapping[str, tuple[int, int, int, int]],
     ) -> PreparedListing:
         text, *live = (vectors[key] for key in self._keys(table, row, listing))
         packed = self.packed_photos(listing)
@@ -185,6 +191,7 @@ class ListingPreparer:
             self._columns(table.iloc[row], listing),
             text,
             packed,
+            tuple(LivePhoto(sha256, *sizes[sha256]) for sha256 in listing.photos),
             np.concatenate([array.reshape(-1, width) for array in images]).astype(np.float32),
         )
 
@@ -238,7 +245,7 @@ class ListingPreparer:
 
     def changed_listings(
         self, prepared: Sequence[PreparedListing], removed: frozenset[str]
-    ) -> tuple[ChangedListings, list[int | str]]:
+    ) -> tuple[ChangedListings, list[int | LivePhoto]]:
         """Put prepared listings together for `Engine.with_changes`.
 
         Parameters
@@ -252,12 +259,12 @@ class ListingPreparer:
         -------
         changed, photos
             `photos` has, for each number of a photo above those of the packed photos, the number of
-            a packed photo or the SHA-256 of a photo in the store.
+            a packed photo, or a photo in the store.
         """
-        photos: list[int | str] = []
+        photos: list[int | LivePhoto] = []
         positions: list[int] = []
         for position, listing in enumerate(prepared):
-            own: list[int | str] = [*listing.packed, *listing.stored.photos]
+            own: list[int | LivePhoto] = [*listing.packed, *listing.live]
             photos += own
             positions += [position] * len(own)
         listings = pd.DataFrame([dict(listing.columns) for listing in prepared])

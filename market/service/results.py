@@ -9,6 +9,7 @@ from typing import Any
 from market.search.attributes import AttributeType, Condition, Facet
 from market.search.filters import Filters
 from market.search.ranking import SearchResult
+from market.search.rules import Redirect
 from market.service import schemas
 from market.service.reasons import explain
 from market.service.state import ServiceState
@@ -81,20 +82,31 @@ def to_search_results(
         corrected_query=result.corrected_query,
         unknown_place=result.unknown_place,
         empty_place=result.empty_place,
+        redirect=_to_redirect(result.redirect),
     )
+
+
+def _to_redirect(rule: Redirect | None) -> schemas.Redirect | None:
+    if rule is None:
+        return None
+    filters = dict(rule.filters or {})
+    if rule.category is not None:
+        filters["category"] = rule.category
+    return schemas.Redirect(rule=rule.name, path=rule.path, filters=filters)
 
 
 def listing_fields(state: ServiceState, listing: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of `schemas.Product` for a listing as the engine describes it."""
-    photos = state.photos.urls(listing["photos"])
+    addresses = state.photos.addresses(listing["photos"])
     return {
         **listing,
         "price": _finite(listing["price"]),
         "currency": state.engine.formats.currency,
         "price_flag": listing["price_flag"] or None,
         "price_expected": _finite(listing["price_expected"]),
-        "photo": photos[0] if photos else None,
-        "photos": photos,
+        "photo": addresses[0].url if addresses else None,
+        "photos": [address.url for address in addresses],
+        "photo_sizes": [address._asdict() for address in addresses],
     }
 
 

@@ -19,6 +19,7 @@ from market.service.photos import PhotoDecoder, PhotoVersions
 from market.service.predictions import ListingPredictor
 from market.service.queues import Queue
 from market.service.settings import Settings
+from market.service.user_data import UserData
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,7 @@ class ServiceState:
     decoder: PhotoDecoder
     predictor: ListingPredictor
     events: EventStore
+    user_data: UserData
     settings: Settings
     metrics: Metrics
     queues: dict[str, Queue]
@@ -57,7 +59,12 @@ class ServiceState:
         """
         last = self.settings.history_events
         stored = self.events.history(user_id, last)
-        return merge_histories(self.logged.history(user_id), stored, last)
+        logged = self.logged.history(user_id)
+        if len(logged):
+            erased_at = self.user_data.erased_at(user_id)
+            if erased_at is not None:
+                logged = logged[logged["timestamp"] > erased_at]
+        return merge_histories(logged, stored, last)
 
     def version_of(self, product_id: str) -> str | None:
         """Return the version of a listing as an HTTP entity tag; None for an unknown id."""
@@ -70,7 +77,10 @@ class ServiceState:
     def photo_urls(self, product_id: str) -> list[str]:
         """Return the URLs of a listing's photos; none for a listing that is not shown."""
         try:
-            return self.photos.urls(self.engine.listing(product_id)["photos"])
+            return [
+                address.url
+                for address in self.photos.addresses(self.engine.listing(product_id)["photos"])
+            ]
         except KeyError:
             return []
 

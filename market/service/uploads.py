@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from threading import BoundedSemaphore
+
+from PIL import Image
 
 from market.core.settings import Clean
 from market.data.display_photos import SIZES, display_jpegs, read_whole
@@ -46,4 +49,11 @@ def _read(file: bytes, settings: Clean) -> StoredPhoto:
     square = decode_photo(file, **decode_limits(settings)).picture
     whole = read_whole(file, min_side=settings.min_side, max_megapixels=settings.max_megapixels)
     small, large = (display_jpegs(whole)[size] for size in SIZES)
-    return StoredPhoto(to_jpeg(square, settings.jpeg_quality), small, large)
+    return StoredPhoto(
+        to_jpeg(square, settings.jpeg_quality), small, large, _size(small), _size(large)
+    )
+
+
+def _size(jpeg: bytes) -> tuple[int, int]:
+    """Return width and height of a JPEG in pixels."""
+    return Image.open(io.BytesIO(jpeg), formats=("JPEG",)).size

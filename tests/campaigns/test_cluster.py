@@ -27,7 +27,7 @@ from distributed import Client
 
 from market.core import cluster as core_cluster
 from market.core.settings import Clean
-from market.data import cleaning, squares
+from market.data import cleaning, photo_tasks, squares
 from market.data.synthetic.marketplace import write_marketplace
 from stages import classify_rf, clean
 
@@ -140,20 +140,20 @@ def after_first_task(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -
     def interrupted(paths: list[Path], settings: Clean) -> Iterator[Any]:
         first = paths[0]
 
-        def task(paths: list[Path], settings: Clean) -> list:
+        def task(function: Callable[[Path], Any], paths: list[Path]) -> list:
             deadline = time.monotonic() + 120
             while paths[0] != first and not acted.exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
-            return [squares.square_photo(path, settings) for path in paths]
+            return [function(path) for path in paths]
 
-        monkeypatch.setattr(squares, "_square_task", task)
+        monkeypatch.setattr(photo_tasks, "_task", task)
         photos = original(paths, settings)
         yield next(photos)
         act()
         acted.touch()
         yield from photos
 
-    monkeypatch.setattr(squares, "PHOTOS_PER_TASK", 4)
+    monkeypatch.setattr(photo_tasks, "PHOTOS_PER_TASK", 4)
     monkeypatch.setattr(cleaning, "square_photos", interrupted)
 
 

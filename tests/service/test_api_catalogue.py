@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from fastapi.testclient import TestClient
 from live_engine import (
@@ -50,9 +49,7 @@ def client(index: Index, url: str) -> Iterator[TestClient]:
         yield client
 
 
-def put(
-    client: TestClient, product_id: str, fields: Any = KETTLE, **options: Any
-) -> httpx.Response:
+def put(client: TestClient, product_id: str, fields: Any = KETTLE, **options: Any) -> Any:
     return client.put(f"/api/listings/{product_id}", json=fields, **options)
 
 

@@ -19,7 +19,6 @@ from market.data.photo_store import PhotoStore, pack_photos
 from market.search.engine import Engine
 from market.service.app import make_app
 from market.service.loaded_index import Index
-from market.service.photos import version_of
 from market.service.settings import Settings
 
 pytestmark = pytest.mark.xdist_group("search_api")  # share one engine
@@ -67,7 +66,7 @@ def test_photo_urls_from_before_a_reload_stay_valid(
     service.catalogue.replace_index(Index(service.engine, new, service.logged))
     assert client.get(listing["photo"]).content == before
     assert client.get("/api/photos/0").content == photos[0][1]
-    assert client.get(f"/api/photos/2?v={version_of(new)}").content == photos[2][1]
+    assert client.get(f"/api/photos/2?v={new.version()}").content == photos[2][1]
     app.state.service = service
 
 

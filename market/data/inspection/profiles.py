@@ -21,6 +21,7 @@ AMOUNT = re.compile(
     r"[\s\u00a0]*[^\d\s]{0,6}(?:[\s\u00a0,]+[^\d]{1,20})?"
 )
 SEPARATORS_OF_PHOTOS = (",", ";", "|", "\n", " ")
+ANY_COUNTRY = "GB"  # decides between day and month, which does not change what is a time
 MAX_VALUES = 400  # that the slower descriptions look at
 
 
@@ -92,7 +93,7 @@ class Profile:
     @cached_property
     def times(self) -> float:
         """The share of values that are times; numbers count only as Unix times."""
-        return self._share(read_times(self.some)[0].notna())
+        return self._share(read_times(self.some, country=ANY_COUNTRY)[0].notna())
 
     @cached_property
     def numbers(self) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from market.core.settings import Input
+from market.data.dates import order_note
 from market.data.inspection.export import Inspection
 from market.data.inspection.finding import Finding, percent
 from market.data.inspection.tables import Table
@@ -144,9 +145,9 @@ def _value_rows(inspection: Inspection) -> list[Row]:
         else None,
     }.items():  # fmt: skip
         if profile is not None and len(profile.some):
-            rows.append(
-                (label, _short(profile.some.iloc[0]), f"{percent(profile.times)} are readable")
-            )
+            facts = [f"{percent(profile.times)} are readable"]
+            facts += filter(None, [order_note(profile.known, section["country"])])
+            rows.append((label, _short(profile.some.iloc[0]), "; ".join(facts)))
     photos = inspection.photos
     if not photos.photos:
         rows.append(("photos", NONE, photos.evidence))

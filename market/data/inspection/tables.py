@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from market.core.errors import MarketError
+from market.data.html_text import html_to_text
 from market.data.inspection.columns import (
     LISTING_CHECKS,
     SEEMS_LISTING,
@@ -54,8 +55,8 @@ class Table:
 
     @cached_property
     def sample(self) -> pd.DataFrame:
-        """Rows that the detectors look at."""
-        return sample_rows(self.rows)
+        """Rows that the detectors look at, without HTML."""
+        return sample_rows(self.rows).apply(html_to_text)
 
     @cached_property
     def profiles(self) -> list[Profile]:

@@ -12,6 +12,7 @@ import pandas as pd
 from market.core.errors import MarketError
 from market.core.settings import Clean, Input
 from market.data.attributes import clean_details
+from market.data.cleaning import html_messages
 from market.data.ids import ID_RULES
 from market.data.images import decode_limits, decode_photo
 from market.data.inspection.finding import percent
@@ -19,6 +20,7 @@ from market.data.inspection.table_files import TableFile
 from market.data.inspection.tables import Tables
 from market.data.interactions import sort_interactions
 from market.data.listing_faults import listing_faults
+from market.data.listings import html_counts
 from market.data.money import Money
 from market.data.photo_files import read_images
 from market.data.photo_formats import UnusablePhoto
@@ -101,7 +103,9 @@ def count_usable(tables: Tables, settings: Input, clean: Clean) -> Usable:
         rows, rejects = check_rows(listings, schema, listing_faults(listings, settings))
     except MarketError as error:
         return Usable(problems=(str(error),))
-    problems, notes = [], []
+    html = {listings.own_name(name): texts for name, texts in html_counts(rows).items()}
+    problems: list[str] = []
+    notes = html_messages(listings.path, html)
     count = _count(len(rows), len(listings.read), rejects, tables.products.file.is_whole)
     problems += _too_many(count, "listings", clean.max_rejected_share)
     try:
@@ -174,7 +178,11 @@ def _count_events(folder: RawFolder, ids: pd.Series, tables: Tables) -> Count | 
     # Of the first listings only, most events would be of unknown ones.
     known = ids if tables.products.file.is_whole else None
     rows, rejects = sort_interactions(
-        log, known, products_file=folder.products_path.name, id_rules=ID_RULES
+        log,
+        known,
+        products_file=folder.products_path.name,
+        id_rules=ID_RULES,
+        country=folder.settings.country,
     )
     return _count(len(rows), len(log.read), rejects, is_whole)
 

@@ -30,7 +30,7 @@ LINES_AT_ONCE = 64  # of a bulk request: predicted, encoded and stored together
 router = APIRouter(
     prefix="/listings",
     tags=["catalogue"],
-    route_class=queued_route("catalogue"),
+    route_class=queued_route("catalogue", "catalogue"),
     responses={412: ERROR, 503: UNAVAILABLE},
 )
 IfMatch = Annotated[

@@ -12,8 +12,9 @@ from market.service import schemas
 from market.service.results import listing_fields, to_counts, to_description
 from market.service.routes.dependencies import State, find_listing
 from market.service.routes.responses import ERROR
+from market.service.scopes import ReadRoute
 
-router = APIRouter(tags=["listings"])
+router = APIRouter(tags=["listings"], route_class=ReadRoute)
 
 
 @router.get("/products/{product_id:path}", summary="A listing", responses={404: ERROR})
@@ -42,7 +43,7 @@ def live_photo(
     content = state.catalogue.store.shown_photo(sha256, "small" if size <= SIZES[0] else "large")
     if content is None:
         raise HTTPException(404, "there is no such photo")
-    scope = "public" if state.settings.api_key is None else "private"
+    scope = "private" if state.settings.needs_key else "public"
     return Response(
         content, media_type="image/jpeg", headers={"Cache-Control": f"{scope}, max-age=3600"}
     )
@@ -60,18 +61,22 @@ def photo(
     v: Annotated[
         str, Query(max_length=50, description="Version of the photos, from a listing's URLs.")
     ] = "",
+    size: Annotated[
+        int | None,
+        Query(ge=1, le=4096, description="Longest side in pixels at which the photo is shown."),
+    ] = None,
 ) -> Response:
-    """Return a photo as JPEG.
+    """Return a photo as JPEG: without `size` the small one of two.
 
     With `v` the photo never changes, and is gone some time after a reload of the index. Without
     `v` it is the current photo with this number.
     """
     try:
-        content = state.photos.read(number, v)
+        content = state.photos.read(number, v, size)
     except LookupError:
         raise HTTPException(404, f"there is no photo {number}") from None
     # With an API key, shared caches must not store photos: their users may not have the key.
-    scope = "public" if state.settings.api_key is None else "private"
+    scope = "private" if state.settings.needs_key else "public"
     caching = f"{scope}, max-age=31536000, immutable" if v else "no-cache"
     return Response(content, media_type="image/jpeg", headers={"Cache-Control": caching})
 

@@ -7,7 +7,7 @@ from market.service.schemas.catalogue import (
     Duplicate,
     ListingFields,
 )
-from market.service.schemas.events import NewEvent, StoredEvent
+from market.service.schemas.events import ErasedUser, NewEvent, StoredEvent
 from market.service.schemas.fields import LIST_FIELDS, Error, ProductId, UserId
 from market.service.schemas.filters import Filters, Page, PhotoQuery, SearchQuery, SimilarQuery
 from market.service.schemas.health import Health
@@ -21,7 +21,7 @@ from market.service.schemas.listings import (
     Product,
 )
 from market.service.schemas.predictions import NewListing, Prediction, UnusablePhoto
-from market.service.schemas.results import Hit, Reason, SearchResults
+from market.service.schemas.results import Hit, Reason, Redirect, SearchResults
 
 __all__ = [
     "LIST_FIELDS",
@@ -33,6 +33,7 @@ __all__ = [
     "Category",
     "ChangedListing",
     "Duplicate",
+    "ErasedUser",
     "Error",
     "Filters",
     "Health",
@@ -48,6 +49,7 @@ __all__ = [
     "Product",
     "ProductId",
     "Reason",
+    "Redirect",
     "SearchQuery",
     "SearchResults",
     "SimilarQuery",

@@ -41,6 +41,20 @@ class AttributeCounts(AttributeDescription):
     maximum: float | str | None = Field(description="Of number, and of date (YYYY-MM-DD).")
 
 
+class PhotoSizes(BaseModel):
+    """A photo in two sizes, which are equal if it is small itself. It keeps its aspect."""
+
+    url: str = Field(
+        description="URL for a card, relative to the root of the service.",
+        examples=["api/photos/12?v=1&size=480"],
+    )
+    width: int = Field(description="In pixels.", examples=[480])
+    height: int = Field(description="In pixels.", examples=[360])
+    url_large: str = Field(description="URL to zoom in.", examples=["api/photos/12?v=1&size=1200"])
+    width_large: int = Field(description="In pixels.", examples=[1200])
+    height_large: int = Field(description="In pixels.", examples=[900])
+
+
 class ListingSummary(BaseModel):
     """A listing in short."""
 
@@ -56,7 +70,10 @@ class ListingSummary(BaseModel):
     category: list[str] = Field(description="Category path, from the top level down.")
     photo: str | None = Field(
         description="URL of the first photo, relative to the root of the service.",
-        examples=["api/photos/12?v=1"],
+        examples=["api/photos/12?v=1&size=480"],
+    )
+    photo_sizes: list[PhotoSizes] = Field(
+        description="All photos with their sizes, the first is `photo`.", default=[]
     )
     attributes: dict[str, bool | float | str] = Field(
         description="Values by the name of the attribute; dates as YYYY-MM-DD.",
