@@ -20,7 +20,6 @@ from market.data.histories import LoggedHistories
 from market.data.money import Money
 from market.data.photo_store import PhotoStore, pack_photos
 from market.search.catalogue import PRICE_COLUMNS, Catalogue
-from market.search.changed_listings import ChangedListings
 from market.search.engine import Engine
 from market.search.lexical import LexicalIndex
 from market.search.listing_vectors import ListingVectors
@@ -65,32 +64,6 @@ class SimulatedEncoder:
         )
 
 
-class RebuiltEngine(Engine):
-    """An engine that applies changes by building a new one of all listings."""
-
-    def with_changes(self, changed: ChangedListings) -> Engine:  # type: ignore[override]
-        now = pd.Timestamp.now("UTC").tz_localize(None)
-        gone = {*changed.removed, *changed.listings.get("product_id", [])}
-        kept = ~self.listings["product_id"].isin(gone).to_numpy()
-        fresh = np.ones(len(changed), bool)
-        if len(changed):
-            fresh = ~(changed.listings["expires"] <= now).to_numpy()
-        listings = pd.concat([self.listings[kept], changed.listings[fresh]], ignore_index=True)
-        listings = listings.drop(columns="expires", errors="ignore")
-        new_position = np.cumsum([*kept, *fresh]) - 1
-        is_kept = np.array([*kept, *fresh])
-        base = self.catalogue.photos
-        owners = np.concatenate([base.owner, changed.photos["position"] + len(self.listings)])
-        owners = owners.astype(np.int64)
-        numbers = np.concatenate([base.photo_index, changed.photos["photo_index"]])
-        images = np.concatenate([self.vectors.images.vectors(np.arange(len(base.owner))),
-                                 changed.images])  # fmt: skip
-        shown = is_kept[owners]
-        photos = pd.DataFrame({"position": new_position[owners[shown]],
-                               "photo_index": numbers[shown].astype(np.int64)})  # fmt: skip
-        return make_engine(listings, photos, images[shown])
-
-
 def base_listings(count: int = 4) -> pd.DataFrame:
     """Return listings b0, b1 …, one for each of WORDS in turn."""
     words = [WORDS[number % len(WORDS)] for number in range(count)]
@@ -120,7 +93,7 @@ def make_engine(listings: pd.DataFrame, photos: pd.DataFrame, images: np.ndarray
     listings = listings.drop(columns=PRICE_COLUMNS)
     catalogue = Catalogue.build(listings, photos, PLACES, prices)
     vectors = VectorIndex.build(texts, "Flat", 1)
-    return RebuiltEngine(
+    return Engine(
         catalogue,
         LexicalIndex.build(
             listings["name"].tolist(), listings["description"].tolist(), [*WORDS, "fine"]

@@ -17,7 +17,6 @@ from market.search.candidate_features import User, candidate_features, request_t
 from market.search.distances import distance_km
 from market.search.engine_data import EngineData
 from market.search.filters import NO_FILTERS, Filters
-from market.search.gate import showable
 from market.search.query import Query, build_query
 from market.search.ranking import SearchResult, rank_page
 from market.search.retrieval import Matches, browse, on_offer, retrieve
@@ -69,7 +68,7 @@ class Engine(EngineData):
         Raises
         ------
         KeyError
-            If `like` is unknown.
+            If `like` is unknown, or may not be shown.
         """
         # An encoder maps "🔥" to the same vector as any other unknown sign, so a text without words
         # counts as empty.
@@ -103,7 +102,7 @@ class Engine(EngineData):
         Raises
         ------
         KeyError
-            If `product_id` is unknown.
+            If `product_id` is unknown, or may not be shown.
         """
         return self._answer(
             self.build_query(like=product_id),
@@ -200,26 +199,13 @@ class Engine(EngineData):
         return build_query(
             text,
             photo,
-            None if like is None else self.catalogue.position(like),
+            None if like is None else self.position(like),
             lexical=self.lexical,
             vectors=self.vectors,
             encode_text=self.encode_text,
             encode_photo=self.encode_photo,
             synonyms=self.daily_rules.synonyms(text, category),
         )
-
-    def allowed(
-        self,
-        filters: Filters,
-        distances: np.ndarray | None = None,
-        hidden: frozenset[str] = frozenset(),
-    ) -> np.ndarray:
-        """Return (n,) bool: the listings that an answer may show now (see `gate.showable`).
-
-        `hidden` are ids that it must not show, beside those that a rule hides from all answers.
-        """
-        hidden = self.daily_rules.hidden | hidden
-        return showable(self.catalogue, filters, distances=distances, hidden=hidden)
 
     def already_seen(self, history: pd.DataFrame | None) -> np.ndarray:
         """Return (n,) bool: the listings of a history, and copies of them."""
@@ -230,7 +216,7 @@ class Engine(EngineData):
 
     def _same_product(self, product_id: str) -> np.ndarray:
         """Return (n,) bool: a listing, copies of it, and listings with one of its photos."""
-        position = self.catalogue.position(product_id)
+        position = self.position(product_id)
         copies = self.catalogue.in_groups_of(np.array([position]))
         return copies | self.vectors.sharing_a_photo(position)
 

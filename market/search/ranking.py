@@ -10,12 +10,12 @@ import pandas as pd
 from market.search.candidate_features import freshness
 from market.search.catalogue import Catalogue
 from market.search.diversity import diversify, first_of_each_group
+from market.search.overlaid_vectors import Vectors
 from market.search.query import Query
 from market.search.ranker import QUERY_FEATURES, Ranker
 from market.search.retrieval import Matches
 from market.search.rule_application import NO_SEARCH_RULES, SearchRules
 from market.search.rules import Redirect
-from market.search.vectors import VectorIndex
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def rank_page(
     features: pd.DataFrame,
     ranker: Ranker,
     catalogue: Catalogue,
-    texts: VectorIndex,
+    texts: Vectors,
     *,
     limit: int,
     offset: int,

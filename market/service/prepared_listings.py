@@ -15,7 +15,6 @@ from PIL import Image
 
 from market.core.settings import Clean, Input
 from market.data.live_listings import clean_table, raw_table
-from market.data.near_duplicates import normalise_text
 from market.data.raw_folder import ATTRIBUTE
 from market.search.changed_listings import ChangedListings
 from market.search.engine import Engine
@@ -45,7 +44,7 @@ class PreparedListing:
     stored
         Its state in the store.
     columns
-        Its values in the columns of `ChangedListings.listings`, without `group`.
+        Its values in the columns of `ChangedListings.listings`.
     text
         (width,) its text vector.
     packed
@@ -212,7 +211,7 @@ class ListingPreparer:
         return [image_id for batch in batches for image_id in batch["image_id"].to_pylist()]
 
     def _columns(self, row: pd.Series, listing: StoredListing) -> dict[str, Any]:
-        """Return a row of `ChangedListings.listings`, without `group`."""
+        """Return a row of `ChangedListings.listings`."""
         prediction = listing.prediction or {}
         columns: dict[str, Any] = {name: row[name] for name in LISTING_COLUMNS}
         for name in row.index:
@@ -267,11 +266,11 @@ class ListingPreparer:
             own: list[int | LivePhoto] = [*listing.packed, *listing.live]
             photos += own
             positions += [position] * len(own)
-        listings = pd.DataFrame([dict(listing.columns) for listing in prepared])
-        if prepared:
-            listings["group"] = self._groups(prepared)
-            for name in ("created", "expires"):
-                listings[name] = listings[name].astype("datetime64[us]")
+        listings = pd.DataFrame(
+            [dict(listing.columns) for listing in prepared],
+            columns=None if prepared else [*self.engine.listings.columns, "expires"],
+        )
+        listings = listings.astype({"created": "datetime64[us]", "expires": "datetime64[us]"})
         width = self.engine.vectors.texts.width
         photo_index = len(self._photos) + np.arange(len(photos))
         changed = ChangedListings(
@@ -284,47 +283,6 @@ class ListingPreparer:
             removed=removed,
         )  # fmt: skip
         return changed, photos
-
-    @cached_property
-    def _group_of_description(self) -> dict[str, Any]:
-        """Group of the index's listings, by description."""
-        listings = self.engine.listings
-        texts = normalise_text(listings["description"])
-        return dict(zip(texts, listings["group"].tolist(), strict=True))
-
-    @cached_property
-    def _first_group(self) -> int:
-        """Smallest number that is no group of the index."""
-        groups = self.engine.listings["group"]
-        return int(groups.max()) + 1 if len(groups) else 0
-
-    def _groups(self, prepared: Sequence[PreparedListing]) -> list[int]:
-        """Return the group of each listing (m,): copies of one product share a group.
-
-        A listing of the index keeps its group. Another one joins the group of a listing with the
-        same description, or of an earlier one that shares a photo.
-        """
-        new: dict[str, int] = {}
-        groups = []
-        engine = self.engine
-        descriptions = normalise_text(
-            pd.Series([listing.columns["description"] for listing in prepared], dtype="str")
-        )
-        for number, (listing, description) in enumerate(zip(prepared, descriptions, strict=True)):
-            keys = [*listing.stored.photos, *([f"text {description}"] if description else [])]
-            known = [new[key] for key in keys if key in new]
-            position = engine.catalogue.positions([listing.stored.product_id])[0]
-            if position >= 0:
-                group = int(engine.listings["group"].iloc[position])
-            elif known:
-                group = known[0]
-            elif description in self._group_of_description and description:
-                group = int(self._group_of_description[description])
-            else:
-                group = self._first_group + number
-            new |= {key: group for key in keys if key not in new}
-            groups.append(group)
-        return groups
 
 
 def text_key(text: str) -> str:
