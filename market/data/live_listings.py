@@ -24,7 +24,11 @@ SOURCE = Path("listing")  # stands for the file in messages
 
 
 def raw_table(
-    product_ids: Sequence[str], fields: Sequence[Mapping[str, Any]], settings: Input
+    product_ids: Sequence[str],
+    fields: Sequence[Mapping[str, Any]],
+    settings: Input,
+    *,
+    complete: bool = False,
 ) -> RawTable:
     """Return listings of the API as a raw table, whose own names of columns are the API's.
 
@@ -36,6 +40,8 @@ def raw_table(
         (n,) SELLER_FIELDS and ATTRIBUTES of each listing, as JSON holds them.
     settings
         How the raw folder writes prices and categories.
+    complete
+        Whether to include columns without a value.
     """
     columns = {LISTING_COLUMNS.get(name, name): name for name in SELLER_FIELDS}
     columns |= {f"{ATTRIBUTE}{name}": f"{ATTRIBUTES}.{name}" for name in settings.attributes}
@@ -43,7 +49,7 @@ def raw_table(
     present = {"id": "id"}
     for name, own in columns.items():
         texts = [_text(each, own, settings) for each in fields]
-        if any(text is not None for text in texts):  # a raw folder lacks empty columns too
+        if complete or any(text is not None for text in texts):
             present[name] = own
             read[own] = texts
     return RawTable.select(SOURCE, pd.DataFrame(read, dtype="str"), present)

@@ -20,6 +20,7 @@ from sklearn.preprocessing import normalize
 from market.core.atomic import replace_when_done, write_json
 from market.core.formats import Formats
 from market.core.stage import progress
+from market.data.catalogue_changes import THROUGH
 from market.data.photo_store import PhotoStore
 from market.models.text_encoder import SHIPPED, encode_texts, load_text_encoder, weights_digest
 from market.search.attributes import (
@@ -187,6 +188,7 @@ class SearchIndex:
             array_size=packed.array_type.shape[1],
             encoder_name=settings.encoder,
             encoder_sha256=weights_digest(settings.encoder),
+            changes_through=rows.attrs.get(THROUGH, 0),
         )
         return index, index._measure(texts, images, settings)
 

@@ -14,6 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from market.core.settings import Clean, Input
+from market.data.catalogue_changes import FOLDED
 from market.data.live_listings import clean_table, raw_table
 from market.data.raw_folder import ATTRIBUTE
 from market.search.changed_listings import ChangedListings
@@ -22,7 +23,6 @@ from market.service.catalogue_store import CatalogueStore, StoredListing
 from market.service.photos import DisplaySource, LivePhoto
 
 PROBE = "a listing whose vectors identify the encoder"
-FOLDED = "~"  # begins the image_id of a photo that stage fold added to the index
 LISTING_COLUMNS = ["product_id", "name", "description", "location", "category_levels", "price"]
 
 
@@ -196,12 +196,12 @@ class ListingPreparer:
 
     def packed_photos(self, listing: StoredListing) -> tuple[int, ...]:
         """Return the numbers of the listing's photos in the index that come from the raw folder."""
-        if not listing.keeps_raw_photos:
+        catalogue = self.engine.catalogue
+        position = catalogue.positions([listing.product_id])
+        if not listing.keeps_raw_photos or position[0] < 0:
             return ()
-        try:
-            numbers = self.engine.listing(listing.product_id)["photos"]
-        except KeyError:
-            return ()
+        rows, _ = catalogue.photos.rows(position)
+        numbers = catalogue.photos.photo_index[rows].tolist()
         return tuple(n for n in numbers if not self._image_ids[n].startswith(FOLDED))
 
     @cached_property
@@ -268,7 +268,7 @@ class ListingPreparer:
             positions += [position] * len(own)
         listings = pd.DataFrame(
             [dict(listing.columns) for listing in prepared],
-            columns=None if prepared else [*self.engine.listings.columns, "expires"],
+            columns=None if prepared else [*{*self.engine.listings.columns, "expires"}],
         )
         listings = listings.astype({"created": "datetime64[us]", "expires": "datetime64[us]"})
         width = self.engine.vectors.texts.width
