@@ -26,11 +26,15 @@ import sqlalchemy as sa
 
 from market.core.atomic import replace_when_done
 from market.core.errors import MarketError
-from market.service import events, user_data
+from market.service import catalogue_tables, events, user_data
 from market.service.database import STORE_ERRORS, Database
 from market.service.settings import Settings
 
-TABLES: tuple[sa.Table, ...] = (*events.TABLES, *user_data.TABLES)
+TABLES: tuple[sa.Table, ...] = (
+    *events.TABLES,
+    *user_data.TABLES,
+    *catalogue_tables.TABLES,
+)
 FORMAT = "market database 1"
 # Exceptions of reading a file that is no dump, or a damaged one.
 FAULTS = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError)

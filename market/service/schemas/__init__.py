@@ -1,5 +1,12 @@
 """Requests and answers of the API, with their types, limits and descriptions."""
 
+from market.service.schemas.catalogue import (
+    BulkLine,
+    BulkResult,
+    ChangedListing,
+    Duplicate,
+    ListingFields,
+)
 from market.service.schemas.events import ErasedUser, NewEvent, StoredEvent
 from market.service.schemas.fields import LIST_FIELDS, Error, ProductId, UserId
 from market.service.schemas.filters import Filters, Page, PhotoQuery, SearchQuery, SimilarQuery
@@ -21,12 +28,17 @@ __all__ = [
     "AttributeCounts",
     "AttributeDescription",
     "AttributeValue",
+    "BulkLine",
+    "BulkResult",
     "Category",
+    "ChangedListing",
+    "Duplicate",
     "ErasedUser",
     "Error",
     "Filters",
     "Health",
     "Hit",
+    "ListingFields",
     "ListingSummary",
     "MarketplaceSettings",
     "NewEvent",
