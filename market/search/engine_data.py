@@ -162,8 +162,17 @@ class EngineData:
 
     def with_rules(self, rules: Rules, day: date | None = None) -> Self:
         """Return this engine with other rules; parameters are as the attributes."""
-        lexical = self.lexical.with_rule_words(words_of(rules, self.lexical.language))
-        return replace(self, lexical=lexical, rules=rules, rules_day=day)
+        words = words_of(rules, self.lexical.language)
+        index = self.index
+        if index is not None:
+            index = replace(index, lexical=index.lexical.with_rule_words(words))
+        return replace(
+            self,
+            lexical=self.lexical.with_rule_words(words),
+            index=index,
+            rules=rules,
+            rules_day=day,
+        )
 
     @property
     def daily_rules(self) -> DailyRules:
