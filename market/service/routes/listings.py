@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from market.search.facets import count_attributes
 from market.service import schemas
-from market.service.results import listing_fields, to_counts, to_description
+from market.service.results import listing_distance, listing_fields, to_counts, to_description
 from market.service.routes.dependencies import State, find_listing
 from market.service.routes.responses import ERROR
 
@@ -16,9 +16,16 @@ router = APIRouter(tags=["listings"])
 
 
 @router.get("/products/{product_id:path}", summary="A listing", responses={404: ERROR})
-def product(state: State, product_id: schemas.ProductId) -> schemas.Product:
+def product(
+    state: State,
+    product_id: schemas.ProductId,
+    near: Annotated[
+        str | None, Query(max_length=100, description="A place to measure the distance from.")
+    ] = None,
+) -> schemas.Product:
     """Return a listing with its description and all its photos."""
-    return schemas.Product(**listing_fields(state, find_listing(state, product_id)))
+    fields = listing_fields(state, find_listing(state, product_id))
+    return schemas.Product(**fields, distance_km=listing_distance(state, product_id, near))
 
 
 @router.get(
