@@ -17,10 +17,10 @@ from market.search.candidate_features import User, candidate_features, request_t
 from market.search.distances import distance_km
 from market.search.engine_data import EngineData
 from market.search.filters import NO_FILTERS, Filters
-from market.search.gate import showable
 from market.search.query import Query, build_query
 from market.search.ranking import SearchResult, rank_page
 from market.search.retrieval import Matches, browse, on_offer, retrieve
+from market.search.rule_application import NO_SEARCH_RULES, SearchRules
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,18 +68,19 @@ class Engine(EngineData):
         Raises
         ------
         KeyError
-            If `like` is unknown.
+            If `like` is unknown, or may not be shown.
         """
         # An encoder maps "🔥" to the same vector as any other unknown sign, so a text without words
         # counts as empty.
         has_words = self.lexical.language.words(text) or not text.strip()
         corrected = self.lexical.correct_spelling(text) if has_words else ""
         result = self._answer(
-            self.build_query(corrected, photo=photo, like=like),
+            self.build_query(corrected, photo=photo, like=like, category=filters.category),
             history,
             filters,
             limit,
             offset,
+            rules=self.daily_rules.of_search(corrected, filters.category),
             excluded=None if like is None else self._same_product(like),
         )
         return replace(result, corrected_query=corrected if corrected != text else None)
@@ -101,7 +102,7 @@ class Engine(EngineData):
         Raises
         ------
         KeyError
-            If `product_id` is unknown.
+            If `product_id` is unknown, or may not be shown.
         """
         return self._answer(
             self.build_query(like=product_id),
@@ -147,21 +148,23 @@ class Engine(EngineData):
         offset: int,
         *,
         excluded: np.ndarray | None,
+        rules: SearchRules | None = None,
         diversified: bool = False,
         as_of: pd.Timestamp | None = None,
     ) -> SearchResult:
         """Retrieve, rank and diversify one page, without the listings `excluded` (n,)."""
+        rules = self.daily_rules.everywhere if rules is None else rules
         distances = None
         if filters.near:
             place = self.place(filters.near)
             if place is None:
-                return SearchResult([], 0, unknown_place=filters.near)
+                return SearchResult([], 0, unknown_place=filters.near, redirect=rules.redirect)
             distances = distance_km(*place, self.catalogue.sphere)
-        allowed = self.allowed(filters, distances)
+        allowed = self.allowed(filters, distances, rules.hidden)
         if excluded is not None:
             allowed &= ~excluded
         user = User.build(history, self.collaborative, as_of)
-        matches, features = self._match(query, allowed, user, distances)
+        matches, features = self._match(query, allowed, user, distances, rules)
         result = rank_page(
             query,
             matches,
@@ -174,6 +177,7 @@ class Engine(EngineData):
             diversified=diversified,
             distances=distances,
             now=request_time(as_of, self.catalogue, self.collaborative),
+            rules=rules,
         )
         if distances is not None and not np.any(distances <= (filters.radius_km or np.inf)):
             result = replace(result, empty_place=filters.near)
@@ -181,22 +185,27 @@ class Engine(EngineData):
 
     # --- The steps ------------------------------------------------------------------------------
     def build_query(
-        self, text: str = "", *, photo: Image.Image | None = None, like: str | None = None
+        self,
+        text: str = "",
+        *,
+        photo: Image.Image | None = None,
+        like: str | None = None,
+        category: str | None = None,
     ) -> Query:
-        """Encode a query. Parameters are as for `search`; the spelling is not corrected."""
+        """Encode a query. Parameters are as for `search`; the spelling is not corrected.
+
+        `category` is the filter, for which rules may have synonyms.
+        """
         return build_query(
             text,
             photo,
-            None if like is None else self.catalogue.position(like),
+            None if like is None else self.position(like),
             lexical=self.lexical,
             vectors=self.vectors,
             encode_text=self.encode_text,
             encode_photo=self.encode_photo,
+            synonyms=self.daily_rules.synonyms(text, category),
         )
-
-    def allowed(self, filters: Filters, distances: np.ndarray | None = None) -> np.ndarray:
-        """Return (n,) bool: the listings that an answer may show now (see `gate.showable`)."""
-        return showable(self.catalogue, filters, distances=distances)
 
     def already_seen(self, history: pd.DataFrame | None) -> np.ndarray:
         """Return (n,) bool: the listings of a history, and copies of them."""
@@ -207,7 +216,7 @@ class Engine(EngineData):
 
     def _same_product(self, product_id: str) -> np.ndarray:
         """Return (n,) bool: a listing, copies of it, and listings with one of its photos."""
-        position = self.catalogue.position(product_id)
+        position = self.position(product_id)
         copies = self.catalogue.in_groups_of(np.array([position]))
         return copies | self.vectors.sharing_a_photo(position)
 
@@ -246,7 +255,12 @@ class Engine(EngineData):
         return matches.candidates, features
 
     def _match(
-        self, query: Query, allowed: np.ndarray, user: User, distances: np.ndarray | None
+        self,
+        query: Query,
+        allowed: np.ndarray,
+        user: User,
+        distances: np.ndarray | None,
+        rules: SearchRules = NO_SEARCH_RULES,
     ) -> tuple[Matches, pd.DataFrame]:
         """Return the matches, and the features of the candidates among them."""
         if user.as_of is not None:
@@ -257,6 +271,7 @@ class Engine(EngineData):
             )
         else:
             matches = retrieve(query, allowed, self.catalogue, self.vectors)
+        matches = rules.extend(matches, allowed)
         features = candidate_features(
             query,
             matches.candidates,

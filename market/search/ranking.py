@@ -10,10 +10,12 @@ import pandas as pd
 from market.search.candidate_features import freshness
 from market.search.catalogue import Catalogue
 from market.search.diversity import diversify, first_of_each_group
+from market.search.overlaid_vectors import Vectors
 from market.search.query import Query
 from market.search.ranker import QUERY_FEATURES, Ranker
 from market.search.retrieval import Matches
-from market.search.vectors import VectorIndex
+from market.search.rule_application import NO_SEARCH_RULES, SearchRules
+from market.search.rules import Redirect
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class SearchResult:
         The filter `near`, if no such place is known; then there are no hits.
     empty_place
         The filter `near`, if the place is known, but no listing has a known place within reach.
+    redirect
+        Where a rule says that the search leads instead.
     """
 
     hits: list[Hit]
@@ -66,6 +70,7 @@ class SearchResult:
     corrected_query: str | None = None
     unknown_place: str | None = None
     empty_place: str | None = None
+    redirect: Redirect | None = None
 
 
 def rank_page(
@@ -74,13 +79,14 @@ def rank_page(
     features: pd.DataFrame,
     ranker: Ranker,
     catalogue: Catalogue,
-    texts: VectorIndex,
+    texts: Vectors,
     *,
     limit: int,
     offset: int,
     diversified: bool,
     distances: np.ndarray | None,
     now: pd.Timestamp,
+    rules: SearchRules = NO_SEARCH_RULES,
 ) -> SearchResult:
     """Rank the matches of a query and return one page of them.
 
@@ -104,12 +110,14 @@ def rank_page(
         (n,) kilometres from the filter `near`, if there is one.
     now
         The moment of the request.
+    rules
+        The rules of the search: boosts change scores, and pins have places.
     """
     ranker = ranker.with_weights(
         query.weigh({name: ranker.weights[name] for name in QUERY_FEATURES})
     )
-    scores, contributions = ranker.score(features)
-    order = np.argsort(-scores, kind="stable")
+    scores, contributions = rules.boost(matches.candidates, *ranker.score(features))
+    order = rules.place(np.argsort(-scores, kind="stable"), matches.candidates)
     matched = matches.matched
     if diversified:
         order = diversify(order, matches.candidates, scores, catalogue.group, texts, offset + limit)
@@ -126,7 +134,9 @@ def rank_page(
             own_features["recency"] = np.nan_to_num(freshness(remaining, catalogue, now))
         _, contributions = replace(ranker, trees=None).score(pd.DataFrame(own_features))
         hits += make_hits(remaining, contributions, catalogue, distances)
-    return SearchResult(hits, total)
+    if rules.pins:
+        hits = [replace(hit, why=rules.reasons(hit.product_id) | hit.why) for hit in hits]
+    return SearchResult(hits, total, redirect=rules.redirect)
 
 
 def remaining_matches(

@@ -1,6 +1,6 @@
 """Requests and answers of the API, with their types, limits and descriptions."""
 
-from market.service.schemas.events import NewEvent, StoredEvent
+from market.service.schemas.events import ErasedUser, NewEvent, StoredEvent
 from market.service.schemas.fields import LIST_FIELDS, Error, ProductId, UserId
 from market.service.schemas.filters import Filters, Page, PhotoQuery, SearchQuery, SimilarQuery
 from market.service.schemas.health import Health
@@ -14,7 +14,7 @@ from market.service.schemas.listings import (
     Product,
 )
 from market.service.schemas.predictions import NewListing, Prediction, UnusablePhoto
-from market.service.schemas.results import Hit, Reason, SearchResults
+from market.service.schemas.results import Hit, Reason, Redirect, SearchResults
 
 __all__ = [
     "LIST_FIELDS",
@@ -22,6 +22,7 @@ __all__ = [
     "AttributeDescription",
     "AttributeValue",
     "Category",
+    "ErasedUser",
     "Error",
     "Filters",
     "Health",
@@ -36,6 +37,7 @@ __all__ = [
     "Product",
     "ProductId",
     "Reason",
+    "Redirect",
     "SearchQuery",
     "SearchResults",
     "SimilarQuery",
