@@ -93,6 +93,7 @@ def render_search(
         results=results,
         error=error,
         tiles=_tiles(state) if state and not given else [],
+        categories=_categories(state, results) if state else [],
         radii=_radii(state) if state else [],
         title=query.get("q", ""),
     )
@@ -142,6 +143,17 @@ def _tiles(state: ServiceState) -> list[tuple[str, int]]:
     """Return the largest categories of the top level with their numbers of listings."""
     tops = [(path, count) for path, count in state.engine.categories() if " / " not in path]
     return sorted(tops, key=lambda top: -top[1])[:MAX_TILES]
+
+
+def _categories(
+    state: ServiceState, results: schemas.SearchResults | None
+) -> list[tuple[str, int]]:
+    """Return the categories of the top level with their counts among the results, or of all."""
+    counts = state.engine.categories()
+    if results is not None and results.facets is not None:
+        counts = [(row.value, row.count) for row in results.facets.categories]
+    tops = [(path, count) for path, count in counts if count and " / " not in path]
+    return sorted(tops, key=lambda top: (-top[1], top[0]))
 
 
 def _radii(state: ServiceState) -> list[tuple[str, str, bool]]:
