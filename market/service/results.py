@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from market.search.attributes import AttributeType, Condition, Facet
+from market.search.distances import distance_km, on_sphere
 from market.search.explanation import Explanation
 from market.search.facets import Facets
 from market.search.filters import Filters
@@ -153,6 +154,17 @@ def listing_fields(state: ServiceState, listing: dict[str, Any]) -> dict[str, An
         "photos": [address.url for address in addresses],
         "photo_sizes": [address._asdict() for address in addresses],
     }
+
+
+def listing_distance(state: ServiceState, product_id: str, near: str | None) -> float | None:
+    """Return the kilometres from a place to a listing; None if one of the two is unknown."""
+    place = state.engine.place(near) if near else None
+    if place is None:
+        return None
+    catalogue = state.engine.catalogue
+    position = catalogue.position(product_id)
+    sphere = on_sphere(catalogue.coordinates[position : position + 1])
+    return _finite(float(distance_km(*place, sphere)[0]))
 
 
 def _finite(value: float | None) -> float | None:

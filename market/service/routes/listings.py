@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Path, Query, Response
 from market.data.display_photos import SIZES
 from market.search.filters import NO_FILTERS
 from market.service import schemas
-from market.service.results import listing_fields, to_counts, to_description
+from market.service.results import listing_distance, listing_fields, to_counts, to_description
 from market.service.routes.dependencies import State, find_listing
 from market.service.routes.responses import ERROR
 from market.service.scopes import ReadRoute
@@ -18,11 +18,24 @@ router = APIRouter(tags=["listings"], route_class=ReadRoute)
 
 
 @router.get("/products/{product_id:path}", summary="A listing", responses={404: ERROR})
+<<<<<<< HEAD
 def product(state: State, product_id: schemas.ProductId, response: Response) -> schemas.Product:
     """Return a listing with its description and all its photos; its version is in ETag."""
     if (version := state.version_of(product_id)) is not None:
         response.headers["ETag"] = version
     return schemas.Product(**listing_fields(state, find_listing(state, product_id)))
+=======
+def product(
+    state: State,
+    product_id: schemas.ProductId,
+    near: Annotated[
+        str | None, Query(max_length=100, description="A place to measure the distance from.")
+    ] = None,
+) -> schemas.Product:
+    """Return a listing with its description and all its photos."""
+    fields = listing_fields(state, find_listing(state, product_id))
+    return schemas.Product(**fields, distance_km=listing_distance(state, product_id, near))
+>>>>>>> w-page
 
 
 @router.get(
