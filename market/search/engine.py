@@ -19,14 +19,15 @@ from market.search.cursor import Cursor
 from market.search.distances import distance_km
 from market.search.encoders import CachedTextEncoder
 from market.search.engine_data import EngineData
-from market.search.explanation import Explanation, Obstacle, failed_filters
-from market.search.facets import Facets, count_facets, no_facets, without_facet_filters
+from market.search.facets import no_facets, without_facet_filters
 from market.search.filters import NO_FILTERS, Filters
 from market.search.gate import showable
 from market.search.paging import PageRequest
 from market.search.query import Query, build_query
 from market.search.ranking import RankedMatches, SearchResult
+from market.search.result_details import explanation_of, facets_of
 from market.search.retrieval import Matches, browse, on_offer, retrieve
+from market.search.rule_application import NO_SEARCH_RULES, SearchRules
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +93,11 @@ class Engine(EngineData):
         """
         corrected = self._correct(text)
         result = self._answer(
-            self.build_query(corrected, photo=photo, like=like),
+            self.build_query(corrected, photo=photo, like=like, category=filters.category),
             history,
             filters,
             PageRequest(limit, offset, sort, cursor, collapse, max_per_seller),
+            rules=self.daily_rules.of_search(corrected, filters.category),
             excluded=None if like is None else self._same_product(like),
             facets=facets,
             explain=explain,
@@ -177,22 +179,29 @@ class Engine(EngineData):
         request: PageRequest,
         *,
         excluded: np.ndarray | None,
+        rules: SearchRules | None = None,
         diversified: bool = False,
         as_of: pd.Timestamp | None = None,
         facets: bool = False,
         explain: str | None = None,
     ) -> SearchResult:
         """Retrieve, rank and diversify one page, without the listings `excluded` (n,)."""
+        rules = self.daily_rules.everywhere if rules is None else rules
         place = self._place_of(filters)
         if filters.near and place is None:
-            nothing = no_facets(self.catalogue) if facets else None
-            return SearchResult([], 0, unknown_place=filters.near, facets=nothing)
+            return SearchResult(
+                [],
+                0,
+                unknown_place=filters.near,
+                redirect=rules.redirect,
+                facets=no_facets(self.catalogue) if facets else None,
+            )
         distances = None if place is None else distance_km(*place, self.catalogue.sphere)
-        allowed = self.allowed(filters, distances)
+        allowed = self.allowed(filters, distances, rules.hidden)
         if excluded is not None:
             allowed &= ~excluded
         user = User.build(history, self.collaborative, as_of)
-        matches, features = self._match(query, allowed, user, distances)
+        matches, features = self._match(query, allowed, user, distances, rules)
         ranked = RankedMatches.score(
             query,
             matches,
@@ -201,70 +210,39 @@ class Engine(EngineData):
             self.catalogue,
             distances=distances,
             now=request_time(as_of, self.catalogue, self.collaborative),
+            rules=rules,
         )
         if diversified:
             result = ranked.diversified_page(self.vectors.texts, request)
         else:
             result = ranked.page(request)
         if facets:
-            counted = self._count_facets(ranked, filters, allowed, excluded)
+            wide = self.allowed(without_facet_filters(filters), distances, rules.hidden)
+            others = wide & ~allowed if excluded is None else wide & ~allowed & ~excluded
+            counted = facets_of(ranked, filters, others, self.vectors, self.formats)
             result = replace(result, facets=counted)
         if explain is not None:
-            explanation = self._explain(explain, ranked, filters, request, allowed)
+            explanation = explanation_of(
+                explain, ranked, filters, request, allowed, self.vectors, self.formats
+            )
             result = replace(result, explanation=explanation)
         if distances is not None and not np.any(distances <= (filters.radius_km or np.inf)):
             result = replace(result, empty_place=filters.place_name)
         return result
 
-    def _count_facets(
-        self,
-        ranked: RankedMatches,
-        filters: Filters,
-        allowed: np.ndarray,
-        excluded: np.ndarray | None,
-    ) -> Facets:
-        """Count the facets of a search among its matches and those that facet filters leave out."""
-        also_allowed = self.allowed(without_facet_filters(filters), ranked.distances) & ~allowed
-        if excluded is not None:
-            also_allowed &= ~excluded
-        matched = ranked.matches.matched
-        if ranked.query.empty:
-            matched = matched | also_allowed
-        elif also_allowed.any():
-            others = retrieve(ranked.query, also_allowed, self.catalogue, self.vectors)
-            matched = matched | others.matched
-        return count_facets(self.catalogue, filters, matched, ranked.distances, self.formats)
-
-    def _explain(
-        self,
-        product_id: str,
-        ranked: RankedMatches,
-        filters: Filters,
-        request: PageRequest,
-        allowed: np.ndarray,
-    ) -> Explanation:
-        """Return why a search shows a listing or not; KeyError for an unknown listing."""
-        position = self.catalogue.position(product_id)
-        if allowed[position]:
-            return ranked.explain(position, request)
-        obstacles = failed_filters(
-            self.catalogue, filters, position, ranked.distances, self.formats
-        )
-        if not obstacles:
-            obstacles = [Obstacle("own_query", "the search is for listings like this one")]
-        if not ranked.query.empty:
-            alone = np.zeros(len(allowed), bool)
-            alone[position] = True
-            matches = retrieve(ranked.query, alone, self.catalogue, self.vectors)
-            if not matches.matched[position]:
-                obstacles.append(ranked.no_match())
-        return Explanation(product_id, None, tuple(obstacles))
-
     # --- The steps ------------------------------------------------------------------------------
     def build_query(
-        self, text: str = "", *, photo: Image.Image | None = None, like: str | None = None
+        self,
+        text: str = "",
+        *,
+        photo: Image.Image | None = None,
+        like: str | None = None,
+        category: str | None = None,
     ) -> Query:
-        """Encode a query. Parameters are as for `search`; the spelling is not corrected."""
+        """Encode a query. Parameters are as for `search`; the spelling is not corrected.
+
+        `category` is the filter, for which rules may have synonyms.
+        """
         return build_query(
             text,
             photo,
@@ -273,6 +251,7 @@ class Engine(EngineData):
             vectors=self.vectors,
             encode_text=self.encode_text,
             encode_photo=self.encode_photo,
+            synonyms=self.daily_rules.synonyms(text, category),
         )
 
     def _place_of(self, filters: Filters) -> tuple[float, float] | None:
@@ -281,9 +260,18 @@ class Engine(EngineData):
             return filters.latitude, filters.longitude
         return self.place(filters.near) if filters.near else None
 
-    def allowed(self, filters: Filters, distances: np.ndarray | None = None) -> np.ndarray:
-        """Return (n,) bool: the listings that an answer may show now (see `gate.showable`)."""
-        return showable(self.catalogue, filters, distances=distances)
+    def allowed(
+        self,
+        filters: Filters,
+        distances: np.ndarray | None = None,
+        hidden: frozenset[str] = frozenset(),
+    ) -> np.ndarray:
+        """Return (n,) bool: the listings that an answer may show now (see `gate.showable`).
+
+        `hidden` are ids that it must not show, beside those that a rule hides from all answers.
+        """
+        hidden = self.daily_rules.hidden | hidden
+        return showable(self.catalogue, filters, distances=distances, hidden=hidden)
 
     def already_seen(self, history: pd.DataFrame | None) -> np.ndarray:
         """Return (n,) bool: the listings of a history, and copies of them."""
@@ -333,7 +321,12 @@ class Engine(EngineData):
         return matches.candidates, features
 
     def _match(
-        self, query: Query, allowed: np.ndarray, user: User, distances: np.ndarray | None
+        self,
+        query: Query,
+        allowed: np.ndarray,
+        user: User,
+        distances: np.ndarray | None,
+        rules: SearchRules = NO_SEARCH_RULES,
     ) -> tuple[Matches, pd.DataFrame]:
         """Return the matches, and the features of the candidates among them."""
         if user.as_of is not None:
@@ -344,6 +337,7 @@ class Engine(EngineData):
             )
         else:
             matches = retrieve(query, allowed, self.catalogue, self.vectors)
+        matches = rules.extend(matches, allowed)
         features = candidate_features(
             query,
             matches.candidates,

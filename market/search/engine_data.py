@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,12 +18,14 @@ from market.core.formats import BRITISH, Formats
 from market.search.catalogue import Catalogue
 from market.search.changed_listings import ChangedListings
 from market.search.collaborative import CollaborativeModel
+from market.search.daily_rules import DailyRules, RuleBook
 from market.search.encoders import CachedTextEncoder, PhotoEncoder
 from market.search.index import SearchIndex
 from market.search.lexical import LexicalIndex
 from market.search.listing_vectors import ListingVectors
 from market.search.ranker import Ranker
 from market.search.ranking_models import RankingModels
+from market.search.rules import NO_RULES, Rules, words_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +48,10 @@ class EngineData:
         Return the unit vector of a query in words, and of a photo.
     formats
         Currency, language and country of the listings.
+    rules
+        The rules of rules.yaml.
+    rules_day
+        The day whose rules apply; None is the day of the request (UTC).
     """
 
     catalogue: Catalogue
@@ -54,6 +62,8 @@ class EngineData:
     encode_text: Callable[[str], np.ndarray]
     encode_photo: Callable[[Image.Image], np.ndarray]
     formats: Formats = BRITISH
+    rules: Rules = NO_RULES
+    rules_day: date | None = None
 
     @classmethod
     def load(
@@ -63,6 +73,7 @@ class EngineData:
         embed: Path = paths.PHOTO_EMBEDDER,
         prices: Path = paths.EXPECTED_PRICES,
         *,
+        rules: Path | None = None,
         device: str = "cpu",
         encode_text: Callable[[str], np.ndarray] | None = None,
     ) -> Self:
@@ -78,6 +89,8 @@ class EngineData:
             The folder of the photo network.
         prices
             The table of expected prices.
+        rules
+            The file of rules; None for no rules.
         device
             Where networks run.
         encode_text
@@ -86,7 +99,7 @@ class EngineData:
         Raises
         ------
         MarketError
-            If the index and the prices are of different listings.
+            If the index and the prices are of different listings, or a rule is wrong.
         """
         search_index = SearchIndex.load(index)
         catalogue = Catalogue.build(
@@ -104,7 +117,7 @@ class EngineData:
             embed, search_index.image_space, search_index.array_size, device
         )
         models = RankingModels.load(rank) if rank else RankingModels(Ranker.prior())
-        return cls(
+        engine = cls(
             catalogue=catalogue,
             lexical=search_index.lexical,
             vectors=vectors,
@@ -114,6 +127,9 @@ class EngineData:
             encode_photo=encode_photo,
             formats=search_index.formats,
         )
+        if rules is None:
+            return engine
+        return engine.with_rules(Rules.load(rules, engine.formats.language))
 
     def with_ranker(self, ranker: Ranker) -> Self:
         """Return this engine with another ranker."""
@@ -122,6 +138,20 @@ class EngineData:
     def with_collaborative(self, collaborative: CollaborativeModel | None) -> Self:
         """Return this engine with another collaborative model, or with none."""
         return replace(self, collaborative=collaborative)
+
+    def with_rules(self, rules: Rules, day: date | None = None) -> Self:
+        """Return this engine with other rules; parameters are as the attributes."""
+        lexical = self.lexical.with_rule_words(words_of(rules, self.lexical.language))
+        return replace(self, lexical=lexical, rules=rules, rules_day=day)
+
+    @property
+    def daily_rules(self) -> DailyRules:
+        """The rules that apply now."""
+        return self._rule_book.on(self.rules_day or datetime.now(UTC).date())
+
+    @cached_property
+    def _rule_book(self) -> RuleBook:
+        return RuleBook(self.rules, self.catalogue, self.lexical.language)
 
     def with_changes(self, changed: ChangedListings) -> Self:
         """Return this engine over the listings of its index and changes to them.

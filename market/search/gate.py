@@ -36,4 +36,8 @@ def showable(
     hidden
         The product ids that a rule hides.
     """
-    return allowed_listings(catalogue, filters, distances)
+    allowed = allowed_listings(catalogue, filters, distances)
+    if hidden:
+        positions = catalogue.positions(hidden)
+        allowed[positions[positions >= 0]] = False
+    return allowed

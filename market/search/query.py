@@ -11,6 +11,7 @@ from sklearn.preprocessing import normalize
 
 from market.search.lexical import LexicalIndex
 from market.search.listing_vectors import ListingVectors
+from market.search.synonyms import NO_SYNONYMS, Synonyms
 
 # Smallest cosines of a match (docs/decisions.md):
 MIN_QUERY_SIMILARITY = 0.2  # between a query in words and a listing's text
@@ -90,6 +91,7 @@ def build_query(
     vectors: ListingVectors,
     encode_text: Callable[[str], np.ndarray],
     encode_photo: Callable[[Image.Image], np.ndarray],
+    synonyms: Synonyms = NO_SYNONYMS,
 ) -> Query:
     """Encode the parts of a query.
 
@@ -105,10 +107,12 @@ def build_query(
         The listings.
     encode_text, encode_photo
         Return the unit vector of a text and of a photo.
+    synonyms
+        Words that may stand for others of the text.
     """
     bm25 = text_vector = image_vector = None
     if text.strip():
-        bm25 = lexical.scores(text)
+        bm25 = lexical.scores(text, synonyms)
         # An encoder maps even "qwxz" to some vector, but it means nothing.
         if lexical.knows(text):
             text_vector = encode_text(text)

@@ -18,6 +18,8 @@ from market.search.paging import PageRequest, keep_within_limits, take_page
 from market.search.query import MIN_IMAGE_SIMILARITY, Query
 from market.search.ranker import QUERY_FEATURES, Ranker
 from market.search.retrieval import Matches
+from market.search.rule_application import NO_SEARCH_RULES, SearchRules
+from market.search.rules import Redirect
 from market.search.vectors import VectorIndex
 
 
@@ -77,6 +79,8 @@ class SearchResult:
         If the request asks for them.
     explanation
         Why a listing is shown or not, if the request asks for one.
+    redirect
+        Where a rule says that the search leads instead.
     """
 
     hits: list[Hit]
@@ -88,6 +92,7 @@ class SearchResult:
     next_cursor: Cursor | None = None
     facets: Facets | None = None
     explanation: Explanation | None = None
+    redirect: Redirect | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +117,8 @@ class RankedMatches:
         (m,) of the candidates.
     contributions
         m rows: the contribution of each feature to the score, which is their sum.
+    rules
+        The rules of the search: boosts have changed the scores, and pins have places.
     """
 
     query: Query
@@ -122,6 +129,7 @@ class RankedMatches:
     now: pd.Timestamp
     scores: np.ndarray
     contributions: pd.DataFrame
+    rules: SearchRules
 
     @classmethod
     def score(
@@ -134,12 +142,13 @@ class RankedMatches:
         *,
         distances: np.ndarray | None,
         now: pd.Timestamp,
+        rules: SearchRules = NO_SEARCH_RULES,
     ) -> RankedMatches:
         """Score the candidates.
 
         Parameters
         ----------
-        query, matches, catalogue, distances, now
+        query, matches, catalogue, distances, now, rules
             See the class.
         features
             A row for each candidate.
@@ -149,8 +158,8 @@ class RankedMatches:
         ranker = ranker.with_weights(
             query.weigh({name: ranker.weights[name] for name in QUERY_FEATURES})
         )
-        scores, contributions = ranker.score(features)
-        return cls(query, matches, ranker, catalogue, distances, now, scores, contributions)
+        scores, contributions = rules.boost(matches.candidates, *ranker.score(features))
+        return cls(query, matches, ranker, catalogue, distances, now, scores, contributions, rules)
 
     def page(self, request: PageRequest) -> SearchResult:
         """Return a page of the hits."""
@@ -167,7 +176,9 @@ class RankedMatches:
                 replace(hit, copies=int(count))
                 for hit, count in zip(hits, page.copies, strict=True)
             ]
-        return SearchResult(hits, page.total, next_cursor=page.next_cursor)
+        return SearchResult(
+            hits, page.total, next_cursor=page.next_cursor, redirect=self.rules.redirect
+        )
 
     def diversified_page(self, texts: VectorIndex, request: PageRequest) -> SearchResult:
         """Return a page of diversified hits, one of each group, by relevance and without cursors.
@@ -189,7 +200,7 @@ class RankedMatches:
             remaining = self.remaining(one_of_each=True).positions
             remaining = remaining[max(request.offset - len(order), 0) : end - len(order)]
             positions = np.concatenate([positions, remaining])
-        return SearchResult(self.hits(positions), total)
+        return SearchResult(self.hits(positions), total, redirect=self.rules.redirect)
 
     def order(self, sort: str, *, complete: bool = True) -> MatchOrder:
         """Return the order of the matches.
@@ -244,8 +255,9 @@ class RankedMatches:
         return Obstacle("no_match", "it does not match: " + ", and ".join(needs))
 
     def _candidate_order(self) -> np.ndarray:
-        """Return the indices of the candidates, best first."""
-        return best_first(self.scores, self.matches.candidates, self.catalogue)
+        """Return the indices of the candidates, best first but for those that a rule places."""
+        order = best_first(self.scores, self.matches.candidates, self.catalogue)
+        return self.rules.place(order, self.matches.candidates)
 
     def remaining(self, *, one_of_each: bool = False) -> MatchOrder:
         """Order the matches that are no candidates, as SearchResult describes.
@@ -293,7 +305,10 @@ class RankedMatches:
                 chosen, make_hits(chosen, parts, self.catalogue, self.distances), strict=True
             )
         }
-        return [made[int(position)] for position in positions]
+        hits = [made[int(position)] for position in positions]
+        if not self.rules.pins:
+            return hits
+        return [replace(hit, why=self.rules.reasons(hit.product_id) | hit.why) for hit in hits]
 
     def _own_contributions(self, positions: np.ndarray) -> pd.DataFrame:
         """Return the contributions (k rows) to the scores of matches that are no candidates."""
