@@ -21,7 +21,6 @@ from market.search.encoders import CachedTextEncoder
 from market.search.engine_data import EngineData
 from market.search.facets import no_facets, without_facet_filters
 from market.search.filters import NO_FILTERS, Filters
-from market.search.gate import showable
 from market.search.paging import PageRequest
 from market.search.query import Query, build_query
 from market.search.ranking import RankedMatches, SearchResult
@@ -87,7 +86,7 @@ class Engine(EngineData):
         Raises
         ------
         KeyError
-            If `like` or `explain` is unknown.
+            If `like` is unknown or may not be shown, or `explain` is unknown.
         MarketError
             If the page, its order or a condition on an attribute is invalid.
         """
@@ -136,7 +135,7 @@ class Engine(EngineData):
         Raises
         ------
         KeyError
-            If `product_id` is unknown.
+            If `product_id` is unknown, or may not be shown.
         """
         return self._answer(
             self.build_query(like=product_id),
@@ -222,8 +221,9 @@ class Engine(EngineData):
             counted = facets_of(ranked, filters, others, self.vectors, self.formats)
             result = replace(result, facets=counted)
         if explain is not None:
+            hidden = self.daily_rules.hidden | rules.hidden
             explanation = explanation_of(
-                explain, ranked, filters, request, allowed, self.vectors, self.formats
+                explain, ranked, filters, request, allowed, self.vectors, self.formats, hidden
             )
             result = replace(result, explanation=explanation)
         if distances is not None and not np.any(distances <= (filters.radius_km or np.inf)):
@@ -246,7 +246,7 @@ class Engine(EngineData):
         return build_query(
             text,
             photo,
-            None if like is None else self.catalogue.position(like),
+            None if like is None else self.position(like),
             lexical=self.lexical,
             vectors=self.vectors,
             encode_text=self.encode_text,
@@ -260,19 +260,6 @@ class Engine(EngineData):
             return filters.latitude, filters.longitude
         return self.place(filters.near) if filters.near else None
 
-    def allowed(
-        self,
-        filters: Filters,
-        distances: np.ndarray | None = None,
-        hidden: frozenset[str] = frozenset(),
-    ) -> np.ndarray:
-        """Return (n,) bool: the listings that an answer may show now (see `gate.showable`).
-
-        `hidden` are ids that it must not show, beside those that a rule hides from all answers.
-        """
-        hidden = self.daily_rules.hidden | hidden
-        return showable(self.catalogue, filters, distances=distances, hidden=hidden)
-
     def already_seen(self, history: pd.DataFrame | None) -> np.ndarray:
         """Return (n,) bool: the listings of a history, and copies of them."""
         if history is None:
@@ -282,7 +269,7 @@ class Engine(EngineData):
 
     def _same_product(self, product_id: str) -> np.ndarray:
         """Return (n,) bool: a listing, copies of it, and listings with one of its photos."""
-        position = self.catalogue.position(product_id)
+        position = self.position(product_id)
         copies = self.catalogue.in_groups_of(np.array([position]))
         return copies | self.vectors.sharing_a_photo(position)
 

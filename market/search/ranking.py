@@ -14,13 +14,13 @@ from market.search.diversity import diversify, first_of_each_group
 from market.search.explanation import Explanation, Obstacle
 from market.search.facets import Facets
 from market.search.match_order import MatchOrder, best_first
+from market.search.overlaid_vectors import Vectors
 from market.search.paging import PageRequest, keep_within_limits, take_page
 from market.search.query import MIN_IMAGE_SIMILARITY, Query
 from market.search.ranker import QUERY_FEATURES, Ranker
 from market.search.retrieval import Matches
 from market.search.rule_application import NO_SEARCH_RULES, SearchRules
 from market.search.rules import Redirect
-from market.search.vectors import VectorIndex
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class RankedMatches:
             hits, page.total, next_cursor=page.next_cursor, redirect=self.rules.redirect
         )
 
-    def diversified_page(self, texts: VectorIndex, request: PageRequest) -> SearchResult:
+    def diversified_page(self, texts: Vectors, request: PageRequest) -> SearchResult:
         """Return a page of diversified hits, one of each group, by relevance and without cursors.
 
         Parameters

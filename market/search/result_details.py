@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from market.core.formats import Formats
 from market.search.explanation import Explanation, Obstacle, failed_filters
 from market.search.facets import Facets, count_facets
 from market.search.filters import Filters
+from market.search.gate import reason_withheld
 from market.search.listing_vectors import ListingVectors
 from market.search.paging import PageRequest
 from market.search.ranking import RankedMatches
 from market.search.retrieval import retrieve
+
+WITHHELD = {
+    "expired": "the listing has expired: a later expires_at shows it again",
+    "hidden": "a rule of the shop hides the listing",
+}
 
 
 def facets_of(
@@ -53,8 +61,11 @@ def explanation_of(
     allowed: np.ndarray,
     vectors: ListingVectors,
     formats: Formats,
+    hidden: Collection[str],
 ) -> Explanation:
     """Return at which rank a search shows a listing, or every reason why it does not.
+
+    Of a listing that has expired, or that a rule hides, it tells this alone.
 
     Parameters
     ----------
@@ -66,6 +77,8 @@ def explanation_of(
         (n,) bool: the listings that it may show.
     vectors, formats
         Of the engine.
+    hidden
+        The product ids that rules hide from the search.
 
     Raises
     ------
@@ -75,6 +88,9 @@ def explanation_of(
     position = ranked.catalogue.position(product_id)
     if allowed[position]:
         return ranked.explain(position, request)
+    withheld = reason_withheld(ranked.catalogue, position, hidden=hidden)
+    if withheld is not None:
+        return Explanation(product_id, None, (Obstacle(withheld, WITHHELD[withheld]),))
     obstacles = failed_filters(ranked.catalogue, filters, position, ranked.distances, formats)
     if not obstacles:
         obstacles = [Obstacle("own_query", "the search is for listings like this one")]

@@ -104,9 +104,13 @@ def to_search_results(
         Whether hits have all contributions by feature.
     """
 
-    def to_hit(hit: Hit) -> schemas.Hit:
+    def to_hit(hit: Hit) -> schemas.Hit | None:
+        try:
+            listing = state.engine.listing(hit.product_id)
+        except KeyError:  # it has expired since the search
+            return None
         return schemas.Hit(
-            **listing_fields(state, state.engine.listing(hit.product_id)),
+            **listing_fields(state, listing),
             score=hit.score,
             why=explain(hit.why, special_texts, is_new_user=is_new_user, near=near),
             distance_km=_finite(hit.distance_km),
@@ -118,8 +122,8 @@ def to_search_results(
     if result.explanation is not None:
         fields["explanation"] = to_explanation(result.explanation)
     return schemas.SearchResults(
-        hits=[to_hit(hit) for hit in result.hits],
-        related=[to_hit(hit) for hit in result.related],
+        hits=list(filter(None, map(to_hit, result.hits))),
+        related=list(filter(None, map(to_hit, result.related))),
         total=result.total,
         **fields,
         corrected_query=result.corrected_query,

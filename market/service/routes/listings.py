@@ -45,6 +45,9 @@ def photo(
     `v` it is the current photo with this number.
     """
     try:
+        # The numbers of an earlier version are those of another index.
+        if v in ("", state.photos.version) and not state.engine.shows_photo(number):
+            raise LookupError
         content = state.photos.read(number, v, size)
     except LookupError:
         raise HTTPException(404, f"there is no photo {number}") from None

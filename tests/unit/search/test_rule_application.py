@@ -173,7 +173,12 @@ def test_a_boost_makes_candidates_of_matches(
 def test_hidden_listings_are_in_no_answer(shop: Engine, selection: str, hidden: set[str]) -> None:
     engine = ruled(shop, f"hidden: [{{name: h, listings: {{{selection}}}}}]")
     for request_page in REQUESTS.values():
-        plain, result = request_page(shop, limit=ALL), request_page(engine, limit=ALL)
+        plain = request_page(shop, limit=ALL)
+        try:
+            result = request_page(engine, limit=ALL)
+        except KeyError as unknown:  # the request is about a hidden listing
+            assert unknown.args[0] in hidden
+            continue
         assert not set(ids(result)) & hidden
         if set(ids(plain)) & hidden:
             assert result.total < plain.total
