@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -24,9 +25,13 @@ from market.search.filters import NO_FILTERS, Filters
 from market.search.paging import PageRequest
 from market.search.query import Query, build_query
 from market.search.ranking import RankedMatches, SearchResult
+from market.search.relevance import QueryRelevance
 from market.search.result_details import explanation_of, facets_of
 from market.search.retrieval import Matches, browse, on_offer, retrieve
 from market.search.rule_application import NO_SEARCH_RULES, SearchRules
+from market.search.understanding import Understanding, understand
+
+MAX_RELATED = 12  # listings that are shown apart where the results end
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +65,9 @@ class Engine(EngineData):
         correction and stemming), if its text is similar enough in meaning, or if one of its photos
         is similar enough to the photo (thresholds in `market.search.query`). Without a query every
         listing that passes the filters matches, and the user's history decides their order.
-        Approximate vector indices miss some matches: see `VectorIndex.within`.
+        Approximate vector indices miss some matches: see `VectorIndex.within`. Matches below the
+        engine's cut-off are no results, but related. A price in words ("sofa under £100") becomes
+        a filter.
 
         Parameters
         ----------
@@ -90,25 +97,34 @@ class Engine(EngineData):
         MarketError
             If the page, its order or a condition on an attribute is invalid.
         """
-        corrected = self._correct(text)
+        understanding = self._understand(text, filters)
+        corrected = self._correct(understanding.words)
         result = self._answer(
             self.build_query(corrected, photo=photo, like=like, category=filters.category),
             history,
-            filters,
+            understanding.filters,
             PageRequest(limit, offset, sort, cursor, collapse, max_per_seller),
             rules=self.daily_rules.of_search(corrected, filters.category),
             excluded=None if like is None else self._same_product(like),
             facets=facets,
             explain=explain,
         )
-        return replace(result, corrected_query=corrected if corrected != text else None)
+        return replace(
+            result,
+            corrected_query=corrected if corrected != understanding.words else None,
+            understood=understanding.understood,
+        )
 
     def encode_ahead(self, texts: Iterable[str]) -> None:
         """Encode the texts of several searches together, which is faster than one by one."""
         if isinstance(self.encode_text, CachedTextEncoder):
-            known = [text for text in map(self._correct, texts) if self.lexical.knows(text)]
+            words = [self._correct(self._understand(text).words) for text in texts]
+            known = [text for text in words if self.lexical.knows(text)]
             if known:
                 self.encode_text.encode_ahead(known)
+
+    def _understand(self, text: str, filters: Filters = NO_FILTERS) -> Understanding:
+        return understand(text, filters, self.formats, self.lexical, self.catalogue)
 
     def _correct(self, text: str) -> str:
         """Return a query with its spelling corrected; "" for one without words.
@@ -201,20 +217,24 @@ class Engine(EngineData):
             allowed &= ~excluded
         user = User.build(history, self.collaborative, as_of)
         matches, features = self._match(query, allowed, user, distances, rules)
-        ranked = RankedMatches.score(
+        rank = partial(
+            RankedMatches.score,
             query,
-            matches,
-            features,
-            self.ranker,
-            self.catalogue,
+            ranker=self.ranker,
+            catalogue=self.catalogue,
             distances=distances,
             now=request_time(as_of, self.catalogue, self.collaborative),
             rules=rules,
         )
+        relevant, related = matches.divide(features)
+        ranked = rank(*relevant)
         if diversified:
             result = ranked.diversified_page(self.vectors.texts, request)
         else:
             result = ranked.page(request)
+        if result.next_cursor is None and len(result.hits) < request.limit:  # the results end
+            best = PageRequest(min(request.limit, MAX_RELATED), collapse=request.collapse)
+            result = replace(result, related=rank(*related).page(best).hits)
         if facets:
             wide = self.allowed(without_facet_filters(filters), distances, rules.hidden)
             others = wide & ~allowed if excluded is None else wide & ~allowed & ~excluded
@@ -243,7 +263,7 @@ class Engine(EngineData):
 
         `category` is the filter, for which rules may have synonyms.
         """
-        return build_query(
+        query = build_query(
             text,
             photo,
             None if like is None else self.position(like),
@@ -253,6 +273,19 @@ class Engine(EngineData):
             encode_photo=self.encode_photo,
             synonyms=self.daily_rules.synonyms(text, category),
         )
+        return query if like is not None or query.empty else self.with_end(query)
+
+    def with_end(self, query: Query) -> Query:
+        """Return a query whose results end at the cut-offs of this engine."""
+        relevance = QueryRelevance.of(
+            self.relevance,
+            query.bm25,
+            query.text_vector,
+            query.image_vector,
+            self.vectors.texts,
+            self.vectors.images,
+        )
+        return replace(query, relevance=relevance)
 
     def _place_of(self, filters: Filters) -> tuple[float, float] | None:
         """Return latitude and longitude of the place of the filters; None if none is known."""

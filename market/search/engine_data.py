@@ -28,6 +28,7 @@ from market.search.listing_vectors import ListingVectors
 from market.search.overlay import Collection
 from market.search.ranker import Ranker
 from market.search.ranking_models import RankingModels
+from market.search.relevance import KEEP_ALL, Relevance
 from market.search.rules import NO_RULES, Rules, words_of
 
 ANY_PRICE = Filters(flagged=True)
@@ -59,6 +60,8 @@ class EngineData:
         The day whose rules apply; None is the day of the request (UTC).
     index
         The listings without the changes laid over them; None if there are no changes.
+    relevance
+        Where the results of a search end.
     """
 
     catalogue: Catalogue
@@ -72,6 +75,7 @@ class EngineData:
     rules: Rules = NO_RULES
     rules_day: date | None = None
     index: Collection | None = None
+    relevance: Relevance = KEEP_ALL
 
     @classmethod
     def load(
@@ -138,6 +142,7 @@ class EngineData:
             encode_text=encode_text or CachedTextEncoder.of_index(search_index, device),
             encode_photo=encode_photo,
             formats=search_index.formats,
+            relevance=models.relevance,
         )
         if rules is None:
             return engine
@@ -164,6 +169,10 @@ class EngineData:
     @cached_property
     def _rule_book(self) -> RuleBook:
         return RuleBook(self.rules, self.catalogue, self.lexical.language)
+
+    def with_relevance(self, relevance: Relevance) -> Self:
+        """Return this engine with other cut-offs of its results."""
+        return replace(self, relevance=relevance)
 
     def with_changes(self, changed: ChangedListings) -> Self:
         """Return this engine over the listings of its index and changes to them.

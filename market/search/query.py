@@ -11,6 +11,7 @@ from sklearn.preprocessing import normalize
 
 from market.search.lexical import LexicalIndex
 from market.search.listing_vectors import ListingVectors
+from market.search.relevance import QueryRelevance
 from market.search.synonyms import NO_SYNONYMS, Synonyms
 
 # Smallest cosines of a match (docs/decisions.md):
@@ -33,12 +34,15 @@ class Query:
         (image width,) unit vector.
     min_text_similarity
         The smallest cosine to `text_vector` of a match.
+    relevance
+        Which matches are relevant; None if all are.
     """
 
     bm25: np.ndarray | None = None
     text_vector: np.ndarray | None = None
     image_vector: np.ndarray | None = None
     min_text_similarity: float = MIN_QUERY_SIMILARITY
+    relevance: QueryRelevance | None = None
 
     @property
     def empty(self) -> bool:

@@ -97,6 +97,7 @@ def explanation_of(
     if not ranked.query.empty:
         alone = np.zeros(len(allowed), bool)
         alone[position] = True
-        if not retrieve(ranked.query, alone, ranked.catalogue, vectors).matched[position]:
-            obstacles.append(ranked.no_match())
+        matches = retrieve(ranked.query, alone, ranked.catalogue, vectors)
+        if not matches.matched[position]:
+            obstacles.append(ranked.no_match(matches, position))
     return Explanation(product_id, None, tuple(obstacles))
