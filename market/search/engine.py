@@ -23,6 +23,7 @@ from market.search.engine_data import EngineData
 from market.search.facets import no_facets, without_facet_filters
 from market.search.filters import NO_FILTERS, Filters
 from market.search.paging import PageRequest
+from market.search.prefixes import unfinished_word
 from market.search.query import Query, build_query
 from market.search.ranking import RankedMatches, SearchResult
 from market.search.relevance import QueryRelevance
@@ -100,7 +101,9 @@ class Engine(EngineData):
         understanding = self._understand(text, filters)
         corrected = self._correct(understanding.words)
         result = self._answer(
-            self.build_query(corrected, photo=photo, like=like, category=filters.category),
+            self.build_query(
+                corrected, photo=photo, like=like, category=filters.category, is_typing=True
+            ),
             history,
             understanding.filters,
             PageRequest(limit, offset, sort, cursor, collapse, max_per_seller),
@@ -131,8 +134,13 @@ class Engine(EngineData):
 
         An encoder maps "🔥" to the same vector as any other unknown sign.
         """
-        has_words = self.lexical.language.words(text) or not text.strip()
-        return self.lexical.correct_spelling(text) if has_words else ""
+        if text.strip() and not self.lexical.language.words(text):
+            return ""
+        unfinished = unfinished_word(text, self.lexical)
+        if unfinished is None:
+            return self.lexical.correct_spelling(text)
+        start = unfinished.start
+        return self.lexical.correct_spelling(text[:start]) + text[start:]
 
     def similar(
         self,
@@ -258,10 +266,12 @@ class Engine(EngineData):
         photo: Image.Image | None = None,
         like: str | None = None,
         category: str | None = None,
+        is_typing: bool = False,
     ) -> Query:
         """Encode a query. Parameters are as for `search`; the spelling is not corrected.
 
-        `category` is the filter, for which rules may have synonyms.
+        `category` is the filter, for which rules may have synonyms; `is_typing` is as in
+        `build_query`.
         """
         query = build_query(
             text,
@@ -272,6 +282,7 @@ class Engine(EngineData):
             encode_text=self.encode_text,
             encode_photo=self.encode_photo,
             synonyms=self.daily_rules.synonyms(text, category),
+            is_typing=is_typing,
         )
         return query if like is not None or query.empty else self.with_end(query)
 

@@ -82,7 +82,7 @@ def score_search(engine: Engine, queries: Queries, *, seed: int) -> Scores:
     all_ids = engine.listings["product_id"].to_numpy()
     scores: Scores = defaultdict(list)
     for text, relevant in progress(queries.items(), desc="evaluate queries", unit="query"):
-        result = engine.search(text, filters=EVERYTHING, limit=DEPTH)
+        result = engine.search(f"{text} ", filters=EVERYTHING, limit=DEPTH)  # a finished word
         candidates = QueryCandidates.of(engine, text)
         bm25 = candidates.features["bm25"].to_numpy()
         rankings = {

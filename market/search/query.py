@@ -11,6 +11,7 @@ from sklearn.preprocessing import normalize
 
 from market.search.lexical import LexicalIndex
 from market.search.listing_vectors import ListingVectors
+from market.search.prefixes import unfinished_word
 from market.search.relevance import QueryRelevance
 from market.search.synonyms import NO_SYNONYMS, Synonyms
 
@@ -96,6 +97,7 @@ def build_query(
     encode_text: Callable[[str], np.ndarray],
     encode_photo: Callable[[Image.Image], np.ndarray],
     synonyms: Synonyms = NO_SYNONYMS,
+    is_typing: bool = False,
 ) -> Query:
     """Encode the parts of a query.
 
@@ -113,12 +115,18 @@ def build_query(
         Return the unit vector of a text and of a photo.
     synonyms
         Words that may stand for others of the text.
+    is_typing
+        Whether the last word may be unfinished (`unfinished_word`).
     """
     bm25 = text_vector = image_vector = None
     if text.strip():
-        bm25 = lexical.scores(text, synonyms)
+        unfinished = unfinished_word(text, lexical) if is_typing else None
+        completions = () if unfinished is None else unfinished.completions
+        bm25 = lexical.scores(text, synonyms, completions)
         # An encoder maps even "qwxz" to some vector, but it means nothing.
-        if lexical.knows(text):
+        if unfinished is not None:
+            text_vector = encode_text(unfinished.finish(text))
+        elif lexical.knows(text):
             text_vector = encode_text(text)
     if photo is not None:
         image_vector = encode_photo(photo)
