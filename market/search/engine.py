@@ -256,7 +256,7 @@ class Engine(EngineData):
             result = replace(result, explanation=explanation)
         if distances is not None and not np.any(distances <= (filters.radius_km or np.inf)):
             result = replace(result, empty_place=filters.place_name)
-        return result
+        return replace(result, redirect=rules.redirect)
 
     # --- The steps ------------------------------------------------------------------------------
     def build_query(

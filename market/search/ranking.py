@@ -180,9 +180,7 @@ class RankedMatches:
                 replace(hit, copies=int(count))
                 for hit, count in zip(hits, page.copies, strict=True)
             ]
-        return SearchResult(
-            hits, page.total, next_cursor=page.next_cursor, redirect=self.rules.redirect
-        )
+        return SearchResult(hits, page.total, next_cursor=page.next_cursor)
 
     def diversified_page(self, texts: Vectors, request: PageRequest) -> SearchResult:
         """Return a page of diversified hits, one of each group, by relevance and without cursors.
@@ -204,7 +202,7 @@ class RankedMatches:
             remaining = self.remaining(one_of_each=True).positions
             remaining = remaining[max(request.offset - len(order), 0) : end - len(order)]
             positions = np.concatenate([positions, remaining])
-        return SearchResult(self.hits(positions), total, redirect=self.rules.redirect)
+        return SearchResult(self.hits(positions), total)
 
     def order(self, sort: str, *, complete: bool = True) -> MatchOrder:
         """Return the order of the matches.
