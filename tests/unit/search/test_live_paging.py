@@ -25,14 +25,14 @@ FIELDS = st.fixed_dictionaries(
         "seller_id": st.sampled_from(["s0", "s1"]),
     },
 )
-CHANGE = st.one_of(
+CHANGE: st.SearchStrategy[Any] = st.one_of(
     st.tuples(st.just("put"), st.sampled_from(OTHERS), FIELDS),
     st.tuples(st.just("delete"), st.sampled_from(OTHERS), st.just({})),
 )
 ROUNDS = st.lists(st.lists(CHANGE, max_size=4), min_size=2, max_size=6)
-MANY = settings(max_examples=150, deadline=None)
+MANY = settings(max_examples=50, deadline=None)
 FEW = settings(
-    max_examples=2, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate]
+    max_examples=1, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate]
 )
 
 
@@ -64,8 +64,7 @@ def check(base: Shop, rounds: list[list[Any]], text: str, sort: str, collapse: b
     assert stayed and {shown[product_id] for product_id in stayed} == {1}
 
 
-@pytest.mark.parametrize("sort", SORTS)
-@pytest.mark.parametrize("text", ["", "lovely guitar or a red sofa"], ids=["browse", "words"])
+@pytest.mark.parametrize(("text", "sort"), [("", "price"), ("old guitar or sofa", "relevance")])
 @given(rounds=ROUNDS, collapse=st.booleans())
 @FEW
 def test_listings_that_stay_are_shown_once(
