@@ -18,24 +18,19 @@ router = APIRouter(tags=["listings"], route_class=ReadRoute)
 
 
 @router.get("/products/{product_id:path}", summary="A listing", responses={404: ERROR})
-<<<<<<< HEAD
-def product(state: State, product_id: schemas.ProductId, response: Response) -> schemas.Product:
-    """Return a listing with its description and all its photos; its version is in ETag."""
-    if (version := state.version_of(product_id)) is not None:
-        response.headers["ETag"] = version
-    return schemas.Product(**listing_fields(state, find_listing(state, product_id)))
-=======
 def product(
     state: State,
     product_id: schemas.ProductId,
+    response: Response,
     near: Annotated[
         str | None, Query(max_length=100, description="A place to measure the distance from.")
     ] = None,
 ) -> schemas.Product:
-    """Return a listing with its description and all its photos."""
+    """Return a listing with its description and all its photos; its version is in ETag."""
+    if (version := state.version_of(product_id)) is not None:
+        response.headers["ETag"] = version
     fields = listing_fields(state, find_listing(state, product_id))
     return schemas.Product(**fields, distance_km=listing_distance(state, product_id, near))
->>>>>>> w-page
 
 
 @router.get(
