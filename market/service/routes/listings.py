@@ -13,6 +13,7 @@ from market.service.results import listing_distance, listing_fields, to_counts, 
 from market.service.routes.dependencies import State, find_listing
 from market.service.routes.responses import ERROR
 from market.service.scopes import ReadRoute
+from market.service.state import ServiceState
 
 router = APIRouter(tags=["listings"], route_class=ReadRoute)
 
@@ -29,6 +30,11 @@ def product(
     """Return a listing with its description and all its photos; its version is in ETag."""
     if (version := state.version_of(product_id)) is not None:
         response.headers["ETag"] = version
+    return describe_product(state, product_id, near)
+
+
+def describe_product(state: ServiceState, product_id: str, near: str | None) -> schemas.Product:
+    """Return a listing with its details, and its distance from a place. HTTPException if none."""
     fields = listing_fields(state, find_listing(state, product_id))
     return schemas.Product(**fields, distance_km=listing_distance(state, product_id, near))
 
