@@ -168,8 +168,8 @@ class NearestListings:
         return _joint_cosines(
             texts @ self._unsmoothed(positions).T,
             means @ own_means.T,
-            _joint_scale(means.any(1)),
-            _joint_scale(own_means.any(1)),
+            _joint_scale(means.any(axis=1, keepdims=True)[:, 0]),
+            _joint_scale(own_means.any(axis=1, keepdims=True)[:, 0]),
         )
 
     def _unsmoothed(self, positions: np.ndarray | slice) -> np.ndarray:

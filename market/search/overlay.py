@@ -135,7 +135,7 @@ class Collection:
         self, changed: ChangedListings, nearest: list[Nearest], replacement: np.ndarray
     ) -> np.ndarray:
         """Return the neighbours (m, k) of changed listings, as many as the index's own have."""
-        count, size = self.vectors.neighbours[:0].shape[1], len(replacement)
+        count, size = self.vectors.neighbours[np.empty(0, np.int64)].shape[1], len(replacement)
         own = np.arange(size, size + len(changed), dtype=np.int32)
         if not count or not len(changed):
             return np.repeat(own[:, None], count, axis=1)

@@ -158,8 +158,9 @@ class Vocabulary:
         changed = {*self.more_listings, *self.more_names}
         for word in changed & places.keys():
             unchanged[places[word]] = None
-        frequent = (word for word in changed if -self._rank(word)[1] >= MIN_LISTINGS)
-        return unchanged, sorted(frequent, key=self._rank)
+        frequent = [word for word in changed if -self._rank(word)[1] >= MIN_LISTINGS]
+        frequent.sort(key=self._rank)
+        return unchanged, [*frequent]
 
     @cached_property
     def _target_places(self) -> dict[str, int]:

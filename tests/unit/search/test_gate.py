@@ -100,7 +100,7 @@ def hits(result: Any) -> set[str]:
 def answers(case: Case) -> Iterator[tuple[str, set[str], set[str]]]:
     """Yield, for each public method, its name, the ids that it shows, and those it may show."""
     engine, filters, shown = case.engine, case.filters, case.ids(SHOWN)
-    every = {"limit": 100, "filters": filters}
+    every: Any = {"limit": 100, "filters": filters}
     yield "search", hits(engine.search("red guitar or lamp", **every)), shown
     yield "search", hits(engine.search(photo=photo_of(20), **every)), shown
     yield "search", hits(engine.search(**every, history=past(*range(60)))), shown
