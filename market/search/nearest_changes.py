@@ -65,12 +65,13 @@ class NearestChanges:
             is_complete = len(self._vectors) <= DEPTH
             row_of_stored = np.full(len(self._vectors), -1)
         row_of_stored[stored] = np.arange(len(keys))
-        rows = row_of_stored[nearest]
+        rows: np.ndarray = row_of_stored[nearest]
         cosines[rows < 0] = -np.inf
         best = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
-        rows, cosines = (np.take_along_axis(each, best, axis=1) for each in (rows, cosines))
+        rows = np.take_along_axis(rows, best, axis=1)
+        cosines = np.take_along_axis(cosines, best, axis=1)
         if not is_complete:
-            for row in np.flatnonzero(np.isinf(cosines[:, -1])):
+            for row in np.flatnonzero(np.isinf(cosines[:, -1])).tolist():
                 rows[row], cosines[row] = _compare(vectors, row, count)
         return rows, cosines
 
