@@ -58,14 +58,14 @@ class NearestChanges:
                 self._clear()
             new = [row for row, key in enumerate(keys) if key not in self._row_of]
             for start in range(0, len(new), BATCH_SIZE):
-                rows = new[start : start + BATCH_SIZE]
-                self._add([keys[row] for row in rows], vectors[rows])
+                batch = new[start : start + BATCH_SIZE]
+                self._add([keys[row] for row in batch], vectors[batch])
             stored = np.array([self._row_of[key] for key in keys], np.int64)
             nearest, cosines = self._nearest[stored], self._cosines[stored]
             is_complete = len(self._vectors) <= DEPTH
             row_of_stored = np.full(len(self._vectors), -1)
         row_of_stored[stored] = np.arange(len(keys))
-        rows: np.ndarray = row_of_stored[nearest]
+        rows = row_of_stored[nearest]
         cosines[rows < 0] = -np.inf
         best = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
         rows = np.take_along_axis(rows, best, axis=1)
