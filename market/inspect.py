@@ -1,10 +1,13 @@
 """Look at an export of a marketplace, and write the section `input` of params.yaml for it.
 
-In:  PATH, a folder of tables and photos, or a single table of listings.
+In:  PATH, a folder of tables and photos, a single table of listings, or a .zip file, of which the
+     command only says what it holds and how to unpack it.
 Out: a report on what was recognised (tables, columns, currency, language, country, photos) and what
      was not, how many rows and photos are usable and why the rest are not, and the section `input`.
      Its last line is the command to run next. With --write: the section goes into params.yaml, and
-     `dataset` too if PATH is data/<name>/raw; comments and all other keys stay.
+     `dataset` too if PATH is data/<name>/raw; comments and all other keys stay. The section of
+     another dataset is then kept in data/<its name>/input.yaml, and comes back from there the next
+     time that this command writes the section of that dataset.
 """
 
 from __future__ import annotations
@@ -18,9 +21,11 @@ import click
 from market.core.errors import MarketError
 from market.core.params import load_params
 from market.core.params_file import update_params
-from market.core.paths import DATA, PARAMS, raw_folder
+from market.core.paths import DATA, PARAMS, kept_section, raw_folder
 from market.core.stage import stage
+from market.data.archives import ENDING, Archive
 from market.data.inspection.export import Inspection, inspect_export
+from market.data.inspection.kept_sections import keep_section, read_kept_section
 from market.data.inspection.report import render
 
 
@@ -28,6 +33,8 @@ from market.data.inspection.report import render
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--write", is_flag=True, help="Write the section into params.yaml.")
 def main(path: Path, write: bool) -> str:
+    if path.is_file() and path.suffix.lower() == ENDING:
+        return describe_archive(path, write=write)
     inspection = inspect_export(path, load_params("clean"))
     click.echo(render(inspection))
     if write:
@@ -36,15 +43,36 @@ def main(path: Path, write: bool) -> str:
     return ""
 
 
+def describe_archive(path: Path, *, write: bool) -> str:
+    """Say what an archive holds, and the command that unpacks it."""
+    summary = Archive.open(path).summary()
+    target = DATA / "mine/raw"
+    command = (
+        f"python -m market.unpack {shlex.quote(str(path))} {target} && "
+        f"python -m market.inspect {target} --write"
+    )
+    if write:
+        raise MarketError(f"{summary}: nothing was written: run `{command}`")
+    click.echo(f"{summary}\n\nNext: {command}")
+    return ""
+
+
 def write_section(inspection: Inspection) -> None:
     """Write the section into params.yaml, and say what has changed."""
     if "id" not in inspection.section["columns"]:
         raise MarketError(f"{inspection.problems[0]}: nothing was written")
     changes: dict[str, Any] = {"input": inspection.section}
+    origin = None
     if (name := dataset_of(inspection.raw)) is not None:
+        if (section := read_kept_section(name)) is not None:
+            changes, origin = {"input": section}, kept_section(name)
         changes = {"dataset": name, **changes}
+    kept = keep_section(name or "")
     lines = update_params(changes)
-    click.echo(f"\nWritten to {PARAMS}" + ("" if lines else ": nothing had to change"))
+    if kept is not None:
+        click.echo(f"\nThe former section `input` is kept in {kept}")
+    source = f" from {origin}, as it was kept: remove that file to have it anew" if origin else ""
+    click.echo(f"\nWritten to {PARAMS}{source}" + ("" if lines else ": nothing had to change"))
     for line in lines:
         click.echo(f"  {line}")
 

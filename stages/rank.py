@@ -1,8 +1,10 @@
 """Fit the ranker to a log of interactions, if there is one, and to queries with known answers.
 
-In:  models/index, models/embed, data/merged/listings.parquet, data/clean/interactions.parquet.
+In:  models/index, models/embed, data/merged/listings.parquet, data/clean/interactions.parquet,
+     rules.yaml.
 Out: models/rank: the ranker and the collaborative model that are served, which have learned from
-     the whole log, and the models that stage evaluate scores; metrics/rank.json.
+     the whole log, and the models that stage evaluate scores; metrics/rank.json, which also says
+     what the rules of rules.yaml cost in NDCG@10.
 
 The weights of the query features, and where the results of a search end, are chosen on the names
 of categories and of train products, and on photos of train products.
@@ -26,6 +28,7 @@ from market.core.paths import (
     METRICS,
     PHOTO_EMBEDDER,
     RANKER,
+    RULES,
     SEARCH_INDEX,
     require,
 )
@@ -49,6 +52,8 @@ from market.search.ranking_models import (
     RankingModels,
 )
 from market.search.relevance_fitting import draw_photo_queries, tune_relevance
+from market.search.rules import Rules
+from market.search.rules_cost import latest_day, rules_cost
 
 
 @stage
@@ -58,6 +63,7 @@ def main() -> str:
     set_up_torch(params.seed)
     encoder = CachedTextEncoder.load(SEARCH_INDEX)
     engine = Engine.load(SEARCH_INDEX, None, PHOTO_EMBEDDER, encode_text=encoder)
+    rules = Rules.load(RULES, engine.lexical.language.code)
     log = log_of_listings(pd.read_parquet(INTERACTIONS), engine.listings)
 
     protocols = fit_protocols(
@@ -97,6 +103,7 @@ def main() -> str:
         "weights": weights,
         "relevance": quality,
     }
+    metrics["rules"] = rules_cost(engine, rules, searches, day=latest_day(engine), seed=params.seed)
     write_json(METRICS / "rank.json", metrics)
     source = f"learned from {metrics['n']:,} choices of users" if learned else "prior weights"
     not_by_time = "; the log cannot be split by time: only leave_last_out will be evaluated"

@@ -152,6 +152,7 @@ def make_project(raw: Path) -> Callable[..., Path]:
             section, _, name = key.rpartition(".")
             (params[section] if section else params)[name] = value
         (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+        shutil.copy(REPO / "rules.yaml", folder)
         shutil.copytree(raw, folder / "data/sample/raw")
         for file in DVC_FILES:
             shutil.copy(REPO / file, folder / file)

@@ -79,7 +79,13 @@ class Search:
         device = str(set_up_torch(seed=0))
         encode_text = CachedTextEncoder.load(index, device, self.root / paths.PRETRAINED)
         self.engine = Engine.load(
-            index, rank, embed, prices, device=device, encode_text=encode_text
+            index,
+            rank,
+            embed,
+            prices,
+            rules=self.root / paths.RULES,
+            device=device,
+            encode_text=encode_text,
         )
 
     def __call__(

@@ -10,6 +10,7 @@ from pathlib import Path
 from market.core.errors import MarketError
 
 PARAMS = Path("params.yaml")
+RULES = Path("rules.yaml")
 DVC_FILES = (Path("data/sample/dvc.yaml"), Path("dvc.yaml"))
 README = Path("README.md")
 
@@ -70,6 +71,17 @@ def raw_folder(dataset: str) -> Path:
     'data/sample/raw'
     """
     return DATA / dataset / "raw"
+
+
+def kept_section(dataset: str) -> Path:
+    """Return the file that keeps a dataset's section `input` while another dataset is in use.
+
+    Examples
+    --------
+    >>> kept_section("mine").as_posix()
+    'data/mine/input.yaml'
+    """
+    return DATA / dataset / "input.yaml"
 
 
 def require(*paths: Path) -> None:

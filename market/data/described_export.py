@@ -23,22 +23,32 @@ def check_described(folder: Path, settings: Input) -> None:
     settings
         The section `input`.
     """
-    if not folder.is_dir():
-        return
-    files = sorted(
-        entry.name for entry in folder.iterdir() if entry.is_file() and entry.name[0] != "."
-    )
-    tables = {
-        name.lower() for name in (settings.products, settings.images, settings.interactions) if name
-    }
-    # "Products.csv" and "products.jsonl" are one table, in another format.
-    stems = {name.partition(".")[0] for name in tables}
-    if not files or any(name.lower().partition(".")[0] in stems for name in files):
+    files = _files(folder)
+    if not files or describes(folder, settings):
         return
     more = f" and {len(files) - MAX_NAMED} more" if len(files) > MAX_NAMED else ""
     raise MarketError(
         f"{folder} has no {settings.products}, which input.products in params.yaml names, but "
         f"{', '.join(files[:MAX_NAMED])}{more}: the section `input` describes another export. Run "
-        f"`python -m market.inspect {folder} --write`, which writes it for this one, or set "
-        "`dataset` to the export that it describes"
+        f"`python -m market.inspect {folder} --write`, which writes it for this one and keeps the "
+        "other in the other's folder, or set `dataset` to the export that it describes"
+    )
+
+
+def describes(folder: Path, settings: Input) -> bool:
+    """Return whether a folder has a table that the section `input` names, in any letter case."""
+    tables = {
+        name.lower() for name in (settings.products, settings.images, settings.interactions) if name
+    }
+    # "Products.csv" and "products.jsonl" are one table, in another format.
+    stems = {name.partition(".")[0] for name in tables}
+    return any(name.lower().partition(".")[0] in stems for name in _files(folder))
+
+
+def _files(folder: Path) -> list[str]:
+    """Return the names of the files in a folder, sorted; none if it is absent."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        entry.name for entry in folder.iterdir() if entry.is_file() and entry.name[0] != "."
     )

@@ -29,6 +29,7 @@ from market.core.paths import (
     INTERACTIONS,
     PHOTO_EMBEDDER,
     RANKER,
+    RULES,
     SEARCH_INDEX,
     require,
 )
@@ -127,7 +128,8 @@ def recommendation_chunks(histories: LoggedHistories, top_k: int) -> Iterator[pa
     tasks = [
         users[start : start + USERS_PER_TASK] for start in range(0, len(users), USERS_PER_TASK)
     ]
-    stamps = tuple(folder_stamp(folder) for folder in (SEARCH_INDEX, RANKER))
+    rules_time = RULES.stat().st_mtime_ns if RULES.exists() else None
+    stamps = (*(folder_stamp(folder) for folder in (SEARCH_INDEX, RANKER)), rules_time)
     parallel = Parallel(n_jobs=min(worker_count(), len(tasks)), return_as="generator")
     calls = (
         delayed(_task)(task, [user and histories.history(user) for user in task], top_k, stamps)
@@ -151,7 +153,9 @@ def _task(
     top_k: int,
     stamps: tuple,
 ) -> pa.Table:
-    engine = keep("recommend", stamps, lambda: Engine.load(device=str(set_up_torch(seed=0))))
+    engine = keep(
+        "recommend", stamps, lambda: Engine.load(rules=RULES, device=str(set_up_torch(seed=0)))
+    )
     return recommend_to_users(engine, users, histories, top_k)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -84,6 +84,15 @@ def searchable_texts(
         return None
     columns = [listings[ATTRIBUTE + name].fillna("").to_numpy(object) for name in names]
     return pd.Series(["\n".join(filter(None, row)) for row in zip(*columns, strict=True)])
+
+
+def indexed_descriptions(listings: pd.DataFrame, attributes: Iterable[AttributeType]) -> list[str]:
+    """Return the description of each listing (n,), then a line for each attribute in words."""
+    descriptions = listings["description"].tolist()
+    values = searchable_texts(listings, attributes)
+    if values is None:
+        return descriptions
+    return [f"{text}\n{words}" for text, words in zip(descriptions, values, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -176,6 +185,31 @@ class AttributeColumn:
         label_of = {_fold(spelling): spelling for spelling in reversed(commonest)}
         labels: list[str | bool] = [label_of[key] for key in keys]
         return cls(attribute, codes, labels, nothing, {key: i for i, key in enumerate(keys)})
+
+    def with_added(self, values: pd.Series) -> AttributeColumn:
+        """Return the column of these n listings and of further ones, whose values are given.
+
+        A text that is known has the spelling of the n listings.
+        """
+        added = AttributeColumn.build(self.attribute, values)
+        if self.attribute.type in RANGED:
+            return replace(self, numbers=np.concatenate([self.numbers, added.numbers]))
+        new = {key: added.labels[code] for key, code in added._code_of.items()
+               if key not in self._code_of}  # fmt: skip
+        labels = dict(zip(self._code_of, self.labels, strict=True)) | new
+        code_of = {key: code for code, key in enumerate(sorted(labels))}
+        # The last place is that of a missing value, -1.
+        own, others = (
+            np.array([*(code_of[key] for key in column._code_of), -1], np.int64)
+            for column in (self, added)
+        )
+        return AttributeColumn(
+            self.attribute,
+            np.concatenate([own[self.codes] if new else self.codes, others[added.codes]]),
+            [labels[key] for key in code_of],
+            self.numbers,
+            code_of,
+        )
 
     def value(self, position: int) -> Value | None:
         """Return the value of a listing: dates as YYYY-MM-DD; None if it has none."""
@@ -273,6 +307,12 @@ class AttributeColumns(dict[str, AttributeColumn]):
         return cls(
             (each.name, AttributeColumn.build(each, listings[ATTRIBUTE + each.name]))
             for each in attributes
+        )
+
+    def with_added(self, listings: pd.DataFrame) -> AttributeColumns:
+        """Return the columns of these n listings and of further ones."""
+        return AttributeColumns(
+            (name, column.with_added(listings[ATTRIBUTE + name])) for name, column in self.items()
         )
 
     def passes(self, conditions: Mapping[str, Condition]) -> dict[str, np.ndarray]:

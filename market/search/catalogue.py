@@ -6,8 +6,8 @@ Listings are addressed by their position, 0 … n - 1, in the search index.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -74,6 +74,20 @@ class ListingPhotos:
         offsets = np.repeat(np.cumsum(ends - starts) - ends, ends - starts)
         return np.arange(len(owners)) - offsets, owners
 
+    def with_added(self, photos: pd.DataFrame, count: int) -> ListingPhotos:
+        """Return these photos and those of `count` further listings."""
+        listings = len(self.first) - 1
+        added = ListingPhotos.build(photos, count)
+        return ListingPhotos(
+            np.concatenate([self.owner, added.owner + listings]),
+            np.concatenate([self.photo_index, added.photo_index]),
+            np.concatenate([self.first, added.first[1:] + len(self.owner)]),
+        )
+
+    def owners_of(self, photo_index: int) -> np.ndarray:
+        """Return the positions of the listings of a photo, empty for an unknown photo."""
+        return self.owner[self.photo_index == photo_index]
+
     def rows_of_photos(self, photo_indices: np.ndarray) -> np.ndarray:
         """Return the rows (k,) of photos by their positions among the packed photos."""
         order = np.argsort(self.photo_index)
@@ -118,6 +132,12 @@ class Catalogue:
         The attributes of the listings.
     unavailable
         (n,) bool: the listing is sold, reserved or inactive.
+    expires
+        (n,) datetime64, UTC: from then on nothing shows the listing; NaT for never. None if no
+        listing expires.
+    withdrawn
+        (n,) bool: the listing was deleted, or a changed one supersedes it; nothing shows it. None
+        if there is none. Only `market.search.gate` judges by this and by `expires`.
     """
 
     listings: pd.DataFrame
@@ -140,6 +160,10 @@ class Catalogue:
     _position_of: dict[str, int]
     _places: pd.DataFrame
     _gazetteer: Gazetteer | None
+    expires: np.ndarray | None = None
+    withdrawn: np.ndarray | None = None
+    # The positions of changed listings, and -1 for the removed ones.
+    _changed_position_of: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def build(
@@ -184,7 +208,7 @@ class Catalogue:
             photos=ListingPhotos.build(photos, len(listings)),
             price=price,
             flagged=flagged,
-            price_fairness=_price_fairness(listings, price, flagged),
+            price_fairness=price_fairness(listings, price, flagged),
             coordinates=coordinates,
             sphere=on_sphere(coordinates),
             group=group,
@@ -195,11 +219,12 @@ class Catalogue:
             last_created=last_created,
             newest_first=np.argsort(age.fillna(np.inf).to_numpy(float), kind="stable"),
             attributes=AttributeColumns.build(listings, attributes),
-            unavailable=_find_unavailable(listings),
+            unavailable=find_unavailable_listings(listings),
             _ids=ids,
             _position_of={product_id: position for position, product_id in enumerate(ids)},
             _places=places.drop_duplicates("name").set_index("name")[["latitude", "longitude"]],
             _gazetteer=gazetteer,
+            expires=expiry(listings),
         )
 
     def __len__(self) -> int:
@@ -241,14 +266,18 @@ class Catalogue:
         return [name for name, is_known in known.items() if is_known]
 
     def position(self, product_id: str) -> int:
-        """Return the position of a listing. Raises KeyError for an unknown id."""
-        return self._position_of[product_id]
+        """Return the position of a listing. Raises KeyError for an unknown or removed id."""
+        position = self._changed_position_of.get(product_id)
+        if position is None:
+            return self._position_of[product_id]
+        if position < 0:
+            raise KeyError(product_id)
+        return position
 
     def positions(self, product_ids: Iterable[str]) -> np.ndarray:
-        """Return the positions (k,) of listings; -1 for an unknown id."""
-        return np.array(
-            [self._position_of.get(product_id, -1) for product_id in product_ids], np.int64
-        )
+        """Return the positions (k,) of listings; -1 for an unknown or removed id."""
+        changed, known = self._changed_position_of, self._position_of
+        return np.array([changed.get(each, known.get(each, -1)) for each in product_ids], np.int64)
 
     def in_groups_of(self, positions: np.ndarray) -> np.ndarray:
         """Return (n,) bool: the listings at `positions`, and all copies of them."""
@@ -286,12 +315,11 @@ class Catalogue:
         last = name.rpartition(",")[2]
         return self._gazetteer is not None and self._gazetteer.is_other_country(last)
 
-    def listing(self, product_id: str) -> dict[str, Any]:
+    def listing(self, position: int) -> dict[str, Any]:
         """Return the fields of a listing that the page shows.
 
-        `photos` are positions among the packed photos. Raises KeyError for an unknown id.
+        `photos` are positions among the packed photos.
         """
-        position = self.position(product_id)
         row = self.listings.iloc[position]
         photo_rows, _ = self.photos.rows(np.array([position]))
         return {
@@ -306,17 +334,24 @@ class Catalogue:
             "seller_id": None if pd.isna(row.get("seller_id")) else row["seller_id"],
         }
 
-    def categories(self) -> list[tuple[str, int]]:
-        """Return every category path, at each depth, with the number of its listings, sorted."""
+    def categories(self, shown: np.ndarray) -> list[tuple[str, int]]:
+        """Return every category path of the listings `shown` (n,) bool, at each depth, sorted.
+
+        Each comes with the number of its listings.
+        """
         counts: Counter[tuple[str, ...]] = Counter()
-        for path, count in zip(self.paths, np.bincount(self.path_of), strict=True):
+        totals = np.bincount(self.path_of[shown], minlength=len(self.paths))
+        for path, count in zip(self.paths, totals, strict=True):
             for depth in range(1, len(path) + 1):
                 counts[path[:depth]] += int(count)
-        return sorted((" / ".join(path), count) for path, count in counts.items())
+        return sorted((" / ".join(path), count) for path, count in counts.items() if count)
 
-    def locations(self) -> list[str]:
-        """Return the locations of listings whose place is known, the most frequent first."""
-        located = ~np.isnan(self.coordinates).any(1)
+    def locations(self, shown: np.ndarray) -> list[str]:
+        """Return the locations of the listings `shown` (n,) bool whose place is known.
+
+        The most frequent come first.
+        """
+        located = ~np.isnan(self.coordinates).any(1) & shown
         return self.listings.loc[located, "location"].value_counts().index.tolist()
 
 
@@ -339,13 +374,22 @@ def join_prices(listings: pd.DataFrame, expected_prices: pd.DataFrame) -> pd.Dat
     return pd.concat([listings.reset_index(drop=True), joined], axis=1)
 
 
-def _find_unavailable(listings: pd.DataFrame) -> np.ndarray:
+def expiry(listings: pd.DataFrame) -> np.ndarray | None:
+    """Return the `expires` (n,) of listings as datetime64; None if none expires."""
+    if "expires" not in listings or listings["expires"].isna().all():
+        return None
+    return listings["expires"].to_numpy("datetime64[us]")
+
+
+def find_unavailable_listings(listings: pd.DataFrame) -> np.ndarray:
+    """Return (n,) bool: the listings that are sold, reserved or inactive."""
     if "status" not in listings:
         return np.zeros(len(listings), bool)
     return find_unavailable(listings["status"]).to_numpy(bool)
 
 
-def _price_fairness(listings: pd.DataFrame, price: np.ndarray, flagged: np.ndarray) -> np.ndarray:
+def price_fairness(listings: pd.DataFrame, price: np.ndarray, flagged: np.ndarray) -> np.ndarray:
+    """Return the `price_fairness` (n,) of a Catalogue."""
     expected = np.log1p(listings["price_expected"].to_numpy(float))
     # Less than expected is no better: far too cheap means that something is wrong.
     saving = np.clip(expected - np.log1p(price), -1, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from market.search.vectors import VectorIndex
+from market.search.overlaid_vectors import Vectors
 
 POOL = 250  # best candidates that are diversified; the same for every page of a result
 DIVERSITY_WEIGHT = 0.3  # 0 orders by score alone
@@ -27,7 +27,7 @@ def diversify(
     candidates: np.ndarray,
     scores: np.ndarray,
     groups: np.ndarray,
-    texts: VectorIndex,
+    texts: Vectors,
     count: int,
 ) -> np.ndarray:
     """Reorder candidates by maximal marginal relevance (Carbonell and Goldstein 1998).
@@ -58,6 +58,7 @@ def diversify(
     --------
     Two similar sofas and a lamp: the lamp comes second, although the other sofa scores higher.
 
+    >>> from market.search.vectors import VectorIndex
     >>> vectors = np.array([[1, 0], [0.98, 0.199], [0, 1]], np.float32)
     >>> texts = VectorIndex.build(vectors, "Flat", 1)
     >>> everything, scores = np.arange(3), np.array([1.0, 0.6, 0.5])

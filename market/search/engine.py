@@ -23,14 +23,12 @@ from market.search.engine_data import EngineData
 from market.search.explanation import Explanation, Obstacle, failed_filters
 from market.search.facets import Facets, count_facets, no_facets, without_facet_filters
 from market.search.filters import NO_FILTERS, Filters
-from market.search.gate import showable
 from market.search.paging import PageRequest
-from market.search.prefixes import unfinished_word
 from market.search.query import Query, build_query
 from market.search.ranking import RankedMatches, SearchResult
-from market.search.relevance import QueryRelevance
 from market.search.retrieval import Matches, browse, on_offer, retrieve
-from market.search.understanding import Understanding, understand
+from market.search.rule_application import NO_SEARCH_RULES, SearchRules
+from market.search.understanding import Understanding, read_query
 
 MAX_RELATED = 12  # listings that are shown apart where the results end
 
@@ -94,17 +92,20 @@ class Engine(EngineData):
         Raises
         ------
         KeyError
-            If `like` or `explain` is unknown.
+            If `like` or `explain` is unknown, or may not be shown.
         MarketError
             If the page, its order or a condition on an attribute is invalid.
         """
-        understanding = self._understand(text, filters)
-        corrected = self._correct(understanding.words)
+        understanding = self._read(text, filters)
+        corrected = understanding.corrected
         result = self._answer(
-            self.build_query(corrected, photo=photo, like=like, is_typing=True),
+            self.build_query(
+                corrected, photo=photo, like=like, category=filters.category, is_typing=True
+            ),
             history,
             understanding.filters,
             PageRequest(limit, offset, sort, cursor, collapse, max_per_seller),
+            rules=self.daily_rules.of_search(corrected, filters.category),
             excluded=None if like is None else self._same_product(like),
             facets=facets,
             explain=explain,
@@ -118,26 +119,13 @@ class Engine(EngineData):
     def encode_ahead(self, texts: Iterable[str]) -> None:
         """Encode the texts of several searches together, which is faster than one by one."""
         if isinstance(self.encode_text, CachedTextEncoder):
-            words = [self._correct(self._understand(text).words) for text in texts]
+            words = [self._read(text).corrected for text in texts]
             known = [text for text in words if self.lexical.knows(text)]
             if known:
                 self.encode_text.encode_ahead(known)
 
-    def _understand(self, text: str, filters: Filters = NO_FILTERS) -> Understanding:
-        return understand(text, filters, self.formats, self.lexical, self.catalogue)
-
-    def _correct(self, text: str) -> str:
-        """Return a query with its spelling corrected; "" for one without words.
-
-        An encoder maps "🔥" to the same vector as any other unknown sign.
-        """
-        if text.strip() and not self.lexical.language.words(text):
-            return ""
-        unfinished = unfinished_word(text, self.lexical)
-        if unfinished is None:
-            return self.lexical.correct_spelling(text)
-        start = unfinished.start
-        return self.lexical.correct_spelling(text[:start]) + text[start:]
+    def _read(self, text: str, filters: Filters = NO_FILTERS) -> Understanding:
+        return read_query(text, filters, self.formats, self.lexical, self.catalogue)
 
     def similar(
         self,
@@ -156,7 +144,7 @@ class Engine(EngineData):
         Raises
         ------
         KeyError
-            If `product_id` is unknown.
+            If `product_id` is unknown, or may not be shown.
         """
         return self._answer(
             self.build_query(like=product_id),
@@ -199,22 +187,26 @@ class Engine(EngineData):
         request: PageRequest,
         *,
         excluded: np.ndarray | None,
+        rules: SearchRules | None = None,
         diversified: bool = False,
         as_of: pd.Timestamp | None = None,
         facets: bool = False,
         explain: str | None = None,
     ) -> SearchResult:
         """Retrieve, rank and diversify one page, without the listings `excluded` (n,)."""
+        rules = self.daily_rules.everywhere if rules is None else rules
         place = self._place_of(filters)
         if filters.near and place is None:
             nothing = no_facets(self.catalogue) if facets else None
-            return SearchResult([], 0, unknown_place=filters.near, facets=nothing)
+            return SearchResult(
+                [], 0, unknown_place=filters.near, facets=nothing, redirect=rules.redirect
+            )
         distances = None if place is None else distance_km(*place, self.catalogue.sphere)
-        allowed = self.allowed(filters, distances)
+        allowed = self.allowed(filters, distances, rules.hidden)
         if excluded is not None:
             allowed &= ~excluded
         user = User.build(history, self.collaborative, as_of)
-        matches, features = self._match(query, allowed, user, distances)
+        matches, features = self._match(query, allowed, user, distances, rules)
         rank = partial(
             RankedMatches.score,
             query,
@@ -222,6 +214,7 @@ class Engine(EngineData):
             catalogue=self.catalogue,
             distances=distances,
             now=request_time(as_of, self.catalogue, self.collaborative),
+            rules=rules,
         )
         relevant, related = matches.divide(features)
         ranked = rank(*relevant)
@@ -240,7 +233,7 @@ class Engine(EngineData):
             result = replace(result, explanation=explanation)
         if distances is not None and not np.any(distances <= (filters.radius_km or np.inf)):
             result = replace(result, empty_place=filters.place_name)
-        return result
+        return replace(result, redirect=rules.redirect)
 
     def _count_facets(
         self,
@@ -250,7 +243,10 @@ class Engine(EngineData):
         excluded: np.ndarray | None,
     ) -> Facets:
         """Count the facets of a search among its matches and those that facet filters leave out."""
-        also_allowed = self.allowed(without_facet_filters(filters), ranked.distances) & ~allowed
+        also_allowed = self.allowed(
+            without_facet_filters(filters), ranked.distances, ranked.rules.hidden
+        )
+        also_allowed &= ~allowed
         if excluded is not None:
             also_allowed &= ~excluded
         matched = ranked.matches.matched
@@ -293,42 +289,32 @@ class Engine(EngineData):
         *,
         photo: Image.Image | None = None,
         like: str | None = None,
+        category: str | None = None,
         is_typing: bool = False,
     ) -> Query:
-        """Encode a query: as for `search`, without correction; `is_typing` as in `build_query`."""
+        """Encode a query. Parameters are as for `search`; the spelling is not corrected.
+
+        `category` is the filter, for which rules may have synonyms; `is_typing` is as in
+        `build_query`.
+        """
         query = build_query(
             text,
             photo,
-            None if like is None else self.catalogue.position(like),
+            None if like is None else self.position(like),
             lexical=self.lexical,
             vectors=self.vectors,
             encode_text=self.encode_text,
             encode_photo=self.encode_photo,
             is_typing=is_typing,
+            synonyms=self.daily_rules.synonyms(text, category),
         )
         return query if like is not None or query.empty else self.with_end(query)
-
-    def with_end(self, query: Query) -> Query:
-        """Return a query whose results end at the cut-offs of this engine."""
-        relevance = QueryRelevance.of(
-            self.relevance,
-            query.bm25,
-            query.text_vector,
-            query.image_vector,
-            self.vectors.texts,
-            self.vectors.images,
-        )
-        return replace(query, relevance=relevance)
 
     def _place_of(self, filters: Filters) -> tuple[float, float] | None:
         """Return latitude and longitude of the place of the filters; None if none is known."""
         if filters.latitude is not None and filters.longitude is not None:
             return filters.latitude, filters.longitude
         return self.place(filters.near) if filters.near else None
-
-    def allowed(self, filters: Filters, distances: np.ndarray | None = None) -> np.ndarray:
-        """Return (n,) bool: the listings that an answer may show now (see `gate.showable`)."""
-        return showable(self.catalogue, filters, distances=distances)
 
     def already_seen(self, history: pd.DataFrame | None) -> np.ndarray:
         """Return (n,) bool: the listings of a history, and copies of them."""
@@ -339,7 +325,7 @@ class Engine(EngineData):
 
     def _same_product(self, product_id: str) -> np.ndarray:
         """Return (n,) bool: a listing, copies of it, and listings with one of its photos."""
-        position = self.catalogue.position(product_id)
+        position = self.position(product_id)
         copies = self.catalogue.in_groups_of(np.array([position]))
         return copies | self.vectors.sharing_a_photo(position)
 
@@ -378,7 +364,12 @@ class Engine(EngineData):
         return matches.candidates, features
 
     def _match(
-        self, query: Query, allowed: np.ndarray, user: User, distances: np.ndarray | None
+        self,
+        query: Query,
+        allowed: np.ndarray,
+        user: User,
+        distances: np.ndarray | None,
+        rules: SearchRules = NO_SEARCH_RULES,
     ) -> tuple[Matches, pd.DataFrame]:
         """Return the matches, and the features of the candidates among them."""
         if user.as_of is not None:
@@ -389,6 +380,7 @@ class Engine(EngineData):
             )
         else:
             matches = retrieve(query, allowed, self.catalogue, self.vectors)
+        matches = rules.extend(matches, allowed)
         features = candidate_features(
             query,
             matches.candidates,

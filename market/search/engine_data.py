@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,16 +15,24 @@ from PIL import Image
 
 from market.core import paths
 from market.core.formats import BRITISH, Formats
+from market.search import gate
 from market.search.catalogue import Catalogue
 from market.search.changed_listings import ChangedListings
 from market.search.collaborative import CollaborativeModel
+from market.search.daily_rules import DailyRules, RuleBook
 from market.search.encoders import CachedTextEncoder, PhotoEncoder
+from market.search.filters import Filters
 from market.search.index import SearchIndex
 from market.search.lexical import LexicalIndex
 from market.search.listing_vectors import ListingVectors
+from market.search.overlay import Collection
+from market.search.query import Query
 from market.search.ranker import Ranker
 from market.search.ranking_models import RankingModels
-from market.search.relevance import KEEP_ALL, Relevance
+from market.search.relevance import KEEP_ALL, QueryRelevance, Relevance
+from market.search.rules import NO_RULES, Rules, words_of
+
+ANY_PRICE = Filters(flagged=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +57,12 @@ class EngineData:
         Currency, language and country of the listings.
     relevance
         Where the results of a search end.
+    rules
+        The rules of rules.yaml.
+    rules_day
+        The day whose rules apply; None is the day of the request (UTC).
+    index
+        The listings without the changes laid over them; None if there are no changes.
     """
 
     catalogue: Catalogue
@@ -58,6 +74,9 @@ class EngineData:
     encode_photo: Callable[[Image.Image], np.ndarray]
     formats: Formats = BRITISH
     relevance: Relevance = KEEP_ALL
+    rules: Rules = NO_RULES
+    rules_day: date | None = None
+    index: Collection | None = None
 
     @classmethod
     def load(
@@ -67,6 +86,7 @@ class EngineData:
         embed: Path = paths.PHOTO_EMBEDDER,
         prices: Path = paths.EXPECTED_PRICES,
         *,
+        rules: Path | None = None,
         device: str = "cpu",
         encode_text: Callable[[str], np.ndarray] | None = None,
     ) -> Self:
@@ -82,6 +102,8 @@ class EngineData:
             The folder of the photo network.
         prices
             The table of expected prices.
+        rules
+            The file of rules; None for no rules.
         device
             Where networks run.
         encode_text
@@ -90,7 +112,7 @@ class EngineData:
         Raises
         ------
         MarketError
-            If the index and the prices are of different listings.
+            If the index and the prices are of different listings, or a rule is wrong.
         """
         search_index = SearchIndex.load(index)
         catalogue = Catalogue.build(
@@ -102,13 +124,17 @@ class EngineData:
             search_index.attributes,
         )
         vectors = ListingVectors(
-            search_index.texts, search_index.images, search_index.neighbours, catalogue.photos
+            search_index.texts,
+            search_index.images,
+            search_index.neighbours,
+            catalogue.photos,
+            search_index.unsmoothed,
         )
         encode_photo = PhotoEncoder(
             embed, search_index.image_space, search_index.array_size, device
         )
         models = RankingModels.load(rank) if rank else RankingModels(Ranker.prior())
-        return cls(
+        engine = cls(
             catalogue=catalogue,
             lexical=search_index.lexical,
             vectors=vectors,
@@ -119,6 +145,9 @@ class EngineData:
             formats=search_index.formats,
             relevance=models.relevance,
         )
+        if rules is None:
+            return engine
+        return engine.with_rules(Rules.load(rules, engine.formats.language))
 
     def with_ranker(self, ranker: Ranker) -> Self:
         """Return this engine with another ranker."""
@@ -132,18 +161,61 @@ class EngineData:
         """Return this engine with other cut-offs of its results."""
         return replace(self, relevance=relevance)
 
+    def with_end(self, query: Query) -> Query:
+        """Return a query whose results end at the cut-offs of this engine."""
+        relevance = QueryRelevance.of(
+            self.relevance,
+            query.bm25,
+            query.text_vector,
+            query.image_vector,
+            self.vectors.texts,
+            self.vectors.images,
+        )
+        return replace(query, relevance=relevance)
+
+    def with_rules(self, rules: Rules, day: date | None = None) -> Self:
+        """Return this engine with other rules; parameters are as the attributes."""
+        lexical = self.lexical.with_rule_words(words_of(rules, self.lexical.language))
+        return replace(self, lexical=lexical, rules=rules, rules_day=day)
+
+    @property
+    def daily_rules(self) -> DailyRules:
+        """The rules that apply now."""
+        return self._rule_book.on(self.rules_day or datetime.now(UTC).date())
+
+    @cached_property
+    def _rule_book(self) -> RuleBook:
+        return RuleBook(self.rules, self.catalogue, self.lexical.language)
+
     def with_changes(self, changed: ChangedListings) -> Self:
         """Return this engine over the listings of its index and changes to them.
 
         It starts from the index, whatever changes this engine has already: later changes replace
-        earlier ones.
+        earlier ones. See `market.search.overlay`; the first call prepares the index, which takes
+        about a second for 100,000 listings.
 
         Parameters
         ----------
         changed
             All changes since the index was made.
+
+        Raises
+        ------
+        ValueError
+            If two changed listings have the same id.
         """
-        raise NotImplementedError
+        collection = self._index.with_changes(changed)
+        return replace(
+            self,
+            catalogue=collection.catalogue,
+            lexical=collection.lexical.with_rule_words(words_of(self.rules, self.lexical.language)),
+            vectors=collection.vectors,
+            index=self._index,
+        )
+
+    @cached_property
+    def _index(self) -> Collection:
+        return self.index or Collection(self.catalogue, self.lexical, self.vectors)
 
     @property
     def listings(self) -> pd.DataFrame:
@@ -151,8 +223,43 @@ class EngineData:
         return self.catalogue.listings
 
     def listing(self, product_id: str) -> dict[str, Any]:
-        """Return the fields of a listing that the page shows. KeyError for an unknown id."""
-        return self.catalogue.listing(product_id)
+        """Return the fields of a listing that the page shows, sold ones included.
+
+        Raises
+        ------
+        KeyError
+            If there is no such listing, or the gate does not show it.
+        """
+        return self.catalogue.listing(self.position(product_id))
+
+    def position(self, product_id: str) -> int:
+        """Return the position of a listing; raises KeyError as `listing` does."""
+        return gate.find(self.catalogue, product_id, hidden=self.daily_rules.hidden)
+
+    def shows_photo(self, photo_index: int) -> bool:
+        """Return whether a listing of a photo exists for users.
+
+        Parameters
+        ----------
+        photo_index
+            The position of the photo among the packed photos.
+        """
+        owners = self.catalogue.ids(self.catalogue.photos.owners_of(photo_index))
+        hidden = self.daily_rules.hidden
+        return any(gate.exists(self.catalogue, owner, hidden=hidden) for owner in owners)
+
+    def allowed(
+        self,
+        filters: Filters,
+        distances: np.ndarray | None = None,
+        hidden: frozenset[str] = frozenset(),
+    ) -> np.ndarray:
+        """Return (n,) bool: the listings that an answer may show now (see `gate.showable`).
+
+        `hidden` are ids that it must not show, beside those that a rule hides from all answers.
+        """
+        hidden = self.daily_rules.hidden | hidden
+        return gate.showable(self.catalogue, filters, distances=distances, hidden=hidden)
 
     def place(self, name: str) -> tuple[float, float] | None:
         """Return latitude and longitude of a place, such as "Leeds"; None if it is unknown."""
@@ -160,11 +267,11 @@ class EngineData:
 
     def places(self) -> list[str]:
         """Return the locations of listings whose place is known, the most frequent first."""
-        return self.catalogue.locations()
+        return self.catalogue.locations(self.allowed(ANY_PRICE))
 
     def categories(self) -> list[tuple[str, int]]:
         """Return every category path, at each depth, with the number of its listings, sorted."""
-        return self.catalogue.categories()
+        return self.catalogue.categories(self.allowed(ANY_PRICE))
 
     def photo_vectors(self, photo_indices: np.ndarray) -> np.ndarray:
         """Return the vectors (k, width) of photos by their positions among the packed photos."""

@@ -26,7 +26,7 @@ from market.search.attributes import (
     AttributeType,
     attribute_columns,
     attribute_types,
-    searchable_texts,
+    indexed_descriptions,
 )
 from market.search.gazetteer import Gazetteer, read_gazetteer
 from market.search.image_space import ImageSpace, colour_histograms
@@ -44,7 +44,7 @@ LISTING_COLUMNS = [
     "product_id", "name", "description", "location", "category_levels", "price", "group",
 ]  # fmt: skip
 ROW_COLUMNS = [*LISTING_COLUMNS, "created", "image_id", "photo_index"]
-OPTIONAL_COLUMNS = [*COORDINATES, "status", "seller_id"]  # of exports that state them
+OPTIONAL_COLUMNS = [*COORDINATES, "status", "seller_id", "expires"]  # of exports that state them
 RECALL_QUERIES = 256  # vectors that measure the recall of an approximate index
 BATCH_SIZE = 128  # texts that are encoded together
 
@@ -71,8 +71,8 @@ class SearchIndex:
     ----------
     listings
         n rows, sorted by product_id: LISTING_COLUMNS, `created` (of the first photo; NaT if
-        unknown), `latitude` and `longitude` (degrees; NaN if unknown); `status`, `seller_id` and
-        `attribute_<name>` if the export states them.
+        unknown), `latitude` and `longitude` (degrees; NaN if unknown); `status`, `seller_id`,
+        `expires` (UTC without a zone; NaT for never) and `attribute_<name>` if they are stated.
     photos
         A row for each photo, sorted by listing: `position` of its listing, and `photo_index` among
         the packed photos.
@@ -92,6 +92,9 @@ class SearchIndex:
         A vector for each row of `photos`.
     neighbours
         (n, k) int32: positions of each listing's nearest others by text and photos.
+    unsmoothed
+        (n, text width) float32: the text vectors before smoothing, which new listings are compared
+        with.
     image_space
         Maps the features and colours of a new photo to a vector of `images`.
     array_size
@@ -110,6 +113,7 @@ class SearchIndex:
     texts: VectorIndex
     images: VectorIndex
     neighbours: np.ndarray
+    unsmoothed: np.ndarray
     image_space: ImageSpace
     array_size: int
     encoder_name: str
@@ -160,10 +164,10 @@ class SearchIndex:
         listings, photos, gazetteer = _located_tables(rows, formats.country)
         attributes = attribute_types(rows)
         shipped = load_text_encoder(device)
-        texts = _text_vectors(listings, text_embeddings, settings.encoder, shipped, device)
+        unsmoothed = _text_vectors(listings, text_embeddings, settings.encoder, shipped, device)
         images, image_space = _image_vectors(photos, packed, image_features, settings)
-        neighbours = _find_neighbours(texts, images, photos, settings)
-        texts = smooth(texts, neighbours)
+        neighbours = _find_neighbours(unsmoothed, images, photos, settings)
+        texts = smooth(unsmoothed, neighbours)
         index = cls(
             listings=listings,
             photos=photos,
@@ -175,6 +179,7 @@ class SearchIndex:
             texts=_vector_index(texts, settings),
             images=_vector_index(images, settings),
             neighbours=neighbours,
+            unsmoothed=unsmoothed,
             image_space=image_space,
             array_size=packed.array_type.shape[1],
             encoder_name=settings.encoder,
@@ -211,6 +216,7 @@ class SearchIndex:
             self.texts.save(partial / "text.faiss")
             self.images.save(partial / "image.faiss")
             np.save(partial / "neighbours.npy", self.neighbours)
+            np.save(partial / "unsmoothed.npy", self.unsmoothed)
             self.image_space.save(partial / "image_space.npz")
             settings = {
                 "array_size": self.array_size,
@@ -238,6 +244,7 @@ class SearchIndex:
             texts=VectorIndex.load(folder / "text.faiss", settings["search_effort"]),
             images=VectorIndex.load(folder / "image.faiss", settings["search_effort"]),
             neighbours=np.load(folder / "neighbours.npy"),
+            unsmoothed=np.load(folder / "unsmoothed.npy", mmap_mode="r"),
             image_space=ImageSpace.load(folder / "image_space.npz"),
             array_size=settings["array_size"],
             encoder_name=encoder_name,
@@ -314,13 +321,9 @@ def _index_words(
 
     `shipped` is the shipped sentence encoder.
     """
-    descriptions = listings["description"]
-    values = searchable_texts(listings, attributes)
-    if values is not None:
-        descriptions = descriptions + "\n" + values
     return LexicalIndex.build(
         listings["name"].tolist(),
-        descriptions.tolist(),
+        indexed_descriptions(listings, attributes),
         # Correctly spelt words, however rare: whole words of the shipped encoder's vocabulary. They
         # are English; another encoder's may be syllables.
         [word for word in shipped.tokenizer.get_vocab() if word.isalpha()],

@@ -12,12 +12,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from cachetools import LRUCache
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
 
 from market.core.atomic import write_json
 from market.core.languages import COMPOUNDING
 from market.data.language import MAX_WORD_LENGTH, Language
 from market.data.words import SPACED_WORD
 from market.search.bm25 import BM25, Postings
+from market.search.synonyms import NO_SYNONYMS, SYNONYM_WEIGHT, Synonyms
 from market.search.vocabulary import Vocabulary, count_listings
 
 NAME_WEIGHT = 5  # a word of the name counts as often as this many words of the description
@@ -92,6 +95,8 @@ class LexicalIndex:
         The language of listings and queries.
     reader
         Splits texts into words; by default a new one.
+    rule_words
+        Correct words of rules.yaml, which no listing need contain.
     """
 
     def __init__(
@@ -100,11 +105,14 @@ class LexicalIndex:
         vocabulary: Vocabulary,
         language: Language,
         reader: WordReader | None = None,
+        rule_words: Sequence[str] = (),
     ) -> None:
         self.language = language
         self.bm25 = bm25
         self.vocabulary = vocabulary
         self._reader = reader or WordReader(language)
+        self._rule_words = rule_words
+        self._rule_keys = {language.key(word) for word in rule_words}
 
     @classmethod
     def build(
@@ -174,7 +182,12 @@ class LexicalIndex:
             self.vocabulary.with_changes(more_listings, more_names),
             self.language,
             self._reader,
+            self._rule_words,
         )
+
+    def with_rule_words(self, words: Sequence[str]) -> LexicalIndex:
+        """Return this index with other words of rules, to which it corrects typing errors too."""
+        return LexicalIndex(self.bm25, self.vocabulary, self.language, self._reader, words)
 
     def correct_spelling(self, text: str) -> str:
         """Correct the typing errors of a query.
@@ -196,7 +209,11 @@ class LexicalIndex:
             return word
         if self._is_known(folded):
             return word
-        return self.vocabulary.nearest(folded, edits) or word
+        nearest = self.vocabulary.nearest(folded, edits)
+        # Among equally near words, extractOne returns the first: that of a listing.
+        words = [nearest, *self._rule_words] if nearest else self._rule_words
+        found = process.extractOne(folded, words, scorer=OSA.distance, score_cutoff=edits)
+        return found[0] if found else word
 
     def knows(self, text: str) -> bool:
         """Return whether a listing or the language contains any word of the text.
@@ -206,7 +223,7 @@ class LexicalIndex:
         return any(self._is_known(word) for word in self.language.words(text))
 
     def _is_known(self, word: str) -> bool:
-        if self.vocabulary.knows(word):
+        if self.vocabulary.knows(word) or self.language.key(word) in self._rule_keys:
             return True
         stem = self.language.stem(word)
         # The dictionary is English: in other languages, only the stem tells an inflected form from
@@ -215,12 +232,13 @@ class LexicalIndex:
         return inflected or bool(self._compounds(stem))
 
     def is_in_listings(self, word: str) -> bool:
-        """Return whether a listing contains a word, another form of it, or a compound of it."""
+        """Return whether a listing has a word, a form or a compound of it, or a rule has it."""
         folded = self.language.fold(word)
         if folded in self.language.stop_words:
             return True
         stem = self.language.stem(folded)
-        return self.bm25.contains(stem) or bool(self._compounds(stem))
+        in_rules = self.language.key(folded) in self._rule_keys
+        return in_rules or self.bm25.contains(stem) or bool(self._compounds(stem))
 
     def completions(self, word: str, count: int) -> list[str]:
         """Return the commonest words of listings that start with a word and are longer."""
@@ -243,23 +261,44 @@ class LexicalIndex:
         stems = [compound[::-1] for compound in sorted(compounds)]
         return [stem for stem in stems if self.bm25.contains(stem)]
 
-    def scores(self, text: str, completions: Sequence[str] = ()) -> np.ndarray:
+    def scores(
+        self, text: str, synonyms: Synonyms = NO_SYNONYMS, completions: Sequence[str] = ()
+    ) -> np.ndarray:
         """Return the BM25 score (n,) of every listing; 0 without a common word.
 
         Scores are shares of the best possible score: a listing has 1 if it contains every word as
         often, and in as short a text, as any listing contains it. Words that end in a word of the
         query count COMPOUND_WEIGHT of what they would count themselves.
 
-        Parameters
-        ----------
-        text
-            The query.
-        completions
-            What the last word may become: the best of them that a listing contains counts instead.
+        A phrase with synonyms counts as much as without them. A listing gets the share of the
+        phrase or of its best synonym, times SYNONYM_WEIGHT if any listing has a word of the phrase.
+        A synonym of several words needs all of them. With `completions` of the last word, the best
+        of them that a listing contains counts in its place.
         """
         if completions:
-            return self._scores_with(text, completions)
-        stems = [self.language.stem(word) for word in self.language.words(text)]
+            return self._scores_with(text, completions, synonyms)
+        stems = tuple(self.language.stem(word) for word in self.language.words(text))
+        phrases = synonyms.split(stems)
+        if not any(phrase.synonyms for phrase in phrases):
+            return self._shares(stems)[0]
+        total = np.zeros(len(self.bm25), np.float32)
+        best_possible = 0.0
+        for phrase in phrases:
+            shares, best = self._shares(phrase.stems)
+            weight = SYNONYM_WEIGHT if best else 1.0
+            best_of_synonyms = 0.0
+            for synonym in phrase.synonyms:
+                others, best_of_synonym = self._shares(synonym)
+                for stem in synonym[1:] and synonym:
+                    others = np.where(self._shares((stem,))[0] > 0, others, 0)
+                shares = np.maximum(shares, weight * others)
+                best_of_synonyms = max(best_of_synonyms, best_of_synonym)
+            total += (best or best_of_synonyms) * shares
+            best_possible += best or best_of_synonyms
+        return (total / best_possible if best_possible else total).astype(np.float32)
+
+    def _shares(self, stems: Sequence[str]) -> tuple[np.ndarray, float]:
+        """Return `scores` of the stems of words without synonyms, and the best possible score."""
         compounds = {stem: self._compounds(stem) for stem in stems}
         longer = [compound for stem in stems for compound in compounds[stem]]
         parts = {stem: self.bm25.scores_of(stem) for stem in {*stems, *longer}}
@@ -269,35 +308,26 @@ class LexicalIndex:
             for stem in stems
         )
         if not best_possible:
-            return np.zeros(len(self.bm25), np.float32)
+            return np.zeros(len(self.bm25), np.float32), 0.0
         scores = self._add_up([parts[stem] for stem in stems])
         if not longer:
-            return scores / best_possible
+            return scores / best_possible, best_possible
         scores_of_longer = self._add_up([parts[stem] for stem in longer])
-        return np.minimum((scores + COMPOUND_WEIGHT * scores_of_longer) / best_possible, 1)
+        shares = np.minimum((scores + COMPOUND_WEIGHT * scores_of_longer) / best_possible, 1)
+        return shares, best_possible
 
-    def _scores_with(self, text: str, completions: Sequence[str]) -> np.ndarray:
+    def _scores_with(self, text: str, completions: Sequence[str], synonyms: Synonyms) -> np.ndarray:
         """Return `scores` with the best of some completions in place of the last word."""
-        finished = [*dict.fromkeys(map(self.language.stem, completions))]
         last = np.zeros(len(self.bm25), np.float32)
-        for stem in finished:
+        for stem in dict.fromkeys(map(self.language.stem, completions)):
             positions, scores = self.bm25.scores_of(stem)
             last[positions] = np.maximum(last[positions], scores)
         words = self.language.words(text)[:-1]
-        if not words:
-            return last / max(last.max(initial=0), 1e-9)
-        # Shares of the best possible score: of the words, and of the last one beside them.
-        before = " ".join(words)
-        best = sum(self._best_of(word) for word in words)
-        total = best + last.max(initial=0)
-        return (self.scores(before) * best + last) / total if total else self.scores(before)
-
-    def _best_of(self, word: str) -> float:
-        """Return what the best listing for a word of a query has for it."""
-        stem = self.language.stem(word)
-        best = self.bm25.scores_of(stem)[1].max(initial=0)
-        longer = [self.bm25.scores_of(other)[1].max(initial=0) for other in self._compounds(stem)]
-        return float(max([best, *(COMPOUND_WEIGHT * each for each in longer)]))
+        best = self._shares([self.language.stem(word) for word in words])[1] if words else 0.0
+        total = best + float(last.max(initial=0))
+        if not words or not total:
+            return last / total if total else last
+        return (self.scores(" ".join(words), synonyms) * best + last) / total
 
     def _add_up(self, parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         """Return the sum (n,) of scores, each given as the positions and scores of listings."""

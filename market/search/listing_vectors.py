@@ -9,7 +9,8 @@ from scipy import sparse
 from sklearn.preprocessing import normalize
 
 from market.search.catalogue import ListingPhotos
-from market.search.vectors import VectorIndex
+from market.search.neighbours import OverlaidNeighbours
+from market.search.overlaid_vectors import Vectors
 
 SAME_PHOTO_SIMILARITY = 0.97  # cosine above which two photos are nearly equal
 
@@ -28,12 +29,16 @@ class ListingVectors:
         (n, k) int32: positions of each listing's nearest others by text and photos.
     photos
         Which photos belong to which listing.
+    unsmoothed
+        (n, width) float32: the text vectors before they were smoothed over the neighbours, which
+        new listings are compared with; None if `texts` are not smoothed.
     """
 
-    texts: VectorIndex
-    images: VectorIndex
-    neighbours: np.ndarray
+    texts: Vectors
+    images: Vectors
+    neighbours: np.ndarray | OverlaidNeighbours
     photos: ListingPhotos
+    unsmoothed: np.ndarray | None = None
 
     def mean_images(self, positions: np.ndarray) -> np.ndarray:
         """Return unit vectors (k, width): the direction of the mean of each listing's images.

@@ -6,6 +6,8 @@ helps queries in words (docs/decisions.md).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from sklearn.preprocessing import normalize
 
@@ -15,6 +17,37 @@ from market.search.vectors import VectorIndex
 NEIGHBOURS = 10  # 5 to 20 were equally good
 IMAGE_WEIGHT = 0.5  # of the photos beside the text
 BATCH_SIZE = 128
+
+
+@dataclass(frozen=True, eq=False)
+class OverlaidNeighbours:
+    """The neighbours of the n listings of an index and of m changed ones; indexed like an array.
+
+    Attributes
+    ----------
+    base
+        (n, k) int32: the neighbours that the index found.
+    added
+        (m, k) int32: the neighbours of the changed listings, whose positions follow the others'.
+    replacement
+        (n,) int32: the position of the listing that stands for each of the index: its own, that of
+        the changed listing which supersedes it, or -1 if it is removed.
+    """
+
+    base: np.ndarray
+    added: np.ndarray
+    replacement: np.ndarray
+
+    def __getitem__(self, positions: np.ndarray) -> np.ndarray:
+        """Return the neighbours (len(positions), k) of listings.
+
+        Where a neighbour was removed, the listing itself fills the place.
+        """
+        is_added = positions >= len(self.base)
+        neighbours = np.empty((len(positions), self.base.shape[1]), np.int32)
+        neighbours[~is_added] = self.replacement[self.base[positions[~is_added]]]
+        neighbours[is_added] = self.added[positions[is_added] - len(self.base)]
+        return np.where(neighbours < 0, positions[:, None], neighbours)
 
 
 def joint_vectors(
@@ -96,3 +129,24 @@ def smooth(vectors: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
     for column in neighbours.T:
         means += vectors[column] / neighbours.shape[1]
     return normalize(vectors + means)
+
+
+def smooth_towards(vectors: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """Move each vector halfway to the mean of its neighbours' vectors, which are given.
+
+    Parameters
+    ----------
+    vectors
+        (m, width) unit vectors.
+    neighbours
+        (m, k, width) the vectors of their neighbours, k > 0.
+
+    Returns
+    -------
+    ndarray
+        (m, width) unit vectors.
+    """
+    means = np.zeros_like(vectors)
+    for column in range(neighbours.shape[1]):
+        means += neighbours[:, column] / neighbours.shape[1]
+    return normalize(vectors + means) if len(vectors) else vectors

@@ -13,6 +13,7 @@ from market.search.lexical import LexicalIndex
 from market.search.listing_vectors import ListingVectors
 from market.search.prefixes import unfinished_word
 from market.search.relevance import QueryRelevance
+from market.search.synonyms import NO_SYNONYMS, Synonyms
 
 # Smallest cosines of a match (docs/decisions.md):
 MIN_QUERY_SIMILARITY = 0.2  # between a query in words and a listing's text
@@ -96,6 +97,7 @@ def build_query(
     encode_text: Callable[[str], np.ndarray],
     encode_photo: Callable[[Image.Image], np.ndarray],
     is_typing: bool = False,
+    synonyms: Synonyms = NO_SYNONYMS,
 ) -> Query:
     """Encode the parts of a query.
 
@@ -111,13 +113,16 @@ def build_query(
         The listings.
     encode_text, encode_photo
         Return the unit vector of a text and of a photo.
+    synonyms
+        Words that may stand for others of the text.
     is_typing
         Whether the last word may be unfinished (`unfinished_word`).
     """
     bm25 = text_vector = image_vector = None
     if text.strip():
         unfinished = unfinished_word(text, lexical) if is_typing else None
-        bm25 = lexical.scores(text, () if unfinished is None else unfinished.completions)
+        completions = () if unfinished is None else unfinished.completions
+        bm25 = lexical.scores(text, synonyms, completions)
         # An encoder maps even "qwxz" to some vector, but it means nothing.
         if unfinished is not None:
             text_vector = encode_text(unfinished.finish(text))

@@ -14,11 +14,13 @@ from market.search.diversity import diversify, first_of_each_group
 from market.search.explanation import Explanation, Obstacle
 from market.search.facets import Facets
 from market.search.match_order import MatchOrder, best_first
+from market.search.overlaid_vectors import Vectors
 from market.search.paging import PageRequest, keep_within_limits, take_page
 from market.search.query import MIN_IMAGE_SIMILARITY, Query
 from market.search.ranker import QUERY_FEATURES, Ranker
 from market.search.retrieval import Matches
-from market.search.vectors import VectorIndex
+from market.search.rule_application import NO_SEARCH_RULES, SearchRules
+from market.search.rules import Redirect
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class SearchResult:
         If the request asks for them.
     explanation
         Why a listing is shown or not, if the request asks for one.
+    redirect
+        Where a rule says that the search leads instead.
     """
 
     hits: list[Hit]
@@ -92,6 +96,7 @@ class SearchResult:
     next_cursor: Cursor | None = None
     facets: Facets | None = None
     explanation: Explanation | None = None
+    redirect: Redirect | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +121,8 @@ class RankedMatches:
         (m,) of the candidates.
     contributions
         m rows: the contribution of each feature to the score, which is their sum.
+    rules
+        The rules of the search: boosts change scores, and pins have places.
     """
 
     query: Query
@@ -126,6 +133,7 @@ class RankedMatches:
     now: pd.Timestamp
     scores: np.ndarray
     contributions: pd.DataFrame
+    rules: SearchRules = NO_SEARCH_RULES
 
     @classmethod
     def score(
@@ -138,12 +146,13 @@ class RankedMatches:
         *,
         distances: np.ndarray | None,
         now: pd.Timestamp,
+        rules: SearchRules = NO_SEARCH_RULES,
     ) -> RankedMatches:
         """Score the candidates.
 
         Parameters
         ----------
-        query, matches, catalogue, distances, now
+        query, matches, catalogue, distances, now, rules
             See the class.
         features
             A row for each candidate.
@@ -153,8 +162,8 @@ class RankedMatches:
         ranker = ranker.with_weights(
             query.weigh({name: ranker.weights[name] for name in QUERY_FEATURES})
         )
-        scores, contributions = ranker.score(features)
-        return cls(query, matches, ranker, catalogue, distances, now, scores, contributions)
+        scores, contributions = rules.boost(matches.candidates, *ranker.score(features))
+        return cls(query, matches, ranker, catalogue, distances, now, scores, contributions, rules)
 
     def page(self, request: PageRequest) -> SearchResult:
         """Return a page of the hits."""
@@ -173,7 +182,7 @@ class RankedMatches:
             ]
         return SearchResult(hits, page.total, next_cursor=page.next_cursor)
 
-    def diversified_page(self, texts: VectorIndex, request: PageRequest) -> SearchResult:
+    def diversified_page(self, texts: Vectors, request: PageRequest) -> SearchResult:
         """Return a page of diversified hits, one of each group, by relevance and without cursors.
 
         Parameters
@@ -252,8 +261,9 @@ class RankedMatches:
         return Obstacle("no_match", "it does not match: " + ", and ".join(needs))
 
     def _candidate_order(self) -> np.ndarray:
-        """Return the indices of the candidates, best first."""
-        return best_first(self.scores, self.matches.candidates, self.catalogue)
+        """Return the indices of the candidates, best first but for pins."""
+        candidates = self.matches.candidates
+        return self.rules.place(best_first(self.scores, candidates, self.catalogue), candidates)
 
     def remaining(self, *, one_of_each: bool = False) -> MatchOrder:
         """Order the matches that are no candidates, as SearchResult describes.
@@ -301,7 +311,10 @@ class RankedMatches:
                 chosen, make_hits(chosen, parts, self.catalogue, self.distances), strict=True
             )
         }
-        return [made[int(position)] for position in positions]
+        hits = [made[int(position)] for position in positions]
+        if self.rules.pins:
+            hits = [replace(hit, why=self.rules.reasons(hit.product_id) | hit.why) for hit in hits]
+        return hits
 
     def _own_contributions(self, positions: np.ndarray) -> pd.DataFrame:
         """Return the contributions (k rows) to the scores of matches that are no candidates."""

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.special import expit
 
 from market.core.atomic import write_json
-from market.search.vectors import VectorIndex
+from market.search.overlaid_vectors import Vectors
 
 REFERENCES = 1000  # listings whose similarity to a query says what is usual
 WORD_FEATURES = ("bm25", "bm25_of_best", "text_excess", "text_excess_of_best", "no_good_words")
@@ -91,7 +91,7 @@ class Similarities(NamedTuple):
     deviation: float
 
     @classmethod
-    def of(cls, vector: np.ndarray, index: VectorIndex) -> Similarities | None:
+    def of(cls, vector: np.ndarray, index: Vectors) -> Similarities | None:
         """Compare a query vector (width,) with an index; None if the index is empty."""
         if not len(index):
             return None
@@ -133,8 +133,8 @@ class QueryRelevance:
         bm25: np.ndarray | None,
         text_vector: np.ndarray | None,
         image_vector: np.ndarray | None,
-        text_index: VectorIndex,
-        image_index: VectorIndex,
+        text_index: Vectors,
+        image_index: Vectors,
     ) -> QueryRelevance:
         """Prepare the parts of a query, which are those of `Query`."""
         return cls(

@@ -89,6 +89,14 @@ class VectorIndex:
         """The number of components of a vector."""
         return self._index.d
 
+    @property
+    def stored(self) -> np.ndarray | None:
+        """All vectors (n, width) of a "Flat" index, not copied; None for an approximate one."""
+        if not isinstance(self._kind, faiss.IndexFlat):
+            return None
+        stored = faiss.rev_swig_ptr(self._kind.get_xb(), len(self) * self.width)
+        return stored.reshape(-1, self.width)
+
     def vectors(self, positions: np.ndarray) -> np.ndarray:
         """Return the vectors (len(positions), width) float32 at these positions."""
         if len(positions) == 0:
@@ -223,8 +231,9 @@ class VectorIndex:
         self, queries: np.ndarray, k: int, allowed: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Multiply all queries at once: FAISS takes filtered queries one by one."""
-        stored = faiss.rev_swig_ptr(self._kind.get_xb(), len(self) * self.width)
-        similarities = queries @ stored.reshape(-1, self.width).T
+        stored = self.stored
+        assert stored is not None
+        similarities = queries @ stored.T
         similarities[:, ~allowed] = -np.inf
         count = min(k, len(self))
         best = np.argpartition(similarities, -count, axis=1)[:, -count:]

@@ -28,16 +28,22 @@ from market.service.bodies import BodyLimitMiddleware
 from market.service.errors import add_error_handlers
 from market.service.events import EventStore
 from market.service.head import HeadMiddleware
+from market.service.keys import KeyRing
 from market.service.metrics import Metrics
 from market.service.photos import DisplaySource, PhotoVersions
 from market.service.predictions import ListingPredictor
 from market.service.queues import make_queues
 from market.service.reload import Reloader
 from market.service.routes.assembly import TAGS, api_router, health_router
-from market.service.routes.responses import ERROR
-from market.service.security import ApiKeyMiddleware, SecurityHeadersMiddleware
+from market.service.routes.responses import ERROR, TOO_MANY
+from market.service.security import (
+    ApiCorsMiddleware,
+    ApiKeyMiddleware,
+    SecurityHeadersMiddleware,
+)
 from market.service.settings import Settings
 from market.service.state import Index, ServiceState, new_decoder
+from market.service.user_data import UserData
 
 STATIC = Path(__file__).parent / "static"
 DESCRIPTION = (
@@ -118,6 +124,7 @@ def make_app(
         decoder=new_decoder(),
         predictor=ListingPredictor(),
         events=events,
+        user_data=UserData(events.database),
         settings=settings,
         metrics=metrics,
         queues=make_queues(settings, metrics),
@@ -159,20 +166,24 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         max_bytes=int(settings.max_upload_mb * 1e6),
         seconds=settings.max_upload_seconds,
     )
-    if settings.api_key is not None:
-        app.add_middleware(ApiKeyMiddleware, key=settings.api_key.get_secret_value())
-    app.add_middleware(SecurityHeadersMiddleware)
+    keys = KeyRing.from_settings(settings)
+    if keys:
+        app.add_middleware(ApiKeyMiddleware, keys=keys)
+    origins = settings.cors_origins.split()
+    if origins:
+        app.add_middleware(ApiCorsMiddleware, origins=origins)
+    app.add_middleware(SecurityHeadersMiddleware, shares_photos=bool(origins))
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
     """Add the API, the health check and the page."""
     key_options: dict[str, Any] = {}
-    if settings.api_key is not None:
+    if settings.needs_key:
         # ApiKeyMiddleware checks the key. The schemes only describe it, so that /docs can send it.
         schemes = APIKeyHeader(name="X-API-Key", auto_error=False), HTTPBearer(auto_error=False)
         key_options = {
             "dependencies": [Depends(scheme) for scheme in schemes],
-            "responses": {401: ERROR},
+            "responses": {401: ERROR, 403: ERROR, 429: TOO_MANY},
         }
     app.include_router(api_router, **key_options)
     app.include_router(health_router)

@@ -13,7 +13,7 @@ from market.service.database import Database
 OLD_ID_LENGTH = 100  # in tables created by an earlier version
 
 _METADATA = sa.MetaData()
-_EVENTS = sa.Table(
+EVENTS = sa.Table(
     "events",
     _METADATA,
     # SQLite assigns row numbers only to a column of type INTEGER.
@@ -24,6 +24,9 @@ _EVENTS = sa.Table(
     sa.Column("timestamp", sa.DateTime(), nullable=False),  # UTC
     sa.Index("events_of_user", "user_id", "id"),
 )
+
+
+TABLES = (EVENTS,)
 
 
 class EventStore:
@@ -48,7 +51,7 @@ class EventStore:
     def __init__(self, url: str) -> None:
         self.database = Database(url)
         self._engine = self.database.engine
-        self.database.create_missing([_EVENTS], {_EVENTS.name: (OLD_ID_LENGTH, LONGEST_ID)})
+        self.database.create_missing([EVENTS], {EVENTS.name: (OLD_ID_LENGTH, LONGEST_ID)})
 
     def add(
         self, user_id: str, product_id: str, event: str, timestamp: datetime | None = None
@@ -81,7 +84,7 @@ class EventStore:
             "timestamp": _utc(timestamp or datetime.now(UTC)),
         }
         with self._engine.begin() as connection:
-            result = connection.execute(_EVENTS.insert(), row)
+            result = connection.execute(EVENTS.insert(), row)
         (event_id,) = result.inserted_primary_key or (0,)
         return int(event_id)
 
@@ -106,9 +109,9 @@ class EventStore:
             The database does not answer.
         """
         query = (
-            sa.select(_EVENTS)
-            .where(_EVENTS.c.user_id == user_id)
-            .order_by(_EVENTS.c.id.desc())
+            sa.select(EVENTS)
+            .where(EVENTS.c.user_id == user_id)
+            .order_by(EVENTS.c.id.desc())
             .limit(last)
         )
         with self._engine.connect() as connection:

@@ -12,7 +12,6 @@ from typing import Any
 
 from fastapi import HTTPException, Request, Response
 from fastapi.params import Form
-from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from market.service.admission import CLIENT_CLOSED, Admission
@@ -25,7 +24,9 @@ from market.service.bodies import (
     replay,
     too_large_message,
 )
+from market.service.keys import Scope
 from market.service.metrics import Metrics
+from market.service.scopes import ScopedRoute
 from market.service.settings import Settings
 
 MAX_EVENT_BYTES = 100_000  # an event has a few hundred; parsed JSON takes ten times its size
@@ -141,10 +142,15 @@ def _make_queue(
     return queue
 
 
-def queued_route(name: str) -> type[APIRoute]:
-    """Return a route class whose requests pass through the queue `name` of the service."""
+def queued_route(name: str, scope: Scope) -> type[ScopedRoute]:
+    """Return a route class whose requests pass through the queue `name` of the service.
 
-    class QueuedRoute(APIRoute):
+    `scope` is what a key must be allowed to do.
+    """
+
+    class QueuedRoute(ScopedRoute):
+        needs = scope
+
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             # FastAPI's handler reads the body, then runs the dependencies and the endpoint.
             handle = super().get_route_handler()

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from market.search.ranker import FEATURE_TEXTS, LISTING_FEATURES, QUERY_FEATURES
+from market.search.rule_application import PIN, rule_text
 from market.service.schemas import Reason
 
 # A learned ranker weighs a new user's missing history as well. "Similar to what you viewed" would
@@ -38,7 +39,8 @@ def explain(
     Returns
     -------
     list of Reason
-        The finite, non-zero contributions. They add up to the score.
+        The finite, non-zero contributions, which add up to the score; before them a rule that has
+        placed the listing, which contributes 0.
     """
     texts = {**FEATURE_TEXTS, **special_texts, NEW_USER: NEW_USER_TEXT}
     merged = USER_FEATURES if is_new_user else frozenset()
@@ -48,7 +50,9 @@ def explain(
     parts = {name: part for name, part in contributions.items() if name not in merged}
     parts[NEW_USER] = sum(part for name, part in contributions.items() if name in merged)
     return [
-        Reason(feature=name, text=texts[name], contribution=part)
-        for name, part in sorted(parts.items(), key=lambda item: -item[1])
-        if part and math.isfinite(part)
+        Reason(feature=name, text=rule_text(name, part) or texts[name], contribution=part)
+        for name, part in sorted(
+            parts.items(), key=lambda item: (not item[0].startswith(PIN), -item[1])
+        )
+        if (part or name.startswith(PIN)) and math.isfinite(part)
     ]

@@ -13,6 +13,7 @@ from market.search.facets import Facets
 from market.search.filters import Filters
 from market.search.ranker import RELATED_TEXTS
 from market.search.ranking import Hit, SearchResult
+from market.search.rules import Redirect
 from market.service import schemas
 from market.service.reasons import explain
 from market.service.state import ServiceState
@@ -126,7 +127,17 @@ def to_search_results(
         corrected_query=result.corrected_query,
         unknown_place=result.unknown_place,
         empty_place=result.empty_place,
+        redirect=_to_redirect(result.redirect),
     )
+
+
+def _to_redirect(rule: Redirect | None) -> schemas.Redirect | None:
+    if rule is None:
+        return None
+    filters = dict(rule.filters or {})
+    if rule.category is not None:
+        filters["category"] = rule.category
+    return schemas.Redirect(rule=rule.name, path=rule.path, filters=filters)
 
 
 def listing_fields(state: ServiceState, listing: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import joblib
@@ -11,10 +12,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from market.core.errors import MarketError
 from market.data.histories import HISTORY_EVENTS
 
+ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 MIN_KEY_LENGTH = 16  # characters: shorter keys can be guessed
 
 
-def _check_key(key: SecretStr) -> SecretStr:
+def check_key(key: SecretStr) -> SecretStr:
+    """Return a key that is long enough and that HTTP headers can carry; else ValueError."""
     text = key.get_secret_value()
     # HTTP headers cannot carry other characters unchanged, so such a key would never match.
     is_sendable = text.isascii() and text.isprintable() and " " not in text
@@ -26,9 +29,22 @@ def _check_key(key: SecretStr) -> SecretStr:
     return key
 
 
+def _check_origins(text: str) -> str:
+    origins = text.split()
+    for origin in origins:
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"names {origin!r}, which is no origin: write such as https://shop.example, "
+                "without a path, separated by spaces"
+            )
+    if "*" in origins and len(origins) > 1:
+        raise ValueError("has * beside other origins: write one or the other")
+    return text
+
+
 Count = Annotated[int, Field(gt=0)]
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
+ApiKey = Annotated[SecretStr, AfterValidator(check_key)]
 
 
 class Settings(BaseSettings):
@@ -75,6 +91,19 @@ class Settings(BaseSettings):
     api_key: ApiKey | None = Field(
         default=None, description="Secret that clients must send. Unset: no key is needed."
     )
+    api_keys: SecretStr | None = Field(
+        default=None,
+        description="Keys with scopes and limits: the path of a YAML file, or the list itself.",
+    )
+    cors_origins: Annotated[str, AfterValidator(_check_origins)] = Field(
+        default="",
+        description="Origins whose pages may call the API, separated by spaces; * for all.",
+    )
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether requests need a key."""
+        return self.api_key is not None or self.api_keys is not None
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -97,7 +126,7 @@ class Settings(BaseSettings):
             lines = []
             for fault in error.errors():
                 name = str(fault["loc"][0])
-                value = "" if name == "api_key" else f"={fault['input']!r}"
+                value = "" if name in ("api_key", "api_keys") else f"={fault['input']!r}"
                 reason = fault["msg"].removeprefix("Value error, ")
                 lines.append(
                     f"{name.upper()}{value} {reason.replace('Input should be', 'must be')}"

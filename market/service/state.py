@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -15,6 +16,7 @@ from market.core.paths import (
     PHOTO_EMBEDDER,
     PHOTOS,
     RANKER,
+    RULES,
     SEARCH_INDEX,
     require,
 )
@@ -29,6 +31,9 @@ from market.service.photos import DisplaySource, PhotoDecoder, PhotoVersions
 from market.service.predictions import ListingPredictor
 from market.service.queues import Queue
 from market.service.settings import Settings
+from market.service.user_data import UserData
+
+log = logging.getLogger("uvicorn.error")
 
 
 @dataclass(frozen=True)
@@ -63,10 +68,12 @@ class Index:
         Raises
         ------
         MarketError
-            An output does not exist.
+            An output does not exist, or a rule is wrong.
         """
         require(SEARCH_INDEX, RANKER, PHOTO_EMBEDDER, INTERACTIONS, EXPECTED_PRICES)
-        engine = Engine.load(device=device)
+        engine = Engine.load(rules=RULES, device=device)
+        for warning in engine.daily_rules.warnings:
+            log.warning("%s: %s", RULES, warning)
         # The networks load with their first use: use them now rather than in a user's search.
         engine.search("warm up", photo=Image.new("RGB", (8, 8)), limit=1)
         photos = DisplayPhotos(DISPLAY_PHOTOS) if DISPLAY_PHOTOS.exists() else PhotoStore(PHOTOS)
@@ -86,6 +93,7 @@ class ServiceState:
     decoder: PhotoDecoder
     predictor: ListingPredictor
     events: EventStore
+    user_data: UserData
     settings: Settings
     metrics: Metrics
     queues: dict[str, Queue]
@@ -100,7 +108,12 @@ class ServiceState:
         """
         last = self.settings.history_events
         stored = self.events.history(user_id, last)
-        return merge_histories(self.logged.history(user_id), stored, last)
+        logged = self.logged.history(user_id)
+        if len(logged):
+            erased_at = self.user_data.erased_at(user_id)
+            if erased_at is not None:
+                logged = logged[logged["timestamp"] > erased_at]
+        return merge_histories(logged, stored, last)
 
     def with_index(self, index: Index) -> ServiceState:
         """Return the state over another index, with the same event store, queues and metrics."""

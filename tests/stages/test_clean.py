@@ -221,7 +221,7 @@ def run(code: int) -> str:
             ",q",
             "rows are rejected: its product is not in Products.csv",
         ),
-        ("interactions.csv", "2024-03-", "12/13/", "timestamp is neither ISO 8601 nor unix"),
+        ("interactions.csv", "2024-03-", "13/13/", "timestamp is neither ISO 8601 nor unix"),
         ("interactions.csv", "2024-03-0", "2611-03-0", "timestamp is not between 1990 and 2100"),
     ],
 )

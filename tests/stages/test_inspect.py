@@ -58,6 +58,43 @@ def test_an_export_elsewhere_is_copied_first(project: Path) -> None:
     assert params["dataset"] == yaml.safe_load((REPO / "params.yaml").read_text())["dataset"]
 
 
+def test_a_section_is_kept_while_another_dataset_is_in_use(project: Path) -> None:
+    run("data/mine/raw", "--write")
+    by_hand = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    by_hand["input"]["currency"] = "NZD"
+    Path("params.yaml").write_text(yaml.safe_dump(by_hand, sort_keys=False), encoding="utf-8")
+    Path("data/other/raw").mkdir(parents=True)
+    listings().to_csv("data/other/raw/adverts.csv", index=False)
+    # As `dvc exp run -S dataset=other` leaves it.
+    text = (
+        Path("params.yaml").read_text(encoding="utf-8").replace("dataset: mine", "dataset: other")
+    )
+    Path("params.yaml").write_text(text, encoding="utf-8")
+
+    switched = run("data/other/raw", "--write")
+    assert "The former section `input` is kept in data/mine/input.yaml" in switched.output
+    assert not Path("data/other/input.yaml").exists()
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    assert (params["dataset"], params["input"]["products"]) == ("other", "adverts.csv")
+
+    back = run("data/mine/raw", "--write")
+    assert "Written to params.yaml from data/mine/input.yaml" in back.output
+    assert yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8")) == by_hand
+    assert "adverts.csv" in Path("data/other/input.yaml").read_text(encoding="utf-8")
+
+    again = run("data/mine/raw", "--write")  # looked at anew, as it is the one in use
+    assert "from data/mine/input.yaml" not in again.output
+
+
+def test_a_kept_section_that_is_wrong_is_named(project: Path) -> None:
+    Path("data/mine/input.yaml").write_text("currency: 5\n", encoding="utf-8")
+    before = Path("params.yaml").read_bytes()
+    result = run("data/mine/raw", "--write")
+    assert result.exit_code == 1
+    assert "data/mine/input.yaml: " in last_line(result)
+    assert Path("params.yaml").read_bytes() == before
+
+
 def test_photos_on_the_web_are_fetched_first(project: Path) -> None:
     table = listings().assign(image=lambda rows: "https://example.com/" + rows["id"] + ".jpg")
     table.to_csv("data/mine/raw/products.csv", index=False)

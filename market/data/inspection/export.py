@@ -145,5 +145,8 @@ def _questions(products: Table, values: Values, events: EventNames | None) -> li
 def _other_notes(tables: Tables, other_files: list[str]) -> list[str]:
     tables_only = [name for name in tables.unused if not name.endswith(".txt")]
     notes = [f"{name} is not read: its columns fit no role" for name in tables_only]
-    notes += [f"{name} is not read: save it as .csv if it has listings" for name in other_files]
+    for name in other_files:
+        is_archive = name.lower().endswith(".zip")
+        remedy = "unpack it with market.unpack" if is_archive else "save it as .csv"
+        notes.append(f"{name} is not read: {remedy} if it has listings or photos")
     return notes

@@ -202,6 +202,9 @@ def find_tables(path: Path) -> tuple[Path, list[Path], list[str]]:
         if tables := [file for file in _files(folder) if is_table_name(file.name)]:
             return folder, tables, others
     found = f" (found: {', '.join(others)[:100]})" if others else ""
+    if archives := [name for name in others if name.lower().endswith(".zip")]:
+        command = f"python -m market.unpack {path / archives[0]} {path}"
+        raise MarketError(f"{path} holds no table{found}: run `{command}`")
     raise MarketError(
         f"{path} holds no table{found}: put the listings there as .csv, .tsv, .jsonl or .parquet"
     )

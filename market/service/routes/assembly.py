@@ -7,9 +7,10 @@ must not block other requests.
 from fastapi import APIRouter, Depends
 
 from market.service.attribute_parameters import DESCRIPTION
-from market.service.routes import events, health, listings, predictions, search
+from market.service.routes import events, health, listings, predictions, search, users
 from market.service.routes.dependencies import refuse_repeated_parameters
 from market.service.routes.responses import ERROR
+from market.service.scopes import check_declared
 
 TAGS = [
     {
@@ -18,6 +19,7 @@ TAGS = [
     },
     {"name": "listings", "description": "Listings, their photos, categories and places."},
     {"name": "events", "description": "What users do, which personalises their next results."},
+    {"name": "users", "description": "All data of one user, and its erasure: for the shop."},
     {"name": "predictions", "description": "Category and price of a new listing."},
     {"name": "health", "description": "For monitoring. `/metrics` has Prometheus metrics."},
 ]
@@ -27,6 +29,6 @@ api_router = APIRouter(
     dependencies=[Depends(refuse_repeated_parameters)],
     responses={422: ERROR},
 )
-for module in (search, listings, events, predictions):
-    api_router.include_router(module.router)
+for module in (search, listings, events, predictions, users):
+    api_router.include_router(check_declared(module.router))
 health_router = health.router  # needs no key

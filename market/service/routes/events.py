@@ -10,7 +10,7 @@ from market.service.routes.dependencies import State, find_listing
 from market.service.routes.responses import BODY_ERRORS, ERROR, UNAVAILABLE
 
 router = APIRouter(
-    tags=["events"], route_class=queued_route("events"), responses={503: UNAVAILABLE}
+    tags=["events"], route_class=queued_route("events", "events"), responses={503: UNAVAILABLE}
 )
 
 

@@ -11,8 +11,9 @@ from market.service import schemas
 from market.service.results import listing_fields, to_counts, to_description
 from market.service.routes.dependencies import State, find_listing
 from market.service.routes.responses import ERROR
+from market.service.scopes import ReadRoute
 
-router = APIRouter(tags=["listings"])
+router = APIRouter(tags=["listings"], route_class=ReadRoute)
 
 
 @router.get("/products/{product_id:path}", summary="A listing", responses={404: ERROR})
@@ -44,11 +45,14 @@ def photo(
     `v` it is the current photo with this number.
     """
     try:
+        # The numbers of an earlier version are those of another index.
+        if v in ("", state.photos.version) and not state.engine.shows_photo(number):
+            raise LookupError
         content = state.photos.read(number, v, size)
     except LookupError:
         raise HTTPException(404, f"there is no photo {number}") from None
     # With an API key, shared caches must not store photos: their users may not have the key.
-    scope = "public" if state.settings.api_key is None else "private"
+    scope = "private" if state.settings.needs_key else "public"
     caching = f"{scope}, max-age=31536000, immutable" if v else "no-cache"
     return Response(content, media_type="image/jpeg", headers={"Cache-Control": caching})
 

@@ -12,7 +12,7 @@ from market.service.routes.dependencies import State
 from market.service.routes.responses import BODY_ERRORS, UNAVAILABLE
 
 router = APIRouter(
-    tags=["predictions"], route_class=queued_route("predict"), responses={503: UNAVAILABLE}
+    tags=["predictions"], route_class=queued_route("predict", "read"), responses={503: UNAVAILABLE}
 )
 
 

@@ -12,5 +12,9 @@ UNAVAILABLE: dict[str, Any] = {
     "description": "Too many requests at once, or a part of the service is away: try again.",
     "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
 }
+TOO_MANY: dict[str, Any] = {
+    **UNAVAILABLE,
+    "description": "The key has used up its limit: try again after the stated time.",
+}
 # Errors of a request with a body: cut off, too slow, too large, of another type.
 BODY_ERRORS: dict[int | str, dict[str, Any]] = {code: ERROR for code in (400, 408, 413, 415)}

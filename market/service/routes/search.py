@@ -22,7 +22,7 @@ from market.service.routes.responses import BODY_ERRORS, ERROR, UNAVAILABLE
 from market.service.state import ServiceState
 
 router = APIRouter(
-    tags=["search"], route_class=queued_route("search"), responses={503: UNAVAILABLE}
+    tags=["search"], route_class=queued_route("search", "read"), responses={503: UNAVAILABLE}
 )
 
 

@@ -1,6 +1,6 @@
 """Requests and answers of the API, with their types, limits and descriptions."""
 
-from market.service.schemas.events import NewEvent, StoredEvent
+from market.service.schemas.events import ErasedUser, NewEvent, StoredEvent
 from market.service.schemas.fields import LIST_FIELDS, Error, ProductId, UserId
 from market.service.schemas.filters import Filters, Page, PhotoQuery, SearchQuery, SimilarQuery
 from market.service.schemas.health import Health
@@ -24,6 +24,7 @@ from market.service.schemas.results import (
     Obstacle,
     PriceCount,
     Reason,
+    Redirect,
     SearchBatch,
     SearchResults,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "Category",
     "CategoryCount",
     "DistanceCount",
+    "ErasedUser",
     "Error",
     "Explanation",
     "FacetCounts",
@@ -55,6 +57,7 @@ __all__ = [
     "Product",
     "ProductId",
     "Reason",
+    "Redirect",
     "SearchBatch",
     "SearchQuery",
     "SearchResults",

@@ -44,3 +44,9 @@ class StoredEvent(BaseModel):
     """A stored event."""
 
     id: int = Field(description="Id of the event.")
+
+
+class ErasedUser(BaseModel):
+    """The erasure of a user's data."""
+
+    events: int = Field(description="Number of stored events that were deleted.")

@@ -96,6 +96,20 @@ class Explanation(BaseModel):
     obstacles: list[Obstacle] = Field(description="Every reason why it is not shown.")
 
 
+class Redirect(BaseModel):
+    """Where a rule of the shop says that a search leads instead."""
+
+    rule: str = Field(description="Name of the rule.", examples=["sale"])
+    path: str | None = Field(
+        description="A page of the shop; null if `filters` say where the search leads.",
+        examples=["/sale"],
+    )
+    filters: dict[str, str] = Field(
+        description="Parameters of `GET /api/search` without `q`.",
+        examples=[{"category": "Sofas", "price_max": "100"}],
+    )
+
+
 class SearchResults(BaseModel):
     """A page of results."""
 
@@ -115,6 +129,9 @@ class SearchResults(BaseModel):
     empty_place: str | None = Field(
         description="The place of the search, if it is known, but no listing lies within "
         "`radius_km` of it, or no listing has a known place at all."
+    )
+    redirect: Redirect | None = Field(
+        None, description="Where a rule leads the search; the hits are those without it."
     )
     attributes: list[AttributeCounts] | None = Field(
         default=None, description="The attributes of all results with `facets`, else null."

@@ -23,7 +23,8 @@ def test_a_section_of_another_export_is_one_line_with_the_remedy(tmp_path: Path)
     assert str(error.value) == (
         f"{tmp_path} has no Anzeigen.csv, which input.products in params.yaml names, but {found}: "
         f"the section `input` describes another export. Run `python -m market.inspect {tmp_path} "
-        "--write`, which writes it for this one, or set `dataset` to the export that it describes"
+        "--write`, which writes it for this one and keeps the other in the other's folder, or set "
+        "`dataset` to the export that it describes"
     )
     with pytest.raises(MarketError, match="describes another export"):
         RawFolder(tmp_path, GERMAN).listings(labelled=True)

@@ -1,4 +1,4 @@
-"""Random listings for tests of facets, orders and pages."""
+"""Small catalogues and engines for tests of facets, orders, pages and their requests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from hypothesis import strategies as st
 
 from market.search.attributes import AttributeType
 from market.search.catalogue import Catalogue
+from market.search.engine import Engine
+from market.search.lexical import LexicalIndex
+from market.search.listing_vectors import ListingVectors
+from market.search.ranker import Ranker
+from market.search.vectors import VectorIndex
+
+WIDTH = 8  # of vectors
 
 TYPES = (
     AttributeType("brand", "category"),
@@ -64,3 +71,36 @@ def make_catalogue(table: pd.DataFrame) -> Catalogue:
     photos = pd.DataFrame({"position": [], "photo_index": []}, dtype=int)
     listings = table.drop(columns="price_flag")
     return Catalogue.build(listings, photos, NO_PLACES, prices, attributes=TYPES)
+
+
+def make_engine(table: pd.DataFrame, names: list[str]) -> Engine:
+    """Return an engine over a table from `make_table`, whose texts mean their first word.
+
+    Parameters
+    ----------
+    table
+        n rows.
+    names
+        The names of the listings (n).
+    """
+    table = table.assign(name=names)
+    catalogue = make_catalogue(table)
+    texts = VectorIndex.build(np.array([encode_text(name) for name in names]), "Flat", 1)
+    images = VectorIndex.build(np.empty((0, WIDTH), np.float32), "Flat", 1)
+    neighbours = np.zeros((len(table), 0), np.int32)
+    return Engine(
+        catalogue,
+        LexicalIndex.build(names, table["description"].tolist(), []),
+        ListingVectors(texts, images, neighbours, catalogue.photos),
+        Ranker.prior(),
+        None,
+        encode_text,
+        lambda photo: np.zeros(WIDTH, np.float32),
+    )
+
+
+def encode_text(text: str) -> np.ndarray:
+    """Return the unit vector of a text: its first word alone decides on it."""
+    vector = np.zeros(WIDTH, np.float32)
+    vector[len(text.split()[0]) % WIDTH] = 1
+    return vector

@@ -1,0 +1,106 @@
+"""Which changed listings are copies of one product: their text or a photo equals another's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from market.data.near_duplicates import MIN_WORDS, normalise_text
+from market.data.words import separate_words
+
+
+@dataclass(frozen=True, eq=False)
+class KnownTexts:
+    """The descriptions of n listings, ready to look up the listings of an equal one.
+
+    Attributes
+    ----------
+    keys
+        (n,) uint64 hashes of the normalised descriptions, ascending.
+    positions
+        (n,) the listing of each.
+    """
+
+    keys: np.ndarray
+    positions: np.ndarray
+
+    @classmethod
+    def build(cls, descriptions: pd.Series) -> KnownTexts:
+        """Hash n descriptions."""
+        keys = description_keys(descriptions)
+        order = np.argsort(keys, kind="stable")
+        return cls(keys[order], order)
+
+    def equal_to(self, key: np.uint64) -> np.ndarray:
+        """Return the positions of the listings with a description of this hash."""
+        start, end = np.searchsorted(self.keys, key), np.searchsorted(self.keys, key, side="right")
+        return self.positions[start:end]
+
+
+def description_keys(descriptions: pd.Series) -> np.ndarray:
+    """Return a hash (n,) uint64 of each description, equal if only case and white space differ."""
+    return pd.util.hash_array(normalise_text(descriptions.astype("str")).to_numpy(object))
+
+
+def group_changed(
+    descriptions: pd.Series,
+    photo_pairs: tuple[np.ndarray, np.ndarray],
+    same_photo: Sequence[np.ndarray],
+    former: np.ndarray,
+    known: KnownTexts,
+    groups: np.ndarray,
+    first_new: int,
+) -> np.ndarray:
+    """Return the groups (m,) of changed listings: copies of one product share one.
+
+    A changed listing joins the group of the listings whose description, of MIN_WORDS words or more,
+    or one of whose photos equals its own. A text or photo that the index left in several groups is
+    boilerplate, and joins nobody, but a listing stays in its own former group if it kept its text
+    or a photo. Changes never join two groups of the index.
+
+    Parameters
+    ----------
+    descriptions
+        Of the m changed listings.
+    photo_pairs
+        Two arrays (p,): changed listings that share a photo.
+    same_photo
+        For each changed listing, the positions of the index's listings with one of its photos.
+    former
+        (m,) the positions that the changed listings had in the index; -1 for new ones.
+    known
+        The descriptions of the n listings of the index.
+    groups
+        (n,) their groups.
+    first_new
+        The smallest number of a new group.
+    """
+    count = len(descriptions)
+    keys = description_keys(descriptions)
+    long = np.array([len(separate_words(text).split()) >= MIN_WORDS for text in descriptions], bool)
+    joined = np.full(count, np.iinfo(np.int64).max)  # the group of the index that each joins
+    links = [np.vstack([*photo_pairs]).reshape(2, -1)]
+    first_of: dict[int, int] = {}
+    for row in range(count):
+        equals = [same_photo[row]]
+        if long[row]:
+            equals.append(known.equal_to(keys[row]))
+            if len(np.unique(groups[equals[-1]])) <= 1:
+                links.append(np.array([[row], [first_of.setdefault(int(keys[row]), row)]]))
+        for positions in equals:
+            shared = np.unique(groups[positions])
+            if former[row] in positions:
+                shared = groups[[former[row]]]
+            if len(shared) == 1:
+                joined[row] = min(joined[row], shared[0])
+    left, right = np.hstack(links).astype(np.int64)
+    graph = coo_array((np.ones(len(left)), (left, right)), shape=(count, count))
+    component = connected_components(graph, directed=False)[1] if count else np.empty(0, int)
+    number = first_new + np.arange(count)  # one for each component
+    np.minimum.at(number, component, joined)
+    return number[component]

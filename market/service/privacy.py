@@ -1,0 +1,62 @@
+"""Show or erase the data of one user in the service's database.
+
+\b
+python -m market.service.privacy export USER > data.ndjson
+python -m market.service.privacy erase USER
+
+EVENTS_URL names the database, as for the service, which may run meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import click
+
+from market.core.errors import MarketError
+from market.service.database import STORE_ERRORS
+from market.service.events import EventStore
+from market.service.settings import Settings
+from market.service.user_data import UserData
+from market.service.user_export import export_user
+
+
+@click.group(help=__doc__)
+def main() -> None:
+    pass
+
+
+@main.command("export")
+@click.argument("user")
+def export_data(user: str) -> None:
+    """Print all events of USER, a line of JSON for each."""
+    for line in _run(lambda data: [*export_user(user, data)]):
+        click.echo(line, nl=False)
+
+
+@main.command()
+@click.argument("user")
+def erase(user: str) -> None:
+    """Delete all events of USER, and leave the user out of the next run of the pipeline."""
+    events = _run(lambda data: data.erase(user))
+    click.echo(
+        f"erased {events} events; next: run `dvc repro` and reload the service. docs/serve.md says "
+        "how to remove the user from DVC's cache of earlier runs"
+    )
+
+
+def _run(action: Callable[[UserData], Any]) -> Any:
+    """Return the result of an action on the database that EVENTS_URL names."""
+    try:
+        with closing(EventStore(Settings.from_environment().events_url)) as store:
+            return action(UserData(store.database))
+    except MarketError as error:
+        raise click.ClickException(str(error)) from None
+    except STORE_ERRORS as error:
+        raise click.ClickException(f"the database does not answer: {error}") from None
+
+
+if __name__ == "__main__":
+    main()
