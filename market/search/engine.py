@@ -114,6 +114,7 @@ class Engine(EngineData):
             result,
             corrected_query=corrected if corrected != understanding.words else None,
             understood=understanding.understood,
+            searched=corrected,
         )
 
     def encode_ahead(self, texts: Iterable[str]) -> None:

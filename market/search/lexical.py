@@ -229,7 +229,7 @@ class LexicalIndex:
         # The dictionary is English: in other languages, only the stem tells an inflected form from
         # a typing error.
         inflected = self.language.code != "en" and self.bm25.contains(stem)
-        return inflected or bool(self._compounds(stem))
+        return inflected or bool(self.compounds(stem))
 
     def is_in_listings(self, word: str) -> bool:
         """Return whether a listing has a word, a form or a compound of it, or a rule has it."""
@@ -238,13 +238,13 @@ class LexicalIndex:
             return True
         stem = self.language.stem(folded)
         in_rules = self.language.key(folded) in self._rule_keys
-        return in_rules or self.bm25.contains(stem) or bool(self._compounds(stem))
+        return in_rules or self.bm25.contains(stem) or bool(self.compounds(stem))
 
     def completions(self, word: str, count: int) -> list[str]:
         """Return the commonest words of listings that start with a word and are longer."""
         return self.vocabulary.completions(self.language.fold(word), count)
 
-    def _compounds(self, stem: str) -> list[str]:
+    def compounds(self, stem: str) -> list[str]:
         """Return the stems of longer words that end in this one: "stehlamp" for "lamp".
 
         Without them, a German who looks for a Lampe would miss every Stehlampe.
@@ -299,7 +299,7 @@ class LexicalIndex:
 
     def _shares(self, stems: Sequence[str]) -> tuple[np.ndarray, float]:
         """Return `scores` of the stems of words without synonyms, and the best possible score."""
-        compounds = {stem: self._compounds(stem) for stem in stems}
+        compounds = {stem: self.compounds(stem) for stem in stems}
         longer = [compound for stem in stems for compound in compounds[stem]]
         parts = {stem: self.bm25.scores_of(stem) for stem in {*stems, *longer}}
         best = {stem: scores.max(initial=0) for stem, (_, scores) in parts.items()}
