@@ -31,6 +31,7 @@ from market.search.ranker import Ranker
 from market.search.ranking_models import RankingModels
 from market.search.relevance import KEEP_ALL, QueryRelevance, Relevance
 from market.search.rules import NO_RULES, Rules, words_of
+from market.search.suggestions import SuggestionSource, read_searched
 
 ANY_PRICE = Filters(flagged=True)
 
@@ -63,6 +64,8 @@ class EngineData:
         The day whose rules apply; None is the day of the request (UTC).
     index
         The listings without the changes laid over them; None if there are no changes.
+    suggestion_source
+        Where suggested queries come from; None gathers them from the catalogue.
     """
 
     catalogue: Catalogue
@@ -77,6 +80,7 @@ class EngineData:
     rules: Rules = NO_RULES
     rules_day: date | None = None
     index: Collection | None = None
+    suggestion_source: SuggestionSource | None = None
 
     @classmethod
     def load(
@@ -144,6 +148,9 @@ class EngineData:
             encode_photo=encode_photo,
             formats=search_index.formats,
             relevance=models.relevance,
+            suggestion_source=SuggestionSource(
+                catalogue, search_index.lexical.language, read_searched(paths.FREQUENT_SEARCHES)
+            ),
         )
         if rules is None:
             return engine
@@ -172,6 +179,11 @@ class EngineData:
             self.vectors.images,
         )
         return replace(query, relevance=relevance)
+
+    @cached_property
+    def suggestions(self) -> SuggestionSource:
+        """Where suggested queries come from: the index, also when changes are laid over it."""
+        return self.suggestion_source or SuggestionSource(self.catalogue, self.lexical.language)
 
     def with_rules(self, rules: Rules, day: date | None = None) -> Self:
         """Return this engine with other rules; parameters are as the attributes."""

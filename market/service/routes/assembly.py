@@ -7,7 +7,15 @@ must not block other requests.
 from fastapi import APIRouter, Depends
 
 from market.service.attribute_parameters import DESCRIPTION
-from market.service.routes import events, health, listings, predictions, search, users
+from market.service.routes import (
+    events,
+    health,
+    listings,
+    predictions,
+    search,
+    suggest,
+    users,
+)
 from market.service.routes.dependencies import refuse_repeated_parameters
 from market.service.routes.responses import ERROR
 from market.service.scopes import check_declared
@@ -29,6 +37,6 @@ api_router = APIRouter(
     dependencies=[Depends(refuse_repeated_parameters)],
     responses={422: ERROR},
 )
-for module in (search, listings, events, predictions, users):
+for module in (search, suggest, listings, events, predictions, users):
     api_router.include_router(check_declared(module.router))
 health_router = health.router  # needs no key

@@ -30,6 +30,7 @@ from market.service.schemas.results import (
     SearchBatch,
     SearchResults,
 )
+from market.service.schemas.suggestions import Suggestion, Suggestions, SuggestQuery
 
 __all__ = [
     "LIST_FIELDS",
@@ -67,6 +68,9 @@ __all__ = [
     "SearchResults",
     "SimilarQuery",
     "StoredEvent",
+    "SuggestQuery",
+    "Suggestion",
+    "Suggestions",
     "UnusablePhoto",
     "UserId",
 ]
