@@ -26,10 +26,9 @@ from market.search.index import SearchIndex
 from market.search.lexical import LexicalIndex
 from market.search.listing_vectors import ListingVectors
 from market.search.overlay import Collection
-from market.search.query import Query
 from market.search.ranker import Ranker
 from market.search.ranking_models import RankingModels
-from market.search.relevance import KEEP_ALL, QueryRelevance, Relevance
+from market.search.relevance import KEEP_ALL, Relevance
 from market.search.rules import NO_RULES, Rules, words_of
 from market.search.suggestions import SuggestionSource, read_searched
 
@@ -168,18 +167,6 @@ class EngineData:
         """Return this engine with other cut-offs of its results."""
         return replace(self, relevance=relevance)
 
-    def with_end(self, query: Query) -> Query:
-        """Return a query whose results end at the cut-offs of this engine."""
-        relevance = QueryRelevance.of(
-            self.relevance,
-            query.bm25,
-            query.text_vector,
-            query.image_vector,
-            self.vectors.texts,
-            self.vectors.images,
-        )
-        return replace(query, relevance=relevance)
-
     @cached_property
     def suggestions(self) -> SuggestionSource:
         """Where suggested queries come from: the index, also when changes are laid over it."""
@@ -187,8 +174,17 @@ class EngineData:
 
     def with_rules(self, rules: Rules, day: date | None = None) -> Self:
         """Return this engine with other rules; parameters are as the attributes."""
-        lexical = self.lexical.with_rule_words(words_of(rules, self.lexical.language))
-        return replace(self, lexical=lexical, rules=rules, rules_day=day)
+        words = words_of(rules, self.lexical.language)
+        index = self.index
+        if index is not None:
+            index = replace(index, lexical=index.lexical.with_rule_words(words))
+        return replace(
+            self,
+            lexical=self.lexical.with_rule_words(words),
+            index=index,
+            rules=rules,
+            rules_day=day,
+        )
 
     @property
     def daily_rules(self) -> DailyRules:

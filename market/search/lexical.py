@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -48,14 +49,14 @@ class ListingWords(NamedTuple):
     name
         The words of the name.
     text
-        Those of the name NAME_WEIGHT times, then those of the description.
+        Those of the name and of the description.
     stems
-        The stems of `text`.
+        How often the text contains each stem; a word of the name counts NAME_WEIGHT times.
     """
 
-    name: list[str]
-    text: list[str]
-    stems: list[str]
+    name: frozenset[str]
+    text: frozenset[str]
+    stems: Mapping[str, int]
 
 
 class WordReader:
@@ -68,10 +69,14 @@ class WordReader:
 
     def read(self, name: str, description: str) -> ListingWords:
         """Return the words of one listing."""
-        words_of_name = self.language.words(name)
-        text = words_of_name * NAME_WEIGHT + self.language.words(description)
-        stem_of = {word: self.language.stem(word) for word in {*text}}
-        return ListingWords(words_of_name, text, [stem_of[word] for word in text])
+        words_of_name, others = self.language.words(name), self.language.words(description)
+        counts = Counter(others)
+        for word in words_of_name:
+            counts[word] += NAME_WEIGHT
+        stems: Counter[str] = Counter()
+        for word, count in counts.items():
+            stems[self.language.stem(word)] += count
+        return ListingWords(frozenset(words_of_name), frozenset(counts), stems)
 
     def remember(self, names: Sequence[str], descriptions: Sequence[str]) -> list[ListingWords]:
         """Return the words of several listings, and read only those that are new."""
@@ -272,11 +277,19 @@ class LexicalIndex:
 
         A phrase with synonyms counts as much as without them. A listing gets the share of the
         phrase or of its best synonym, times SYNONYM_WEIGHT if any listing has a word of the phrase.
-        A synonym of several words needs all of them. With `completions` of the last word, the best
-        of them that a listing contains counts in its place.
+        A synonym of several words needs all of them.
+
+        Parameters
+        ----------
+        text
+            The query.
+        synonyms
+            Words that may stand for others of the text.
+        completions
+            What the last word may become: the best of them that a listing contains counts instead.
         """
         if completions:
-            return self._scores_with(text, completions, synonyms)
+            return self._scores_with(text, synonyms, completions)
         stems = tuple(self.language.stem(word) for word in self.language.words(text))
         phrases = synonyms.split(stems)
         if not any(phrase.synonyms for phrase in phrases):
@@ -316,7 +329,7 @@ class LexicalIndex:
         shares = np.minimum((scores + COMPOUND_WEIGHT * scores_of_longer) / best_possible, 1)
         return shares, best_possible
 
-    def _scores_with(self, text: str, completions: Sequence[str], synonyms: Synonyms) -> np.ndarray:
+    def _scores_with(self, text: str, synonyms: Synonyms, completions: Sequence[str]) -> np.ndarray:
         """Return `scores` with the best of some completions in place of the last word."""
         last = np.zeros(len(self.bm25), np.float32)
         for stem in dict.fromkeys(map(self.language.stem, completions)):

@@ -96,8 +96,8 @@ def build_query(
     vectors: ListingVectors,
     encode_text: Callable[[str], np.ndarray],
     encode_photo: Callable[[Image.Image], np.ndarray],
-    is_typing: bool = False,
     synonyms: Synonyms = NO_SYNONYMS,
+    is_typing: bool = False,
 ) -> Query:
     """Encode the parts of a query.
 

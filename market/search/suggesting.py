@@ -6,16 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from market.search.engine_data import EngineData
 from market.search.filters import NO_FILTERS
 from market.search.prefixes import unfinished_word
+from market.search.request_reader import RequestReader
 from market.search.suggestions import Suggestion, matching_categories
-from market.search.understanding import correct_words
 
 MAX_CATEGORIES, MAX_LISTINGS = 2, 3  # among the suggestions, if there are enough queries
 
 
-def suggest(engine: EngineData, text: str, limit: int) -> list[Suggestion]:
+def suggest(engine: RequestReader, text: str, limit: int) -> list[Suggestion]:
     """Return suggestions for a text: first queries, then categories, then listings.
 
     Everything that is suggested leads to a listing that may be shown now (`gate.showable`).
@@ -47,14 +46,14 @@ def suggest(engine: EngineData, text: str, limit: int) -> list[Suggestion]:
     return [*chosen, *listings][:limit]
 
 
-def _correct(engine: EngineData, text: str) -> str:
+def _correct(engine: RequestReader, text: str) -> str:
     """Return a text with its spelling corrected, the last word as the start of one."""
     completed = engine.suggestions.queries.correct_start(text)
-    return completed or correct_words(text, engine.lexical)
+    return completed or engine.correct(text)
 
 
 def _queries(
-    engine: EngineData, text: str, allowed: np.ndarray, limit: int
+    engine: RequestReader, text: str, allowed: np.ndarray, limit: int
 ) -> Iterator[Suggestion]:
     found = 0
     for query in engine.suggestions.queries.starting_with(text):
@@ -65,7 +64,7 @@ def _queries(
             yield Suggestion("query", query)
 
 
-def _leads_to_a_listing(engine: EngineData, query: str, allowed: np.ndarray) -> bool:
+def _leads_to_a_listing(engine: RequestReader, query: str, allowed: np.ndarray) -> bool:
     """Return whether one of the listings `allowed` (n,) has all words of a query."""
     lexical = engine.lexical
     stems = {lexical.language.stem(word) for word in lexical.language.words(query)}
@@ -79,7 +78,7 @@ def _leads_to_a_listing(engine: EngineData, query: str, allowed: np.ndarray) -> 
     return positions is not None
 
 
-def _categories(engine: EngineData, text: str, allowed: np.ndarray) -> list[Suggestion]:
+def _categories(engine: RequestReader, text: str, allowed: np.ndarray) -> list[Suggestion]:
     """Return the categories that a text names and listings `allowed` (n,) have, largest first."""
     catalogue = engine.catalogue
     counts: dict[tuple[str, ...], int] = {}
@@ -93,7 +92,9 @@ def _categories(engine: EngineData, text: str, allowed: np.ndarray) -> list[Sugg
     return [Suggestion("category", path[-1], path) for path in matching]
 
 
-def _listings(engine: EngineData, text: str, allowed: np.ndarray, limit: int) -> list[Suggestion]:
+def _listings(
+    engine: RequestReader, text: str, allowed: np.ndarray, limit: int
+) -> list[Suggestion]:
     """Return the listings `allowed` (n,) whose words match a text best, one of each product."""
     lexical, catalogue = engine.lexical, engine.catalogue
     unfinished = unfinished_word(text, lexical)

@@ -11,7 +11,6 @@ from market.core.formats import Formats
 from market.search.catalogue import Catalogue
 from market.search.filters import Filters
 from market.search.lexical import LexicalIndex
-from market.search.prefixes import unfinished_word
 from market.search.price_phrases import price_phrase_reader
 
 MAX_COMPARED = 5000  # listings whose texts are compared with a phrase
@@ -24,9 +23,7 @@ class Understanding:
     Attributes
     ----------
     words
-        The other words, as written.
-    corrected
-        The words to search for: their spelling is corrected; "" if there is no word among them.
+        The words to search for.
     filters
         The filters of the request and of the words.
     understood
@@ -34,17 +31,16 @@ class Understanding:
     """
 
     words: str
-    corrected: str
     filters: Filters
     understood: dict[str, float]
 
 
-def read_query(
+def understand(
     text: str, filters: Filters, formats: Formats, lexical: LexicalIndex, catalogue: Catalogue
 ) -> Understanding:
-    """Take the price phrase out of a query ("sofa under £100"), and correct the other words.
+    """Take the price phrase out of a query: "sofa under £100".
 
-    The price becomes a filter if the request has no filter on the price.
+    It becomes a filter if the request has no filter on the price.
 
     Parameters
     ----------
@@ -57,32 +53,18 @@ def read_query(
     lexical, catalogue
         The listings. Words that they contain, such as "size 10 to 12", are no price.
     """
-    words, understood = text, {}
-    if any(sign.isdecimal() for sign in text):
-        phrase = price_phrase_reader(formats).read(
-            text, lambda words: contains_phrase(words, lexical, catalogue)
-        )
-        if phrase is not None:
-            words = phrase.text
-            if filters.price_min is None and filters.price_max is None:
-                filters = replace(filters, price_min=phrase.minimum, price_max=phrase.maximum)
-                stated = {"price_min": phrase.minimum, "price_max": phrase.maximum}
-                understood = {name: value for name, value in stated.items() if value is not None}
-    return Understanding(words, correct_words(words, lexical), filters, understood)
-
-
-def correct_words(text: str, lexical: LexicalIndex) -> str:
-    """Return a query with its spelling corrected; "" for one without words.
-
-    An encoder maps "🔥" to the same vector as any other unknown sign. A last word that a user may
-    still be typing stays: see `unfinished_word`.
-    """
-    if text.strip() and not lexical.language.words(text):
-        return ""
-    unfinished = unfinished_word(text, lexical)
-    if unfinished is None:
-        return lexical.correct_spelling(text)
-    return lexical.correct_spelling(text[: unfinished.start]) + text[unfinished.start :]
+    if not any(sign.isdecimal() for sign in text):
+        return Understanding(text, filters, {})
+    reader = price_phrase_reader(formats)
+    phrase = reader.read(text, lambda words: contains_phrase(words, lexical, catalogue))
+    if phrase is None:
+        return Understanding(text, filters, {})
+    if filters.price_min is not None or filters.price_max is not None:
+        return Understanding(phrase.text, filters, {})
+    stated = {"price_min": phrase.minimum, "price_max": phrase.maximum}
+    narrowed = replace(filters, price_min=phrase.minimum, price_max=phrase.maximum)
+    understood = {name: value for name, value in stated.items() if value is not None}
+    return Understanding(phrase.text, narrowed, understood)
 
 
 def contains_phrase(words: list[str], lexical: LexicalIndex, catalogue: Catalogue) -> bool:

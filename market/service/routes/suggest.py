@@ -20,13 +20,17 @@ router = APIRouter(tags=["search"], route_class=ReadRoute)
 def suggest(state: State, query: Annotated[schemas.SuggestQuery, Query()]) -> schemas.Suggestions:
     """Return queries, categories and listings that continue a text, with typing errors."""
     found = find_suggestions(state.engine, query.q, query.limit)
-    return schemas.Suggestions(suggestions=[_to_schema(state, each) for each in found])
+    suggestions = [_to_schema(state, each) for each in found]
+    return schemas.Suggestions(suggestions=list(filter(None, suggestions)))
 
 
-def _to_schema(state: ServiceState, suggestion: Suggestion) -> schemas.Suggestion:
+def _to_schema(state: ServiceState, suggestion: Suggestion) -> schemas.Suggestion | None:
     photo = None
     if suggestion.product_id is not None:
-        numbers = state.engine.listing(suggestion.product_id)["photos"][:1]
+        try:
+            numbers = state.engine.listing(suggestion.product_id)["photos"][:1]
+        except KeyError:  # it has expired in the meantime
+            return None
         photo = state.photos.addresses(numbers)[0].url if numbers else None
     category = suggestion.category
     return schemas.Suggestion(

@@ -57,7 +57,9 @@ def test_the_words_of_a_query_are_marked(
 
 def test_synonyms_are_marked() -> None:
     lexical = index("en")
-    synonyms = Synonyms([Synonym(name="lights", words=("light", "lamp"))], lexical.language)
+    synonyms = Synonyms(
+        [Synonym(name="lights", words=("light", "lamp"), until=None)], lexical.language
+    )
     highlighter = Highlighter.of("light", lexical, synonyms)
     assert highlighter.highlight(TEXTS[0], "").name == [(4, 9)]
 

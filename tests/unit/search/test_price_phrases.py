@@ -9,7 +9,7 @@ from market.core.formats import Formats
 from market.search.engine import Engine
 from market.search.filters import Filters
 from market.search.price_phrases import PricePhrase, price_phrase_reader
-from market.search.understanding import read_query
+from market.search.understanding import understand
 
 SHOPS = {
     "en": Formats("GBP", "en", "GB"),
@@ -116,7 +116,7 @@ def test_a_price_in_words_filters_a_search(shop: Engine) -> None:
 
 def test_the_price_of_the_request_takes_precedence(shop: Engine) -> None:
     filters = Filters(price_min=50)
-    understanding = read_query(
+    understanding = understand(
         "guitar under £30", filters, shop.formats, shop.lexical, shop.catalogue
     )
     assert (understanding.words, understanding.understood) == ("guitar", {})
