@@ -9,7 +9,7 @@ import numpy as np
 from market.search.filters import NO_FILTERS
 from market.search.prefixes import unfinished_word
 from market.search.request_reader import RequestReader
-from market.search.suggestions import Suggestion, matching_categories
+from market.search.suggestions import Suggestion, is_named
 
 MAX_CATEGORIES, MAX_LISTINGS = 2, 3  # among the suggestions, if there are enough queries
 
@@ -68,27 +68,26 @@ def _leads_to_a_listing(engine: RequestReader, query: str, allowed: np.ndarray) 
     """Return whether one of the listings `allowed` (n,) has all words of a query."""
     lexical = engine.lexical
     stems = {lexical.language.stem(word) for word in lexical.language.words(query)}
-    positions: np.ndarray | None = None
+    has_all = allowed
     for stem in stems:
         containing = lexical.bm25.scores_of(stem)[0]
-        containing = containing[allowed[containing]]
-        positions = containing if positions is None else np.intersect1d(positions, containing)
-        if not len(positions):
-            return False
-    return positions is not None
+        has_word = np.zeros(len(allowed), bool)
+        has_word[containing[has_all[containing]]] = True
+        has_all = has_word
+    return bool(stems) and bool(has_all.any())
 
 
 def _categories(engine: RequestReader, text: str, allowed: np.ndarray) -> list[Suggestion]:
     """Return the categories that a text names and listings `allowed` (n,) have, largest first."""
     catalogue = engine.catalogue
+    language = engine.lexical.language
     counts: dict[tuple[str, ...], int] = {}
     sizes = np.bincount(catalogue.path_of[allowed], minlength=len(catalogue.paths))
-    for path, size in zip(catalogue.paths, sizes, strict=True):
-        for depth in range(1, len(path) + 1) if size else ():
-            name = tuple(path[:depth])
-            counts[name] = counts.get(name, 0) + int(size)
-    matching = matching_categories(text, counts, engine.lexical.language)
-    matching.sort(key=lambda path: (-counts[path], path))
+    for path, size in zip(catalogue.paths, sizes.tolist(), strict=True):
+        for depth, name in enumerate(path if size else (), start=1):
+            if is_named(name, text, language):
+                counts[tuple(path[:depth])] = counts.get(tuple(path[:depth]), 0) + size
+    matching = sorted(counts, key=lambda path: (-counts[path], path))
     return [Suggestion("category", path[-1], path) for path in matching]
 
 
@@ -103,12 +102,14 @@ def _listings(
     count = min(4 * limit, len(scores))
     best = np.argpartition(-scores, count - 1)[:count] if count else np.empty(0, np.int64)
     best = best[np.lexsort((best, -scores[best]))]
+    names = catalogue.listings["name"].array
     suggestions: dict[int, Suggestion] = {}
     for position in best[scores[best] > 0].tolist():
-        listing = catalogue.listings.iloc[position]
-        path = tuple(listing["category_levels"])
-        suggestion = Suggestion("listing", listing["name"], path, listing["product_id"])
-        suggestions.setdefault(int(catalogue.group[position]), suggestion)
+        group = int(catalogue.group[position])
+        if group not in suggestions:
+            path = tuple(catalogue.paths[catalogue.path_of[position]])
+            product_id = catalogue.ids([position])[0]
+            suggestions[group] = Suggestion("listing", names[position], path, product_id)
         if len(suggestions) == limit:
             break
     return list(suggestions.values())

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, NamedTuple
@@ -84,7 +84,11 @@ class SuggestedQueries:
         if not key:
             return []
         start, end = bisect_left(self._keys, key), bisect_left(self._keys, key + LAST_SIGN)
-        found = np.argsort(-self._commonness[start:end], kind="stable")[:MAX_FOUND]
+        commonness = self._commonness[start:end]
+        rows = np.arange(end - start)
+        if len(rows) > MAX_FOUND:
+            rows = np.argpartition(-commonness, MAX_FOUND)[:MAX_FOUND]
+        found = rows[np.lexsort((rows, -commonness[rows]))]
         return [self._queries[start + row] for row in found]
 
     def correct_start(self, text: str) -> str | None:
@@ -96,16 +100,20 @@ class SuggestedQueries:
         edits = max_edits(last)
         if not edits:
             return None
-        starts = [word[: len(last)] for word in self._first_words if word[:1] == last[:1]]
+        starts = [word[: len(last)] for word in self._common_words.get(last[0], ())]
         nearest = process.extractOne(last, starts, scorer=OSA.distance, score_cutoff=edits)
         return f"{head} {nearest[0]}".strip() if nearest else None
 
     @cached_property
-    def _first_words(self) -> list[str]:
-        """The commonest single words."""
+    def _common_words(self) -> dict[str, list[str]]:
+        """The MAX_COMPARED commonest single words by their first letter."""
         single = [row for row, query in enumerate(self._queries) if " " not in query]
         best = np.argsort(-self._commonness[single], kind="stable")[:MAX_COMPARED]
-        return [self._queries[single[row]] for row in best]
+        words: dict[str, list[str]] = defaultdict(list)
+        for row in best:
+            word = self._queries[single[row]]
+            words[word[0]].append(word)
+        return words
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,14 +219,14 @@ def _may_end(word: str, language: Language) -> bool:
     return word not in language.stop_words and not word.isdigit()
 
 
-def matching_categories(
-    text: str, paths: Iterable[tuple[str, ...]], language: Language
-) -> list[tuple[str, ...]]:
-    """Return the category paths whose last name has words that start with each word of a text."""
-    wanted = [language.key(word) for word in language.words(text)]
-    matching = []
-    for path in paths:
-        keys = [language.key(word) for word in language.words(path[-1])] if wanted else []
-        if wanted and all(any(key.startswith(word) for key in keys) for word in wanted):
-            matching.append(path)
-    return matching
+@lru_cache(maxsize=50_000)
+def _starts(name: str, language: Language) -> str:
+    """Return the keys of a name's words, each behind a space."""
+    return "".join(f" {language.key(word)}" for word in language.words(name))
+
+
+def is_named(name: str, text: str, language: Language) -> bool:
+    """Return whether each word of a text starts a word of a category's name."""
+    starts = _starts(name, language)
+    wanted = _starts(text, language)
+    return bool(wanted) and all(f" {word}" in starts for word in wanted.split())

@@ -77,6 +77,7 @@ class Index:
             log.warning("%s: %s", RULES, warning)
         # The networks load with their first use: use them now rather than in a user's search.
         engine.search("warm up", photo=Image.new("RGB", (8, 8)), limit=1)
+        _ = engine.suggestions.queries  # gathered once: seconds for 100,000 listings
         return cls(
             engine,
             DisplayPhotos(DISPLAY_PHOTOS) if DISPLAY_PHOTOS.exists() else PhotoStore(PHOTOS),
