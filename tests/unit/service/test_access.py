@@ -30,9 +30,12 @@ SHOP = "https://shop.example"
 
 
 class NoPhotos:
-    """A store of photos that has none."""
+    """A store that knows the sizes of photos, and has no photo."""
 
     nominal_sizes = (480, 1200)
+
+    def __len__(self) -> int:
+        return 1000
 
     def version(self) -> str:
         return "1"
