@@ -175,6 +175,8 @@ class DailyRules:
         if not rules:
             return frozenset()
         hidden = np.any([self._selected[rule.name] for rule in rules], axis=0)
+        if self._catalogue.withdrawn is not None:
+            hidden &= ~self._catalogue.withdrawn  # a changed listing may meet the rule no more
         return frozenset(self._catalogue.ids(np.flatnonzero(hidden)))
 
 

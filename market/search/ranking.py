@@ -62,7 +62,7 @@ class SearchResult:
     hits
         The page.
     total
-        The number of hits on all pages: the matches, less those that `collapse` and
+        The number of hits on all pages: the relevant matches, less those that `collapse` and
         `max_per_seller` leave out.
     corrected_query
         The query after spelling correction, if that changed it; "" for a query without a word to
@@ -72,7 +72,10 @@ class SearchResult:
     empty_place
         The place of the filters, if it is known, but no listing has a known place within reach.
     related
-        Hits below the cut-off of relevance, which `total` does not count.
+        On the page where the results end: the best matches below the cut-off of relevance, which
+        `total` does not count.
+    understood
+        Filters that come from the words of the query: `price_min`, `price_max`.
     next_cursor
         Of the next page; None if this is the last, or if the request has no cursors.
     facets
@@ -89,6 +92,7 @@ class SearchResult:
     unknown_place: str | None = None
     empty_place: str | None = None
     related: list[Hit] = field(default_factory=list)
+    understood: dict[str, float] = field(default_factory=dict)
     next_cursor: Cursor | None = None
     facets: Facets | None = None
     explanation: Explanation | None = None
@@ -220,7 +224,7 @@ class RankedMatches:
         """Return the rank of a listing that passes the filters, or why it is not shown."""
         product_id = self.catalogue.ids([position])[0]
         if not self.matches.matched[position]:
-            return Explanation(product_id, None, (self.no_match(),))
+            return Explanation(product_id, None, (self.no_match(self.matches, position),))
         positions = self.order(request.sort).positions
         kept = positions[keep_within_limits(positions, request, self.catalogue)]
         ranks = np.flatnonzero(kept == position)
@@ -241,8 +245,12 @@ class RankedMatches:
             )
         return Explanation(product_id, None, (obstacle,))
 
-    def no_match(self) -> Obstacle:
-        """Return the reason why a listing that does not match is not shown."""
+    def no_match(self, matches: Matches, position: int) -> Obstacle:
+        """Return the reason why a listing that is not among some matches is not shown."""
+        if any(values[position] > 0 for values in matches.features.values()):
+            return Obstacle(
+                "not_relevant", "it matches a little, but too little to be counted as relevant"
+            )
         needs = []
         if self.query.bm25 is not None:
             needs.append("it has no word of the query")
