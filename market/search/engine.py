@@ -17,13 +17,13 @@ from PIL import Image
 from market.search.candidate_features import User, candidate_features, request_time
 from market.search.cursor import Cursor
 from market.search.distances import distance_km
-from market.search.explanation import Explanation, Obstacle, failed_filters
-from market.search.facets import Facets, count_facets, no_facets, without_facet_filters
+from market.search.facets import no_facets, without_facet_filters
 from market.search.filters import NO_FILTERS, Filters
 from market.search.paging import PageRequest
 from market.search.query import Query
 from market.search.ranking import RankedMatches, SearchResult
 from market.search.request_reader import RequestReader
+from market.search.result_details import explanation_of, facets_of
 from market.search.retrieval import Matches, browse, on_offer, retrieve
 from market.search.rule_application import NO_SEARCH_RULES, SearchRules
 
@@ -89,7 +89,7 @@ class Engine(RequestReader):
         Raises
         ------
         KeyError
-            If `like` or `explain` is unknown, or may not be shown.
+            If `like` is unknown or may not be shown, or `explain` is unknown.
         MarketError
             If the page, its order or a condition on an attribute is invalid.
         """
@@ -183,9 +183,12 @@ class Engine(RequestReader):
         rules = self.daily_rules.everywhere if rules is None else rules
         place = self.place_of(filters)
         if filters.near and place is None:
-            nothing = no_facets(self.catalogue) if facets else None
             return SearchResult(
-                [], 0, unknown_place=filters.near, facets=nothing, redirect=rules.redirect
+                [],
+                0,
+                unknown_place=filters.near,
+                redirect=rules.redirect,
+                facets=no_facets(self.catalogue) if facets else None,
             )
         distances = None if place is None else distance_km(*place, self.catalogue.sphere)
         allowed = self.allowed(filters, distances, rules.hidden)
@@ -212,61 +215,19 @@ class Engine(RequestReader):
             best = PageRequest(min(request.limit, MAX_RELATED), collapse=request.collapse)
             result = replace(result, related=rank(*related).page(best).hits)
         if facets:
-            counted = self._count_facets(ranked, filters, allowed, excluded)
+            wide = self.allowed(without_facet_filters(filters), distances, rules.hidden)
+            others = wide & ~allowed if excluded is None else wide & ~allowed & ~excluded
+            counted = facets_of(ranked, filters, others, self.vectors, self.formats)
             result = replace(result, facets=counted)
         if explain is not None:
-            explanation = self._explain(explain, ranked, filters, request, allowed)
+            hidden = self.daily_rules.hidden | rules.hidden
+            explanation = explanation_of(
+                explain, ranked, filters, request, allowed, self.vectors, self.formats, hidden
+            )
             result = replace(result, explanation=explanation)
         if distances is not None and not np.any(distances <= (filters.radius_km or np.inf)):
             result = replace(result, empty_place=filters.place_name)
         return replace(result, redirect=rules.redirect)
-
-    def _count_facets(
-        self,
-        ranked: RankedMatches,
-        filters: Filters,
-        allowed: np.ndarray,
-        excluded: np.ndarray | None,
-    ) -> Facets:
-        """Count the facets of a search among its matches and those that facet filters leave out."""
-        also_allowed = self.allowed(
-            without_facet_filters(filters), ranked.distances, ranked.rules.hidden
-        )
-        also_allowed &= ~allowed
-        if excluded is not None:
-            also_allowed &= ~excluded
-        matched = ranked.matches.matched
-        if ranked.query.empty:
-            matched = matched | also_allowed
-        elif also_allowed.any():
-            others = retrieve(ranked.query, also_allowed, self.catalogue, self.vectors)
-            matched = matched | others.matched
-        return count_facets(self.catalogue, filters, matched, ranked.distances, self.formats)
-
-    def _explain(
-        self,
-        product_id: str,
-        ranked: RankedMatches,
-        filters: Filters,
-        request: PageRequest,
-        allowed: np.ndarray,
-    ) -> Explanation:
-        """Return why a search shows a listing or not; KeyError for an unknown listing."""
-        position = self.catalogue.position(product_id)
-        if allowed[position]:
-            return ranked.explain(position, request)
-        obstacles = failed_filters(
-            self.catalogue, filters, position, ranked.distances, self.formats
-        )
-        if not obstacles:
-            obstacles = [Obstacle("own_query", "the search is for listings like this one")]
-        if not ranked.query.empty:
-            alone = np.zeros(len(allowed), bool)
-            alone[position] = True
-            matches = retrieve(ranked.query, alone, self.catalogue, self.vectors)
-            if not matches.matched[position]:
-                obstacles.append(ranked.no_match(matches, position))
-        return Explanation(product_id, None, tuple(obstacles))
 
     # --- The steps ------------------------------------------------------------------------------
     def already_seen(self, history: pd.DataFrame | None) -> np.ndarray:

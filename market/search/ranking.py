@@ -122,7 +122,7 @@ class RankedMatches:
     contributions
         m rows: the contribution of each feature to the score, which is their sum.
     rules
-        The rules of the search: boosts change scores, and pins have places.
+        The rules of the search: boosts have changed the scores, and pins have places.
     """
 
     query: Query
@@ -133,7 +133,7 @@ class RankedMatches:
     now: pd.Timestamp
     scores: np.ndarray
     contributions: pd.DataFrame
-    rules: SearchRules = NO_SEARCH_RULES
+    rules: SearchRules
 
     @classmethod
     def score(
@@ -249,7 +249,7 @@ class RankedMatches:
         """Return the reason why a listing that is not among some matches is not shown."""
         if any(values[position] > 0 for values in matches.features.values()):
             return Obstacle(
-                "not_relevant", "it matches a little, but too little to be counted as relevant"
+                "below_cut_off", "it matches a little, but is below the cut-off of relevance"
             )
         needs = []
         if self.query.bm25 is not None:
@@ -261,9 +261,9 @@ class RankedMatches:
         return Obstacle("no_match", "it does not match: " + ", and ".join(needs))
 
     def _candidate_order(self) -> np.ndarray:
-        """Return the indices of the candidates, best first but for pins."""
-        candidates = self.matches.candidates
-        return self.rules.place(best_first(self.scores, candidates, self.catalogue), candidates)
+        """Return the indices of the candidates, best first but for those that a rule places."""
+        order = best_first(self.scores, self.matches.candidates, self.catalogue)
+        return self.rules.place(order, self.matches.candidates)
 
     def remaining(self, *, one_of_each: bool = False) -> MatchOrder:
         """Order the matches that are no candidates, as SearchResult describes.
@@ -312,9 +312,9 @@ class RankedMatches:
             )
         }
         hits = [made[int(position)] for position in positions]
-        if self.rules.pins:
-            hits = [replace(hit, why=self.rules.reasons(hit.product_id) | hit.why) for hit in hits]
-        return hits
+        if not self.rules.pins:
+            return hits
+        return [replace(hit, why=self.rules.reasons(hit.product_id) | hit.why) for hit in hits]
 
     def _own_contributions(self, positions: np.ndarray) -> pd.DataFrame:
         """Return the contributions (k rows) to the scores of matches that are no candidates."""

@@ -51,9 +51,8 @@ class Matches:
         if self.related is None:
             nothing = np.zeros(len(self.matched), bool)
             return (self, features), self._part(nothing, features)
-        return self._part(self.matched, features), self._part(
-            self.related & ~self.matched, features
-        )
+        related = self.related & ~self.matched  # a rule may have placed a related listing
+        return self._part(self.matched, features), self._part(related, features)
 
     def _part(self, kept: np.ndarray, features: pd.DataFrame) -> Part:
         """Return the matches (n,) `kept`, with the rows of candidates among them."""

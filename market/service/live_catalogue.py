@@ -102,7 +102,12 @@ class LiveCatalogue:
         """Return the view of an index with all changes that it does not contain."""
         settings, input_settings = load_params("clean", "input")
         preparer = ListingPreparer(
-            index.engine, index.photos, index.encoder, self.store, settings, input_settings
+            index.engine,
+            index.photos,
+            index.listing_encoder,
+            self.store,
+            settings,
+            input_settings,
         )
         changes = self.store.changes_after(0)
         prepared = self._prepare(preparer, index, changes)

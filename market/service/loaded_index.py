@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from PIL import Image
 
@@ -21,6 +21,7 @@ from market.core.paths import (
 from market.data.display_store import DisplayPhotos
 from market.data.histories import LoggedHistories
 from market.data.photo_store import PhotoStore
+from market.search.encoders import CachedTextEncoder, PhotoEncoder
 from market.search.engine import Engine
 from market.search.index import SearchIndex
 from market.search.listing_encoder import ListingEncoder
@@ -43,7 +44,7 @@ class Index:
     logged
         User histories up to the time of the index. The event store has the later events.
     encoder
-        Encodes changed listings as the index encoded its own.
+        Encodes changed listings as the index encoded its own; None for the engine's encoders.
     changes_through
         Number of the last change in the store that the index contains.
     """
@@ -51,7 +52,7 @@ class Index:
     engine: Engine
     photos: DisplaySource
     logged: LoggedHistories
-    encoder: Encoder = field(default_factory=ListingEncoder)
+    encoder: Encoder | None = None
     changes_through: int = 0
 
     @classmethod
@@ -80,6 +81,13 @@ class Index:
             engine,
             DisplayPhotos(DISPLAY_PHOTOS) if DISPLAY_PHOTOS.exists() else PhotoStore(PHOTOS),
             LoggedHistories.load(INTERACTIONS, history_events),
-            ListingEncoder(device=device),
-            SearchIndex.read_changes_through(SEARCH_INDEX),
+            changes_through=SearchIndex.read_changes_through(SEARCH_INDEX),
         )
+
+    def listing_encoder(self) -> Encoder:
+        """Return the encoder of changed listings."""
+        encode_text, encode_photo = self.engine.encode_text, self.engine.encode_photo
+        if self.encoder is not None:
+            return self.encoder
+        assert isinstance(encode_text, CachedTextEncoder) and isinstance(encode_photo, PhotoEncoder)
+        return ListingEncoder.sharing(encode_text, encode_photo)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -73,7 +73,7 @@ class ListingPreparer:
     photos
         The packed photos of the index.
     encoder
-        Encodes listings as the index did.
+        Returns what encodes listings as the index did; called when the first listing is prepared.
     store
         Holds photos, and the vectors that were computed before.
     settings, input_settings
@@ -84,13 +84,13 @@ class ListingPreparer:
         self,
         engine: Engine,
         photos: DisplaySource,
-        encoder: Encoder,
+        encoder: Callable[[], Encoder],
         store: CatalogueStore,
         settings: Clean,
         input_settings: Input,
     ) -> None:
         self.engine, self.settings, self.input_settings = engine, settings, input_settings
-        self._photos, self._encoder, self._store = photos, encoder, store
+        self._photos, self._make_encoder, self._store = photos, encoder, store
 
     def prepare(self, listings: Sequence[StoredListing]) -> list[PreparedListing]:
         """Return the listings (n), none of which is deleted, ready to search.
@@ -144,6 +144,10 @@ class ListingPreparer:
         vectors = {own[0]: text for own, text in zip(keys, texts, strict=True)}
         photo_keys = [key for own in keys for key in own[1:]]
         return vectors | dict(zip(photo_keys, images, strict=True))
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return self._make_encoder()
 
     @cached_property
     def encoder_digest(self) -> str:

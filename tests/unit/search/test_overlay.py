@@ -63,7 +63,11 @@ def assert_equal_engines(shop: Shop, overlaid: Engine) -> None:
     assert_equal_results(overlaid, rebuilt)
     assert overlaid.categories() == rebuilt.categories()
     assert sorted(overlaid.places()) == sorted(rebuilt.places())
-    assert overlaid.search(facets=True).facets == rebuilt.search(facets=True).facets
+    facets, expected_facets = (
+        engine.search("", filters=Filters(near="Leeds"), facets=True).facets
+        for engine in (overlaid, rebuilt)
+    )
+    assert facets == expected_facets
     for product_id in rebuilt.listings["product_id"]:
         own, other = overlaid.listing(product_id), rebuilt.listing(product_id)
         assert len(own.pop("photos")) == len(other.pop("photos"))
