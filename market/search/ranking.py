@@ -20,7 +20,7 @@ from market.search.query import MIN_IMAGE_SIMILARITY, Query
 from market.search.ranker import QUERY_FEATURES, Ranker
 from market.search.retrieval import Matches
 from market.search.rule_application import NO_SEARCH_RULES, SearchRules
-from market.search.rules import Redirect
+from market.search.rule_kinds import Redirect
 
 
 @dataclass(frozen=True)

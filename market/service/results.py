@@ -15,7 +15,7 @@ from market.search.filters import Filters
 from market.search.highlights import Highlighter
 from market.search.ranker import RELATED_TEXTS
 from market.search.ranking import Hit, SearchResult
-from market.search.rules import Redirect
+from market.search.rule_kinds import Redirect
 from market.service import schemas
 from market.service.reasons import explain
 from market.service.state import ServiceState
