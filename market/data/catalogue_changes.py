@@ -14,6 +14,7 @@ import pandas as pd
 
 from market.core.atomic import replace_when_done, write_json
 from market.core.errors import MarketError
+from market.data.erasures import NO_ERASURES, Erasures
 from market.data.interactions import COLUMNS
 
 FOLDED = "~"  # begins the image_id of a photo from the live catalogue
@@ -42,6 +43,8 @@ class CatalogueChanges:
         COLUMNS of the service's events, as strings, in the order of storage.
     folder
         The folder of the files of `photos`; None without any.
+    erasures
+        The users whose data was erased.
     """
 
     through: int
@@ -50,6 +53,7 @@ class CatalogueChanges:
     photos: pd.DataFrame
     events: pd.DataFrame
     folder: Path | None = None
+    erasures: Erasures = NO_ERASURES
 
     @classmethod
     def none(cls) -> CatalogueChanges:
@@ -91,6 +95,8 @@ class CatalogueChanges:
             self.events.to_parquet(partial / "events.parquet", index=False)
             content = {"through": self.through, "removed": sorted(self.removed)}
             write_json(partial / "changes.json", content)
+            if self.erasures.times:
+                self.erasures.save(partial / "erased.json")
 
     @classmethod
     def load(cls, folder: Path) -> CatalogueChanges:
@@ -112,6 +118,7 @@ class CatalogueChanges:
                 pd.read_parquet(folder / "photos.parquet"),
                 pd.read_parquet(folder / "events.parquet"),
                 folder,
+                Erasures.load(folder / "erased.json"),
             )
         except (OSError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:100]

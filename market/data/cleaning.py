@@ -103,6 +103,7 @@ class Cleaner:
         self.settings = settings
         self._rejects: list[pd.DataFrame] = []
         self._details = Details(pd.DataFrame(), {}, {}, [])
+        self._erased = 0  # the number of events of erased users
         self._html: dict[str, int] = {}  # the number of texts with HTML, by the file's column
 
     def run(self, out: Path) -> Cleaned:
@@ -247,8 +248,20 @@ class Cleaner:
             country=self.folder.settings.country,
         )
         check_nothing_lost(table.path, len(table.read), len(log), len(rejects))
+        log, rejects = self._leave_out_erased(log, rejects)
         self._add_rejects(table, rejects, required=True)
         return _Table(table, log, rejects)
+
+    def _leave_out_erased(
+        self, log: pd.DataFrame, rejects: pd.DataFrame
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the log and its rejects, which name users, without those that were erased."""
+        erasures = self.changes.erasures
+        if not erasures.times:
+            return log, rejects
+        kept, named = erasures.kept(log), erasures.concern(rejects["id"])
+        self._erased = int((~kept).sum() + named.sum())
+        return log[kept].reset_index(drop=True), rejects[~named].reset_index(drop=True)
 
     def _read_log(self) -> RawTable:
         if self.folder.has_log:
@@ -317,6 +330,11 @@ class Cleaner:
         country = self.folder.settings.country
         messages += order_messages(images.table, "create_time", country)
         messages += order_messages(log.raw, "timestamp", country)
+        if self._erased:
+            messages.append(
+                f"{log.raw.path}: {self._erased} events of erased users are left out; the file "
+                "still has them"
+            )
         if "event" not in log.raw.columns:
             messages.append(f"{log.raw.path}: no column 'event': every row counts as a view")
         unknown = unknown_events(log.kept)
@@ -324,10 +342,11 @@ class Cleaner:
             "products": _product_metrics(products, photos),
             "photos": _photo_metrics(images, photos, rejects, unread_times),
             "interactions": {
-                "read": len(log.kept) + len(log.rejects),
+                "read": len(log.kept) + len(log.rejects) + self._erased,
                 "kept": len(log.kept),
                 "rejected": len(log.rejects),
                 "unknown_events": unknown,
+                **({"erased": self._erased} if self._erased else {}),
             },
             **({"attributes": self._details.metrics} if self._details.metrics else {}),
             **({"texts_with_html": self._html} if self._html else {}),

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import Depends, FastAPI
-from fastapi.responses import FileResponse
 from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
+from starlette.middleware.gzip import GZipMiddleware
 
 from market.core.errors import MarketError
 from market.core.torch_setup import set_up_torch
@@ -38,6 +38,7 @@ from market.service.photos import DisplaySource, PhotoVersions
 from market.service.predictions import ListingPredictor
 from market.service.queues import make_queues
 from market.service.reload import Reloader
+from market.service.routes import pages
 from market.service.routes.assembly import TAGS, api_router, health_router
 from market.service.routes.responses import ERROR, TOO_MANY
 from market.service.security import (
@@ -50,6 +51,7 @@ from market.service.state import ServiceState, new_decoder
 from market.service.user_data import UserData
 
 STATIC = Path(__file__).parent / "static"
+COMPRESSION = 5  # of 9: a page takes 1 ms, and is 3 % larger than at 9
 DESCRIPTION = (
     "Every result has its reasons: the contribution of each feature to its score. "
     'Every error is `{"error": "one line"}`.'
@@ -187,6 +189,7 @@ def _lifespan(
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """Add the middleware; the last one added sees a request first."""
+    app.add_middleware(GZipMiddleware, compresslevel=COMPRESSION)  # leaves photos as they are
     app.add_middleware(HeadMiddleware)
     app.add_middleware(
         BodyLimitMiddleware,
@@ -214,5 +217,5 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
         }
     app.include_router(api_router, **key_options)
     app.include_router(health_router)
-    app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"), include_in_schema=False)
+    app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,7 @@ from market.service.catalogue_store import CatalogueStore, StoredListing
 from market.service.database import STORE_ERRORS
 from market.service.events import EventStore
 from market.service.settings import Settings
+from market.service.user_data import UserData
 
 
 def fold(store: str, settings: Input, folder: Path) -> CatalogueChanges:
@@ -50,6 +52,7 @@ def fold(store: str, settings: Input, folder: Path) -> CatalogueChanges:
         states = catalogue.changes_after(0)
         squares = _photos(states, catalogue)
         changes = _to_changes(states, squares, events.all_events(), settings)
+        changes = replace(changes, erasures=UserData(events.database).erasures())
         changes.save(folder, squares.__getitem__)
     except STORE_ERRORS as error:
         reason = " ".join(str(error).split())[:200]

@@ -8,9 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 from market.search.attributes import AttributeType, Condition, Facet
+from market.search.distances import distance_km, on_sphere
 from market.search.explanation import Explanation
 from market.search.facets import Facets
 from market.search.filters import Filters
+from market.search.ranker import RELATED_TEXTS
 from market.search.ranking import Hit, SearchResult
 from market.search.rules import Redirect
 from market.service import schemas
@@ -104,11 +106,15 @@ def to_search_results(
         Whether hits have all contributions by feature.
     """
 
-    def to_hit(hit: Hit) -> schemas.Hit:
+    def to_hit(hit: Hit, texts: Mapping[str, str] = special_texts) -> schemas.Hit | None:
+        try:
+            listing = state.engine.listing(hit.product_id)
+        except KeyError:  # it has expired since the search
+            return None
         return schemas.Hit(
-            **listing_fields(state, state.engine.listing(hit.product_id)),
+            **listing_fields(state, listing),
             score=hit.score,
-            why=explain(hit.why, special_texts, is_new_user=is_new_user, near=near),
+            why=explain(hit.why, texts, is_new_user=is_new_user, near=near),
             distance_km=_finite(hit.distance_km),
             copies=hit.copies,
             contributions=hit.why if contributions else None,
@@ -118,8 +124,9 @@ def to_search_results(
     if result.explanation is not None:
         fields["explanation"] = to_explanation(result.explanation)
     return schemas.SearchResults(
-        hits=[to_hit(hit) for hit in result.hits],
-        related=[to_hit(hit) for hit in result.related],
+        hits=list(filter(None, map(to_hit, result.hits))),
+        related=list(filter(None, (to_hit(hit, RELATED_TEXTS) for hit in result.related))),
+        understood=result.understood or None,
         total=result.total,
         **fields,
         corrected_query=result.corrected_query,
@@ -151,6 +158,17 @@ def listing_fields(state: ServiceState, listing: dict[str, Any]) -> dict[str, An
         "photos": [address.url for address in addresses],
         "photo_sizes": [address._asdict() for address in addresses],
     }
+
+
+def listing_distance(state: ServiceState, product_id: str, near: str | None) -> float | None:
+    """Return the kilometres from a place to a listing; None if one of the two is unknown."""
+    place = state.engine.place(near) if near else None
+    if place is None:
+        return None
+    catalogue = state.engine.catalogue
+    position = catalogue.position(product_id)
+    sphere = on_sphere(catalogue.coordinates[position : position + 1])
+    return _finite(float(distance_km(*place, sphere)[0]))
 
 
 def _finite(value: float | None) -> float | None:

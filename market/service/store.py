@@ -112,6 +112,9 @@ def restore(database: Database, path: Path) -> int:
     database.create_missing(TABLES)
     tables = {table.name: table for table in TABLES}
     with database.begin() as connection:
+        # The service counts from 0 on in a new database.
+        counter = catalogue_tables.COUNTER
+        connection.execute(counter.delete().where(counter.c.number == 0))
         for table in TABLES:
             if connection.execute(sa.select(sa.func.count()).select_from(table)).scalar():
                 raise MarketError(

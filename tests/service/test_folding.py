@@ -22,6 +22,7 @@ from market.search.index import index_columns, listing_tables
 from market.service.catalogue_store import CatalogueStore, StoredListing, StoredPhoto
 from market.service.events import EventStore
 from market.service.folding import fold
+from market.service.user_data import UserData
 
 NOON = datetime(2026, 3, 1, 12)
 LATER = datetime(2027, 3, 1, 12)
@@ -176,3 +177,22 @@ def test_unusable_store_gives_one_line(store: str, message: str, tmp_path: Path)
     with pytest.raises(MarketError, match=message) as raised:
         fold(store, input_settings(), tmp_path / "changes")
     assert "secret" not in str(raised.value) and not (tmp_path / "changes").exists()
+
+
+def test_clean_leaves_out_erased_users(raw: Path, url: str, tmp_path: Path) -> None:
+    events = EventStore(url)
+    log = clean(raw, CatalogueChanges.none(), tmp_path / "before")["interactions"]
+    users = log["user_id"].unique()
+    UserData(events.database).erase(users[0])
+    UserData(events.database).erase("carl")
+    events.close()
+    changes = fold(url, input_settings(), tmp_path / "changes")
+    assert "carl" not in changes.events["user_id"].tolist()
+    loaded = CatalogueChanges.load(tmp_path / "changes")
+    assert loaded.erasures == changes.erasures and len(loaded.erasures.times) == 2
+    tables = clean(raw, loaded, tmp_path / "clean")
+    kept = {*tables["interactions"]["user_id"]}
+    assert users[0] not in kept and "carl" not in kept and {*users[1:]} <= kept
+    for file in ("changes", "clean"):
+        names = [path for path in (tmp_path / file).rglob("*") if path.is_file()]
+        assert not any(users[0].encode() in path.read_bytes() for path in names)

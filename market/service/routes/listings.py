@@ -9,20 +9,34 @@ from fastapi import APIRouter, HTTPException, Path, Query, Response
 from market.data.display_photos import SIZES
 from market.search.filters import NO_FILTERS
 from market.service import schemas
-from market.service.results import listing_fields, to_counts, to_description
+from market.service.results import listing_distance, listing_fields, to_counts, to_description
 from market.service.routes.dependencies import State, find_listing
 from market.service.routes.responses import ERROR
 from market.service.scopes import ReadRoute
+from market.service.state import ServiceState
 
 router = APIRouter(tags=["listings"], route_class=ReadRoute)
 
 
 @router.get("/products/{product_id:path}", summary="A listing", responses={404: ERROR})
-def product(state: State, product_id: schemas.ProductId, response: Response) -> schemas.Product:
+def product(
+    state: State,
+    product_id: schemas.ProductId,
+    response: Response,
+    near: Annotated[
+        str | None, Query(max_length=100, description="A place to measure the distance from.")
+    ] = None,
+) -> schemas.Product:
     """Return a listing with its description and all its photos; its version is in ETag."""
     if (version := state.version_of(product_id)) is not None:
         response.headers["ETag"] = version
-    return schemas.Product(**listing_fields(state, find_listing(state, product_id)))
+    return describe_product(state, product_id, near)
+
+
+def describe_product(state: ServiceState, product_id: str, near: str | None) -> schemas.Product:
+    """Return a listing with its details, and its distance from a place. HTTPException if none."""
+    fields = listing_fields(state, find_listing(state, product_id))
+    return schemas.Product(**fields, distance_km=listing_distance(state, product_id, near))
 
 
 @router.get(
