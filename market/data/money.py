@@ -19,6 +19,7 @@ from market.data.currencies import (
     currency_words,
     plain,
 )
+from market.data.html_text import html_to_text
 
 # What is said of gifts.
 FREE = frozenset((
@@ -75,7 +76,7 @@ class Money:
 
     def parse(self, texts: pd.Series) -> pd.Series:
         """Return amounts (n,), float; NaN where a text is missing or no amount of the currency."""
-        known = texts.dropna().astype("str")
+        known = html_to_text(texts.dropna().astype("str"))  # "&pound;5"
         amounts = {text: self._amount(text) for text in known.unique()}
         return known.map(amounts).reindex(texts.index).astype(float)
 
