@@ -76,8 +76,13 @@ class Money:
 
     def parse(self, texts: pd.Series) -> pd.Series:
         """Return amounts (n,), float; NaN where a text is missing or no amount of the currency."""
-        known = html_to_text(texts.dropna().astype("str"))  # "&pound;5"
-        amounts = {text: self._amount(text) for text in known.unique()}
+        known = texts.dropna().astype("str")
+        written = pd.Series(known.unique(), dtype="str")
+        plain_texts = html_to_text(written)  # "&pound;5"
+        amounts = {
+            text: self._amount(plain_text)
+            for text, plain_text in zip(written, plain_texts, strict=True)
+        }
         return known.map(amounts).reindex(texts.index).astype(float)
 
     def faults(self, texts: pd.Series) -> pd.Series:
