@@ -8,23 +8,30 @@ query, the user and the listing. Recommendations and similar listings are then d
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from market.search.candidate_features import User, candidate_features, request_time
+from market.search.cursor import Cursor
 from market.search.distances import distance_km
-from market.search.engine_data import EngineData
+from market.search.facets import no_facets, without_facet_filters
 from market.search.filters import NO_FILTERS, Filters
-from market.search.query import Query, build_query
-from market.search.ranking import SearchResult, rank_page
+from market.search.paging import PageRequest
+from market.search.query import Query
+from market.search.ranking import RankedMatches, SearchResult
+from market.search.request_reader import RequestReader
+from market.search.result_details import explanation_of, facets_of
 from market.search.retrieval import Matches, browse, on_offer, retrieve
 from market.search.rule_application import NO_SEARCH_RULES, SearchRules
 
+MAX_RELATED = 12  # listings that are shown apart where the results end
+
 
 @dataclass(frozen=True, eq=False)
-class Engine(EngineData):
+class Engine(RequestReader):
     """Answers requests about listings in memory. Nothing changes it, so threads may share it.
 
     Its attributes, `load`, `with_changes` and look-ups are those of EngineData.
@@ -41,6 +48,12 @@ class Engine(EngineData):
         filters: Filters = NO_FILTERS,
         limit: int = 20,
         offset: int = 0,
+        sort: str = "relevance",
+        cursor: Cursor | None = None,
+        collapse: bool = False,
+        max_per_seller: int | None = None,
+        facets: bool = False,
+        explain: str | None = None,
     ) -> SearchResult:
         """Search by words, by a photo, by a listing, or by several of them.
 
@@ -48,7 +61,9 @@ class Engine(EngineData):
         correction and stemming), if its text is similar enough in meaning, or if one of its photos
         is similar enough to the photo (thresholds in `market.search.query`). Without a query every
         listing that passes the filters matches, and the user's history decides their order.
-        Approximate vector indices miss some matches: see `VectorIndex.within`.
+        Approximate vector indices miss some matches: see `VectorIndex.within`. Matches below the
+        engine's cut-off are no results, but related. A price in words ("sofa under £100") becomes
+        a filter.
 
         Parameters
         ----------
@@ -64,26 +79,39 @@ class Engine(EngineData):
             Conditions that all hits satisfy.
         limit, offset
             The page: hits `offset` … `offset + limit - 1`.
+        sort, cursor, collapse, max_per_seller
+            As in PageRequest.
+        facets
+            Whether to count facets.
+        explain
+            The product id of a listing to explain.
 
         Raises
         ------
         KeyError
-            If `like` is unknown, or may not be shown.
+            If `like` is unknown or may not be shown, or `explain` is unknown.
+        MarketError
+            If the page, its order or a condition on an attribute is invalid.
         """
-        # An encoder maps "🔥" to the same vector as any other unknown sign, so a text without words
-        # counts as empty.
-        has_words = self.lexical.language.words(text) or not text.strip()
-        corrected = self.lexical.correct_spelling(text) if has_words else ""
+        understanding = self.understand(text, filters)
+        corrected = self.correct(understanding.words)
         result = self._answer(
-            self.build_query(corrected, photo=photo, like=like, category=filters.category),
+            self.build_query(
+                corrected, photo=photo, like=like, category=filters.category, is_typing=True
+            ),
             history,
-            filters,
-            limit,
-            offset,
+            understanding.filters,
+            PageRequest(limit, offset, sort, cursor, collapse, max_per_seller),
             rules=self.daily_rules.of_search(corrected, filters.category),
-            excluded=None if like is None else self._same_product(like),
+            excluded=None if like is None else self.same_product(like),
+            facets=facets,
+            explain=explain,
         )
-        return replace(result, corrected_query=corrected if corrected != text else None)
+        return replace(
+            result,
+            corrected_query=corrected if corrected != understanding.words else None,
+            understood=understanding.understood,
+        )
 
     def similar(
         self,
@@ -108,9 +136,8 @@ class Engine(EngineData):
             self.build_query(like=product_id),
             history,
             filters,
-            limit,
-            offset,
-            excluded=self._same_product(product_id),
+            PageRequest(limit, offset),
+            excluded=self.same_product(product_id),
             diversified=True,
         )
 
@@ -132,8 +159,7 @@ class Engine(EngineData):
             Query(),
             history,
             filters,
-            limit,
-            offset,
+            PageRequest(limit, offset),
             excluded=self.already_seen(history),
             diversified=True,
             as_of=as_of,
@@ -144,81 +170,72 @@ class Engine(EngineData):
         query: Query,
         history: pd.DataFrame | None,
         filters: Filters,
-        limit: int,
-        offset: int,
+        request: PageRequest,
         *,
         excluded: np.ndarray | None,
         rules: SearchRules | None = None,
         diversified: bool = False,
         as_of: pd.Timestamp | None = None,
+        facets: bool = False,
+        explain: str | None = None,
     ) -> SearchResult:
         """Retrieve, rank and diversify one page, without the listings `excluded` (n,)."""
         rules = self.daily_rules.everywhere if rules is None else rules
-        distances = None
-        if filters.near:
-            place = self.place(filters.near)
-            if place is None:
-                return SearchResult([], 0, unknown_place=filters.near, redirect=rules.redirect)
-            distances = distance_km(*place, self.catalogue.sphere)
+        place = self.place_of(filters)
+        if filters.near and place is None:
+            return SearchResult(
+                [],
+                0,
+                unknown_place=filters.near,
+                redirect=rules.redirect,
+                facets=no_facets(self.catalogue) if facets else None,
+            )
+        distances = None if place is None else distance_km(*place, self.catalogue.sphere)
         allowed = self.allowed(filters, distances, rules.hidden)
         if excluded is not None:
             allowed &= ~excluded
         user = User.build(history, self.collaborative, as_of)
         matches, features = self._match(query, allowed, user, distances, rules)
-        result = rank_page(
+        rank = partial(
+            RankedMatches.score,
             query,
-            matches,
-            features,
-            self.ranker,
-            self.catalogue,
-            self.vectors.texts,
-            limit=limit,
-            offset=offset,
-            diversified=diversified,
+            ranker=self.ranker,
+            catalogue=self.catalogue,
             distances=distances,
             now=request_time(as_of, self.catalogue, self.collaborative),
             rules=rules,
         )
+        relevant, related = matches.divide(features)
+        ranked = rank(*relevant)
+        if diversified:
+            result = ranked.diversified_page(self.vectors.texts, request)
+        else:
+            result = ranked.page(request)
+        if result.next_cursor is None and len(result.hits) < request.limit:  # the results end
+            best = PageRequest(min(request.limit, MAX_RELATED), collapse=request.collapse)
+            result = replace(result, related=rank(*related).page(best).hits)
+        if facets:
+            wide = self.allowed(without_facet_filters(filters), distances, rules.hidden)
+            others = wide & ~allowed if excluded is None else wide & ~allowed & ~excluded
+            counted = facets_of(ranked, filters, others, self.vectors, self.formats)
+            result = replace(result, facets=counted)
+        if explain is not None:
+            hidden = self.daily_rules.hidden | rules.hidden
+            explanation = explanation_of(
+                explain, ranked, filters, request, allowed, self.vectors, self.formats, hidden
+            )
+            result = replace(result, explanation=explanation)
         if distances is not None and not np.any(distances <= (filters.radius_km or np.inf)):
-            result = replace(result, empty_place=filters.near)
-        return result
+            result = replace(result, empty_place=filters.place_name)
+        return replace(result, redirect=rules.redirect)
 
     # --- The steps ------------------------------------------------------------------------------
-    def build_query(
-        self,
-        text: str = "",
-        *,
-        photo: Image.Image | None = None,
-        like: str | None = None,
-        category: str | None = None,
-    ) -> Query:
-        """Encode a query. Parameters are as for `search`; the spelling is not corrected.
-
-        `category` is the filter, for which rules may have synonyms.
-        """
-        return build_query(
-            text,
-            photo,
-            None if like is None else self.position(like),
-            lexical=self.lexical,
-            vectors=self.vectors,
-            encode_text=self.encode_text,
-            encode_photo=self.encode_photo,
-            synonyms=self.daily_rules.synonyms(text, category),
-        )
-
     def already_seen(self, history: pd.DataFrame | None) -> np.ndarray:
         """Return (n,) bool: the listings of a history, and copies of them."""
         if history is None:
             return np.zeros(len(self.catalogue), bool)
         positions = self.catalogue.positions(history["product_id"])
         return self.catalogue.in_groups_of(positions[positions >= 0])
-
-    def _same_product(self, product_id: str) -> np.ndarray:
-        """Return (n,) bool: a listing, copies of it, and listings with one of its photos."""
-        position = self.position(product_id)
-        copies = self.catalogue.in_groups_of(np.array([position]))
-        return copies | self.vectors.sharing_a_photo(position)
 
     def candidates(
         self,

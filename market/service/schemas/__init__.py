@@ -1,5 +1,12 @@
 """Requests and answers of the API, with their types, limits and descriptions."""
 
+from market.service.schemas.catalogue import (
+    BulkLine,
+    BulkResult,
+    ChangedListing,
+    Duplicate,
+    ListingFields,
+)
 from market.service.schemas.events import ErasedUser, NewEvent, StoredEvent
 from market.service.schemas.fields import LIST_FIELDS, Error, ProductId, UserId
 from market.service.schemas.filters import Filters, Page, PhotoQuery, SearchQuery, SimilarQuery
@@ -14,30 +21,56 @@ from market.service.schemas.listings import (
     Product,
 )
 from market.service.schemas.predictions import NewListing, Prediction, UnusablePhoto
-from market.service.schemas.results import Hit, Reason, Redirect, SearchResults
+from market.service.schemas.results import (
+    BatchResults,
+    CategoryCount,
+    DistanceCount,
+    Explanation,
+    FacetCounts,
+    Hit,
+    Obstacle,
+    PriceCount,
+    Reason,
+    Redirect,
+    SearchBatch,
+    SearchResults,
+)
 
 __all__ = [
     "LIST_FIELDS",
     "AttributeCounts",
     "AttributeDescription",
     "AttributeValue",
+    "BatchResults",
+    "BulkLine",
+    "BulkResult",
     "Category",
+    "CategoryCount",
+    "ChangedListing",
+    "DistanceCount",
+    "Duplicate",
     "ErasedUser",
     "Error",
+    "Explanation",
+    "FacetCounts",
     "Filters",
     "Health",
     "Hit",
+    "ListingFields",
     "ListingSummary",
     "MarketplaceSettings",
     "NewEvent",
     "NewListing",
+    "Obstacle",
     "Page",
     "PhotoQuery",
     "Prediction",
+    "PriceCount",
     "Product",
     "ProductId",
     "Reason",
     "Redirect",
+    "SearchBatch",
     "SearchQuery",
     "SearchResults",
     "SimilarQuery",

@@ -89,6 +89,9 @@ class Product(ListingSummary):
     description: str
     photos: list[str] = Field(description="URLs relative to the root of the service.")
     created: str | None = Field(description="Date of the listing, YYYY-MM-DD.")
+    distance_km: float | None = Field(
+        default=None, description="Kilometres from `near`; null without it, or if it is unknown."
+    )
 
 
 class Category(BaseModel):

@@ -2,6 +2,9 @@
 
 import { storageOf } from "./storage.js";
 
+/** The root of the service, relative to this page. */
+export const root = document.documentElement.dataset.root ?? "";
+
 /** A request that failed; the message is for the user. `status` is that of the answer, if any. */
 export class RequestError extends Error {
   constructor(message, status = null) {
@@ -37,7 +40,7 @@ async function request(url, options = {}) {
  * RequestError.
  */
 export async function fetchJson(path, params = {}, options = {}) {
-  const url = new URL(path, document.baseURI);
+  const url = new URL(root + path, document.baseURI);
   for (const [name, value] of Object.entries(params)) {
     for (const each of [value].flat()) {
       if (each !== "" && each != null) url.searchParams.append(name, each);
@@ -52,14 +55,14 @@ export async function fetchJson(path, params = {}, options = {}) {
   return body;
 }
 
-/** Show the photo at `url` in an <img>. An <img> cannot send a key, so with a key it is fetched. */
-export async function showPhoto(image, url) {
+/** Show the photo at `path` in an <img>. An <img> cannot send a key, so with a key it is fetched. */
+export async function showPhoto(image, path) {
   if (!apiKey()) {
-    image.src = url;
+    image.src = root + path;
     return;
   }
   try {
-    const response = await request(url);
+    const response = await request(root + path);
     if (!response.ok) throw new RequestError();
     image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });
     image.src = URL.createObjectURL(await response.blob());

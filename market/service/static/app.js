@@ -1,29 +1,37 @@
-// The page: connects the form, the buttons and the browser's history, then starts.
+// The start page and the results: connects the form, the buttons and the history, then starts.
 
-import { setApiKey } from "./api.js";
-import { listenToMenus } from "./attributes.js";
 import { $, debounce, wantsNewTab } from "./dom.js";
 import {
   checkFilters, currentForm, fillForm, form, isPlaceComplete, loadChoices,
 } from "./form.js";
+import { listenToWidth } from "./grid.js";
+import { listenToHeader } from "./header.js";
 import { listenToKeys } from "./keyboard.js";
 import { addressOf, currentParams, currentSearch, saveScroll, updateState } from "./navigation.js";
 import { listenToPhotos } from "./photo-input.js";
 import { hasPhoto, photoKey, removePhoto, usePhoto } from "./photo.js";
-import { closeProduct, openProduct, showProduct } from "./product.js";
 import { clearFilters, restoreResults, searchNow, searchSoon, showMore } from "./results.js";
+import { listenToStartPage } from "./start.js";
+import { closeSuggestions, listenToSuggestions } from "./suggestions.js";
+import { listenToReasons } from "./why.js";
 
 const SCROLL_PAUSE = 180; // ms without scrolling before the position is saved
 
+/** Search for what an address asks for, with the photo that is in use. */
+function searchFor(params, { keepsPhoto = false } = {}) {
+  closeSuggestions();
+  fillForm(new URLSearchParams(params));
+  if (!keepsPhoto) removePhoto();
+  searchNow();
+}
+
 function listenToForm() {
   $("q").addEventListener("input", searchSoon);
-  for (const id of ["search", "filters"]) {
-    $(id).addEventListener("submit", (event) => {
-      event.preventDefault();
-      searchNow();
-    });
-  }
-  for (const name of ["category", "radius_km", "flagged", "near", "include_unavailable"]) {
+  $("search").addEventListener("submit", (event) => {
+    event.preventDefault();
+    searchNow();
+  });
+  for (const name of ["radius_km", "flagged", "near", "include_unavailable", "sort"]) {
     form[name].addEventListener("change", searchNow);
   }
   for (const name of ["price_min", "price_max"]) form[name].addEventListener("input", searchSoon);
@@ -32,9 +40,18 @@ function listenToForm() {
     if (isPlaceComplete()) searchSoon();
   });
   $("clear").addEventListener("click", clearFilters);
-  $("toggle-filters").addEventListener("click", () => {
-    const isOpen = $("filters").classList.toggle("open");
+}
+
+function listenToFilterPanel() {
+  const show = (isOpen) => {
+    $("filters").classList.toggle("open", isOpen);
     $("toggle-filters").setAttribute("aria-expanded", String(isOpen));
+  };
+  $("toggle-filters").addEventListener("click", () =>
+    show(!$("filters").classList.contains("open")));
+  $("show-results").addEventListener("click", () => {
+    show(false);
+    $("results").focus();
   });
 }
 
@@ -43,33 +60,14 @@ function listenToLinks() {
   $("home").addEventListener("click", (event) => {
     if (wantsNewTab(event)) return;
     event.preventDefault();
-    fillForm(new URLSearchParams());
-    removePhoto();
-    searchNow();
+    searchFor({});
     scrollTo(0, 0);
   });
   addEventListener("click", (event) => {
-    const link = event.target.closest("a.open");
+    const link = event.target.closest("a.to-search, #saved-link");
     if (!link || wantsNewTab(event)) return;
     event.preventDefault();
-    openProduct(link.dataset.product);
-  });
-}
-
-function listenToDialogs() {
-  $("close").addEventListener("click", closeProduct);
-  $("product").addEventListener("cancel", (event) => {
-    event.preventDefault(); // Escape: the URL has to change first
-    closeProduct();
-  });
-  $("product").addEventListener("click", (event) => {
-    if (event.target === $("product")) closeProduct(); // beside the sheet
-  });
-  $("key-form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    setApiKey($("key").value.trim());
-    $("locked").close();
-    load();
+    searchFor(link.search, { keepsPhoto: link.search !== "" });
   });
 }
 
@@ -77,13 +75,12 @@ function listenToHistory() {
   history.scrollRestoration = "manual"; // the browser would scroll before the cards exist
   addEventListener("popstate", () => {
     const key = hasPhoto(history.state?.photo) ? history.state.photo : null;
-    if (addressOf(currentSearch()) !== addressOf(currentForm()) || key !== photoKey()) {
-      fillForm(currentParams());
-      if (key) usePhoto(key);
-      else removePhoto();
-      restoreResults();
-    }
-    showProduct();
+    if (addressOf(currentSearch()) === addressOf(currentForm()) && key === photoKey()) return;
+    closeSuggestions();
+    fillForm(currentParams());
+    if (key) usePhoto(key);
+    else removePhoto();
+    restoreResults();
   });
   addEventListener("scroll", debounce(SCROLL_PAUSE, saveScroll), { passive: true });
   addEventListener("pagehide", saveScroll);
@@ -91,17 +88,20 @@ function listenToHistory() {
 
 function load() {
   restoreResults();
-  showProduct();
   loadChoices({ onChoice: searchNow, onTyping: searchSoon }).catch(() => {}); // the search shows the error
 }
 
 listenToForm();
+listenToFilterPanel();
 listenToLinks();
-listenToDialogs();
 listenToHistory();
+listenToHeader(load);
 listenToPhotos();
+listenToSuggestions(searchFor);
 listenToKeys();
-listenToMenus();
+listenToReasons();
+listenToStartPage();
+listenToWidth();
 updateState({ photo: null }); // a reload loses the photos
 fillForm(currentParams());
 load();

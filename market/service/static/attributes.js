@@ -3,8 +3,9 @@
 import { element } from "./dom.js";
 import { attributes, attributeText, number } from "./format.js";
 
-const PREFIX = "attr.";
+export const PREFIX = "attr.";
 const MAX_VALUES = 30; // of a menu, besides the chosen ones
+const OPEN_MENUS = 3; // the first ones are open
 const INPUT_TYPES = { number: "number", date: "date" };
 const chosen = new Map(); // values by parameter, such as "attr.brand": ["Sony"]
 const menus = new Map(); // by name of the attribute
@@ -32,6 +33,7 @@ export function showMenus(parent, { onChoice, onTyping }) {
     menus.set(attribute.name,
       isRange ? rangeMenu(attribute, onTyping) : valueMenu(attribute, onChoice));
   }
+  [...menus.values()].slice(0, OPEN_MENUS).forEach(({ details }) => (details.open = true));
   parent.replaceChildren(...[...menus.values()].map((menu) => menu.details));
   parent.hidden = !menus.size;
   showCounts(lastCounts); // a search may have been faster than the menus
@@ -41,21 +43,6 @@ export function showMenus(parent, { onChoice, onTyping }) {
 export function showCounts(counts) {
   lastCounts = counts ?? [];
   for (const count of lastCounts) menus.get(count.name)?.update(count);
-}
-
-/** Close a menu at a click elsewhere, and with Escape. */
-export function listenToMenus() {
-  addEventListener("click", (event) => {
-    for (const { details } of menus.values()) {
-      if (!details.contains(event.target)) details.open = false;
-    }
-  });
-  addEventListener("keydown", (event) => {
-    const details = event.target.closest?.("details.menu");
-    if (event.key !== "Escape" || !details?.open) return;
-    details.open = false;
-    details.querySelector("summary").focus();
-  });
 }
 
 /** What is wrong with the ranges; "" if nothing is. */

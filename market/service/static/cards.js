@@ -1,13 +1,14 @@
 // Listings as cards.
 
-import { showPhoto } from "./api.js";
+import { root } from "./api.js";
 import { element, icon } from "./dom.js";
-import {
-  attributes, attributeText, distance, has, languageTag, money, place,
-} from "./format.js";
+import { attributes, attributeText, distance, has, languageTag, money, place } from "./format.js";
+import { isSaved, save, unsave } from "./kept.js";
+import { coverOf, picture } from "./photos.js";
+import { recordEvent } from "./user.js";
+import { explanation } from "./why.js";
 
 export const UNTITLED = "Untitled";
-const MIN_SHARE = 0.03; // of the score: smaller reasons are left out
 const MAX_ATTRIBUTES = 3; // of a card
 const PRICE_FLAGS = {
   placeholder: "Not a real price?",
@@ -16,78 +17,79 @@ const PRICE_FLAGS = {
 };
 
 /** What to know of a listing at once: that it is sold, or that its price is implausible. */
-export function badge({ available, price_flag: flag }) {
-  const text = available ? flag && (PRICE_FLAGS[flag] ?? flag) : "Not available";
-  return text && element("span", { className: "badge" }, text);
+export function badge({ available, status, price_flag: flag }) {
+  const gone = status ? status[0].toUpperCase() + status.slice(1) : "Not available";
+  const text = available === false ? gone : flag && (PRICE_FLAGS[flag] ?? flag);
+  return text && element("span", { className: available === false ? "badge gone" : "badge" }, text);
 }
 
 /** The attributes of a listing as [{attribute, text}], in their order. */
 export const attributeTexts = (listing) =>
-  attributes().filter(({ name }) => name in listing.attributes).map((attribute) => ({
+  attributes().filter(({ name }) => name in (listing.attributes ?? {})).map((attribute) => ({
     attribute, text: attributeText(attribute, listing.attributes[attribute.name]),
   }));
 
-/** The photo at `url`, or a placeholder. */
-export function picture(url, description, isEager = false) {
-  const placeholder = () =>
-    element("span", { className: "picture none" }, icon("photo"), "No photo");
-  if (!url) return placeholder();
-  const image = element("img", {
-    className: "picture", alt: description, decoding: "async",
-    loading: isEager ? "eager" : "lazy", width: 224, height: 224,
+/** A text whose `spans` [[start, end], …] are highlighted; the end is exclusive. */
+export function marked(text, spans = []) {
+  const parts = [];
+  let position = 0;
+  for (const [start, end] of spans ?? []) {
+    parts.push(text.slice(position, start), element("mark", {}, text.slice(start, end)));
+    position = end;
+  }
+  return [...parts, text.slice(position)].filter((part) => part !== "");
+}
+
+/** The address of a listing's page, which measures the distance from `near`. */
+export const listingAddress = (id, near) =>
+  `${root}listing/${encodeURIComponent(id)}${near ? `?${new URLSearchParams({ near })}` : ""}`;
+
+/** A button that saves the listing in this browser, and tells the ranker. */
+export function saveButton(listing) {
+  const name = listing.name || UNTITLED;
+  const button = element("button", { type: "button", className: "save" }, icon("heart"));
+  const show = () => {
+    button.setAttribute("aria-pressed", String(isSaved(listing.product_id)));
+    button.setAttribute("aria-label", `Save ${name}`);
+  };
+  button.addEventListener("click", () => {
+    if (isSaved(listing.product_id)) unsave(listing.product_id);
+    else {
+      save(listing);
+      recordEvent(listing.product_id, "save").catch(() => {}); // it is saved here all the same
+    }
+    show();
   });
-  image.addEventListener("error", () => image.replaceWith(placeholder()));
-  showPhoto(image, url);
-  return image;
+  show();
+  return button;
 }
 
-/** The positive reasons, the largest first: [{text, share}], whose shares add up to about 1. */
-function positiveReasons(hit) {
-  const positive = hit.why.filter((reason) => reason.contribution > 0);
-  const sum = positive.reduce((total, reason) => total + reason.contribution, 0);
-  return positive
-    .map((reason) => ({ text: reason.text, share: reason.contribution / sum }))
-    .filter((reason) => reason.share >= MIN_SHARE);
-}
-
-function explanation(hit) {
-  const reasons = positiveReasons(hit);
-  if (!reasons.length) return null;
-  const [first, second] = reasons;
-  const bars = reasons.map(({ text, share }) => {
-    const bar = element("span", { className: "share", "aria-hidden": "true" });
-    bar.style.setProperty("--share", share);
-    const percent = `${Math.round(100 * share)}%`;
-    return element("li", {}, element("span", {}, text), element("span", {}, percent), bar);
-  });
-  return element(
-    "details", { className: "why" },
-    element("summary", {}, element("b", {}, "Why: "), first.text,
-      second && element("span", { className: "also" }, `, ${second.text}`)),
-    element("ul", {}, bars),
-  );
-}
-
-/** A list item whose link opens the product. */
-export function card(hit, { isBrief = false } = {}) {
+/** A list item whose link leads to the listing's page. */
+export function card(hit, { isBrief = false, isEager = false, near = "" } = {}) {
   const far = hit.distance_km != null && distance(hit.distance_km);
-  const href = `?product=${encodeURIComponent(hit.product_id)}`;
   const lang = hit.name ? languageTag() : null;
-  const link = element("a", { className: "open", href, lang }, hit.name || UNTITLED);
+  const link = element(
+    "a", { className: "open", href: listingAddress(hit.product_id, near), lang },
+    marked(hit.name || UNTITLED, hit.name ? hit.highlights?.name : []));
   link.dataset.product = hit.product_id;
   const details = attributeTexts(hit).filter(({ attribute }) => attribute.type !== "text")
     .slice(0, MAX_ATTRIBUTES).map(({ attribute, text }) => `${attribute.label}: ${text}`);
+  const snippet = hit.highlights?.description;
   const photo = has("photo") && element(
     // No alternative text: the name beside the photo says what it shows.
-    "span", { className: "frame" }, picture(hit.photo, ""), badge(hit));
+    "span", { className: "frame" }, picture(coverOf(hit), "", { isEager }), badge(hit));
   return element(
-    "li", { className: "card" },
+    "li", { className: hit.available === false ? "card gone" : "card" },
     photo || badge(hit),
     has("price") ? element("p", { className: "price" }, money(hit.price)) : null,
     element("h3", {}, link),
+    !isBrief && snippet?.spans?.length
+      ? element("p", { className: "snippet", lang }, marked(snippet.text, snippet.spans)) : null,
     details.length && !isBrief
       ? element("p", { className: "where" }, details.join(" · ")) : null,
-    element("p", { className: "where" }, [place(hit.location), far].filter(Boolean).join(" · ")),
+    element("p", { className: "where" },
+      [place(hit.location ?? ""), far].filter(Boolean).join(" · ")),
+    saveButton(hit),
     isBrief ? null : explanation(hit),
   );
 }

@@ -2,20 +2,23 @@
 
 import { fetchJson } from "./api.js";
 import { attributeError, attributeFilters, fillAttributes, showMenus } from "./attributes.js";
+import { showChips } from "./chips.js";
 import { $, element } from "./dom.js";
 import { distance, has, languageTag, loadSettings, money, toKilometres } from "./format.js";
 import { currentPhoto } from "./photo.js";
 
 const FILTERS = [
   "category", "price_min", "price_max", "near", "radius_km", "flagged", "seller_id",
-  "include_unavailable",
+  "include_unavailable", "sort", "saved",
 ];
+const NO_FILTERS = ["sort", "saved"]; // they leave out no listing
 const RADII = { km: [5, 10, 25, 50, 100], mi: [3, 5, 15, 30, 60] };
 const DEFAULT_RADIUS = { km: 25, mi: 15 };
-export const form = $("filters").elements;
+export const form = $("search").elements;
+let categoryCounts = []; // of all listings
 
-/** The filters in use, by the names of the API. */
-export function filters() {
+/** The filters and the order, by the names of the API. */
+function choices() {
   const used = {};
   for (const name of FILTERS) {
     const field = form[name];
@@ -26,11 +29,18 @@ export function filters() {
   return { ...used, ...attributeFilters() };
 }
 
-/** The query and the filters, by the names of the API. */
+/** The filters in use, by the names of the API. */
+export const filters = () =>
+  Object.fromEntries(Object.entries(choices()).filter(([name]) => !NO_FILTERS.includes(name)));
+
+/** The query, the filters and the order, by the names of the API. */
 export function currentForm() {
   const q = $("q").value.trim();
-  return { ...(q && { q }), ...filters() };
+  return { ...(q && { q }), ...choices() };
 }
+
+/** The categories of all listings with their counts: [{value, count}]. */
+export const allCategories = () => categoryCounts;
 
 /** Nothing to search for: the start page. */
 export const isStartPage = () => !currentPhoto() && Object.keys(currentForm()).length === 0;
@@ -41,7 +51,6 @@ export function fillForm(params) {
     const field = form[name];
     const value = params.get(name) ?? "";
     if (field.type === "checkbox") field.checked = value === "true";
-    else if (name === "category") chooseCategory(value);
     else if (name === "radius_km") chooseRadius(params.has("near") ? value : null);
     else field.value = value;
   }
@@ -52,14 +61,6 @@ export function fillForm(params) {
 export function fillFormWithoutFilters() {
   const q = $("q").value.trim();
   fillForm(new URLSearchParams(q ? { q } : {}));
-}
-
-/** Choose a category, and add it where the list lacks it or has not loaded. */
-function chooseCategory(value) {
-  form.category.value = value;
-  if (form.category.value === value) return;
-  form.category.append(element("option", { value }, value));
-  form.category.value = value;
 }
 
 /** Choose a distance in km, "" for any, null for the default; add it where the list lacks it. */
@@ -78,7 +79,7 @@ const labelOf = (km) => (languageTag() ? distance(km) : `${km} km`);
 function hideUnknownFields() {
   const elements = {
     price: ["price-field", "flagged-label"], category: ["category-field"],
-    place: ["near-field", "radius-field"], photo: ["pick"], status: ["unavailable-label"],
+    place: ["place-field"], photo: ["pick"], status: ["unavailable-label"],
   };
   for (const [field, ids] of Object.entries(elements)) {
     for (const id of ids) $(id).hidden = !has(field);
@@ -106,9 +107,13 @@ function showSettings(settings) {
 /** Update the form to its values; return whether they are valid, and show the error if not. */
 export function checkFilters() {
   form.radius_km.disabled = !form.near.value.trim();
+  const nearest = form.sort.querySelector("[value=distance]");
+  nearest.hidden = nearest.disabled = !form.near.value.trim();
+  if (nearest.disabled && form.sort.value === "distance") form.sort.value = "";
   const number = Object.keys(filters()).filter((name) => name !== "radius_km").length;
   $("filter-count").textContent = number ? ` · ${number}` : "";
   $("clear").hidden = !number;
+  if (languageTag()) showChips(currentForm());
   const ofPrices = priceError(form.price_min, form.price_max);
   const message = ofPrices || attributeError();
   for (const field of [form.price_min, form.price_max]) {
@@ -134,14 +139,7 @@ export async function loadChoices(listeners) {
   const [categories, places] = await Promise.all([
     fetchJson("api/categories"), fetchJson("api/places"),
   ]);
-  const chosen = form.category.value;
-  const options = categories.map(({ path, count }) => {
-    const levels = path.split(" / ");
-    const text = `${"\u2003".repeat(levels.length - 1)}${levels.at(-1)} (${count})`;
-    return element("option", { value: path }, text);
-  });
-  form.category.replaceChildren(form.category.options[0], ...options);
-  chooseCategory(chosen);
+  categoryCounts = categories.map(({ path, count }) => ({ value: path, count }));
   $("places").replaceChildren(...places.map((value) => element("option", { value })));
 }
 

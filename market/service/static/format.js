@@ -4,8 +4,9 @@ import { fetchJson } from "./api.js";
 
 const KM_PER_UNIT = { km: 1, mi: 1.609344 };
 const UNIT_NAMES = { km: "kilometer", mi: "mile" };
-let loading = null;
-let settings = null;
+const embedded = document.getElementById("settings")?.textContent; // absent with an API key
+let settings = embedded ? JSON.parse(embedded) : null;
+let loading = settings && Promise.resolve(settings);
 
 /** Load how to write money, distances and dates. Nothing is shown before. */
 export function loadSettings() {

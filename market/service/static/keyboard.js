@@ -1,8 +1,10 @@
 // Keyboard shortcuts: "/" to search, arrow keys between cards and photos, Escape back to the search.
 
 import { $ } from "./dom.js";
-import { firstCard } from "./product.js";
 import { searchNow } from "./results.js";
+
+const firstCard = () =>
+  document.querySelector("#for-you:not([hidden]) a.open, #cards a.open");
 
 /** The card that an arrow key leads to from the card of `link`, if any. */
 function neighbour(link, key) {
@@ -16,7 +18,6 @@ function neighbour(link, key) {
 
 /** Move from the first or last row of a list to the next list, the search box or "Show more". */
 function leaveList(link, direction) {
-  if (link.closest("dialog")) return;
   const isRecommendation = link.closest("#for-you");
   if (direction < 0) {
     const recommendation = document.querySelector("#for-you:not([hidden]) a.open");
@@ -35,8 +36,8 @@ function onArrow(link, key) {
 function onKey(event) {
   const focused = document.activeElement;
   const isTyping = focused?.matches("input, select, textarea");
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === "/" && !isTyping && !$("product").open) {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "/" && !isTyping) {
     event.preventDefault();
     $("q").focus();
     $("q").select();
@@ -52,12 +53,6 @@ function onKey(event) {
     onArrow(focused, event.key);
   } else if (focused?.closest("main") && event.key === "Escape") {
     $("q").focus();
-  } else if (focused?.closest(".thumbs") && /^Arrow(Left|Right)$/.test(event.key)) {
-    event.preventDefault();
-    const next = event.key === "ArrowRight"
-      ? focused.nextElementSibling : focused.previousElementSibling;
-    next?.focus();
-    next?.click();
   }
 }
 

@@ -1,30 +1,22 @@
-// The address bar and the browser's history. The URL has the whole search but the photo, and the
-// open product. history.state has the rest: {shown: number of hits in the grid, scroll: pixels,
-// photo: key of the photo, depth: products opened above the list, fromList: whether the list is
-// below them}. So links, reloads and the Back button work as users expect.
+// The address bar and the browser's history. The URL has the whole search but the photo.
+// history.state has the rest: {shown: number of hits in the grid, scroll: pixels, photo: key of the
+// photo}. So links, reloads and the Back button work as users expect.
 
 import { photoKey } from "./photo.js";
 
-const TITLE = document.title;
+const TITLE = "Market";
 let isSettled = true; // the next change is a new search, with its own entry in the history
 
 export const currentParams = () => new URLSearchParams(location.search);
-export const openProductId = () => currentParams().get("product");
 
-/** The address bar as an object, in which a repeated parameter is a list. */
-export function currentAddress() {
+/** The search in the address bar as an object, in which a repeated parameter is a list. */
+export function currentSearch() {
   const params = currentParams();
   const names = [...new Set(params.keys())];
   return Object.fromEntries(names.map((name) => {
     const values = params.getAll(name);
     return [name, values.length > 1 ? values : values[0]];
   }));
-}
-
-/** The search in the address bar, without the product. */
-export function currentSearch() {
-  const { product: _, ...search } = currentAddress();
-  return search;
 }
 
 export function addressOf(params) {
@@ -61,18 +53,13 @@ function continuesTyping(before, search) {
   });
 }
 
-const withProduct = (search) => {
-  const product = openProductId();
-  return addressOf(product ? { ...search, product } : search);
-};
-
 /** Put a search into the address bar. Typing on replaces the entry of the last search. */
 export function recordSearch(search, isTyping) {
   const before = currentSearch();
   const hasSamePhoto = photoKey() === (history.state?.photo ?? null);
   if (!hasSamePhoto || addressOf(search) !== addressOf(before)) {
-    const url = withProduct(search);
-    const state = { photo: photoKey(), shown: 0, scroll: 0, depth: 0 };
+    const url = addressOf(search);
+    const state = { photo: photoKey(), shown: 0, scroll: 0 };
     if (isTyping && !isSettled && hasSamePhoto && continuesTyping(before, search)) {
       history.replaceState({ ...history.state, ...state }, "", url);
     } else pushEntry(state, url);
@@ -83,4 +70,4 @@ export function recordSearch(search, isTyping) {
 
 /** Put the complete search into the address bar: a link may lack what the form adds. */
 export const completeAddress = (search) =>
-  history.replaceState(history.state, "", withProduct(search));
+  history.replaceState(history.state, "", addressOf(search));

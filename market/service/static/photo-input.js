@@ -4,12 +4,10 @@ import { RequestError } from "./api.js";
 import { $ } from "./dom.js";
 import { has } from "./format.js";
 import { addPhoto, removePhoto, usePhoto } from "./photo.js";
-import { closeProduct } from "./product.js";
 import { searchNow, showError } from "./results.js";
 
 async function searchByPhoto(file) {
   const key = await addPhoto(file);
-  if ($("product").open) await closeProduct();
   usePhoto(key);
   searchNow();
 }

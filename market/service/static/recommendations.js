@@ -1,9 +1,10 @@
 // The row of recommendations on the start page.
 
 import { fetchJson, latestOnly } from "./api.js";
-import { card } from "./cards.js";
+import { card, skeletons } from "./cards.js";
 import { $ } from "./dom.js";
 import { isStartPage } from "./form.js";
+import { showStartPage } from "./start.js";
 import { loadSettings } from "./format.js";
 import { hasHistory, userId } from "./user.js";
 
@@ -12,11 +13,16 @@ const newRequest = latestOnly();
 
 export async function showRecommendations() {
   const signal = newRequest();
+  showStartPage(isStartPage());
   if (!isStartPage()) {
     $("for-you").hidden = true;
     return;
   }
   try {
+    if (!$("for-you-cards").children.length) {
+      $("for-you-cards").replaceChildren(...skeletons(NUMBER)); // nothing below moves later
+    }
+    $("for-you").hidden = false;
     const path = `api/recommend/${encodeURIComponent(userId())}`;
     const request = fetchJson(path, { limit: NUMBER }, { signal });
     const [{ hits }] = await Promise.all([request, loadSettings()]);

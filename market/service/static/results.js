@@ -1,30 +1,42 @@
 // The search and its results.
 
-import { apiKey, fetchJson, KeyError, latestOnly, messageOf } from "./api.js";
+import { fetchJson, KeyError, latestOnly, messageOf } from "./api.js";
 import { showCounts } from "./attributes.js";
 import { card, skeletons } from "./cards.js";
-import { $, announce, debounce, element } from "./dom.js";
+import { showChips } from "./chips.js";
+import { $, announce, debounce } from "./dom.js";
+import { showNoResults } from "./empty.js";
+import { showFacets } from "./facets.js";
 import {
-  checkFilters, currentForm, fillFormWithoutFilters, filters, isStartPage,
+  allCategories, checkFilters, currentForm, fillFormWithoutFilters, isStartPage,
 } from "./form.js";
-import { attributes, has, listingCount, loadSettings } from "./format.js";
+import { listingCount, loadSettings } from "./format.js";
+import { endRowsEvenly } from "./grid.js";
+import { askForKey } from "./header.js";
 import { completeAddress, recordSearch, setTitle, settle, updateState } from "./navigation.js";
 import { currentPhoto } from "./photo.js";
 import { recommendedIds, showRecommendations } from "./recommendations.js";
+import { requestSaved } from "./saved.js";
 import { userId } from "./user.js";
 
-const PAGE_SIZE = 24;
+const PAGE_SIZE = 24; // rows of 2, 3, 4, 6 and 8 cards end evenly
 const TYPING_PAUSE = 180; // ms without a keystroke before a search
 const READING_TIME = 1500; // ms: after looking at results for so long, typing on is a new search
 const MAX_RESTORED = 480; // hits that a reload or the Back button shows again
 const MAX_REQUESTED = 100; // hits in one request, as the API allows
+const EAGER_PHOTOS = 8; // photos that load at once, as they are in view
 const newRequest = latestOnly();
-let shown = 0; // hits in the grid
+let shown = $("cards").children.length; // hits in the grid; the service has rendered the first
+let cursor = null; // of the next page, if the API gives one
 let settling; // timer
 
 // --- Requests -------------------------------------------------------------------------------------
 function requestHits(offset, limit, signal) {
-  const params = { ...currentForm(), limit, offset, ...(offset === 0 && { facets: true }) };
+  const search = currentForm();
+  if (search.saved) return requestSaved(signal);
+  const params = { ...search, limit, ...(offset === 0 && { facets: true }) };
+  if (offset && cursor) params.cursor = cursor;
+  else params.offset = offset;
   // The row of recommendations personalises the start page; the list below is the same for all.
   if (!isStartPage()) params.user = userId();
   const photo = currentPhoto();
@@ -39,10 +51,13 @@ function requestHits(offset, limit, signal) {
 
 /** The first `number` hits, as one result. */
 async function requestFirst(number, signal) {
+  cursor = null;
   const results = await requestHits(0, Math.min(number, MAX_REQUESTED), signal);
+  cursor = results.next_cursor ?? null;
   while (results.hits.length < Math.min(number, results.total)) {
     const limit = Math.min(number - results.hits.length, MAX_REQUESTED);
-    const { hits } = await requestHits(results.hits.length, limit, signal);
+    const { hits, next_cursor: next } = await requestHits(results.hits.length, limit, signal);
+    cursor = next ?? null;
     if (!hits.length) break;
     results.hits.push(...hits);
   }
@@ -63,12 +78,6 @@ export function restoreResults() {
   runSearch({ isRestoring: true });
 }
 
-/** Search without the results of the last search on the screen. */
-export function searchAnew() {
-  shown = 0;
-  searchNow();
-}
-
 async function runSearch({ isTyping = false, isRestoring = false } = {}) {
   if (!checkFilters()) return;
   const signal = newRequest();
@@ -81,7 +90,7 @@ async function runSearch({ isTyping = false, isRestoring = false } = {}) {
   } else recordSearch(search, isTyping);
   const number = Math.min(Math.max(before.shown ?? 0, PAGE_SIZE), MAX_RESTORED);
   $("results").setAttribute("aria-busy", "true");
-  if (!shown) $("cards").replaceChildren(...skeletons(8));
+  if (!shown) $("cards").replaceChildren(...skeletons(PAGE_SIZE / 2));
   $("more").hidden = true;
   try {
     // Wait for the recommendations too: the grid leaves out what they show.
@@ -89,6 +98,7 @@ async function runSearch({ isTyping = false, isRestoring = false } = {}) {
       requestFirst(number, signal), showRecommendations(), loadSettings(),
     ]);
     if (signal.aborted) return;
+    if (follow(results.redirect, isTyping)) return;
     showResults(search, results);
     if (isRestoring) scrollTo(0, before.scroll ?? 0);
     settling = setTimeout(settle, READING_TIME);
@@ -99,6 +109,15 @@ async function runSearch({ isTyping = false, isRestoring = false } = {}) {
   $("results").removeAttribute("aria-busy");
 }
 
+/** Go to where a rule of the shop sends this search, once the user has finished typing. */
+function follow(address, isTyping) {
+  if (!address || isTyping) return false;
+  const url = new URL(address, document.baseURI);
+  if (!["http:", "https:"].includes(url.protocol) || url.href === location.href) return false;
+  location.assign(url);
+  return true;
+}
+
 export async function showMore() {
   const signal = newRequest();
   settle();
@@ -106,6 +125,7 @@ export async function showMore() {
   try {
     const results = await requestHits(shown, PAGE_SIZE, signal);
     if (signal.aborted) return;
+    cursor = results.next_cursor ?? null;
     // Events may have changed the order meanwhile: show nothing twice.
     const present = new Set(shownLinks().map((link) => link.dataset.product));
     const cards = cardsOf(results.hits.filter((hit) => !present.has(hit.product_id)));
@@ -113,10 +133,11 @@ export async function showMore() {
     shown += results.hits.length;
     updateState({ shown });
     $("more").hidden = shown >= results.total || !results.hits.length;
+    endRowsEvenly();
     announce(`${listingCount(cards.length)} more`);
     cards[0]?.querySelector("a").focus({ preventScroll: true });
   } catch (error) {
-    if (!signal.aborted) showError(error, showMore);
+    if (!signal.aborted) showError(error, showMore, { keepsResults: true });
   } finally {
     $("more").disabled = false;
   }
@@ -131,84 +152,80 @@ export function clearFilters() {
 const shownLinks = () => [...$("cards").querySelectorAll("a.open")];
 
 /** The cards of hits, without those among the recommendations, unless none would be left. */
-function cardsOf(hits) {
+function cardsOf(hits, isFirst = false) {
   const recommended = new Set(recommendedIds());
   const others = hits.filter((hit) => !recommended.has(hit.product_id));
-  return (others.length ? others : hits).map((hit) => card(hit));
+  const { near } = currentForm();
+  return (others.length ? others : hits).map((hit, index) =>
+    card(hit, { near, isEager: isFirst && index < EAGER_PHOTOS }));
 }
 
 function showResults(search, results) {
   showHeading(search, results);
+  showChips(search, results.understood);
   showCounts(results.attributes);
+  showFacets(search, results, allCategories());
   $("error").hidden = true;
   // Keep the focus for users who moved on by keyboard before the results came.
   const focused = shownLinks().indexOf(document.activeElement);
-  $("cards").replaceChildren(...cardsOf(results.hits));
+  $("cards").replaceChildren(...cardsOf(results.hits, true));
   if (focused >= 0) shownLinks()[focused]?.focus();
   shown = results.hits.length;
   updateState({ shown });
   $("more").hidden = shown >= results.total;
-  if (!shown) showNoResults(search, results);
+  endRowsEvenly();
+  showRelated(results.related ?? []);
+  if (!shown) showNoResults(search, results, clearFilters);
   else $("nothing").hidden = true;
+}
+
+/** Listings below the cut-off of relevance, apart from the results. */
+function showRelated(hits) {
+  const { near } = currentForm();
+  $("related-cards").replaceChildren(...hits.map((hit) => card(hit, { near })));
+  $("related").hidden = !hits.length;
+}
+
+function headingOf(search, query) {
+  if (currentPhoto()) {
+    return query ? `Similar to your photo and “${query}”` : "Similar to your photo";
+  }
+  if (query) return `Results for “${query}”`;
+  if (search.saved) return "Saved listings";
+  if (search.category) return search.category.split(" / ").at(-1);
+  return search.seller_id ? "Listings of this seller" : "All listings";
 }
 
 function showHeading(search, results) {
   const query = results.corrected_query ?? search.q;
   const hasNoWords = results.corrected_query === "" && search.q;
-  let heading = search.seller_id ? "Listings of this seller" : "All listings";
-  if (search.category) heading = search.category.split(" / ").at(-1);
-  if (query) heading = `Results for “${query}”`;
-  if (currentPhoto()) {
-    heading = query ? `Similar to your photo and “${query}”` : "Similar to your photo";
-  }
+  const heading = headingOf(search, query);
   const notes = [listingCount(results.total)];
   if (results.corrected_query) notes.push(`corrected from “${search.q}”`);
   if (hasNoWords) notes.push(`“${search.q}” has no searchable words`);
   $("results-title").textContent = heading;
   $("results-note").textContent = notes.join(" · ");
-  if (!$("product").open) setTitle(query);
+  $("sort-field").hidden = Boolean(search.saved);
+  setTitle(query);
   announce(`${heading}: ${notes.join(", ")}`);
 }
 
-function showNoResults(search, results) {
-  const isFiltered = Object.keys(filters()).length > 0;
-  let text = isFiltered ? "No listings match these filters." : "There are no listings yet.";
-  if (search.q && results.corrected_query !== "") {
-    text = `No listings match “${search.q}”${isFiltered ? " and these filters" : ""}.`;
-  }
-  const hasUsualFilters = has("price") && has("place") && has("category") && !attributes().length;
-  const wider = hasUsualFilters
-    ? "Try a wider price range or distance, or another category." : "Try wider or fewer filters.";
-  let hint = isFiltered ? wider : "Try fewer or different words.";
-  if (results.unknown_place) {
-    text = `There is no place called “${results.unknown_place}”.`;
-    hint = "Check the spelling, or try the nearest larger town.";
-  } else if (results.empty_place) {
-    text = `No listings are near “${results.empty_place}”.`;
-    hint = "Choose a longer distance, or another place.";
-  }
-  const button = element("button", { type: "button", className: "outline" }, "Clear filters");
-  button.addEventListener("click", clearFilters);
-  $("nothing").replaceChildren(
-    element("p", {}, element("b", {}, text), " ", hint), ...(isFiltered ? [button] : []));
-  $("nothing").hidden = false;
-}
-
-/** Show an error above the results, with a button that calls `retry`. */
-export function showError(error, retry) {
+/**
+ * Show an error with a button that calls `retry`, in place of the results of an earlier search.
+ * `keepsResults` where the error concerns more results of the same search.
+ */
+export function showError(error, retry, { keepsResults = false } = {}) {
   if (error instanceof KeyError) askForKey(error.message);
   const text = messageOf(error);
-  const [message, button] = $("error").children;
-  message.textContent = text[0].toUpperCase() + text.slice(1);
-  button.onclick = retry;
+  $("error").querySelector("p").textContent = text[0].toUpperCase() + text.slice(1);
+  $("retry").onclick = retry;
   $("error").hidden = false;
-  if (!shown) $("cards").replaceChildren();
   $("nothing").hidden = true;
-}
-
-function askForKey(text) {
-  $("key-error").textContent = apiKey() ? "Wrong API key: try again." : "";
-  $("locked-text").textContent = text;
-  $("key").value = "";
-  if (!$("locked").open) $("locked").showModal();
+  if (keepsResults) return;
+  shown = 0;
+  $("cards").replaceChildren();
+  $("more").hidden = true;
+  $("results-note").textContent = "";
+  $("results-title").textContent = headingOf(currentForm(), currentForm().q);
+  showRelated([]);
 }
