@@ -288,9 +288,11 @@ def test_excluded_listings_are_in_no_result(shop: Engine, request_page: Any) -> 
         ({"latitude": 1.0}, "latitude and longitude belong together"),
         ({"longitude": 1.0, "near": "Leeds"}, "latitude and longitude belong together"),
         ({"radius_km": 5.0}, "radius_km needs near"),
+        ({"exclude": "p01"}, "exclude is a text: give a list of ids"),
+        ({"exclude_seller": "s1"}, "exclude_seller is a text"),
     ],
 )
-def test_a_place_is_given_once_and_completely(filters: dict[str, Any], message: str) -> None:
+def test_filters_that_mean_nothing_are_refused(filters: dict[str, Any], message: str) -> None:
     with pytest.raises(MarketError, match=message):
         Filters(**filters)
 
