@@ -56,10 +56,14 @@ class Formats:
         """The symbol of the currency, such as "£"."""
         return get_currency_symbol(self.currency, self._locale)
 
+    @property
+    def currency_decimals(self) -> int:
+        """The number of decimals of the currency: 2 for pounds, 0 for yen."""
+        return get_currency_precision(self.currency)
+
     def money(self, amount: float) -> str:
         """Return an amount with its currency, without decimals if it is whole: "£1,250"."""
-        digits = get_currency_precision(self.currency)
-        if round(amount, digits) == round(amount):
+        if round(amount, self.currency_decimals) == round(amount):
             return format_currency(
                 amount, self.currency, self._whole, self._locale, currency_digits=False
             )

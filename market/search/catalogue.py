@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -228,6 +229,13 @@ class Catalogue:
 
     def __len__(self) -> int:
         return len(self._ids)
+
+    @cached_property
+    def id_rank(self) -> np.ndarray:
+        """(n,) the place of each product id among all of them, sorted."""
+        rank = np.empty(len(self), np.int64)
+        rank[sorted(range(len(self)), key=self._ids.__getitem__)] = np.arange(len(self))
+        return rank
 
     def unflagged_prices(self, positions: np.ndarray) -> np.ndarray:
         """Return the prices (k,) of listings; NaN if unknown or flagged."""

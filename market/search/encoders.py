@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from cachetools import LRUCache
 from PIL import Image
 
@@ -18,6 +19,7 @@ from market.models.photo_embedder import PhotoEmbedder
 from market.models.text_encoder import load_text_encoder
 from market.search.image_space import ImageSpace, colour_histogram
 from market.search.index import SearchIndex
+from market.search.listing_texts import encode_listing_texts
 
 CACHE_SIZE = 4096  # queries; typing and the next page repeat them
 
@@ -67,6 +69,13 @@ class CachedTextEncoder:
         with self._lock:
             self._cache.update(zip(new, self._encode(new), strict=True))
 
+    def encode_listings(self, names: pd.Series, descriptions: pd.Series) -> np.ndarray:
+        """Return the unit vectors (m, width) of listings, as the index makes them; not cached."""
+        if not len(names):
+            return np.empty((0, self._encoder.get_embedding_dimension()), np.float32)
+        with self._lock:
+            return encode_listing_texts(self._encoder, names, descriptions)
+
     @cached_property
     def _encoder(self) -> Any:
         return self._load()
@@ -97,12 +106,21 @@ class PhotoEncoder:
 
     def __call__(self, photo: Image.Image) -> np.ndarray:
         """Return the unit vector (width,) of a photo in any mode."""
-        photo = photo.convert("RGB")
-        histogram = colour_histogram(to_array(photo, self._array_size))
+        return self.encode([photo])[0]
+
+    def encode(self, photos: Sequence[Image.Image]) -> np.ndarray:
+        """Return the unit vectors (k, width) of photos in any mode."""
+        photos = [photo.convert("RGB") for photo in photos]
+        histograms = [colour_histogram(to_array(photo, self._array_size)) for photo in photos]
+        features = [self._features(photo) for photo in photos]
+        return self._image_space.transform(
+            np.array(features, np.float32), np.array(histograms, np.float32)
+        )
+
+    def _features(self, photo: Image.Image) -> np.ndarray:
         with self._lock:
             pixels = self._embedder.pixels(photo)
-            features = self._embedder.features(pixels[None]).cpu().numpy()
-        return self._image_space.transform(features, histogram[None])[0]
+            return self._embedder.features(pixels[None]).cpu().numpy()[0]
 
     @cached_property
     def _embedder(self) -> PhotoEmbedder:

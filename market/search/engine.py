@@ -7,6 +7,7 @@ query, the user and the listing. Recommendations and similar listings are then d
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,11 +15,16 @@ import pandas as pd
 from PIL import Image
 
 from market.search.candidate_features import User, candidate_features, request_time
+from market.search.cursor import Cursor
 from market.search.distances import distance_km
+from market.search.encoders import CachedTextEncoder
 from market.search.engine_data import EngineData
+from market.search.explanation import Explanation, Obstacle, failed_filters
+from market.search.facets import Facets, count_facets, no_facets, without_facet_filters
 from market.search.filters import NO_FILTERS, Filters
+from market.search.paging import PageRequest
 from market.search.query import Query, build_query
-from market.search.ranking import SearchResult, rank_page
+from market.search.ranking import RankedMatches, SearchResult
 from market.search.retrieval import Matches, browse, on_offer, retrieve
 from market.search.rule_application import NO_SEARCH_RULES, SearchRules
 
@@ -41,6 +47,12 @@ class Engine(EngineData):
         filters: Filters = NO_FILTERS,
         limit: int = 20,
         offset: int = 0,
+        sort: str = "relevance",
+        cursor: Cursor | None = None,
+        collapse: bool = False,
+        max_per_seller: int | None = None,
+        facets: bool = False,
+        explain: str | None = None,
     ) -> SearchResult:
         """Search by words, by a photo, by a listing, or by several of them.
 
@@ -64,26 +76,47 @@ class Engine(EngineData):
             Conditions that all hits satisfy.
         limit, offset
             The page: hits `offset` … `offset + limit - 1`.
+        sort, cursor, collapse, max_per_seller
+            As in PageRequest.
+        facets
+            Whether to count facets.
+        explain
+            The product id of a listing to explain.
 
         Raises
         ------
         KeyError
-            If `like` is unknown, or may not be shown.
+            If `like` or `explain` is unknown, or may not be shown.
+        MarketError
+            If the page, its order or a condition on an attribute is invalid.
         """
-        # An encoder maps "🔥" to the same vector as any other unknown sign, so a text without words
-        # counts as empty.
-        has_words = self.lexical.language.words(text) or not text.strip()
-        corrected = self.lexical.correct_spelling(text) if has_words else ""
+        corrected = self._correct(text)
         result = self._answer(
             self.build_query(corrected, photo=photo, like=like, category=filters.category),
             history,
             filters,
-            limit,
-            offset,
+            PageRequest(limit, offset, sort, cursor, collapse, max_per_seller),
             rules=self.daily_rules.of_search(corrected, filters.category),
             excluded=None if like is None else self._same_product(like),
+            facets=facets,
+            explain=explain,
         )
         return replace(result, corrected_query=corrected if corrected != text else None)
+
+    def encode_ahead(self, texts: Iterable[str]) -> None:
+        """Encode the texts of several searches together, which is faster than one by one."""
+        if isinstance(self.encode_text, CachedTextEncoder):
+            known = [text for text in map(self._correct, texts) if self.lexical.knows(text)]
+            if known:
+                self.encode_text.encode_ahead(known)
+
+    def _correct(self, text: str) -> str:
+        """Return a query with its spelling corrected; "" for one without words.
+
+        An encoder maps "🔥" to the same vector as any other unknown sign.
+        """
+        has_words = self.lexical.language.words(text) or not text.strip()
+        return self.lexical.correct_spelling(text) if has_words else ""
 
     def similar(
         self,
@@ -108,8 +141,7 @@ class Engine(EngineData):
             self.build_query(like=product_id),
             history,
             filters,
-            limit,
-            offset,
+            PageRequest(limit, offset),
             excluded=self._same_product(product_id),
             diversified=True,
         )
@@ -132,8 +164,7 @@ class Engine(EngineData):
             Query(),
             history,
             filters,
-            limit,
-            offset,
+            PageRequest(limit, offset),
             excluded=self.already_seen(history),
             diversified=True,
             as_of=as_of,
@@ -144,44 +175,99 @@ class Engine(EngineData):
         query: Query,
         history: pd.DataFrame | None,
         filters: Filters,
-        limit: int,
-        offset: int,
+        request: PageRequest,
         *,
         excluded: np.ndarray | None,
         rules: SearchRules | None = None,
         diversified: bool = False,
         as_of: pd.Timestamp | None = None,
+        facets: bool = False,
+        explain: str | None = None,
     ) -> SearchResult:
         """Retrieve, rank and diversify one page, without the listings `excluded` (n,)."""
         rules = self.daily_rules.everywhere if rules is None else rules
-        distances = None
-        if filters.near:
-            place = self.place(filters.near)
-            if place is None:
-                return SearchResult([], 0, unknown_place=filters.near, redirect=rules.redirect)
-            distances = distance_km(*place, self.catalogue.sphere)
+        place = self._place_of(filters)
+        if filters.near and place is None:
+            nothing = no_facets(self.catalogue) if facets else None
+            return SearchResult(
+                [], 0, unknown_place=filters.near, facets=nothing, redirect=rules.redirect
+            )
+        distances = None if place is None else distance_km(*place, self.catalogue.sphere)
         allowed = self.allowed(filters, distances, rules.hidden)
         if excluded is not None:
             allowed &= ~excluded
         user = User.build(history, self.collaborative, as_of)
         matches, features = self._match(query, allowed, user, distances, rules)
-        result = rank_page(
+        ranked = RankedMatches.score(
             query,
             matches,
             features,
             self.ranker,
             self.catalogue,
-            self.vectors.texts,
-            limit=limit,
-            offset=offset,
-            diversified=diversified,
             distances=distances,
             now=request_time(as_of, self.catalogue, self.collaborative),
             rules=rules,
         )
+        if diversified:
+            result = ranked.diversified_page(self.vectors.texts, request)
+        else:
+            result = ranked.page(request)
+        if facets:
+            counted = self._count_facets(ranked, filters, allowed, excluded)
+            result = replace(result, facets=counted)
+        if explain is not None:
+            explanation = self._explain(explain, ranked, filters, request, allowed)
+            result = replace(result, explanation=explanation)
         if distances is not None and not np.any(distances <= (filters.radius_km or np.inf)):
-            result = replace(result, empty_place=filters.near)
-        return result
+            result = replace(result, empty_place=filters.place_name)
+        return replace(result, redirect=rules.redirect)
+
+    def _count_facets(
+        self,
+        ranked: RankedMatches,
+        filters: Filters,
+        allowed: np.ndarray,
+        excluded: np.ndarray | None,
+    ) -> Facets:
+        """Count the facets of a search among its matches and those that facet filters leave out."""
+        also_allowed = self.allowed(
+            without_facet_filters(filters), ranked.distances, ranked.rules.hidden
+        )
+        also_allowed &= ~allowed
+        if excluded is not None:
+            also_allowed &= ~excluded
+        matched = ranked.matches.matched
+        if ranked.query.empty:
+            matched = matched | also_allowed
+        elif also_allowed.any():
+            others = retrieve(ranked.query, also_allowed, self.catalogue, self.vectors)
+            matched = matched | others.matched
+        return count_facets(self.catalogue, filters, matched, ranked.distances, self.formats)
+
+    def _explain(
+        self,
+        product_id: str,
+        ranked: RankedMatches,
+        filters: Filters,
+        request: PageRequest,
+        allowed: np.ndarray,
+    ) -> Explanation:
+        """Return why a search shows a listing or not; KeyError for an unknown listing."""
+        position = self.catalogue.position(product_id)
+        if allowed[position]:
+            return ranked.explain(position, request)
+        obstacles = failed_filters(
+            self.catalogue, filters, position, ranked.distances, self.formats
+        )
+        if not obstacles:
+            obstacles = [Obstacle("own_query", "the search is for listings like this one")]
+        if not ranked.query.empty:
+            alone = np.zeros(len(allowed), bool)
+            alone[position] = True
+            matches = retrieve(ranked.query, alone, self.catalogue, self.vectors)
+            if not matches.matched[position]:
+                obstacles.append(ranked.no_match())
+        return Explanation(product_id, None, tuple(obstacles))
 
     # --- The steps ------------------------------------------------------------------------------
     def build_query(
@@ -206,6 +292,12 @@ class Engine(EngineData):
             encode_photo=self.encode_photo,
             synonyms=self.daily_rules.synonyms(text, category),
         )
+
+    def _place_of(self, filters: Filters) -> tuple[float, float] | None:
+        """Return latitude and longitude of the place of the filters; None if none is known."""
+        if filters.latitude is not None and filters.longitude is not None:
+            return filters.latitude, filters.longitude
+        return self.place(filters.near) if filters.near else None
 
     def already_seen(self, history: pd.DataFrame | None) -> np.ndarray:
         """Return (n,) bool: the listings of a history, and copies of them."""

@@ -15,13 +15,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-from sklearn.preprocessing import normalize
 
 from market.core.atomic import replace_when_done, write_json
 from market.core.formats import Formats
-from market.core.stage import progress
 from market.data.photo_store import PhotoStore
-from market.models.text_encoder import SHIPPED, encode_texts, load_text_encoder, weights_digest
+from market.models.text_encoder import load_text_encoder, weights_digest
 from market.search.attributes import (
     AttributeType,
     attribute_columns,
@@ -31,6 +29,7 @@ from market.search.attributes import (
 from market.search.gazetteer import Gazetteer, read_gazetteer
 from market.search.image_space import ImageSpace, colour_histograms
 from market.search.lexical import LexicalIndex
+from market.search.listing_texts import text_vectors
 from market.search.locations import (
     COORDINATES,
     count_unknown_places,
@@ -46,7 +45,6 @@ LISTING_COLUMNS = [
 ROW_COLUMNS = [*LISTING_COLUMNS, "created", "image_id", "photo_index"]
 OPTIONAL_COLUMNS = [*COORDINATES, "status", "seller_id", "expires"]  # of exports that state them
 RECALL_QUERIES = 256  # vectors that measure the recall of an approximate index
-BATCH_SIZE = 128  # texts that are encoded together
 
 
 class IndexSettings(Protocol):
@@ -164,7 +162,7 @@ class SearchIndex:
         listings, photos, gazetteer = _located_tables(rows, formats.country)
         attributes = attribute_types(rows)
         shipped = load_text_encoder(device)
-        unsmoothed = _text_vectors(listings, text_embeddings, settings.encoder, shipped, device)
+        unsmoothed = text_vectors(listings, text_embeddings, settings.encoder, shipped, device)
         images, image_space = _image_vectors(photos, packed, image_features, settings)
         neighbours = _find_neighbours(unsmoothed, images, photos, settings)
         texts = smooth(unsmoothed, neighbours)
@@ -257,6 +255,12 @@ class SearchIndex:
         encoder = _read_settings(folder)["encoder"]
         return encoder["name"], encoder["sha256"]
 
+    @staticmethod
+    def read_image_space(folder: Path) -> tuple[ImageSpace, int]:
+        """Return `image_space` and `array_size` of a saved index, and read nothing else."""
+        space = ImageSpace.load(folder / "image_space.npz")
+        return space, _read_settings(folder)["array_size"]
+
 
 def _read_settings(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "index.json").read_text(encoding="utf-8"))
@@ -329,33 +333,6 @@ def _index_words(
         [word for word in shipped.tokenizer.get_vocab() if word.isalpha()],
         language,
     )
-
-
-def _text_vectors(
-    listings: pd.DataFrame, embeddings: pd.DataFrame, name: str, shipped: Any, device: str
-) -> np.ndarray:
-    """Return unit vectors (n, width): halfway between the name and the whole text of a listing.
-
-    `name` is the encoder's; `embeddings` holds the vectors of whole texts by the encoder `shipped`.
-    """
-
-    def encode(encoder: Any, descriptions: pd.Series, desc: str) -> np.ndarray:
-        return encode_texts(
-            encoder,
-            listings["name"],
-            descriptions,
-            BATCH_SIZE,
-            lambda batches: progress(batches, desc=desc, unit="batch"),
-        )
-
-    no_descriptions = pd.Series("", listings.index)
-    if name == SHIPPED:
-        whole = embeddings.set_index("product_id").loc[listings["product_id"]]
-        names = encode(shipped, no_descriptions, "encode names")
-        return normalize(names + whole.to_numpy(np.float32))
-    encoder = load_text_encoder(device, name)
-    names = encode(encoder, no_descriptions, "encode names")
-    return normalize(names + encode(encoder, listings["description"], "encode texts"))
 
 
 def _image_vectors(

@@ -10,6 +10,8 @@ import pandas as pd
 from PIL import Image
 
 from market.core import paths
+from market.search.encoders import CachedTextEncoder, PhotoEncoder
+from market.search.index import SearchIndex
 
 
 class ListingEncoder:
@@ -33,7 +35,16 @@ class ListingEncoder:
         embed: Path = paths.PHOTO_EMBEDDER,
         device: str = "cpu",
     ) -> None:
-        self._index, self._embed, self._device = index, embed, device
+        self._encode_texts = CachedTextEncoder.load(index, device)
+        image_space, array_size = SearchIndex.read_image_space(index)
+        self._encode_photos = PhotoEncoder(embed, image_space, array_size, device)
+
+    @classmethod
+    def sharing(cls, encode_text: CachedTextEncoder, encode_photo: PhotoEncoder) -> ListingEncoder:
+        """Return an encoder that shares the networks of an engine's encoders."""
+        encoder = cls.__new__(cls)
+        encoder._encode_texts, encoder._encode_photos = encode_text, encode_photo
+        return encoder
 
     def encode(
         self, listings: pd.DataFrame, photos: Sequence[Sequence[Image.Image]]
@@ -45,7 +56,7 @@ class ListingEncoder:
         listings
             m rows with `name` and `description`.
         photos
-            The photos of each listing, as `market.data.squares` makes them.
+            The photos of each listing, as `market.data.images.decode_photo` returns them.
 
         Returns
         -------
@@ -53,4 +64,5 @@ class ListingEncoder:
             (m, text width) and (k, image width) float32 unit vectors: `texts` and `images` of
             ChangedListings.
         """
-        raise NotImplementedError
+        texts = self._encode_texts.encode_listings(listings["name"], listings["description"])
+        return texts, self._encode_photos.encode([photo for each in photos for photo in each])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -34,12 +35,25 @@ def _error(status: int, line: str, headers: Mapping[str, str] | None = None) -> 
 
 async def _handle_invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    return _error(422, describe_faults(error.errors(), skipped=1))
+
+
+def describe_faults(faults: Iterable[Any], *, skipped: int = 0) -> str:
+    """Return the faults that Pydantic found as one line.
+
+    Parameters
+    ----------
+    faults
+        From the `errors()` of its exception.
+    skipped
+        The number of parts of a fault's place that do not name a field, such as "query".
+    """
     lines = []
-    for fault in error.errors():
-        field = ".".join(str(part) for part in fault["loc"][1:])
+    for fault in faults:
+        field = ".".join(str(part) for part in fault["loc"][skipped:])
         message = fault["msg"].removeprefix("Value error, ")
         lines.append(f"{field}: {message}" if field else message)
-    return _error(422, "; ".join(lines))
+    return "; ".join(lines)
 
 
 async def _handle_http(_: Request, error: Exception) -> JSONResponse:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from market.search.attributes import AttributeType, Condition, Facet
 from market.search.distances import distance_km, on_sphere
+from market.search.explanation import Explanation
+from market.search.facets import Facets
 from market.search.filters import Filters
-from market.search.ranking import SearchResult
+from market.search.ranking import Hit, SearchResult
 from market.search.rules import Redirect
 from market.service import schemas
 from market.service.reasons import explain
@@ -26,6 +29,10 @@ def to_engine_filters(
         category=filters.category or None,
         near=filters.near or None,
         radius_km=filters.radius_km,
+        latitude=filters.latitude,
+        longitude=filters.longitude,
+        exclude=tuple(filters.exclude),
+        exclude_seller=tuple(filters.exclude_seller),
         flagged=filters.flagged,
         attributes=attributes or {},
         seller_id=filters.seller_id or None,
@@ -50,6 +57,31 @@ def to_counts(facet: Facet) -> schemas.AttributeCounts:
     )
 
 
+def to_facets(facets: Facets) -> dict[str, Any]:
+    """Return the fields of `schemas.SearchResults` for the facets of a search."""
+    counts = schemas.FacetCounts(
+        categories=[
+            schemas.CategoryCount(value=value, count=count) for value, count in facets.categories
+        ],
+        prices=[schemas.PriceCount(**asdict(bucket)) for bucket in facets.prices],
+        distances=[
+            schemas.DistanceCount(maximum_km=radius, count=count)
+            for radius, count in facets.distances
+        ],
+    )
+    return {"facets": counts, "attributes": [to_counts(facet) for facet in facets.attributes]}
+
+
+def to_explanation(explanation: Explanation) -> schemas.Explanation:
+    """Return the schema of an explanation."""
+    return schemas.Explanation(
+        product_id=explanation.product_id,
+        shown=explanation.rank is not None,
+        rank=explanation.rank,
+        obstacles=[schemas.Obstacle(**each._asdict()) for each in explanation.obstacles],
+    )
+
+
 def to_search_results(
     state: ServiceState,
     result: SearchResult,
@@ -57,8 +89,9 @@ def to_search_results(
     *,
     is_new_user: bool,
     near: str | None,
+    contributions: bool = False,
 ) -> schemas.SearchResults:
-    """Return the schema of an engine's result.
+    """Return the schema of an engine's result, without a cursor.
 
     Parameters
     ----------
@@ -68,18 +101,28 @@ def to_search_results(
         Result of one of the engine's searches.
     special_texts, is_new_user, near
         As in `explain`.
+    contributions
+        Whether hits have all contributions by feature.
     """
+
+    def to_hit(hit: Hit) -> schemas.Hit:
+        return schemas.Hit(
+            **listing_fields(state, state.engine.listing(hit.product_id)),
+            score=hit.score,
+            why=explain(hit.why, special_texts, is_new_user=is_new_user, near=near),
+            distance_km=_finite(hit.distance_km),
+            copies=hit.copies,
+            contributions=hit.why if contributions else None,
+        )
+
+    fields: dict[str, Any] = {} if result.facets is None else to_facets(result.facets)
+    if result.explanation is not None:
+        fields["explanation"] = to_explanation(result.explanation)
     return schemas.SearchResults(
-        hits=[
-            schemas.Hit(
-                **listing_fields(state, state.engine.listing(hit.product_id)),
-                score=hit.score,
-                why=explain(hit.why, special_texts, is_new_user=is_new_user, near=near),
-                distance_km=_finite(hit.distance_km),
-            )
-            for hit in result.hits
-        ],
+        hits=[to_hit(hit) for hit in result.hits],
+        related=[to_hit(hit) for hit in result.related],
         total=result.total,
+        **fields,
         corrected_query=result.corrected_query,
         unknown_place=result.unknown_place,
         empty_place=result.empty_place,

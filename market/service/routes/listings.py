@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
-from market.search.facets import count_attributes
+from market.search.filters import NO_FILTERS
 from market.service import schemas
 from market.service.results import listing_distance, listing_fields, to_counts, to_description
 from market.service.routes.dependencies import State, find_listing
@@ -83,7 +83,8 @@ def attributes(state: State) -> list[schemas.AttributeCounts]:
     The counts are of all listings that a search without a query returns. `facets` counts those of
     another search.
     """
-    return [to_counts(facet) for facet in count_attributes(state.engine)]
+    shown = state.engine.allowed(NO_FILTERS)
+    return [to_counts(facet) for facet in state.engine.catalogue.attributes.count(shown, {})]
 
 
 @router.get("/settings", summary="Currency, language, country, and what listings have")

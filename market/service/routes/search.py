@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query
-from PIL import Image
+from fastapi import APIRouter, Form, HTTPException, Query
 
+from market.core.errors import MarketError
 from market.search.attributes import Condition
-from market.search.facets import count_attributes
 from market.search.ranker import SEARCH_TEXTS, SIMILAR_TEXTS
 from market.search.ranking import SearchResult
 from market.service import schemas
+from market.service.batches import parse_search
+from market.service.cursors import identify_search, read_cursor
 from market.service.queues import queued_route
-from market.service.results import to_counts, to_engine_filters, to_search_results
+from market.service.results import to_engine_filters, to_search_results
 from market.service.routes.dependencies import Conditions, State, find_listing
 from market.service.routes.responses import BODY_ERRORS, ERROR, UNAVAILABLE
 from market.service.state import ServiceState
@@ -25,7 +26,7 @@ router = APIRouter(
 )
 
 
-@router.get("/search", summary="Search in text")
+@router.get("/search", summary="Search in text", responses={404: ERROR})
 def search(
     state: State, conditions: Conditions, query: Annotated[schemas.SearchQuery, Query()]
 ) -> schemas.SearchResults:
@@ -34,22 +35,40 @@ def search(
     Spelling is corrected; `corrected_query` then has the query that was used. Without a query, all
     listings that pass the filters match.
     """
-    find = partial(state.engine.search, query.q)
-    results = _answer(state, find, query, conditions, query.user, SEARCH_TEXTS)
-    return _with_counts(results, state, query, conditions)
+    return _search(state, query, conditions)
 
 
-@router.post("/search/photo", summary="Search by photo", responses=BODY_ERRORS)
+@router.post("/search/photo", summary="Search by photo", responses={**BODY_ERRORS, 404: ERROR})
 def search_by_photo(
     state: State,
     conditions: Conditions,
     query: Annotated[schemas.PhotoQuery, Form(media_type="multipart/form-data")],
 ) -> schemas.SearchResults:
     """Return listings with similar photos; with `q`, also listings that match the query."""
-    photo = state.decoder.decode(query.photo.file.read())
-    find = partial(state.engine.search, query.q, photo=photo)
-    results = _answer(state, find, query, conditions, query.user)
-    return _with_counts(results, state, query, conditions, photo)
+    return _search(state, query, conditions, query.photo.file.read())
+
+
+@router.post("/search/batch", summary="Several searches", responses=BODY_ERRORS)
+def search_batch(state: State, batch: schemas.SearchBatch) -> schemas.BatchResults:
+    """Return the results of each search, or the error that `GET /api/search` would give for it."""
+    attributes = state.engine.catalogue.attributes
+    searches: list[tuple[schemas.SearchQuery, dict[str, Condition]] | schemas.Error] = []
+    for fields in batch.searches:
+        try:
+            searches.append(parse_search(fields, attributes))
+        except MarketError as error:
+            searches.append(schemas.Error(error=str(error)))
+    state.engine.encode_ahead([each[0].q for each in searches if isinstance(each, tuple)])
+    results: list[schemas.SearchResults | schemas.Error] = []
+    for each in searches:
+        if isinstance(each, schemas.Error):
+            results.append(each)
+            continue
+        try:
+            results.append(_search(state, *each))
+        except HTTPException as error:
+            results.append(schemas.Error(error=error.detail))
+    return schemas.BatchResults(results=results)
 
 
 @router.get("/similar/{product_id:path}", summary="Similar listings", responses={404: ERROR})
@@ -82,6 +101,37 @@ def recommend(
     return _answer(state, state.engine.recommend, query, conditions, user_id)
 
 
+def _search(
+    state: ServiceState,
+    query: schemas.SearchQuery,
+    conditions: Mapping[str, Condition],
+    photo: bytes | None = None,
+) -> schemas.SearchResults:
+    """Search in text or, given the file of a photo, by photo.
+
+    Raises
+    ------
+    HTTPException
+        404: the listing to explain is unknown. 422: the cursor or the photo cannot be used.
+    """
+    if query.listing is not None:
+        find_listing(state, query.listing)
+    identity = identify_search(query, conditions, photo or b"")
+    find = partial(
+        state.engine.search,
+        query.q,
+        photo=None if photo is None else state.decoder.decode(photo),
+        sort=query.sort,
+        cursor=read_cursor(query.cursor, identity),
+        collapse=query.collapse,
+        max_per_seller=query.max_per_seller,
+        facets=query.facets,
+        explain=query.listing,
+    )
+    texts = SEARCH_TEXTS if photo is None else {}
+    return _answer(state, find, query, conditions, query.user, texts, identity)
+
+
 def _answer(
     state: ServiceState,
     find: Callable[..., SearchResult],
@@ -89,38 +139,24 @@ def _answer(
     conditions: Mapping[str, Condition],
     user_id: str | None,
     special_texts: Mapping[str, str] | None = None,
+    identity: str = "",
 ) -> schemas.SearchResults:
     """Run `find`, a method of the engine, with the filters, the page and the user's history.
 
-    `special_texts` are the texts of reasons that mean something special in this search.
+    `special_texts` are the texts of reasons that mean something special in this search. `identity`
+    binds the next cursor to this search.
     """
     history = None if user_id is None else state.history(user_id)
-    result = find(
-        history=history,
-        filters=to_engine_filters(page, conditions),
-        limit=page.limit,
-        offset=page.offset,
-    )
-    return to_search_results(
+    filters = to_engine_filters(page, conditions)
+    result = find(history=history, filters=filters, limit=page.limit, offset=page.offset)
+    results = to_search_results(
         state,
         result,
         special_texts or {},
         is_new_user=history is None or history.empty,
-        near=page.near,
+        near=filters.place_name,
+        contributions=getattr(page, "explain", False),
     )
-
-
-def _with_counts(
-    results: schemas.SearchResults,
-    state: ServiceState,
-    query: schemas.SearchQuery,
-    conditions: Mapping[str, Condition],
-    photo: Image.Image | None = None,
-) -> schemas.SearchResults:
-    """Add the counts of attributes to the results of a search, if it asks for them."""
-    if not query.facets:
-        return results
-    text = query.q if results.corrected_query is None else results.corrected_query
-    filters = to_engine_filters(query, conditions)
-    facets = count_attributes(state.engine, text, photo=photo, filters=filters)
-    return results.model_copy(update={"attributes": [to_counts(facet) for facet in facets]})
+    if result.next_cursor is not None:
+        results.next_cursor = result.next_cursor.encode(identity)
+    return results

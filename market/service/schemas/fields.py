@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from market.data.ids import ID_PATTERN, ID_RULES, LONGEST_ID
 
-LIST_FIELDS = {"photos"}  # fields that may be given more than once
+LIST_FIELDS = {"photos", "exclude", "exclude_seller"}  # fields that may be given more than once
 
 
 def _check_id(text: str) -> str:

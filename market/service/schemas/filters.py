@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from market.core.errors import MarketError
 from market.data.photo_formats import FORMATS_DESCRIPTION
+from market.search.cursor import LONGEST_CURSOR
+from market.search.filters import check_place
+from market.search.match_order import Sort, check_sort
 from market.service.attribute_parameters import is_attribute_parameter
-from market.service.schemas.fields import UserId, as_form, without_null
+from market.service.schemas.fields import ProductId, UserId, as_form, without_null
+
+MAX_EXCLUDED = 200
+Seller = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+def _as_value_error(check: Callable[..., None], *values: Any, **options: Any) -> None:
+    """Run a check of the engine; Pydantic reports ValueError, and no MarketError."""
+    try:
+        check(*values, **options)
+    except MarketError as error:
+        raise ValueError(str(error)) from None
 
 
 class Filters(BaseModel):
@@ -36,10 +52,22 @@ class Filters(BaseModel):
         examples=["Reading, Berkshire"],
     )
     radius_km: float | None = Field(
-        None, gt=0, le=2000, description="Largest distance from `near`, in kilometres."
+        None, gt=0, le=2000, description="Largest distance from the place, in kilometres."
+    )
+    latitude: float | None = Field(
+        None, ge=-90, le=90, description="With `longitude`: the place, instead of `near`."
+    )
+    longitude: float | None = Field(
+        None, ge=-180, le=180, description="With `latitude`: the place, instead of `near`."
     )
     flagged: bool = Field(False, description="Include listings with an implausible price.")
     seller_id: str | None = Field(None, max_length=300, description="Only listings of this seller.")
+    exclude: list[ProductId] = Field(
+        [], max_length=MAX_EXCLUDED, description="Leave out these listings; repeatable."
+    )
+    exclude_seller: list[Seller] = Field(
+        [], max_length=MAX_EXCLUDED, description="Leave out these sellers; repeatable."
+    )
     include_unavailable: bool = Field(
         False, description="Include listings that are sold, reserved or inactive."
     )
@@ -57,8 +85,7 @@ class Filters(BaseModel):
         low, high = self.price_min, self.price_max
         if low is not None and high is not None and low > high:
             raise ValueError("price_min is above price_max")
-        if self.radius_km is not None and not self.near:
-            raise ValueError("radius_km needs near, the town to measure from")
+        _as_value_error(check_place, self.near, self.latitude, self.longitude, self.radius_km)
         return self
 
 
@@ -75,12 +102,47 @@ class SearchQuery(Page):
     """A search in text."""
 
     facets: bool = Field(
-        False, description="Count the values of attributes among all results, as `attributes`."
+        False,
+        description="Count categories, prices, distances and attributes among all results, each "
+        "without its own filter, as `facets` and `attributes`.",
     )
     q: str = Field("", max_length=300, description="Query.", examples=["oak bedside table"])
     user: UserId | None = Field(
         None, description="A user id. Their past events personalise the results."
     )
+    sort: Sort = Field(
+        "relevance",
+        description="Order of all results. Unknown prices, dates and distances come last, equal "
+        "ones in order of relevance.",
+    )
+    cursor: str | None = Field(
+        None,
+        max_length=LONGEST_CURSOR,
+        description="`next_cursor` of the last page, with the same parameters, instead of "
+        "`offset`. It repeats and loses no listing while the catalogue changes.",
+    )
+    collapse: bool = Field(
+        False, description="Show the first of the copies of one product, with their number."
+    )
+    max_per_seller: int | None = Field(
+        None, ge=1, le=1000, description="Largest number of one seller's listings in all results."
+    )
+    explain: bool = Field(
+        False, description="Add all contributions to the hits, and with `listing` an explanation."
+    )
+    listing: ProductId | None = Field(
+        None, description="With `explain`: the listing whose rank or absence to explain."
+    )
+
+    @model_validator(mode="after")
+    def _check_page(self) -> SearchQuery:
+        has_place = bool(self.near) or self.latitude is not None
+        _as_value_error(check_sort, self.sort, has_place=has_place)
+        if self.cursor and self.offset:
+            raise ValueError("cursor and offset both name a place: give one of them")
+        if self.listing is not None and not self.explain:
+            raise ValueError("listing needs explain=true")
+        return self
 
 
 class PhotoQuery(SearchQuery):

@@ -21,8 +21,7 @@ from market.search.attributes import (
 )
 from market.search.catalogue import Catalogue
 from market.search.engine import Engine
-from market.search.facets import count_attributes
-from market.search.filters import Filters
+from market.search.filters import NO_FILTERS, Filters
 from market.search.index import ROW_COLUMNS, index_columns
 
 TYPES = (
@@ -104,6 +103,14 @@ def test_several_values_of_one_attribute_are_alternatives(attributed: Engine) ->
     assert count("2020-01-03", name="made") == 2, "a date is the whole day"
 
 
+def count_attributes(
+    engine: Engine, text: str = "", *, filters: Filters = NO_FILTERS
+) -> list[Facet]:
+    counted = engine.search(text, filters=filters, facets=True).facets
+    assert counted is not None
+    return counted.attributes
+
+
 @pytest.mark.parametrize(
     ("name", "condition", "message"),
     [
@@ -128,8 +135,8 @@ def test_counts_are_exact_and_leave_out_the_own_condition(
 ) -> None:
     conditions = {"brand": Condition(any_of=("Sony",)), "boxed": Condition(any_of=(True,))}
     filters = Filters(attributes=conditions)
-    facets = {facet.attribute.name: facet for facet in
-              count_attributes(attributed, "guitar sofa", filters=filters)}  # fmt: skip
+    counted = count_attributes(attributed, "guitar sofa", filters=filters)
+    facets = {facet.attribute.name: facet for facet in counted}
 
     def total(**changes: Condition) -> int:
         changed = Filters(attributes={**conditions, **changes})
