@@ -1,6 +1,7 @@
 """Check and type the tables of the raw folder, decode each photo once, and list the rejects.
 
-In:  data/<dataset>/raw (Products.csv, Images.csv, images/ and, optionally, interactions.csv).
+In:  data/<dataset>/raw (Products.csv, Images.csv, images/ and, optionally, interactions.csv),
+     data/changes (changes of the live catalogue, which replace, remove and add rows).
 Out: data/clean/ products.parquet, images.parquet, interactions.parquet (empty without a log),
      photos/ (packed squares), rejects.csv; metrics/clean.json. After an error data/clean stays as
      it was, and data/clean.rejects.csv holds the rejects up to there.
@@ -14,15 +15,17 @@ from market.core.atomic import replace_when_done, write_json
 from market.core.cluster import cluster
 from market.core.errors import MarketError
 from market.core.params import load_params
-from market.core.paths import CLEAN, METRICS, REJECTS, REJECTS_OF_ERROR, raw_folder
+from market.core.paths import CHANGES, CLEAN, METRICS, REJECTS, REJECTS_OF_ERROR, raw_folder
 from market.core.stage import stage
+from market.data.catalogue_changes import CatalogueChanges
 from market.data.cleaning import Cleaner
 
 
 @stage
 def main() -> str:
     dataset, settings, input_settings = load_params("dataset", "clean", "input")
-    cleaner = Cleaner(raw_folder(dataset), settings, input_settings)
+    changes = CatalogueChanges.load(CHANGES)
+    cleaner = Cleaner(raw_folder(dataset), settings, input_settings, changes)
     REJECTS_OF_ERROR.unlink(missing_ok=True)  # of an earlier run
     try:
         with replace_when_done(CLEAN) as out, cluster():

@@ -10,6 +10,12 @@ of that name is relevant. Each query is scored with weights that were chosen wit
 without_other leaves out the category names that begin with "Other", because no listing's text
 resembles "Other Goods".
 
+shown. Precision, recall and F1 of the results before their end, and their number, beside those of
+all matches, for category names, known items and photos of test products. Each query is scored with
+a cut-off that was chosen without it. Listings of a photo's category are relevant. For known items,
+listings that may be right as well, of the same category or with all words of the query, do not
+count.
+
 photo_to_photo. The second photo of a test product must find its first one among all photos except
 copies of the second. No model was fitted on which photos belong to one product.
 
@@ -56,8 +62,10 @@ from market.search.evaluation import (
     evaluate_searches,
     evaluate_simulated,
 )
-from market.search.evaluation_queries import encode_queries
+from market.search.evaluation_queries import encode_queries, read_split
 from market.search.ranking_models import EvaluationModels
+from market.search.relevance_evaluation import evaluate_ends
+from market.search.relevance_fitting import draw_photo_queries
 
 PHOTO_COLUMNS = ["product_id", "image_id", "photo_index", "pixel_hash", "split"]
 
@@ -86,8 +94,15 @@ def main() -> str:
         personalised = {"simulated": simulated}
     encode_queries(encoder, [text for test in models.searches for text in test.queries])
     photos = pd.read_parquet(LISTINGS, columns=PHOTO_COLUMNS)
+    split = read_split(LISTINGS, engine.listings["product_id"])
     metrics = {
         "search": evaluate_searches(engine, models.searches, seed=params.seed),
+        "shown": evaluate_ends(
+            engine,
+            models.searches,
+            draw_photo_queries(split, "test", params.seed),
+            seed=params.seed,
+        ),
         "photo_to_photo": evaluate_photos(engine, photos, seed=params.seed),
         "personalised": personalised,
         "seed": params.seed,

@@ -6,15 +6,17 @@ Out: models/rank: the ranker and the collaborative model that are served, which 
      the whole log, and the models that stage evaluate scores; metrics/rank.json, which also says
      what the rules of rules.yaml cost in NDCG@10.
 
-The weights of the query features are chosen on the names of categories and of train products.
+The weights of the query features, and where the results of a search end, are chosen on the names
+of categories and of train products, and on photos of train products.
 Stage evaluate scores models that have not learned from the events and queries they are scored on: a
-ranker and a collaborative model for each protocol, and query weights for each half of the category
-names.
+ranker and a collaborative model for each protocol, and query weights and a cut-off for each half of
+the category names.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
+
 import pandas as pd
 
 from market.core.atomic import replace_when_done, write_json
@@ -35,7 +37,7 @@ from market.core.torch_setup import set_up_torch
 from market.search.cases import log_of_listings
 from market.search.encoders import CachedTextEncoder
 from market.search.engine import Engine
-from market.search.evaluation_queries import encode_queries
+from market.search.evaluation_queries import encode_queries, read_split
 from market.search.fitting import (
     TuningQueries,
     fit_collaborative,
@@ -49,14 +51,9 @@ from market.search.ranking_models import (
     EvaluationModels,
     RankingModels,
 )
+from market.search.relevance_fitting import draw_photo_queries, tune_relevance
 from market.search.rules import Rules
 from market.search.rules_cost import latest_day, rules_cost
-
-
-def read_split(ids: pd.Series) -> np.ndarray:
-    """Return the split of each listing: "train", "val" or "test"."""
-    rows = pd.read_parquet(LISTINGS, columns=["product_id", "split"])
-    return rows.drop_duplicates("product_id").set_index("product_id")["split"].loc[ids].to_numpy()
 
 
 @stage
@@ -81,7 +78,7 @@ def main() -> str:
     collaborative = fit_collaborative(log)
     engine = engine.with_ranker(ranker).with_collaborative(collaborative)
 
-    split = read_split(engine.listings["product_id"])
+    split = read_split(LISTINGS, engine.listings["product_id"])
     queries = TuningQueries.draw(
         engine.listings,
         split,
@@ -91,9 +88,12 @@ def main() -> str:
     )
     encode_queries(encoder, queries.texts())
     weights, searches = tune_weights(engine, queries)
+    photos = draw_photo_queries(split, "train", params.seed)
+    relevance, cutoffs, quality = tune_relevance(engine, queries, photos)
+    searches = [replace(test, words=cutoff) for test, cutoff in zip(searches, cutoffs, strict=True)]
 
     with replace_when_done(RANKER) as folder:
-        RankingModels(ranker.with_weights(weights), collaborative).save(folder)
+        RankingModels(ranker.with_weights(weights), collaborative, relevance).save(folder)
         EvaluationModels(searches, protocols).save(folder)
     learned = protocol is not None and protocol.learned
     metrics = {
@@ -101,6 +101,7 @@ def main() -> str:
         "n": protocol.n_choices if protocol else 0,
         "seed": params.seed,
         "weights": weights,
+        "relevance": quality,
     }
     metrics["rules"] = rules_cost(engine, rules, searches, day=latest_day(engine), seed=params.seed)
     write_json(METRICS / "rank.json", metrics)

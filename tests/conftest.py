@@ -37,6 +37,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 
 STAGES = (
     "check",
+    "fold",
     "clean",
     "resize",
     "merge",

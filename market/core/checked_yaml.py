@@ -23,6 +23,8 @@ _EXPECTED = {
     "int_parsing": "must be a whole number",
 }
 Model = TypeVar("Model", bound=BaseModel)
+# That of libyaml is ten times as fast; not every installation has it.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class YamlText:
@@ -50,7 +52,7 @@ class YamlText:
         self.title = title
         self._lines: dict[Location, int] = {}
         try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            node = yaml.compose(text, Loader=LOADER)
         except yaml.YAMLError as error:
             raise MarketError(
                 f"{title} is not valid YAML: {' '.join(str(error).split())}"

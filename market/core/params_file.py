@@ -92,7 +92,7 @@ def _set(place: Any, key: str, new: Any) -> None:
 def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
         text = "{" + ", ".join(f"{key}: {value[key]}" for key in value) + "}"
-    elif isinstance(value, str) and not value.strip(" .,;|/"):  # such as a separator
+    elif isinstance(value, str) and not value.strip(" .,;:|/\\>»-"):  # such as a separator
         text = repr(str(value))
     else:
         text = str(value)

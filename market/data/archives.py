@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from market.core.atomic import replace_when_done
@@ -200,8 +201,8 @@ def _check_names(path: Path, files: dict[int, PurePosixPath]) -> None:
     """Raise MarketError if two members have one path, or one is a folder of another."""
     paths = set(files.values())
     if len(paths) < len(files):
-        counted: set[PurePosixPath] = set()
-        twice = next(file for file in files.values() if file in counted or counted.add(file))
+        ordered = sorted(files.values())
+        twice = next(file for file, other in pairwise(ordered) if file == other)
         raise MarketError(f"{path} has {str(twice)!r:.100} twice: nothing was unpacked")
     for file in paths:
         if not paths.isdisjoint(file.parents):

@@ -28,6 +28,7 @@ FIELD_TYPES = {
     "latitude": "latitude",
     "longitude": "longitude",
     "created": "date",
+    "expires": "date",  # from the live catalogue
     "status": "category",
     "seller_id": "category",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,18 +16,25 @@ from market.core.atomic import replace_when_done
 from market.core.errors import MarketError
 from market.core.settings import Clean, Input
 from market.data.attributes import ATTRIBUTE_TYPES, Details, clean_details
-from market.data.clean_listings import has_price_to_learn
+from market.data.catalogue_changes import THROUGH, CatalogueChanges
+from market.data.cleaning_messages import check_prices, html_messages, unknown_event_messages
 from market.data.dates import order_messages
 from market.data.ids import ID_RULES
 from market.data.interactions import (
     COLUMNS,
-    EVENTS,
     read_times,
     sort_interactions,
     unknown_events,
 )
 from market.data.listing_faults import listing_faults
 from market.data.listings import clean_products, html_counts
+from market.data.merged_changes import (
+    DELETED,
+    mark_deleted,
+    merge_images,
+    merge_listings,
+    merge_log,
+)
 from market.data.photo_files import RawImages, read_images
 from market.data.photo_store import pack_photos
 from market.data.raw_folder import RawFolder
@@ -42,8 +48,6 @@ from market.data.rejects import (
 from market.data.schemas import check_rows, products_schema
 from market.data.squares import square_photos
 from market.data.tables import RawTable
-
-MAX_EVENTS_SHOWN = 10  # unknown events in messages; the metrics have all of them
 
 
 class Cleaned(NamedTuple):
@@ -83,13 +87,23 @@ class Cleaner:
         Sizes, limits, and the largest share of a table that one reason may reject.
     input_settings
         How the raw folder is written.
+    changes
+        Changes of the live catalogue, by default none.
     """
 
-    def __init__(self, raw: Path, settings: Clean, input_settings: Input) -> None:
+    def __init__(
+        self,
+        raw: Path,
+        settings: Clean,
+        input_settings: Input,
+        changes: CatalogueChanges | None = None,
+    ) -> None:
+        self.changes = changes or CatalogueChanges.none()
         self.folder = RawFolder(raw, input_settings)
         self.settings = settings
         self._rejects: list[pd.DataFrame] = []
         self._details = Details(pd.DataFrame(), {}, {}, [])
+        self._erased = 0  # the number of events of erased users
         self._html: dict[str, int] = {}  # the number of texts with HTML, by the file's column
 
     def run(self, out: Path) -> Cleaned:
@@ -179,10 +193,13 @@ class Cleaner:
         return dict(zip(usable["id"], usable["path"], strict=True))
 
     def _clean_products(self, frame: pd.DataFrame | None = None) -> _Table:
-        table = self.folder.listings(labelled=True, frame=frame)
+        table = merge_listings(self.folder.listings(labelled=True, frame=frame), self.changes)
         schema = products_schema(labelled=True, id_rules=ID_RULES)
-        rows, rejects = check_rows(table, schema, listing_faults(table, self.folder.settings))
-        self._add_rejects(table, rejects, required=True)
+        faults = mark_deleted(table, listing_faults(table, self.folder.settings), self.changes)
+        rows, rejects = check_rows(table, schema, faults)
+        self._rejects.append(rejects)
+        # Users deleted these on purpose, however many they are.
+        self._check_share(table, rejects[rejects["reason"].ne(DELETED)], required=True)
         products = clean_products(
             rows,
             placeholder_above=self.settings.placeholder_above,
@@ -196,25 +213,31 @@ class Cleaner:
         products = products.join(self._details.columns)
         if self._details.attributes:
             products.attrs[ATTRIBUTE_TYPES] = self._details.attributes  # saved in the parquet file
+        if self.changes.through:
+            products.attrs[THROUGH] = self.changes.through
         check_nothing_lost(table.path, len(table.read), len(products), len(rejects))
         return _Table(table, products, rejects)
 
     def _match_images(self, products: _Table) -> RawImages:
         rejected_rows = products.rejects["record"].to_numpy(dtype=int) - 1
         kept = ~products.raw.read.index.isin(rejected_rows)
-        images = read_images(self.folder, products.raw, kept)
+        images = merge_images(
+            read_images(self.folder, products.raw, kept),
+            products.kept["product_id"],
+            pd.Series(_rejected_ids(products), dtype="str"),
+            self.changes,
+        )
         self._rejects.append(images.rejects)
         images.check_share(images.rejected_of_total, self.settings.max_rejected_share)
         return images
 
     def _clean_log(self, products: _Table) -> _Table:
         """Return the log of interactions, without rows where there is no file."""
-        if not self.folder.has_log:
-            empty = pd.DataFrame({name: pd.Series(dtype="str") for name in COLUMNS})
-            log = empty.astype({"timestamp": "datetime64[us]"})
-            table = RawTable.select(self.folder.log_path, empty, {name: name for name in COLUMNS})
+        if not self.folder.has_log and self.changes.events.empty:
+            table = self._read_log()
+            log = table.read.astype({"timestamp": "datetime64[us]"})
             return _Table(table, log, reject_files([], []))
-        table = self.folder.interactions()
+        table = merge_log(self._read_log(), self.changes)
         known, rejected = products.kept["product_id"], pd.Series(_rejected_ids(products))
         log, rejects = sort_interactions(
             table,
@@ -225,8 +248,26 @@ class Cleaner:
             country=self.folder.settings.country,
         )
         check_nothing_lost(table.path, len(table.read), len(log), len(rejects))
+        log, rejects = self._leave_out_erased(log, rejects)
         self._add_rejects(table, rejects, required=True)
         return _Table(table, log, rejects)
+
+    def _leave_out_erased(
+        self, log: pd.DataFrame, rejects: pd.DataFrame
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the log and its rejects, which name users, without those that were erased."""
+        erasures = self.changes.erasures
+        if not erasures.times:
+            return log, rejects
+        kept, named = erasures.kept(log), erasures.concern(rejects["id"])
+        self._erased = int((~kept).sum() + named.sum())
+        return log[kept].reset_index(drop=True), rejects[~named].reset_index(drop=True)
+
+    def _read_log(self) -> RawTable:
+        if self.folder.has_log:
+            return self.folder.interactions()
+        empty = pd.DataFrame({name: pd.Series(dtype="str") for name in COLUMNS})
+        return RawTable.select(self.folder.log_path, empty, {name: name for name in COLUMNS})
 
     def _pack_photos(self, images: RawImages, out: Path) -> _Photos:
         files, ids = images.usable["path"].tolist(), images.usable["id"].tolist()
@@ -289,6 +330,11 @@ class Cleaner:
         country = self.folder.settings.country
         messages += order_messages(images.table, "create_time", country)
         messages += order_messages(log.raw, "timestamp", country)
+        if self._erased:
+            messages.append(
+                f"{log.raw.path}: {self._erased} events of erased users are left out; the file "
+                "still has them"
+            )
         if "event" not in log.raw.columns:
             messages.append(f"{log.raw.path}: no column 'event': every row counts as a view")
         unknown = unknown_events(log.kept)
@@ -296,10 +342,11 @@ class Cleaner:
             "products": _product_metrics(products, photos),
             "photos": _photo_metrics(images, photos, rejects, unread_times),
             "interactions": {
-                "read": len(log.kept) + len(log.rejects),
+                "read": len(log.kept) + len(log.rejects) + self._erased,
                 "kept": len(log.kept),
                 "rejected": len(log.rejects),
                 "unknown_events": unknown,
+                **({"erased": self._erased} if self._erased else {}),
             },
             **({"attributes": self._details.metrics} if self._details.metrics else {}),
             **({"texts_with_html": self._html} if self._html else {}),
@@ -307,60 +354,6 @@ class Cleaner:
             "rejected": dict(Counter(reason_kind(reason) for reason in rejects["reason"])),
         }
         return Cleaned(metrics, messages + unknown_event_messages(log.raw.path, unknown))
-
-
-def check_prices(products: pd.DataFrame, path: Path, placeholder_above: float) -> None:
-    """Raise MarketError if placeholders leave too few prices to learn from.
-
-    That is the case if they leave none, or if at least as many prices are above `placeholder_above`
-    as are left.
-
-    Parameters
-    ----------
-    products
-        As `listings.clean_products` returns them.
-    path
-        The table to name.
-    placeholder_above
-        The setting that the message may blame.
-    """
-    prices = int(products["price"].notna().sum())
-    learned = int(has_price_to_learn(products).sum())
-    above = int(products["price"].gt(placeholder_above).sum())
-    if above and above >= learned:
-        raise MarketError(
-            f"{path}: {above} of {prices} prices are above clean.placeholder_above="
-            f"{placeholder_above:g} and so taken for placeholders, which leaves {learned} to learn "
-            "from: raise it in params.yaml"
-        )
-    if prices and not learned:
-        raise MarketError(
-            f"{path}: all {prices} prices look like placeholders (12345…, 11111…), which leaves "
-            "none to learn from: correct them"
-        )
-
-
-def html_messages(path: Path, counts: dict[str, int]) -> list[str]:
-    """Return a line for each column of a table whose texts have HTML."""
-    return [
-        f"{path}: {count} texts of {name!r:.60} have HTML: only the text in it is kept"
-        for name, count in counts.items()
-    ]
-
-
-def unknown_event_messages(path: Path, unknown: dict[str, int]) -> list[str]:
-    """Return a line for each of the commonest events without a weight, and one for all others."""
-    known = f"events with a weight: {', '.join(EVENTS)}"
-    lines = []
-    for event, count in list(unknown.items())[:MAX_EVENTS_SHOWN]:
-        similar = difflib.get_close_matches(event.lower(), EVENTS, n=1)
-        remedy = f": rename it if {similar[0]!r} is meant" if similar else f" ({known})"
-        lines.append(f"{path}: event {event!r:.60} ({count} rows) counts as a view{remedy}")
-    if unknown:
-        lines.append(f"{path}: input.events in params.yaml renames events")
-    if (more := len(unknown) - MAX_EVENTS_SHOWN) > 0:
-        lines.append(f"{path}: {more} other events count as views: metrics/clean.json lists them")
-    return lines
 
 
 def _rejected_ids(products: _Table) -> list[str]:

@@ -14,6 +14,9 @@ from market.core.errors import MarketError
 MAX_QUOTED = 300  # characters of a file that a message quotes
 
 
+SEPARATOR_LINE = re.compile(r"\Asep=[^\w\r\n]\r?\n", re.IGNORECASE)
+
+
 @lru_cache
 def _field(separator: str) -> str:
     r"""Return a pattern of one field: quoted whole, or not beginning with a quotation mark.
@@ -35,7 +38,8 @@ def parse_csv(text: str, path: Path, *, separator: str, encoding: str) -> pd.Dat
     r"""Parse a CSV table strictly.
 
     Lines end at \n only, after an optional \r: the real Products.csv holds bare \r inside unquoted
-    fields, and by its defaults pandas breaks 7,156 rows into 11,318.
+    fields, and by its defaults pandas breaks 7,156 rows into 11,318. In a table without any \n they
+    end at \r. A first line such as "sep=;", which Excel reads, is no part of the table.
 
     Parameters
     ----------
@@ -58,7 +62,27 @@ def parse_csv(text: str, path: Path, *, separator: str, encoding: str) -> pd.Dat
         If the text is not such a table, or if pandas would drop one of its records or columns.
     """
     kind = f"{encoding.upper()} CSV table"
+    text = usual_lines(text)
     records = _count_records(text, path, separator, kind)
+    table = _read_strings(text, path, separator, kind)
+    # With the columns without a name, so that a row with nothing but its number counts.
+    filled = table.apply(lambda column: column.str.strip().fillna("").ne("")).any(axis=1)
+    if filled.sum() != records:
+        raise MarketError(
+            f"{path}: {records} rows were read as {filled.sum()}: look for stray quotation marks "
+            "and line ends"
+        )
+    table.columns = table.columns.str.strip()
+    # Columns without a name: an index that pandas wrote, or Excel's empty columns.
+    table = table.loc[:, ~table.columns.str.match(r"^(Unnamed: \d+)?$")]
+    table = table.astype(str).where(table.notna()).apply(lambda column: column.str.strip())
+    # A last field that held only the \r of a \r\n is empty now.
+    table = table.where(table.ne(""))
+    return table[filled].reset_index(drop=True)
+
+
+def _read_strings(text: str, path: Path, separator: str, kind: str) -> pd.DataFrame:
+    """Return all columns of a table (n rows) as strings, missing where empty."""
     # pandas takes separators of one byte only: another one changes places with a byte.
     one_byte = separator if separator.isascii() else "\x1f"
     swap = str.maketrans({separator: one_byte, one_byte: separator})
@@ -75,24 +99,20 @@ def parse_csv(text: str, path: Path, *, separator: str, encoding: str) -> pd.Dat
         reason = " ".join(str(error).split())[:MAX_QUOTED]
         raise MarketError(f"{path} is not a {kind}: {reason}") from None
     if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for labels
-        raise MarketError(f"{path}: its rows have more fields than its header")
+        raise MarketError(
+            f"{path}: its rows have more fields than its header: remove the lines above the "
+            "header, or name each column"
+        )
     if not separator.isascii():
         table.columns = table.columns.str.translate(swap)
         table = table.apply(lambda column: column.str.translate(swap))
-    # With the columns without a name, so that a row with nothing but its number counts.
-    filled = table.apply(lambda column: column.str.strip().fillna("").ne("")).any(axis=1)
-    if filled.sum() != records:
-        raise MarketError(
-            f"{path}: {records} rows were read as {filled.sum()}: look for stray quotation marks "
-            "and line ends"
-        )
-    table.columns = table.columns.str.strip()
-    # Columns without a name: an index that pandas wrote, or Excel's empty columns.
-    table = table.loc[:, ~table.columns.str.match(r"^(Unnamed: \d+)?$")]
-    table = table.astype(str).where(table.notna()).apply(lambda column: column.str.strip())
-    # A last field that held only the \r of a \r\n is empty now.
-    table = table.where(table.ne(""))
-    return table[filled].reset_index(drop=True)
+    return table
+
+
+def usual_lines(text: str) -> str:
+    """Return a CSV table without Excel's line "sep=;", its lines ended by \\n if none is."""
+    text = SEPARATOR_LINE.sub("", text, count=1)
+    return text if "\n" in text else text.replace("\r", "\n")
 
 
 def _count_records(text: str, path: Path, separator: str, kind: str) -> int:

@@ -58,6 +58,11 @@ class Erasures:
         erased = np.array([self.times.get(each, datetime.min) for each in hashes], "datetime64[us]")
         return log["timestamp"].to_numpy("datetime64[us]") > erased[codes]
 
+    def concern(self, users: pd.Series) -> np.ndarray:
+        """Return (n,) bool: the rows whose user was erased at any time."""
+        hashes = {user: hash_user(self.key, user) for user in users.dropna().unique()}
+        return users.map(hashes).isin(self.times.keys()).to_numpy(bool)
+
     def save(self, path: Path) -> None:
         """Write the erasures; equal ones give equal bytes."""
         times = {user: time.isoformat() for user, time in sorted(self.times.items())}
@@ -71,3 +76,6 @@ class Erasures:
         content = json.loads(path.read_text(encoding="utf-8"))
         times = {user: datetime.fromisoformat(time) for user, time in content["erased"].items()}
         return cls(bytes.fromhex(content["key"]), times)
+
+
+NO_ERASURES = Erasures()

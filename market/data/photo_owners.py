@@ -30,8 +30,11 @@ class OwnerFinder:
 
     def __init__(self, ids: Iterable[str]) -> None:
         self._by_key: dict[str, list[str]] = {}
+        self._by_number: dict[int, list[str]] = {}
         for product_id in dict.fromkeys(ids):
             self._by_key.setdefault(name_key(product_id), []).append(product_id)
+            if (number := _number(product_id)) is not None:
+                self._by_number.setdefault(number, []).append(product_id)
 
     def by_folders(self, path: PurePath) -> Owner:
         """Return the listing that one of the folders is named after.
@@ -47,7 +50,7 @@ class OwnerFinder:
             If no folder has the id of a listing, or several do.
         """
         folders = path.parent.parts
-        owners = [self._only(folder) for folder in folders if name_key(folder) in self._by_key]
+        owners = [self._only(folder) for folder in folders if self._ids(folder)]
         if not folders:
             raise UnusablePhoto("in no listing's folder")
         if not owners:
@@ -75,18 +78,32 @@ class OwnerFinder:
         stem = composed_name(path.stem)
         ends = [end for end in range(len(stem) - 1, 0, -1) if not stem[end].isalnum()]
         beginnings = [stem, *(stem[:end] for end in ends)]
-        known = [beginning for beginning in beginnings if name_key(beginning) in self._by_key]
+        known = [beginning for beginning in beginnings if self._ids(beginning)]
         if not known:
             raise UnusablePhoto("no listing has an id that its name begins with")
         longest, *others = known
         return Owner(
             self._only(longest),
-            tuple(self._by_key[name_key(other)][0] for other in others),
+            tuple(self._ids(other)[0] for other in others),
         )
 
+    def _ids(self, name: str) -> list[str]:
+        """Return the ids that a name means: in any letter case, or with other leading zeros.
+
+        Spreadsheets drop the zeros of 00123, and with them the names of photos may differ.
+        """
+        ids = self._by_key.get(name_key(name), [])
+        number = None if ids else _number(name)
+        return ids if number is None else self._by_number.get(number, [])
+
     def _only(self, name: str) -> str:
-        """Return the id with exactly this name, or else the only one in another letter case."""
-        ids = self._by_key[name_key(name)]
+        """Return the id with exactly this name, or else the only one that the name means."""
+        ids = self._ids(name)
         if len(ids) > 1 and name not in ids:
             raise UnusablePhoto(f"its name fits several listings ({', '.join(ids[:MAX_NAMED])})")
         return name if name in ids else ids[0]
+
+
+def _number(name: str) -> int | None:
+    """Return the number that an id of at most 18 digits is; None if it is none."""
+    return int(name) if name.isascii() and name.isdecimal() and len(name) <= 18 else None

@@ -70,13 +70,18 @@ def reject_files(
     """
     return pd.DataFrame(
         {
-            "source": [printable_name(path.relative_to(raw).as_posix()) for path in paths],
+            "source": [_source(path, raw) for path in paths],
             "record": pd.NA,
             "id": [printable_name(path.stem) for path in paths] if ids is None else ids,
             "reason": pd.Series(reasons, dtype="str"),
         },
         columns=REJECT_COLUMNS,
     )
+
+
+def _source(path: Path, raw: Path) -> str:
+    """Return the name of a file: within the raw folder, or of one of the live catalogue."""
+    return printable_name((path.relative_to(raw) if path.is_relative_to(raw) else path).as_posix())
 
 
 def printable_name(name: str) -> str:

@@ -39,6 +39,15 @@ JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
 PARQUET_ENDINGS = (".parquet", ".pq")
 TAB_ENDINGS = (".tsv", ".tab")
 CSV_ENDINGS = (".csv", ".txt")
+# The first bytes of files that are often named .csv.
+OTHER_KINDS = {
+    b"PK\x03\x04": "an Excel file or a .zip archive",
+    b"\xd0\xcf\x11\xe0": "an Excel file",
+    b"\x1f\x8b": "compressed by gzip",
+    b"SQLite format 3": "a database",
+    b"%PDF": "a PDF",
+    b"PAR1": "a Parquet table",
+}
 
 
 @dataclass(frozen=True)
@@ -197,12 +206,20 @@ def parse_table(
     ending = table_ending(path.name)
     if ending in PARQUET_ENDINGS:
         return parse_parquet(content, path, styles)
+    _check_kind(content, path)
     is_json = ending in JSON_ENDINGS
     text = _decode(content, path, encoding, "JSON" if is_json else "CSV table")
     if is_json:
         return parse_json_rows(text, path, styles)
     separator = "\t" if ending in TAB_ENDINGS else separator
     return parse_csv(text, path, separator=separator, encoding=encoding)
+
+
+def _check_kind(content: bytes, path: Path) -> None:
+    """Raise MarketError if the content is no text, whatever the file's name says."""
+    for beginning, kind in OTHER_KINDS.items():
+        if content.startswith(beginning):
+            raise MarketError(f"{path} is {kind}, whatever its name says: save its listings as CSV")
 
 
 def table_ending(name: str) -> str:

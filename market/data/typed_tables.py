@@ -6,6 +6,7 @@ import datetime
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,11 @@ import pyarrow.parquet as pq
 from market.core.errors import MarketError
 from market.data.csv_tables import check_names
 
+# Of the array of rows in a document.
+NAMES_OF_ROWS = frozenset((
+    "products", "listings", "items", "ads", "adverts", "offers", "data", "results", "records",
+    "rows", "entries", "hits", "values", "images", "photos", "events", "interactions",
+))  # fmt: skip
 MAX_DEPTH = 10  # of objects within objects; deeper ones stay JSON
 
 
@@ -29,12 +35,13 @@ class CellStyle(NamedTuple):
 
 
 DEFAULT_STYLE = CellStyle()
+HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 
 
 def parse_json_rows(
     text: str, path: Path, styles: Mapping[str, CellStyle] | None = None
 ) -> pd.DataFrame:
-    """Parse JSON Lines, or one JSON array of objects.
+    """Parse JSON Lines, or one JSON array of objects, which may stand in an object by itself.
 
     Parameters
     ----------
@@ -56,11 +63,8 @@ def parse_json_rows(
         If a line is not a JSON object.
     """
     rows: list[dict[str, Any]] = []
-    if text.lstrip().startswith("["):
-        try:
-            objects = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise MarketError(f"{path} is not valid JSON: {error}") from None
+    objects = _array_of_objects(text, path)
+    if objects is not None:
         numbered: Iterable[tuple[int, Any]] = enumerate(objects, start=1)
         place = "element"
     else:
@@ -79,6 +83,45 @@ def parse_json_rows(
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = {name: [row.get(name) for row in rows] for name in names}
     return _to_strings(columns, len(rows), path, styles or {})
+
+
+def _array_of_objects(text: str, path: Path) -> list[Any] | None:
+    """Return the rows of a text that is one JSON document, None if it is JSON Lines.
+
+    Interfaces on the web answer with an object such as {"products": [...], "next": 2}.
+    """
+    if not is_document(text):
+        return None
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        if text.lstrip()[:1] == "{":  # the line that is wrong is named
+            return None
+        raise MarketError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(document, dict):
+        return document
+    lists = [
+        value
+        for name, value in document.items()
+        if value and isinstance(value, list) and all(isinstance(row, dict) for row in value)
+        and (name.lower() in NAMES_OF_ROWS or len(document) == 1)
+    ]  # fmt: skip
+    return lists[0] if len(lists) == 1 else [document]
+
+
+def is_document(text: str) -> bool:
+    """Return whether a text begins as one JSON document, not as JSON Lines."""
+    beginning = text.lstrip()
+    if beginning[:1] != "{":
+        return beginning[:1] == "["
+    first_line, _, rest = beginning.partition("\n")
+    if not rest.strip():
+        return True
+    try:
+        json.loads(first_line)
+    except (ValueError, RecursionError):
+        return True
+    return False
 
 
 def _flatten(row: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterable[tuple[str, Any]]:
@@ -140,11 +183,12 @@ def frame_to_strings(
 def _to_strings(
     columns: Mapping[str, list[Any]], rows: int, path: Path, styles: Mapping[str, CellStyle]
 ) -> pd.DataFrame:
-    names = [str(name).strip() for name in columns]
+    names = [_encodable(str(name).strip()) or "" for name in columns]
     check_names(path, names)
     texts = {
         name: pd.Series(
-            [cell_text(value, styles.get(name, DEFAULT_STYLE)) for value in values], dtype="str"
+            [_encodable(cell_text(value, styles.get(name, DEFAULT_STYLE))) for value in values],
+            dtype="str",
         )
         for name, values in zip(names, columns.values(), strict=True)
         if name
@@ -153,6 +197,13 @@ def _to_strings(
     table = table.apply(lambda column: column.str.strip())
     table = table.where(table.ne(""))
     return table[table.notna().any(axis=1)].reset_index(drop=True)
+
+
+def _encodable(text: str | None) -> str | None:
+    """Return a text with U+FFFD for each half of a character, which JSON may hold: "\\ud83d"."""
+    if text is None or text.isascii():
+        return text
+    return HALF_CHARACTER.sub("\ufffd", text)
 
 
 def cell_text(value: Any, style: CellStyle = DEFAULT_STYLE) -> str | None:

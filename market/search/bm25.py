@@ -7,14 +7,13 @@ texts and on their mean length, and each change would change them all (docs/deci
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 K1, B = 1.0, 0.5  # saturation of repeated words, penalty of long texts (docs/decisions.md)
 
@@ -44,24 +43,20 @@ class Postings:
     lengths: np.ndarray
 
     @classmethod
-    def build(cls, texts: Sequence[Sequence[str]]) -> Postings:
-        """Count the stems of n texts, given as lists of stems with repetitions."""
-        stems = [stem for text in texts for stem in text]
-        vocabulary = {stem: position for position, stem in enumerate(sorted({*stems}))}
-        lengths = np.array([len(text) for text in texts], np.int32)
-        columns = np.fromiter((vocabulary[stem] for stem in stems), np.int64, len(stems))
-        rows = np.repeat(np.arange(len(texts)), lengths)
-        ones = np.ones(len(stems), np.int32)
-        table = sparse.csc_array(
-            (ones, (rows, columns)), shape=(len(texts), len(vocabulary)), dtype=np.int32
-        )
-        return cls(
-            vocabulary,
-            table.indptr.astype(np.int64),
-            table.indices.astype(np.int32),
-            table.data,
-            lengths,
-        )
+    def build(cls, texts: Sequence[Mapping[str, int]]) -> Postings:
+        """Index n texts, each given as its stems and how often it contains them."""
+        stems = {stem for text in texts for stem in text}
+        vocabulary = {stem: position for position, stem in enumerate(sorted(stems))}
+        sizes = [len(text) for text in texts]
+        size = sum(sizes)
+        counts = np.fromiter((n for text in texts for n in text.values()), np.int32, size)
+        columns = np.fromiter((vocabulary[stem] for text in texts for stem in text), np.int64, size)
+        rows = np.repeat(np.arange(len(texts), dtype=np.int32), sizes)
+        order = np.argsort(columns, kind="stable")
+        starts = np.zeros(len(vocabulary) + 1, np.int64)
+        np.cumsum(np.bincount(columns, minlength=len(vocabulary)), out=starts[1:])
+        lengths = np.array([sum(text.values()) for text in texts], np.int32)
+        return cls(vocabulary, starts, rows[order], counts[order], lengths)
 
     def of_stem(self, stem: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the texts that contain a stem, and how often: (k,) each."""
@@ -114,7 +109,7 @@ class BM25:
 
     Examples
     --------
-    >>> bm25 = BM25(Postings.build([["oak", "table"], ["lamp"]]))
+    >>> bm25 = BM25(Postings.build([{"oak": 1, "table": 1}, {"lamp": 1}]))
     >>> positions, scores = bm25.scores_of("oak")
     >>> positions, scores
     (array([0], dtype=int32), array([0.33007...], dtype=float32))

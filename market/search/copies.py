@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from scipy.sparse.csgraph import connected_components
 
 from market.data.near_duplicates import MIN_WORDS, normalise_text
 from market.data.words import separate_words
+
+CACHED_TEXTS = 20_000  # of changed listings: most stay the same when others change
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +39,11 @@ class KnownTexts:
         order = np.argsort(keys, kind="stable")
         return cls(keys[order], order)
 
-    def equal_to(self, key: np.uint64) -> np.ndarray:
-        """Return the positions of the listings with a description of this hash."""
-        start, end = np.searchsorted(self.keys, key), np.searchsorted(self.keys, key, side="right")
-        return self.positions[start:end]
+    def equal_to(self, keys: np.ndarray) -> list[np.ndarray]:
+        """Return, for each hash (m,), the positions of the listings with such a description."""
+        starts = np.searchsorted(self.keys, keys)
+        ends = np.searchsorted(self.keys, keys, side="right")
+        return [self.positions[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
 def description_keys(descriptions: pd.Series) -> np.ndarray:
@@ -49,7 +53,7 @@ def description_keys(descriptions: pd.Series) -> np.ndarray:
 
 def group_changed(
     descriptions: pd.Series,
-    photo_pairs: tuple[np.ndarray, np.ndarray],
+    photo_keys: Sequence[Sequence[bytes]],
     same_photo: Sequence[np.ndarray],
     former: np.ndarray,
     known: KnownTexts,
@@ -67,8 +71,8 @@ def group_changed(
     ----------
     descriptions
         Of the m changed listings.
-    photo_pairs
-        Two arrays (p,): changed listings that share a photo.
+    photo_keys
+        The photos of each, in bytes that equal photos share.
     same_photo
         For each changed listing, the positions of the index's listings with one of its photos.
     former
@@ -82,25 +86,30 @@ def group_changed(
     """
     count = len(descriptions)
     keys = description_keys(descriptions)
-    long = np.array([len(separate_words(text).split()) >= MIN_WORDS for text in descriptions], bool)
     joined = np.full(count, np.iinfo(np.int64).max)  # the group of the index that each joins
-    links = [np.vstack([*photo_pairs]).reshape(2, -1)]
-    first_of: dict[int, int] = {}
-    for row in range(count):
+    first_of: dict[object, int] = {}
+    links = []
+    for row, (text, positions) in enumerate(zip(descriptions, known.equal_to(keys), strict=True)):
+        links += [(row, first_of.setdefault(key, row)) for key in photo_keys[row]]
         equals = [same_photo[row]]
-        if long[row]:
-            equals.append(known.equal_to(keys[row]))
-            if len(np.unique(groups[equals[-1]])) <= 1:
-                links.append(np.array([[row], [first_of.setdefault(int(keys[row]), row)]]))
+        if _is_long(text):
+            equals.append(positions)
+            if len({*groups[positions].tolist()}) <= 1:
+                links.append((row, first_of.setdefault(int(keys[row]), row)))
         for positions in equals:
-            shared = np.unique(groups[positions])
+            shared = {*groups[positions].tolist()}
             if former[row] in positions:
-                shared = groups[[former[row]]]
-            if len(shared) == 1:
-                joined[row] = min(joined[row], shared[0])
-    left, right = np.hstack(links).astype(np.int64)
+                joined[row] = min(joined[row], groups[former[row]])
+            elif len(shared) == 1:
+                joined[row] = min(joined[row], *shared)
+    left, right = np.array(links, np.int64).reshape(-1, 2).T
     graph = coo_array((np.ones(len(left)), (left, right)), shape=(count, count))
     component = connected_components(graph, directed=False)[1] if count else np.empty(0, int)
     number = first_new + np.arange(count)  # one for each component
     np.minimum.at(number, component, joined)
     return number[component]
+
+
+@lru_cache(CACHED_TEXTS)
+def _is_long(text: str) -> bool:
+    return len(separate_words(text).split()) >= MIN_WORDS

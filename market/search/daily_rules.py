@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from threading import Lock
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -22,35 +22,38 @@ from market.search.synonyms import Synonyms
 RuleType = TypeVar("RuleType", bound=Rule)
 
 
-@dataclass(frozen=True)
-class Scope:
-    """What a rule, or a search, is about.
+# The stems of a query, or the positions of a category's paths in the catalogue: a name and a path
+# are the same category if they stand for the same paths.
+Scope = tuple[str, ...] | frozenset[int]
 
-    Attributes
+
+class ScopedRules(Generic[RuleType]):
+    """Rules of one kind by what they are about.
+
+    Parameters
     ----------
-    queries
-        The stems of each query.
-    categories
-        Each category as the positions of its paths in the catalogue: a name and a path are the same
-        category if they stand for the same paths.
+    rules
+        Rules, in order.
+    scopes_of
+        Returns the queries and categories of a rule.
     """
 
-    queries: frozenset[tuple[str, ...]] = frozenset()
-    categories: frozenset[frozenset[int]] = frozenset()
+    def __init__(
+        self, rules: Iterable[RuleType], scopes_of: Callable[[RuleType], Iterable[Scope]]
+    ) -> None:
+        self._rules = [rule for rule in rules if rule.has_scope]
+        self._numbers: dict[Scope, list[int]] = defaultdict(list)
+        for number, rule in enumerate(self._rules):
+            for scope in scopes_of(rule):
+                self._numbers[scope].append(number)
 
-    def meets(self, search: Scope, *, only_without_words: bool = False) -> bool:
-        """Return whether a rule of this scope applies to a search.
+    def __bool__(self) -> bool:
+        return bool(self._rules)
 
-        With `only_without_words`, categories do not count in a search for words.
-        """
-        if self.queries & search.queries:
-            return True
-        return not (search.queries and only_without_words) and bool(
-            self.categories & search.categories
-        )
-
-
-NOWHERE = Scope()
+    def of(self, scopes: Iterable[Scope]) -> list[RuleType]:
+        """Return the rules about any of these queries and categories, in order."""
+        numbers = {number for scope in scopes for number in self._numbers.get(scope, ())}
+        return [self._rules[number] for number in sorted(numbers)]
 
 
 class DailyRules:
@@ -84,22 +87,19 @@ class DailyRules:
             mask, unknown = select(rule.listings, catalogue)
             self._selected[rule.name] = mask
             warnings += [f"‘{rule.name}’: {line}" for line in unknown]
-        self._pinned: dict[str, int] = {}
-        for pin in rules.pins:
-            self._pinned[pin.name] = int(catalogue.positions([pin.listing])[0])
-            if self._pinned[pin.name] < 0:
-                warnings.append(f"‘{pin.name}’: there is no listing {pin.listing!r}")
-        self._scopes: dict[str, Scope] = {}
-        for scoped in rules.all():
-            if not scoped.has_scope:
-                continue
-            scope = self._scopes[scoped.name] = Scope(
-                frozenset(stems_of(text, language) for text in scoped.queries or ()),
-                frozenset(self._category(name) for name in scoped.categories or ()) - {frozenset()},
-            )
-            if len(scope.categories) < len(scoped.categories or ()):
-                missing = [name for name in scoped.categories or () if not self._category(name)]
-                warnings += [f"‘{scoped.name}’: no listing is in {name!r}" for name in missing]
+        positions = catalogue.positions([pin.listing for pin in rules.pins]).tolist()
+        self._pinned = dict(zip((pin.name for pin in rules.pins), positions, strict=True))
+        warnings += [
+            f"‘{pin.name}’: there is no listing {pin.listing!r}"
+            for pin in rules.pins
+            if self._pinned[pin.name] < 0
+        ]
+        self._names_categories = any(rule.categories for rule in rules.all())
+        self._pins = self._by_scope(rules.pins, warnings)
+        self._boosts = self._by_scope(rules.boosts, warnings)
+        self._hidden = self._by_scope(rules.hidden, warnings)
+        self._redirects = self._by_scope(rules.redirects, warnings)
+        self._scoped_synonyms = self._by_scope(rules.synonyms, warnings)
         self.hidden = self._hidden_ids(_unscoped(rules.hidden))
         self.warnings = tuple(warnings)
         self.everywhere = SearchRules(boosts=self._raised(_unscoped(rules.boosts)))
@@ -115,49 +115,51 @@ class DailyRules:
         category
             The filter on the category.
         """
-        search = self._search_scope(text, category)
-        if search is NOWHERE:
-            return self.everywhere
+        query, categories = self._scopes_of_search(text, category)
+        # A category's pins and redirects are for those who look around in it.
+        alone = query or categories
         pins = [
             PinnedListing(pin.name, pin.listing, self._pinned[pin.name], pin.place - 1)
-            for pin in self._meeting(self._rules.pins, search, only_without_words=True)
+            for pin in self._pins.of(alone)
             if self._pinned[pin.name] >= 0
         ]
-        boosts = [*_unscoped(self._rules.boosts), *self._meeting(self._rules.boosts, search)]
-        redirects = self._meeting(self._rules.redirects, search, only_without_words=True)
+        boosts = self._boosts.of([*query, *categories])
+        hidden = self._hidden.of([*query, *categories])
         return SearchRules(
             pins=tuple(sorted(pins, key=lambda pin: pin.place)),
-            boosts=self._raised(boosts),
-            hidden=self._hidden_ids(self._meeting(self._rules.hidden, search)),
-            redirect=next(iter(redirects), None),
+            boosts=self.everywhere.boosts + self._raised(boosts),
+            hidden=self._hidden_ids(hidden),
+            redirect=next(iter(self._redirects.of(alone)), None),
         )
 
     def synonyms(self, text: str, category: str | None = None) -> Synonyms:
         """Return the synonyms for a search; parameters are as for `of_search`."""
-        scoped = self._meeting(self._rules.synonyms, self._search_scope(text, category))
+        if not self._scoped_synonyms:
+            return self._synonyms
+        query, categories = self._scopes_of_search(text, category)
+        scoped = self._scoped_synonyms.of([*query, *categories])
         if not scoped:
             return self._synonyms
         return Synonyms([*_unscoped(self._rules.synonyms), *scoped], self._language)
 
-    def _search_scope(self, text: str, category: str | None) -> Scope:
-        """Return the scope of a search; NOWHERE if no rule has one."""
-        if not self._scopes:
-            return NOWHERE
+    def _scopes_of_search(self, text: str, category: str | None) -> tuple[list[Scope], list[Scope]]:
+        """Return the query and the category of a search, each as a list of at most one."""
         words = stems_of(text, self._language)
-        paths = self._category(category) if category else frozenset[int]()
-        return Scope(frozenset([words] if words else []), frozenset([paths] if paths else []))
+        paths = self._category(category) if category and self._names_categories else None
+        return [words] if words else [], [paths] if paths else []
 
-    def _meeting(
-        self, rules: Iterable[RuleType], search: Scope, *, only_without_words: bool = False
-    ) -> list[RuleType]:
-        """Return the rules with a scope that the search meets."""
-        return [
-            rule
-            for rule in rules
-            if self._scopes.get(rule.name, NOWHERE).meets(
-                search, only_without_words=only_without_words
-            )
-        ]
+    def _by_scope(self, rules: Iterable[RuleType], warnings: list[str]) -> ScopedRules[RuleType]:
+        """Index rules; add a warning for each category that no listing is in."""
+
+        def scopes_of(rule: RuleType) -> Iterator[Scope]:
+            yield from (stems_of(text, self._language) for text in rule.queries or ())
+            for name in rule.categories or ():
+                if paths := self._category(name):
+                    yield paths
+                else:
+                    warnings.append(f"‘{rule.name}’: no listing is in {name!r}")
+
+        return ScopedRules(rules, scopes_of)
 
     def _category(self, name: str) -> frozenset[int]:
         """Return the positions of a category's paths in the catalogue."""
@@ -173,6 +175,8 @@ class DailyRules:
         if not rules:
             return frozenset()
         hidden = np.any([self._selected[rule.name] for rule in rules], axis=0)
+        if self._catalogue.withdrawn is not None:
+            hidden &= ~self._catalogue.withdrawn  # a changed listing may meet the rule no more
         return frozenset(self._catalogue.ids(np.flatnonzero(hidden)))
 
 

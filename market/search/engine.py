@@ -7,8 +7,8 @@ query, the user and the listing. Recommendations and similar listings are then d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,20 +17,21 @@ from PIL import Image
 from market.search.candidate_features import User, candidate_features, request_time
 from market.search.cursor import Cursor
 from market.search.distances import distance_km
-from market.search.encoders import CachedTextEncoder
-from market.search.engine_data import EngineData
-from market.search.explanation import Explanation, Obstacle, failed_filters
-from market.search.facets import Facets, count_facets, no_facets, without_facet_filters
+from market.search.facets import no_facets, without_facet_filters
 from market.search.filters import NO_FILTERS, Filters
 from market.search.paging import PageRequest
-from market.search.query import Query, build_query
+from market.search.query import Query
 from market.search.ranking import RankedMatches, SearchResult
+from market.search.request_reader import RequestReader
+from market.search.result_details import explanation_of, facets_of
 from market.search.retrieval import Matches, browse, on_offer, retrieve
 from market.search.rule_application import NO_SEARCH_RULES, SearchRules
 
+MAX_RELATED = 12  # listings that are shown apart where the results end
+
 
 @dataclass(frozen=True, eq=False)
-class Engine(EngineData):
+class Engine(RequestReader):
     """Answers requests about listings in memory. Nothing changes it, so threads may share it.
 
     Its attributes, `load`, `with_changes` and look-ups are those of EngineData.
@@ -60,7 +61,9 @@ class Engine(EngineData):
         correction and stemming), if its text is similar enough in meaning, or if one of its photos
         is similar enough to the photo (thresholds in `market.search.query`). Without a query every
         listing that passes the filters matches, and the user's history decides their order.
-        Approximate vector indices miss some matches: see `VectorIndex.within`.
+        Approximate vector indices miss some matches: see `VectorIndex.within`. Matches below the
+        engine's cut-off are no results, but related. A price in words ("sofa under £100") becomes
+        a filter.
 
         Parameters
         ----------
@@ -86,37 +89,29 @@ class Engine(EngineData):
         Raises
         ------
         KeyError
-            If `like` or `explain` is unknown, or may not be shown.
+            If `like` is unknown or may not be shown, or `explain` is unknown.
         MarketError
             If the page, its order or a condition on an attribute is invalid.
         """
-        corrected = self._correct(text)
+        understanding = self.understand(text, filters)
+        corrected = self.correct(understanding.words)
         result = self._answer(
-            self.build_query(corrected, photo=photo, like=like, category=filters.category),
+            self.build_query(
+                corrected, photo=photo, like=like, category=filters.category, is_typing=True
+            ),
             history,
-            filters,
+            understanding.filters,
             PageRequest(limit, offset, sort, cursor, collapse, max_per_seller),
             rules=self.daily_rules.of_search(corrected, filters.category),
-            excluded=None if like is None else self._same_product(like),
+            excluded=None if like is None else self.same_product(like),
             facets=facets,
             explain=explain,
         )
-        return replace(result, corrected_query=corrected if corrected != text else None)
-
-    def encode_ahead(self, texts: Iterable[str]) -> None:
-        """Encode the texts of several searches together, which is faster than one by one."""
-        if isinstance(self.encode_text, CachedTextEncoder):
-            known = [text for text in map(self._correct, texts) if self.lexical.knows(text)]
-            if known:
-                self.encode_text.encode_ahead(known)
-
-    def _correct(self, text: str) -> str:
-        """Return a query with its spelling corrected; "" for one without words.
-
-        An encoder maps "🔥" to the same vector as any other unknown sign.
-        """
-        has_words = self.lexical.language.words(text) or not text.strip()
-        return self.lexical.correct_spelling(text) if has_words else ""
+        return replace(
+            result,
+            corrected_query=corrected if corrected != understanding.words else None,
+            understood=understanding.understood,
+        )
 
     def similar(
         self,
@@ -142,7 +137,7 @@ class Engine(EngineData):
             history,
             filters,
             PageRequest(limit, offset),
-            excluded=self._same_product(product_id),
+            excluded=self.same_product(product_id),
             diversified=True,
         )
 
@@ -186,11 +181,14 @@ class Engine(EngineData):
     ) -> SearchResult:
         """Retrieve, rank and diversify one page, without the listings `excluded` (n,)."""
         rules = self.daily_rules.everywhere if rules is None else rules
-        place = self._place_of(filters)
+        place = self.place_of(filters)
         if filters.near and place is None:
-            nothing = no_facets(self.catalogue) if facets else None
             return SearchResult(
-                [], 0, unknown_place=filters.near, facets=nothing, redirect=rules.redirect
+                [],
+                0,
+                unknown_place=filters.near,
+                redirect=rules.redirect,
+                facets=no_facets(self.catalogue) if facets else None,
             )
         distances = None if place is None else distance_km(*place, self.catalogue.sphere)
         allowed = self.allowed(filters, distances, rules.hidden)
@@ -198,119 +196,46 @@ class Engine(EngineData):
             allowed &= ~excluded
         user = User.build(history, self.collaborative, as_of)
         matches, features = self._match(query, allowed, user, distances, rules)
-        ranked = RankedMatches.score(
+        rank = partial(
+            RankedMatches.score,
             query,
-            matches,
-            features,
-            self.ranker,
-            self.catalogue,
+            ranker=self.ranker,
+            catalogue=self.catalogue,
             distances=distances,
             now=request_time(as_of, self.catalogue, self.collaborative),
             rules=rules,
         )
+        relevant, related = matches.divide(features)
+        ranked = rank(*relevant)
         if diversified:
             result = ranked.diversified_page(self.vectors.texts, request)
         else:
             result = ranked.page(request)
+        if result.next_cursor is None and len(result.hits) < request.limit:  # the results end
+            best = PageRequest(min(request.limit, MAX_RELATED), collapse=request.collapse)
+            result = replace(result, related=rank(*related).page(best).hits)
         if facets:
-            counted = self._count_facets(ranked, filters, allowed, excluded)
+            wide = self.allowed(without_facet_filters(filters), distances, rules.hidden)
+            others = wide & ~allowed if excluded is None else wide & ~allowed & ~excluded
+            counted = facets_of(ranked, filters, others, self.vectors, self.formats)
             result = replace(result, facets=counted)
         if explain is not None:
-            explanation = self._explain(explain, ranked, filters, request, allowed)
+            hidden = self.daily_rules.hidden | rules.hidden
+            explanation = explanation_of(
+                explain, ranked, filters, request, allowed, self.vectors, self.formats, hidden
+            )
             result = replace(result, explanation=explanation)
         if distances is not None and not np.any(distances <= (filters.radius_km or np.inf)):
             result = replace(result, empty_place=filters.place_name)
         return replace(result, redirect=rules.redirect)
 
-    def _count_facets(
-        self,
-        ranked: RankedMatches,
-        filters: Filters,
-        allowed: np.ndarray,
-        excluded: np.ndarray | None,
-    ) -> Facets:
-        """Count the facets of a search among its matches and those that facet filters leave out."""
-        also_allowed = self.allowed(
-            without_facet_filters(filters), ranked.distances, ranked.rules.hidden
-        )
-        also_allowed &= ~allowed
-        if excluded is not None:
-            also_allowed &= ~excluded
-        matched = ranked.matches.matched
-        if ranked.query.empty:
-            matched = matched | also_allowed
-        elif also_allowed.any():
-            others = retrieve(ranked.query, also_allowed, self.catalogue, self.vectors)
-            matched = matched | others.matched
-        return count_facets(self.catalogue, filters, matched, ranked.distances, self.formats)
-
-    def _explain(
-        self,
-        product_id: str,
-        ranked: RankedMatches,
-        filters: Filters,
-        request: PageRequest,
-        allowed: np.ndarray,
-    ) -> Explanation:
-        """Return why a search shows a listing or not; KeyError for an unknown listing."""
-        position = self.catalogue.position(product_id)
-        if allowed[position]:
-            return ranked.explain(position, request)
-        obstacles = failed_filters(
-            self.catalogue, filters, position, ranked.distances, self.formats
-        )
-        if not obstacles:
-            obstacles = [Obstacle("own_query", "the search is for listings like this one")]
-        if not ranked.query.empty:
-            alone = np.zeros(len(allowed), bool)
-            alone[position] = True
-            matches = retrieve(ranked.query, alone, self.catalogue, self.vectors)
-            if not matches.matched[position]:
-                obstacles.append(ranked.no_match())
-        return Explanation(product_id, None, tuple(obstacles))
-
     # --- The steps ------------------------------------------------------------------------------
-    def build_query(
-        self,
-        text: str = "",
-        *,
-        photo: Image.Image | None = None,
-        like: str | None = None,
-        category: str | None = None,
-    ) -> Query:
-        """Encode a query. Parameters are as for `search`; the spelling is not corrected.
-
-        `category` is the filter, for which rules may have synonyms.
-        """
-        return build_query(
-            text,
-            photo,
-            None if like is None else self.position(like),
-            lexical=self.lexical,
-            vectors=self.vectors,
-            encode_text=self.encode_text,
-            encode_photo=self.encode_photo,
-            synonyms=self.daily_rules.synonyms(text, category),
-        )
-
-    def _place_of(self, filters: Filters) -> tuple[float, float] | None:
-        """Return latitude and longitude of the place of the filters; None if none is known."""
-        if filters.latitude is not None and filters.longitude is not None:
-            return filters.latitude, filters.longitude
-        return self.place(filters.near) if filters.near else None
-
     def already_seen(self, history: pd.DataFrame | None) -> np.ndarray:
         """Return (n,) bool: the listings of a history, and copies of them."""
         if history is None:
             return np.zeros(len(self.catalogue), bool)
         positions = self.catalogue.positions(history["product_id"])
         return self.catalogue.in_groups_of(positions[positions >= 0])
-
-    def _same_product(self, product_id: str) -> np.ndarray:
-        """Return (n,) bool: a listing, copies of it, and listings with one of its photos."""
-        position = self.position(product_id)
-        copies = self.catalogue.in_groups_of(np.array([position]))
-        return copies | self.vectors.sharing_a_photo(position)
 
     def candidates(
         self,

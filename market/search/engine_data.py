@@ -28,6 +28,7 @@ from market.search.listing_vectors import ListingVectors
 from market.search.overlay import Collection
 from market.search.ranker import Ranker
 from market.search.ranking_models import RankingModels
+from market.search.relevance import KEEP_ALL, Relevance
 from market.search.rules import NO_RULES, Rules, words_of
 
 ANY_PRICE = Filters(flagged=True)
@@ -53,6 +54,8 @@ class EngineData:
         Return the unit vector of a query in words, and of a photo.
     formats
         Currency, language and country of the listings.
+    relevance
+        Where the results of a search end.
     rules
         The rules of rules.yaml.
     rules_day
@@ -69,6 +72,7 @@ class EngineData:
     encode_text: Callable[[str], np.ndarray]
     encode_photo: Callable[[Image.Image], np.ndarray]
     formats: Formats = BRITISH
+    relevance: Relevance = KEEP_ALL
     rules: Rules = NO_RULES
     rules_day: date | None = None
     index: Collection | None = None
@@ -138,6 +142,7 @@ class EngineData:
             encode_text=encode_text or CachedTextEncoder.of_index(search_index, device),
             encode_photo=encode_photo,
             formats=search_index.formats,
+            relevance=models.relevance,
         )
         if rules is None:
             return engine
@@ -151,10 +156,23 @@ class EngineData:
         """Return this engine with another collaborative model, or with none."""
         return replace(self, collaborative=collaborative)
 
+    def with_relevance(self, relevance: Relevance) -> Self:
+        """Return this engine with other cut-offs of its results."""
+        return replace(self, relevance=relevance)
+
     def with_rules(self, rules: Rules, day: date | None = None) -> Self:
         """Return this engine with other rules; parameters are as the attributes."""
-        lexical = self.lexical.with_rule_words(words_of(rules, self.lexical.language))
-        return replace(self, lexical=lexical, rules=rules, rules_day=day)
+        words = words_of(rules, self.lexical.language)
+        index = self.index
+        if index is not None:
+            index = replace(index, lexical=index.lexical.with_rule_words(words))
+        return replace(
+            self,
+            lexical=self.lexical.with_rule_words(words),
+            index=index,
+            rules=rules,
+            rules_day=day,
+        )
 
     @property
     def daily_rules(self) -> DailyRules:

@@ -18,6 +18,7 @@ from market.search.metrics import DEPTH, MetricValues, score_list
 from market.search.popularity import Popularity
 from market.search.query import Query
 from market.search.ranking_models import FittedProtocol, SearchTest
+from market.search.relevance import KEEP_ALL
 from market.search.simulation import simulate_log
 from market.search.tuning import EVERYTHING, QueryCandidates
 
@@ -81,7 +82,7 @@ def score_search(engine: Engine, queries: Queries, *, seed: int) -> Scores:
     all_ids = engine.listings["product_id"].to_numpy()
     scores: Scores = defaultdict(list)
     for text, relevant in progress(queries.items(), desc="evaluate queries", unit="query"):
-        result = engine.search(text, filters=EVERYTHING, limit=DEPTH)
+        result = engine.search(f"{text} ", filters=EVERYTHING, limit=DEPTH)  # a finished word
         candidates = QueryCandidates.of(engine, text)
         bm25 = candidates.features["bm25"].to_numpy()
         rankings = {
@@ -124,7 +125,8 @@ def evaluate_searches(
     Parameters
     ----------
     engine
-        The engine that is served. The weights of each test replace its ranker's.
+        The engine that is served. The weights of each test replace its ranker's. The order of all
+        matches is evaluated, wherever the results end.
     tests
         Tests of one kind are averaged together.
 
@@ -137,7 +139,7 @@ def evaluate_searches(
     parts: dict[str, list[Scores]] = {"category_names": [], "without_other": [], "known_items": []}
     for test in tests:
         weighted = engine.with_ranker(engine.ranker.with_weights(test.weights))
-        scores = score_search(weighted, test.queries, seed=seed)
+        scores = score_search(weighted.with_relevance(KEEP_ALL), test.queries, seed=seed)
         parts[test.kind].append(scores)
         if test.kind == "category_names":
             specific = [not name.startswith("Other") for name in test.queries]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -85,6 +86,20 @@ def known_item_queries(
         text = " ".join(words[start : start + length])
         queries.setdefault(text, ids_of_name[names.iat[row]])
     return queries
+
+
+def read_split(path: Path, ids: pd.Series) -> np.ndarray:
+    """Return the split of each listing: "train", "val" or "test".
+
+    Parameters
+    ----------
+    path
+        data/merged/listings.parquet.
+    ids
+        (n,) product ids.
+    """
+    rows = pd.read_parquet(path, columns=["product_id", "split"])
+    return rows.drop_duplicates("product_id").set_index("product_id")["split"].loc[ids].to_numpy()
 
 
 class QueryEncoder(Protocol):

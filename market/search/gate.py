@@ -8,6 +8,7 @@ answer with several shows those that pass the filters as well, which by default 
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -67,10 +68,25 @@ def find(
         If there is no such listing, or it is hidden or has expired.
     """
     position = catalogue.position(product_id)
-    expired = catalogue.expires is not None and _has_expired(catalogue.expires[position], now)
-    if expired or product_id in hidden:
+    if reason_withheld(catalogue, position, hidden=hidden, now=now) is not None:
         raise KeyError(product_id)
     return position
+
+
+def reason_withheld(
+    catalogue: Catalogue,
+    position: int,
+    *,
+    hidden: Collection[str] = frozenset(),
+    now: pd.Timestamp | None = None,
+) -> Literal["expired", "hidden"] | None:
+    """Return why a listing of the catalogue does not exist for users; None if it does.
+
+    Parameters are as for `showable`.
+    """
+    if catalogue.expires is not None and _has_expired(catalogue.expires[position], now):
+        return "expired"
+    return "hidden" if catalogue.ids([position])[0] in hidden else None
 
 
 def exists(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -14,12 +14,15 @@ from babel import Locale, UnknownLocaleError
 from market.core.extras import needs_extra
 from market.search.distances import distance_km, on_sphere
 from market.search.place_names import place_key, spellings
+from market.search.postcodes import Postcode, postcode_keys, read_postcodes
 
 MIN_POPULATION = 500  # the package has no list of smaller places
 # An alternative name belongs to a place that has this many times the inhabitants of the places
 # whose name it is, as many alternative names are abbreviations or names in distant languages.
 ALTERNATIVE_FACTOR = 50
 LEVELS = (1, 2)  # regions: states or provinces, and counties or districts
+NEIGHBOURS = 5  # postcodes on either side that a village without coordinates is placed by
+ALIKE = 2  # signs that their beginnings have in common: those of a region
 NO_PLACES = np.array([], np.int64)
 
 
@@ -41,6 +44,8 @@ class Gazetteer:
         `name` (a spelling or a code) and `own`, whether it is this country's.
     postcode
         Pattern of the country's postcodes; "" if unknown.
+    postcodes
+        `postcodes.read_postcodes` of the country; without rows if they are not known.
     """
 
     places: pd.DataFrame
@@ -48,6 +53,7 @@ class Gazetteer:
     regions: pd.DataFrame
     countries: pd.DataFrame
     postcode: str
+    postcodes: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def find(self, name: str) -> np.ndarray:
         """Return the rows (k,) of the places of a name, the best match first."""
@@ -95,6 +101,19 @@ class Gazetteer:
         """Return the inhabitants of a row of `places`."""
         return int(self.places["population"].iat[place])
 
+    def find_postcode(self, text: str) -> Postcode | None:
+        """Return the row of a text that is a postcode alone; None if it is none, or not known."""
+        known = (key for key in postcode_keys(text) if key in self._postcode_rows)
+        code = next(known, None)
+        return None if code is None else self._postcode_rows[code]
+
+    def next_postcodes(self, text: str) -> list[Postcode]:
+        """Return the rows of the NEIGHBOURS postcodes below and above that begin alike."""
+        key = postcode_keys(text)[0]
+        place = int(np.searchsorted(self._postcode_codes, key))
+        nearest = self._postcode_codes[max(0, place - NEIGHBOURS) : place + NEIGHBOURS + 1]
+        return [self._postcode_rows[code] for code in nearest if code[:ALIKE] == key[:ALIKE]]
+
     def is_own_country(self, name: str) -> bool:
         """Return whether the country of the gazetteer has this name or code."""
         return self._countries.get(place_key(name), False)
@@ -109,22 +128,34 @@ class Gazetteer:
         for name in ("places", "names", "regions", "countries"):
             getattr(self, name).to_parquet(folder / f"{name}.parquet", index=False)
         (folder / "postcode.txt").write_text(self.postcode, encoding="utf-8")
+        if len(self.postcodes):
+            self.postcodes.to_parquet(folder / "postcodes.parquet", index=False)
 
     @classmethod
     def load(cls, folder: Path) -> Gazetteer:
         """Open the gazetteer that `save` wrote."""
+        postcodes = folder / "postcodes.parquet"
         return cls(
             places=pd.read_parquet(folder / "places.parquet"),
             names=pd.read_parquet(folder / "names.parquet"),
             regions=pd.read_parquet(folder / "regions.parquet"),
             countries=pd.read_parquet(folder / "countries.parquet"),
             postcode=(folder / "postcode.txt").read_text(encoding="utf-8"),
+            postcodes=pd.read_parquet(postcodes) if postcodes.exists() else pd.DataFrame(),
         )
 
     @cached_property
     def postcode_pattern(self) -> re.Pattern[str] | None:
         """The pattern of a postcode within a text."""
         return re.compile(rf"(?<!\w)(?:{self.postcode})(?!\w)", re.I) if self.postcode else None
+
+    @cached_property
+    def _postcode_rows(self) -> dict[str, Postcode]:
+        return {row[0]: Postcode(*row) for row in self.postcodes.itertuples(index=False, name=None)}
+
+    @cached_property
+    def _postcode_codes(self) -> np.ndarray:
+        return np.array(sorted(self._postcode_rows))
 
     @cached_property
     def _coordinates(self) -> np.ndarray:
@@ -202,6 +233,7 @@ def read_gazetteer(country: str) -> Gazetteer:
         regions=regions,
         countries=_country_names(country, geonames.get_countries()),
         postcode=geonames.get_countries()[country]["postalcoderegex"].strip("^$"),
+        postcodes=read_postcodes(country),
     )
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 
 from market.core.atomic import replace_when_done, write_json
 from market.core.formats import Formats
+from market.data.catalogue_changes import THROUGH
 from market.data.photo_store import PhotoStore
 from market.models.text_encoder import load_text_encoder, weights_digest
 from market.search.attributes import (
@@ -99,6 +100,8 @@ class SearchIndex:
         Side in pixels of the photo arrays that colours are counted on.
     encoder_name, encoder_sha256
         The sentence encoder of `texts`, and the digest of its weights.
+    changes_through
+        Number of the last change of the live catalogue among these listings; 0 for none.
     """
 
     listings: pd.DataFrame
@@ -116,6 +119,7 @@ class SearchIndex:
     array_size: int
     encoder_name: str
     encoder_sha256: str
+    changes_through: int = 0
 
     @classmethod
     def build(
@@ -182,6 +186,7 @@ class SearchIndex:
             array_size=packed.array_type.shape[1],
             encoder_name=settings.encoder,
             encoder_sha256=weights_digest(settings.encoder),
+            changes_through=rows.attrs.get(THROUGH, 0),
         )
         return index, index._measure(texts, images, settings)
 
@@ -222,6 +227,8 @@ class SearchIndex:
                 "search_effort": self.texts.search_effort,
                 "encoder": {"name": self.encoder_name, "sha256": self.encoder_sha256},
             }
+            if self.changes_through:
+                settings["changes_through"] = self.changes_through
             if self.attributes:
                 settings["attributes"] = [each._asdict() for each in self.attributes]
             write_json(partial / "index.json", settings)
@@ -247,7 +254,13 @@ class SearchIndex:
             array_size=settings["array_size"],
             encoder_name=encoder_name,
             encoder_sha256=encoder_sha256,
+            changes_through=cls.read_changes_through(folder),
         )
+
+    @staticmethod
+    def read_changes_through(folder: Path) -> int:
+        """Return `changes_through` of a saved index, and read nothing else."""
+        return _read_settings(folder).get("changes_through", 0)
 
     @staticmethod
     def read_encoder(folder: Path) -> tuple[str, str]:

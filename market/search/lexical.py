@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -48,14 +49,14 @@ class ListingWords(NamedTuple):
     name
         The words of the name.
     text
-        Those of the name NAME_WEIGHT times, then those of the description.
+        Those of the name and of the description.
     stems
-        The stems of `text`.
+        How often the text contains each stem; a word of the name counts NAME_WEIGHT times.
     """
 
-    name: list[str]
-    text: list[str]
-    stems: list[str]
+    name: frozenset[str]
+    text: frozenset[str]
+    stems: Mapping[str, int]
 
 
 class WordReader:
@@ -68,10 +69,14 @@ class WordReader:
 
     def read(self, name: str, description: str) -> ListingWords:
         """Return the words of one listing."""
-        words_of_name = self.language.words(name)
-        text = words_of_name * NAME_WEIGHT + self.language.words(description)
-        stem_of = {word: self.language.stem(word) for word in {*text}}
-        return ListingWords(words_of_name, text, [stem_of[word] for word in text])
+        words_of_name, others = self.language.words(name), self.language.words(description)
+        counts = Counter(others)
+        for word in words_of_name:
+            counts[word] += NAME_WEIGHT
+        stems: Counter[str] = Counter()
+        for word, count in counts.items():
+            stems[self.language.stem(word)] += count
+        return ListingWords(frozenset(words_of_name), frozenset(counts), stems)
 
     def remember(self, names: Sequence[str], descriptions: Sequence[str]) -> list[ListingWords]:
         """Return the words of several listings, and read only those that are new."""
@@ -231,6 +236,18 @@ class LexicalIndex:
         inflected = self.language.code != "en" and self.bm25.contains(stem)
         return inflected or bool(self._compounds(stem))
 
+    def is_in_listings(self, word: str) -> bool:
+        """Return whether a listing contains a word, another form of it, or a compound of it."""
+        folded = self.language.fold(word)
+        if folded in self.language.stop_words:
+            return True
+        stem = self.language.stem(folded)
+        return self.bm25.contains(stem) or bool(self._compounds(stem))
+
+    def completions(self, word: str, count: int) -> list[str]:
+        """Return the commonest words of listings that start with a word and are longer."""
+        return self.vocabulary.completions(self.language.fold(word), count)
+
     def _compounds(self, stem: str) -> list[str]:
         """Return the stems of longer words that end in this one: "stehlamp" for "lamp".
 
@@ -248,7 +265,9 @@ class LexicalIndex:
         stems = [compound[::-1] for compound in sorted(compounds)]
         return [stem for stem in stems if self.bm25.contains(stem)]
 
-    def scores(self, text: str, synonyms: Synonyms = NO_SYNONYMS) -> np.ndarray:
+    def scores(
+        self, text: str, synonyms: Synonyms = NO_SYNONYMS, completions: Sequence[str] = ()
+    ) -> np.ndarray:
         """Return the BM25 score (n,) of every listing; 0 without a common word.
 
         Scores are shares of the best possible score: a listing has 1 if it contains every word as
@@ -258,7 +277,18 @@ class LexicalIndex:
         A phrase with synonyms counts as much as without them. A listing gets the share of the
         phrase or of its best synonym, times SYNONYM_WEIGHT if any listing has a word of the phrase.
         A synonym of several words needs all of them.
+
+        Parameters
+        ----------
+        text
+            The query.
+        synonyms
+            Words that may stand for others of the text.
+        completions
+            What the last word may become: the best of them that a listing contains counts instead.
         """
+        if completions:
+            return self._scores_with(text, synonyms, completions)
         stems = tuple(self.language.stem(word) for word in self.language.words(text))
         phrases = synonyms.split(stems)
         if not any(phrase.synonyms for phrase in phrases):
@@ -297,6 +327,30 @@ class LexicalIndex:
         scores_of_longer = self._add_up([parts[stem] for stem in longer])
         shares = np.minimum((scores + COMPOUND_WEIGHT * scores_of_longer) / best_possible, 1)
         return shares, best_possible
+
+    def _scores_with(self, text: str, synonyms: Synonyms, completions: Sequence[str]) -> np.ndarray:
+        """Return `scores` with the best of some completions in place of the last word."""
+        finished = [*dict.fromkeys(map(self.language.stem, completions))]
+        last = np.zeros(len(self.bm25), np.float32)
+        for stem in finished:
+            positions, scores = self.bm25.scores_of(stem)
+            last[positions] = np.maximum(last[positions], scores)
+        words = self.language.words(text)[:-1]
+        if not words:
+            return last / max(last.max(initial=0), 1e-9)
+        # Shares of the best possible score: of the words, and of the last one beside them.
+        before = " ".join(words)
+        best = sum(self._best_of(word) for word in words)
+        total = best + last.max(initial=0)
+        shares = self.scores(before, synonyms)
+        return (shares * best + last) / total if total else shares
+
+    def _best_of(self, word: str) -> float:
+        """Return what the best listing for a word of a query has for it."""
+        stem = self.language.stem(word)
+        best = self.bm25.scores_of(stem)[1].max(initial=0)
+        longer = [self.bm25.scores_of(other)[1].max(initial=0) for other in self._compounds(stem)]
+        return float(max([best, *(COMPOUND_WEIGHT * each for each in longer)]))
 
     def _add_up(self, parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         """Return the sum (n,) of scores, each given as the positions and scores of listings."""

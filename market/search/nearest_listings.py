@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from threading import Lock
 from typing import NamedTuple
 
@@ -54,7 +55,6 @@ class NearestListings:
         self._vectors = vectors
         self._lock = Lock()
         self._cache: LRUCache[bytes, Nearest] = LRUCache(CACHE_SIZE)
-        self._membership: sparse.csr_array | None = None
 
     def find(self, texts: np.ndarray, photos: ListingPhotos, images: np.ndarray) -> list[Nearest]:
         """Return the nearest listings of each of m new ones.
@@ -128,21 +128,21 @@ class NearestListings:
         sums = _sum_by_owner(photo_cosines, owners, len(texts))
         lengths = np.linalg.norm(_sum_by_owner(images, owners, len(texts)), axis=1)
         lengths[lengths == 0] = 1
-        image_cosines = (self._mean_weights() @ sums.T).T / lengths[:, None]
+        image_cosines = (self._mean_weights @ np.ascontiguousarray(sums.T / lengths)).T
         text_cosines = texts @ self._unsmoothed(slice(None)).T
         has_photo = np.bincount(owners, minlength=len(texts)) > 0
-        joint = _joint_cosines(text_cosines, image_cosines, has_photo, self._has_photo())
+        joint = _joint_cosines(text_cosines, image_cosines, _joint_scale(has_photo), self._scale)
         return [
             Nearest(
                 *_largest(joint[row], DEPTH),
-                np.unique(
-                    self._vectors.photos.owner[
-                        (photo_cosines[owners == row] >= SAME_PHOTO).nonzero()[1]
-                    ]
-                ),
+                self._owners((photo_cosines[owners == row] >= SAME_PHOTO).any(axis=0)),
             )
             for row in range(len(texts))
         ]
+
+    def _owners(self, rows: np.ndarray) -> np.ndarray:
+        """Return the listings of photos, ascending, each once."""
+        return np.unique(self._vectors.photos.owner[rows])
 
     def _compare_some(
         self,
@@ -159,7 +159,7 @@ class NearestListings:
         positions = np.unique(np.concatenate([near_texts[near_texts >= 0], owner[near_photos]]))
         mean = _mean_images(images, np.zeros(len(images), np.int64), 1)
         rows, similarities = _largest(self._joint(text, mean, positions)[0], DEPTH)
-        same_photo = np.unique(owner[near_photos[cosines >= SAME_PHOTO]])
+        same_photo = self._owners(near_photos[cosines >= SAME_PHOTO])
         return Nearest(positions[rows], similarities, same_photo)
 
     def _joint(self, texts: np.ndarray, means: np.ndarray, positions: np.ndarray) -> np.ndarray:
@@ -168,8 +168,8 @@ class NearestListings:
         return _joint_cosines(
             texts @ self._unsmoothed(positions).T,
             means @ own_means.T,
-            means.any(1),
-            own_means.any(1),
+            _joint_scale(means.any(1)),
+            _joint_scale(own_means.any(1)),
         )
 
     def _unsmoothed(self, positions: np.ndarray | slice) -> np.ndarray:
@@ -178,39 +178,46 @@ class NearestListings:
         vectors = self._vectors.unsmoothed if self._vectors.unsmoothed is not None else texts.stored
         return vectors[positions] if vectors is not None else texts.vectors(np.asarray(positions))
 
-    def _has_photo(self) -> np.ndarray:
-        return np.diff(self._vectors.photos.first) > 0
+    @cached_property
+    def _scale(self) -> np.ndarray:
+        return _joint_scale(np.diff(self._vectors.photos.first) > 0)
 
+    @cached_property
     def _mean_weights(self) -> sparse.csr_array:
-        """Return (n, photos): 1 over the length of the sum of a listing's images, for its photos.
+        """(n, photos): 1 over the length of the sum of a listing's images, for its photos.
 
         Its product with cosines of photos is the cosine of each listing's mean image.
         """
-        if self._membership is None:
-            photos = self._vectors.photos
-            weights = np.empty(len(photos.owner), np.float32)
-            for start in range(0, len(self._vectors.texts), BLOCK):
-                positions = np.arange(start, min(start + BLOCK, len(self._vectors.texts)))
-                rows, owners = photos.rows(positions)
-                sums = _sum_by_owner(self._vectors.images.vectors(rows), owners, len(positions))
-                lengths = np.linalg.norm(sums, axis=1)
-                weights[rows] = 1 / np.where(lengths, lengths, 1)[owners]
-            shape = (len(self._vectors.texts), len(weights))
-            self._membership = sparse.csr_array(
-                (weights, np.arange(len(weights)), photos.first), shape
-            )
-        return self._membership
+        photos, count = self._vectors.photos, len(self._vectors.texts)
+        weights = np.empty(len(photos.owner), np.float32)
+        for start in range(0, count, BLOCK):
+            positions = np.arange(start, min(start + BLOCK, count))
+            rows, owners = photos.rows(positions)
+            sums = _sum_by_owner(self._vectors.images.vectors(rows), owners, len(positions))
+            lengths = np.linalg.norm(sums, axis=1)
+            weights[rows] = 1 / np.where(lengths, lengths, 1)[owners]
+        return sparse.csr_array(
+            (weights, np.arange(len(weights)), photos.first), (count, len(weights))
+        )
 
 
 def _joint_cosines(
-    text_cosines: np.ndarray, image_cosines: np.ndarray, has_photo: np.ndarray, other: np.ndarray
+    text_cosines: np.ndarray, image_cosines: np.ndarray, scale: np.ndarray, other: np.ndarray
 ) -> np.ndarray:
     """Return the cosines (q, k) of `neighbours.joint_vectors` from those of their two parts.
 
-    `has_photo` (q,) and `other` (k,) tell which listings have an image part.
+    `scale` (q,) and `other` (k,) are from `_joint_scale`. The arguments are overwritten.
     """
-    lengths = np.sqrt(np.outer(1 + IMAGE_WEIGHT**2 * has_photo, 1 + IMAGE_WEIGHT**2 * other))
-    return (text_cosines + IMAGE_WEIGHT**2 * image_cosines) / lengths.astype(np.float32)
+    image_cosines *= IMAGE_WEIGHT**2
+    text_cosines += image_cosines
+    text_cosines *= other
+    text_cosines *= scale[:, None]
+    return text_cosines
+
+
+def _joint_scale(has_photo: np.ndarray) -> np.ndarray:
+    """Return 1 over the length (k,) of a listing's text and image vector side by side."""
+    return (1 / np.sqrt(1 + IMAGE_WEIGHT**2 * has_photo)).astype(np.float32)
 
 
 def _sum_by_owner(rows: np.ndarray, owners: np.ndarray, count: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from market.search.changed_listings import ChangedListings
 from market.search.copies import KnownTexts, group_changed
 from market.search.lexical import LexicalIndex
 from market.search.listing_vectors import ListingVectors
-from market.search.nearest_listings import SAME_PHOTO, Nearest, NearestListings
+from market.search.nearest_listings import Nearest, NearestListings
 from market.search.neighbours import OverlaidNeighbours, joint_vectors, smooth_towards
 from market.search.overlaid_catalogue import overlay_catalogue
 from market.search.overlaid_vectors import OverlaidVectors
@@ -63,7 +64,7 @@ class Collection:
         nearest = self._nearest.find(changed.texts, photos, changed.images)
         groups = group_changed(
             listings["description"],
-            _sharing_photos(photos, changed.images),
+            _photo_keys(photos, changed.images),
             [each.same_photo for each in nearest],
             self.catalogue.positions(listings["product_id"]),
             self._known_texts,
@@ -136,28 +137,37 @@ class Collection:
         """Return the neighbours (m, k) of changed listings, as many as the index's own have."""
         count, size = self.vectors.neighbours[:0].shape[1], len(replacement)
         own = np.arange(size, size + len(changed), dtype=np.int32)
-        neighbours = np.repeat(own[:, None], count, axis=1)
         if not count or not len(changed):
-            return neighbours
+            return np.repeat(own[:, None], count, axis=1)
         there = replacement == np.arange(size)
         owners = changed.photos["position"].to_numpy(np.int64)
         joint = joint_vectors(changed.texts, changed.images, owners)
         among_changed = joint @ joint.T
         np.fill_diagonal(among_changed, -np.inf)
-        for row, (positions, similarities, _) in enumerate(nearest):
-            kept = there[positions]
-            if kept.sum() < count and len(positions) < size:
-                positions, similarities = self._nearest.allowed(
+        depth = max(count, *(len(each.positions) for each in nearest))
+        positions = np.zeros((len(changed), depth), np.int64)
+        similarities = np.full((len(changed), depth), -np.inf, np.float32)
+        for row, (near, cosines, _) in enumerate(nearest):
+            kept = there[near]
+            if np.count_nonzero(kept) < count and len(near) < size:
+                near, cosines = self._nearest.allowed(
                     changed.texts[row], changed.images[owners == row], there, count
                 )
-            else:
-                positions, similarities = positions[kept][:count], similarities[kept][:count]
-            candidates = np.concatenate([positions, own])
-            cosines = np.concatenate([similarities, among_changed[row]])
-            best = np.argsort(-cosines, kind="stable")[:count]
-            best = best[np.isfinite(cosines[best])]
-            neighbours[row, : len(best)] = candidates[best]
-        return neighbours
+                kept = np.ones(len(near), bool)
+            positions[row, : len(near)] = near
+            similarities[row, : len(near)][kept] = cosines[kept]
+        positions = np.hstack([positions, np.broadcast_to(own, among_changed.shape)])
+        similarities = np.hstack([similarities, among_changed])
+        if similarities.shape[1] > 2 * depth:
+            best = np.argpartition(-similarities, depth, axis=1)[:, :depth]
+            best.sort(axis=1)
+            positions, similarities = (
+                np.take_along_axis(values, best, axis=1) for values in (positions, similarities)
+            )
+        best = np.argsort(-similarities, axis=1, kind="stable")[:, :count]
+        found = np.take_along_axis(positions, best, axis=1)
+        is_known = np.isfinite(np.take_along_axis(similarities, best, axis=1))
+        return np.where(is_known, found, own[:, None]).astype(np.int32)
 
     @cached_property
     def _nearest(self) -> NearestListings:
@@ -168,7 +178,9 @@ class Collection:
         return KnownTexts.build(self.catalogue.listings["description"])
 
 
-def _sharing_photos(photos: ListingPhotos, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pairs of listings, (p,) each, that share a photo."""
-    left, right = np.nonzero(images @ images.T >= SAME_PHOTO)
-    return photos.owner[left], photos.owner[right]
+def _photo_keys(photos: ListingPhotos, images: np.ndarray) -> list[list[bytes]]:
+    """Return the vectors of each listing's photos as bytes: equal photos have equal vectors."""
+    return [
+        [image.tobytes() for image in images[start:end]]
+        for start, end in pairwise(photos.first.tolist())
+    ]

@@ -11,6 +11,8 @@ from sklearn.preprocessing import normalize
 
 from market.search.lexical import LexicalIndex
 from market.search.listing_vectors import ListingVectors
+from market.search.prefixes import unfinished_word
+from market.search.relevance import QueryRelevance
 from market.search.synonyms import NO_SYNONYMS, Synonyms
 
 # Smallest cosines of a match (docs/decisions.md):
@@ -33,12 +35,15 @@ class Query:
         (image width,) unit vector.
     min_text_similarity
         The smallest cosine to `text_vector` of a match.
+    relevance
+        Which matches are relevant; None if all are.
     """
 
     bm25: np.ndarray | None = None
     text_vector: np.ndarray | None = None
     image_vector: np.ndarray | None = None
     min_text_similarity: float = MIN_QUERY_SIMILARITY
+    relevance: QueryRelevance | None = None
 
     @property
     def empty(self) -> bool:
@@ -92,6 +97,7 @@ def build_query(
     encode_text: Callable[[str], np.ndarray],
     encode_photo: Callable[[Image.Image], np.ndarray],
     synonyms: Synonyms = NO_SYNONYMS,
+    is_typing: bool = False,
 ) -> Query:
     """Encode the parts of a query.
 
@@ -109,12 +115,18 @@ def build_query(
         Return the unit vector of a text and of a photo.
     synonyms
         Words that may stand for others of the text.
+    is_typing
+        Whether the last word may be unfinished (`unfinished_word`).
     """
     bm25 = text_vector = image_vector = None
     if text.strip():
-        bm25 = lexical.scores(text, synonyms)
+        unfinished = unfinished_word(text, lexical) if is_typing else None
+        completions = () if unfinished is None else unfinished.completions
+        bm25 = lexical.scores(text, synonyms, completions)
         # An encoder maps even "qwxz" to some vector, but it means nothing.
-        if lexical.knows(text):
+        if unfinished is not None:
+            text_vector = encode_text(unfinished.finish(text))
+        elif lexical.knows(text):
             text_vector = encode_text(text)
     if photo is not None:
         image_vector = encode_photo(photo)

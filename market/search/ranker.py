@@ -43,6 +43,12 @@ FEATURE_TEXTS = {
 }
 # Texts that differ from FEATURE_TEXTS in a search by words, and in a search by a listing.
 SEARCH_TEXTS = {"image_similarity": "similar photos"}  # similar to the best matches' photos
+# Of what is shown below the cut-off of relevance, where the others would promise too much.
+RELATED_TEXTS = {
+    "bm25": "has some of your words",
+    "text_similarity": "loosely related",
+    "image_similarity": "loosely related",
+}
 SIMILAR_TEXTS = {"text_similarity": "similar description", "image_similarity": "similar photos"}
 
 QUERY_FEATURES = ("bm25", "text_similarity", "text_similarity.neighbours", "image_similarity")

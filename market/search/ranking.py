@@ -62,7 +62,7 @@ class SearchResult:
     hits
         The page.
     total
-        The number of hits on all pages: the matches, less those that `collapse` and
+        The number of hits on all pages: the relevant matches, less those that `collapse` and
         `max_per_seller` leave out.
     corrected_query
         The query after spelling correction, if that changed it; "" for a query without a word to
@@ -72,7 +72,10 @@ class SearchResult:
     empty_place
         The place of the filters, if it is known, but no listing has a known place within reach.
     related
-        Hits below the cut-off of relevance, which `total` does not count.
+        On the page where the results end: the best matches below the cut-off of relevance, which
+        `total` does not count.
+    understood
+        Filters that come from the words of the query: `price_min`, `price_max`.
     next_cursor
         Of the next page; None if this is the last, or if the request has no cursors.
     facets
@@ -89,6 +92,7 @@ class SearchResult:
     unknown_place: str | None = None
     empty_place: str | None = None
     related: list[Hit] = field(default_factory=list)
+    understood: dict[str, float] = field(default_factory=dict)
     next_cursor: Cursor | None = None
     facets: Facets | None = None
     explanation: Explanation | None = None
@@ -118,7 +122,7 @@ class RankedMatches:
     contributions
         m rows: the contribution of each feature to the score, which is their sum.
     rules
-        The rules of the search: boosts change scores, and pins have places.
+        The rules of the search: boosts have changed the scores, and pins have places.
     """
 
     query: Query
@@ -129,7 +133,7 @@ class RankedMatches:
     now: pd.Timestamp
     scores: np.ndarray
     contributions: pd.DataFrame
-    rules: SearchRules = NO_SEARCH_RULES
+    rules: SearchRules
 
     @classmethod
     def score(
@@ -220,7 +224,7 @@ class RankedMatches:
         """Return the rank of a listing that passes the filters, or why it is not shown."""
         product_id = self.catalogue.ids([position])[0]
         if not self.matches.matched[position]:
-            return Explanation(product_id, None, (self.no_match(),))
+            return Explanation(product_id, None, (self.no_match(self.matches, position),))
         positions = self.order(request.sort).positions
         kept = positions[keep_within_limits(positions, request, self.catalogue)]
         ranks = np.flatnonzero(kept == position)
@@ -241,8 +245,12 @@ class RankedMatches:
             )
         return Explanation(product_id, None, (obstacle,))
 
-    def no_match(self) -> Obstacle:
-        """Return the reason why a listing that does not match is not shown."""
+    def no_match(self, matches: Matches, position: int) -> Obstacle:
+        """Return the reason why a listing that is not among some matches is not shown."""
+        if any(values[position] > 0 for values in matches.features.values()):
+            return Obstacle(
+                "below_cut_off", "it matches a little, but is below the cut-off of relevance"
+            )
         needs = []
         if self.query.bm25 is not None:
             needs.append("it has no word of the query")
@@ -253,9 +261,9 @@ class RankedMatches:
         return Obstacle("no_match", "it does not match: " + ", and ".join(needs))
 
     def _candidate_order(self) -> np.ndarray:
-        """Return the indices of the candidates, best first but for pins."""
-        candidates = self.matches.candidates
-        return self.rules.place(best_first(self.scores, candidates, self.catalogue), candidates)
+        """Return the indices of the candidates, best first but for those that a rule places."""
+        order = best_first(self.scores, self.matches.candidates, self.catalogue)
+        return self.rules.place(order, self.matches.candidates)
 
     def remaining(self, *, one_of_each: bool = False) -> MatchOrder:
         """Order the matches that are no candidates, as SearchResult describes.
@@ -304,9 +312,9 @@ class RankedMatches:
             )
         }
         hits = [made[int(position)] for position in positions]
-        if self.rules.pins:
-            hits = [replace(hit, why=self.rules.reasons(hit.product_id) | hit.why) for hit in hits]
-        return hits
+        if not self.rules.pins:
+            return hits
+        return [replace(hit, why=self.rules.reasons(hit.product_id) | hit.why) for hit in hits]
 
     def _own_contributions(self, positions: np.ndarray) -> pd.DataFrame:
         """Return the contributions (k rows) to the scores of matches that are no candidates."""

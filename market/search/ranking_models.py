@@ -8,7 +8,7 @@ fitting a model again.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from market.data.holdouts import Holdout, hold_out_after, leave_last_out
 from market.search.collaborative import CollaborativeModel
 from market.search.evaluation_queries import Queries
 from market.search.ranker import Ranker
+from market.search.relevance import KEEP_ALL, Cutoff, Relevance
 
 SPLIT_BY_TIME, LEAVE_LAST_OUT = "log", "leave_last_out"  # protocols, as in metrics/evaluate.json
 
@@ -36,15 +37,19 @@ class RankingModels:
         Ranker.prior() if there was nothing to learn from.
     collaborative
         None without a log of interactions.
+    relevance
+        Where the results of a search end.
     """
 
     ranker: Ranker
     collaborative: CollaborativeModel | None = None
+    relevance: Relevance = KEEP_ALL
 
     def save(self, folder: Path) -> None:
         """Write the models into `folder`; equal models are equal bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         self.ranker.save(folder)
+        self.relevance.save(folder)
         if self.collaborative is not None:
             (folder / _COLLABORATIVE).mkdir()
             self.collaborative.save(folder / _COLLABORATIVE)
@@ -54,7 +59,7 @@ class RankingModels:
         """Read the files that `save` wrote."""
         path = folder / _COLLABORATIVE
         collaborative = CollaborativeModel.load(path) if path.exists() else None
-        return cls(Ranker.load(folder), collaborative)
+        return cls(Ranker.load(folder), collaborative, Relevance.load(folder))
 
 
 @dataclass(frozen=True)
@@ -69,11 +74,14 @@ class SearchTest:
         Each with its relevant ids.
     weights
         The ranker's weights of the query features.
+    words
+        The cut-off of searches in words, chosen without these queries; None keeps all matches.
     """
 
     kind: str
     queries: Queries
     weights: dict[str, float]
+    words: Cutoff | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,7 @@ class EvaluationModels:
                     "kind": test.kind,
                     "queries": {text: sorted(ids) for text, ids in test.queries.items()},
                     "weights": test.weights,
+                    "words": test.words and asdict(test.words),
                 }
                 for test in self.searches
             ],
@@ -159,6 +168,7 @@ class EvaluationModels:
                 test["kind"],
                 {text: set(ids) for text, ids in test["queries"].items()},
                 test["weights"],
+                test["words"] and Cutoff(**test["words"]),
             )
             for test in content["searches"]
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -27,15 +27,41 @@ class Matches:
     candidates
         (m,) positions of the listings to rank, ascending.
     matched
-        (n,) bool: all matches.
+        (n,) bool: all relevant matches.
     features
         By name, (n,) the feature that retrieved a listing, 0 elsewhere: they order the matches that
         are no candidates.
+    related
+        (n,) bool: matches below the cut-off, though not far; None if all are relevant.
     """
 
     candidates: np.ndarray
     matched: np.ndarray
     features: dict[str, np.ndarray]
+    related: np.ndarray | None = None
+
+    def divide(self, features: pd.DataFrame) -> tuple[Part, Part]:
+        """Return the relevant matches and the related candidates, each with its features.
+
+        Parameters
+        ----------
+        features
+            A row for each candidate. Rows of candidates that are neither are left out.
+        """
+        if self.related is None:
+            nothing = np.zeros(len(self.matched), bool)
+            return (self, features), self._part(nothing, features)
+        related = self.related & ~self.matched  # a rule may have placed a related listing
+        return self._part(self.matched, features), self._part(related, features)
+
+    def _part(self, kept: np.ndarray, features: pd.DataFrame) -> Part:
+        """Return the matches (n,) `kept`, with the rows of candidates among them."""
+        rows = kept[self.candidates]
+        part = replace(self, candidates=self.candidates[rows], matched=kept, related=None)
+        return part, features[rows].reset_index(drop=True)
+
+
+Part = tuple[Matches, pd.DataFrame]
 
 
 def retrieve(
@@ -43,7 +69,8 @@ def retrieve(
 ) -> Matches:
     """Find all matches of a query by its words, its text vector and its image vector.
 
-    Each of them contributes its best MAX_CANDIDATES as candidates (MAX_PHOTOS for images).
+    Each of them contributes its best MAX_CANDIDATES as candidates (MAX_PHOTOS for images). The
+    candidates are chosen among all matches, relevant or not: features compare them.
 
     Parameters
     ----------
@@ -86,7 +113,23 @@ def retrieve(
         matched[owner[rows]] = True
         features["image_similarity"] = np.zeros(len(allowed), np.float32)
         np.maximum.at(features["image_similarity"], owner[rows], cosines)
-    return Matches(np.unique(np.concatenate(candidates)), matched, features)
+    matches = Matches(np.unique(np.concatenate(candidates)), matched, features)
+    return matches if query.relevance is None else _cut_off(matches, query)
+
+
+def _cut_off(matches: Matches, query: Query) -> Matches:
+    """Return the matches without the irrelevant ones; the candidates stay."""
+    assert query.relevance is not None
+    positions = np.flatnonzero(matches.matched)
+    text, image = (
+        matches.features[name][positions] if name in matches.features else None
+        for name in ("text_similarity", "image_similarity")
+    )
+    bm25 = None if query.bm25 is None else query.bm25[positions]
+    is_relevant, is_related = query.relevance.classify(bm25, text, image)
+    relevant, related = np.zeros((2, len(matches.matched)), bool)
+    relevant[positions], related[positions] = is_relevant, is_related
+    return replace(matches, matched=relevant, related=related)
 
 
 def browse(

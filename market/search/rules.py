@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,6 +32,7 @@ from market.data.language import Language
 
 MAX_PLACE = 100  # of a pin: candidates of a query are more than this, so that every place exists
 MAX_RULES = 10_000  # in a list
+MAX_STEMMED = 50_000  # queries of rules whose stems are remembered: each changed listing needs them
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=300, strip_whitespace=True)]
@@ -323,6 +325,7 @@ class Rules(Entry):
 NO_RULES = Rules()
 
 
+@lru_cache(maxsize=MAX_STEMMED)
 def stems_of(text: str, language: Language) -> tuple[str, ...]:
     """Return the stems of the words of a text, by which queries are compared."""
     return tuple(language.stem(word) for word in language.words(text))

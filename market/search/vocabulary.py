@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from market.data.language import Language
+from market.search.prefixes import PrefixTable
 
 MIN_LISTINGS = 2  # that contain a word, for a misspelt word to be corrected to it
 
@@ -93,6 +95,27 @@ class Vocabulary:
         if not nearest:
             return None
         return min(nearest, key=lambda found: (found[1], *self._rank(found[0])))[0]
+
+    def completions(self, prefix: str, count: int) -> list[str]:
+        """Return the commonest words of listings that start with a prefix, whatever its accents."""
+        key = self.language.key(prefix)
+        changed = [
+            word
+            for word in {*self.more_listings, *self.more_names}
+            if (own := self.language.key(word)).startswith(key) and own != key
+        ]
+        words = {*self._prefixes.starting_with(key, count + len(changed)), *changed}
+        present = [word for word in words if self._rank(word)[1] < 0]
+        return sorted(present, key=self._rank)[:count]
+
+    @cached_property
+    def _prefixes(self) -> PrefixTable:
+        if self._base is not None:
+            return self._base._prefixes
+        in_listings = self.words[self.words["listings"] > 0]
+        words = in_listings["word"].tolist()
+        counts = (in_listings[name].to_numpy(np.int64) for name in ("names", "listings"))
+        return PrefixTable(words, [self.language.key(word) for word in words], *counts)
 
     @cached_property
     def _numbers(self) -> dict[str, tuple[int, int, bool]]:

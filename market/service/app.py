@@ -25,10 +25,14 @@ from market.core.torch_setup import set_up_torch
 from market.data.histories import LoggedHistories
 from market.search.engine import Engine
 from market.service.bodies import BodyLimitMiddleware
+from market.service.catalogue_store import CatalogueStore
 from market.service.errors import add_error_handlers
 from market.service.events import EventStore
+from market.service.following import following
 from market.service.head import HeadMiddleware
 from market.service.keys import KeyRing
+from market.service.live_catalogue import LiveCatalogue, LiveView
+from market.service.loaded_index import Index
 from market.service.metrics import Metrics
 from market.service.photos import DisplaySource, PhotoVersions
 from market.service.predictions import ListingPredictor
@@ -43,7 +47,7 @@ from market.service.security import (
     SecurityHeadersMiddleware,
 )
 from market.service.settings import Settings
-from market.service.state import Index, ServiceState, new_decoder
+from market.service.state import ServiceState, new_decoder
 from market.service.user_data import UserData
 
 STATIC = Path(__file__).parent / "static"
@@ -74,11 +78,7 @@ def create_app() -> FastAPI:
         def load() -> Index:
             return Index.load(settings.history_events, device)
 
-        index = load()
-        events = EventStore(settings.events_url)
-        return make_app(
-            index.engine, index.photos, events, settings, logged=index.logged, load=load
-        )
+        return serve_index(load(), EventStore(settings.events_url), settings, load=load)
     except MarketError as error:
         sys.exit(f"Error: {error}")
 
@@ -101,13 +101,29 @@ def make_app(
     photos
         Photos of the listings.
     events
-        Event store. The app closes it at its end.
+        Event store, whose database also holds the changes of listings. The app closes it at its
+        end.
     settings
         Settings of the service.
     logged
         User histories up to the time of the index. Defaults to none.
     load
         Loads a new index for a reload. Without it the app cannot reload.
+    """
+    histories = LoggedHistories.empty() if logged is None else logged
+    return serve_index(Index(engine, photos, histories), events, settings, load=load)
+
+
+def serve_index(
+    index: Index,
+    events: EventStore,
+    settings: Settings,
+    *,
+    load: Callable[[], Index] | None = None,
+) -> FastAPI:
+    """Return the app over an index, and the changes of listings since it was made.
+
+    Parameters are as for `make_app`.
     """
     registry = CollectorRegistry()
     metrics = Metrics(registry)
@@ -119,10 +135,11 @@ def make_app(
         openapi_tags=TAGS,
         lifespan=_lifespan(events, metrics, load),
     )
+    catalogue = LiveCatalogue(CatalogueStore(events.database), index)
     app.state.service = ServiceState(
-        engine=engine,
-        photos=PhotoVersions(photos),
-        logged=LoggedHistories.empty() if logged is None else logged,
+        engine=catalogue.view.engine,
+        photos=PhotoVersions(index.photos),
+        logged=index.logged,
         decoder=new_decoder(),
         predictor=ListingPredictor(),
         events=events,
@@ -130,7 +147,14 @@ def make_app(
         settings=settings,
         metrics=metrics,
         queues=make_queues(settings, metrics),
+        catalogue=catalogue,
+        view=catalogue.view,
     )
+
+    def publish(view: LiveView) -> None:
+        app.state.service = app.state.service.with_view(view)
+
+    catalogue.on_change(publish)
     _add_middleware(app, settings)
     _add_routes(app, settings)
     add_error_handlers(app)
@@ -142,19 +166,22 @@ def make_app(
 def _lifespan(
     events: EventStore, metrics: Metrics, load: Callable[[], Index] | None
 ) -> Callable[[FastAPI], Any]:
-    """Return the lifespan: reloads on SIGHUP where `load` is given, and closes the event store."""
+    """Return the lifespan.
+
+    It applies the changes of listings by other processes, reloads on SIGHUP where `load` is given,
+    and closes the event store.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        def swap(state: ServiceState) -> None:
-            app.state.service = state
-
-        if load is None:
-            yield
-        else:
-            reloader = Reloader(lambda: app.state.service.with_index(load()), swap, metrics.reloads)
-            with reloader.on_hangup():
+        catalogue: LiveCatalogue = app.state.service.catalogue
+        async with following(catalogue):
+            if load is None:
                 yield
+            else:
+                reloader = Reloader(lambda: catalogue.replace_index(load()), metrics.reloads)
+                with reloader.on_hangup():
+                    yield
         events.close()
 
     return lifespan

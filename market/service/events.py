@@ -8,6 +8,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from market.data.ids import LONGEST_ID
+from market.data.interactions import COLUMNS
 from market.service.database import Database
 
 OLD_ID_LENGTH = 100  # in tables created by an earlier version
@@ -124,6 +125,26 @@ class EventStore:
                 "timestamp": pd.Series([row.timestamp for row in rows], dtype="datetime64[us]"),
             }
         )
+
+    def all_events(self) -> pd.DataFrame:
+        """Return all events, in the order of storage, as the strings of a log.
+
+        Returns
+        -------
+        pandas.DataFrame
+            user_id, product_id, event and timestamp (ISO 8601, UTC).
+
+        Raises
+        ------
+        sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError
+            The database does not answer.
+        """
+        columns = [EVENTS.c[name] for name in COLUMNS]
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(*columns).order_by(EVENTS.c.id)).all()
+        events = pd.DataFrame(rows, columns=COLUMNS)
+        events["timestamp"] = [time.isoformat() for time in events["timestamp"]]
+        return events.astype("str")
 
     def check(self) -> None:
         """Run a trivial query.

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from fastapi import HTTPException
 from PIL import Image
 
+from market.data.display_photos import SIZES
 from market.data.display_store import DisplayPhotos
 from market.data.images import DecodeLimits, UnusablePhoto, decode_photo
 from market.data.photo_store import PhotoStore
@@ -33,6 +34,29 @@ class PhotoAddress(NamedTuple):
     height_large: int
 
 
+class LivePhoto(NamedTuple):
+    """A photo in the store of changes: its SHA-256, and its sizes for display in pixels."""
+
+    sha256: str
+    width: int
+    height: int
+    width_large: int
+    height_large: int
+
+    def address(self) -> PhotoAddress:
+        """Return the address of the photo."""
+        small, large = (f"api/photos/live/{self.sha256}?size={size}" for size in SIZES)
+        is_small = (self.width, self.height) == (self.width_large, self.height_large)
+        return PhotoAddress(
+            small,
+            self.width,
+            self.height,
+            small if is_small else large,
+            self.width_large,
+            self.height_large,
+        )
+
+
 class PhotoVersions:
     """The photos of the current index and of the one before it, by version.
 
@@ -45,25 +69,43 @@ class PhotoVersions:
         Photos of the current index.
     previous
         Photos of the index before it, by version.
+    live
+        For each number above those of `current`, the photo of a changed listing: its number in
+        `current`, or the photo in the store of changes.
     """
 
     def __init__(
-        self, current: DisplaySource, previous: dict[str, DisplaySource] | None = None
+        self,
+        current: DisplaySource,
+        previous: dict[str, DisplaySource] | None = None,
+        live: Sequence[int | LivePhoto] = (),
+        version: str | None = None,
     ) -> None:
         self._current = current
         self._previous = previous or {}
+        self._live = live
         self._sizes = current.nominal_sizes
-        self.version = current.version()
+        self.version = current.version() if version is None else version
 
     def replaced_by(self, photos: DisplaySource) -> PhotoVersions:
         """Return the versions after a reload, which drops all but the last previous one."""
         return PhotoVersions(photos, {self.version: self._current})
+
+    def with_live(self, live: Sequence[int | LivePhoto]) -> PhotoVersions:
+        """Return the versions with other photos of changed listings."""
+        return PhotoVersions(self._current, self._previous, live, self.version)
 
     def addresses(self, numbers: Sequence[int]) -> list[PhotoAddress]:
         """Return the addresses of photos of the current index by their numbers."""
         return [self._address(number) for number in numbers]
 
     def _address(self, number: int) -> PhotoAddress:
+        packed = len(self._current)
+        if number >= packed:
+            live = self._live[number - packed]
+            if not isinstance(live, int):
+                return live.address()
+            number = live
         width, height, large_width, large_height = self._current.sizes(number)
         small, large = (f"api/photos/{number}?v={self.version}&size={size}" for size in self._sizes)
         if (width, height) == (large_width, large_height):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -36,27 +37,59 @@ class ListingPredictor:
             The models do not exist.
         """
         photos = [photo.file.read() for photo in listing.photos]
-        photo_owners = pd.Series([LISTING_ID] * len(photos))
+        (prediction,) = self.predict_rows(lambda money: _to_table(listing, money), [photos])
+        return prediction
+
+    def predict_rows(
+        self, make_rows: Callable[[Money], pd.DataFrame], photos: Sequence[Sequence[bytes]]
+    ) -> list[Prediction]:
+        """Return the predictions for several listings (n), which is faster than one at a time.
+
+        Parameters
+        ----------
+        make_rows
+            Returns n rows of a raw table, checked by `market.data.schemas.check_rows`, with
+            distinct ids.
+        photos
+            (n,) the photos of each listing, as bytes of files.
+
+        Raises
+        ------
+        MarketError
+            The models do not exist.
+        """
+        files = [photo for own in photos for photo in own]
         with self._lock:
             if self._predictor is None:
                 self._predictor = _load_predictor()
             predictor = self._predictor
-            table, reasons = predictor(_to_table(listing, predictor.money), photo_owners, photos)
-        row = table.iloc[0]
-        return Prediction(
-            **{
-                name: None if pd.isna(row[name]) else row[name]
-                for name in ("category", "price", "price_low", "price_high")
-            },
-            coverage=predictor.price_model.coverage,
-            price_flag=None if pd.isna(row["price_flag"]) else row["price_flag"] or None,
-            probabilities={name: row[f"p_{name}"] for name in predictor.classes},
-            unusable=[
-                UnusablePhoto(photo=number, reason=reason)
-                for number, reason in enumerate(reasons, start=1)
-                if reason is not None
-            ],
-        )
+            rows = make_rows(predictor.money)
+            ids = rows["id"].tolist()
+            owners = [ids[row] for row, own in enumerate(photos) for _ in own]
+            table, reasons = predictor(rows, pd.Series(owners, dtype="str"), files)
+        predictions = []
+        for row, own in enumerate(photos):
+            predictions.append(_to_prediction(table.iloc[row], predictor, reasons[: len(own)]))
+            reasons = reasons[len(own) :]
+        return predictions
+
+
+def _to_prediction(row: pd.Series, predictor: Predictor, reasons: list[str | None]) -> Prediction:
+    """Return the schema of a row of predictions; `reasons` says which photos are unusable."""
+    return Prediction(
+        **{
+            name: None if pd.isna(row[name]) else row[name]
+            for name in ("category", "price", "price_low", "price_high")
+        },
+        coverage=predictor.price_model.coverage,
+        price_flag=None if pd.isna(row["price_flag"]) else row["price_flag"] or None,
+        probabilities={name: row[f"p_{name}"] for name in predictor.classes},
+        unusable=[
+            UnusablePhoto(photo=number, reason=reason)
+            for number, reason in enumerate(reasons, start=1)
+            if reason is not None
+        ],
+    )
 
 
 def _load_predictor() -> Predictor:

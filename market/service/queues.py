@@ -30,6 +30,9 @@ from market.service.scopes import ScopedRoute
 from market.service.settings import Settings
 
 MAX_EVENT_BYTES = 100_000  # an event has a few hundred; parsed JSON takes ten times its size
+CATALOGUE_WRITERS = (
+    4  # they share the models, the lock of the store and the rebuilding of the engine
+)
 EVENT_WRITERS = 8  # events written at once; the store has 15 connections, which searches use too
 
 
@@ -114,11 +117,12 @@ class Queue:
 
 
 def make_queues(settings: Settings, metrics: Metrics) -> dict[str, Queue]:
-    """Return the queues `search`, `predict` and `events`, observed by `metrics`."""
+    """Return the queues `search`, `predict`, `catalogue` and `events`, observed by `metrics`."""
     upload_bytes = int(settings.max_upload_mb * 1e6)
     limits = {
         "search": (settings.max_at_once, upload_bytes),
         "predict": (1, upload_bytes),
+        "catalogue": (CATALOGUE_WRITERS, upload_bytes),
         "events": (EVENT_WRITERS, min(MAX_EVENT_BYTES, upload_bytes)),
     }
     return {
@@ -157,6 +161,8 @@ def queued_route(name: str, scope: Scope) -> type[ScopedRoute]:
             accepted: tuple[str, ...] = ()
             if self.body_field is not None:
                 accepted = FORMS if isinstance(self.body_field.field_info, Form) else JSON
+            elif self.openapi_extra:  # the endpoint reads the body itself
+                accepted = tuple(self.openapi_extra["requestBody"]["content"])
 
             async def handle_in_turn(request: Request) -> Response:
                 queue: Queue = request.app.state.service.queues[name]

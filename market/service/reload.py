@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from prometheus_client import Counter
 
@@ -18,22 +17,19 @@ log = logging.getLogger("uvicorn.error")
 
 
 class Reloader:
-    """Load new models in a thread, then swap them in at once.
+    """Replace the index in a thread.
 
     Parameters
     ----------
-    load
-        Loads the new models. If it raises anything, nothing is swapped and the log says why.
-    swap
-        Receives the result of `load`, in the event loop.
+    replace
+        Loads the new models, then swaps them in at once. If it raises anything, it must have
+        swapped nothing, and the log says why.
     outcomes
         Counter with the label `outcome`: done or failed.
     """
 
-    def __init__(
-        self, load: Callable[[], Any], swap: Callable[[Any], None], outcomes: Counter
-    ) -> None:
-        self._load, self._swap, self._outcomes = load, swap, outcomes
+    def __init__(self, replace: Callable[[], None], outcomes: Counter) -> None:
+        self._replace, self._outcomes = replace, outcomes
         self._is_requested = False
         self._task: asyncio.Task[None] | None = None
 
@@ -49,13 +45,12 @@ class Reloader:
             started = time.monotonic()
             log.info("Reload: loading the new index while the old one serves.")
             try:
-                loaded = await asyncio.to_thread(self._load)
+                await asyncio.to_thread(self._replace)
             except Exception as error:
                 self._outcomes.labels("failed").inc()
                 message = " ".join(str(error).split()) or type(error).__name__
                 log.error("Reload failed, the old index still serves: %s", message)
             else:
-                self._swap(loaded)
                 # Reference cycles keep some of the old index until Python's next full collection,
                 # which in a process of this size may be many reloads away.
                 await asyncio.to_thread(gc.collect)

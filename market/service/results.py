@@ -12,6 +12,7 @@ from market.search.distances import distance_km, on_sphere
 from market.search.explanation import Explanation
 from market.search.facets import Facets
 from market.search.filters import Filters
+from market.search.ranker import RELATED_TEXTS
 from market.search.ranking import Hit, SearchResult
 from market.search.rules import Redirect
 from market.service import schemas
@@ -105,11 +106,15 @@ def to_search_results(
         Whether hits have all contributions by feature.
     """
 
-    def to_hit(hit: Hit) -> schemas.Hit:
+    def to_hit(hit: Hit, texts: Mapping[str, str] = special_texts) -> schemas.Hit | None:
+        try:
+            listing = state.engine.listing(hit.product_id)
+        except KeyError:  # it has expired since the search
+            return None
         return schemas.Hit(
-            **listing_fields(state, state.engine.listing(hit.product_id)),
+            **listing_fields(state, listing),
             score=hit.score,
-            why=explain(hit.why, special_texts, is_new_user=is_new_user, near=near),
+            why=explain(hit.why, texts, is_new_user=is_new_user, near=near),
             distance_km=_finite(hit.distance_km),
             copies=hit.copies,
             contributions=hit.why if contributions else None,
@@ -119,8 +124,9 @@ def to_search_results(
     if result.explanation is not None:
         fields["explanation"] = to_explanation(result.explanation)
     return schemas.SearchResults(
-        hits=[to_hit(hit) for hit in result.hits],
-        related=[to_hit(hit) for hit in result.related],
+        hits=list(filter(None, map(to_hit, result.hits))),
+        related=list(filter(None, (to_hit(hit, RELATED_TEXTS) for hit in result.related))),
+        understood=result.understood or None,
         total=result.total,
         **fields,
         corrected_query=result.corrected_query,

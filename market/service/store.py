@@ -26,11 +26,15 @@ import sqlalchemy as sa
 
 from market.core.atomic import replace_when_done
 from market.core.errors import MarketError
-from market.service import events, user_data
+from market.service import catalogue_tables, events, user_data
 from market.service.database import STORE_ERRORS, Database
 from market.service.settings import Settings
 
-TABLES: tuple[sa.Table, ...] = (*events.TABLES, *user_data.TABLES)
+TABLES: tuple[sa.Table, ...] = (
+    *events.TABLES,
+    *user_data.TABLES,
+    *catalogue_tables.TABLES,
+)
 FORMAT = "market database 1"
 # Exceptions of reading a file that is no dump, or a damaged one.
 FAULTS = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError)
@@ -108,6 +112,9 @@ def restore(database: Database, path: Path) -> int:
     database.create_missing(TABLES)
     tables = {table.name: table for table in TABLES}
     with database.begin() as connection:
+        # The service counts from 0 on in a new database.
+        counter = catalogue_tables.COUNTER
+        connection.execute(counter.delete().where(counter.c.number == 0))
         for table in TABLES:
             if connection.execute(sa.select(sa.func.count()).select_from(table)).scalar():
                 raise MarketError(

@@ -17,8 +17,8 @@ from market.data.photo_store import PhotoStore
 from market.search.engine import Engine, SearchResult
 from market.service.app import make_app
 from market.service.events import EventStore
+from market.service.loaded_index import Index
 from market.service.settings import Settings
-from market.service.state import Index
 
 pytestmark = pytest.mark.xdist_group("search_api")  # share one engine
 
@@ -109,6 +109,6 @@ def test_reload_brings_a_new_log(client: TestClient, log: pd.DataFrame) -> None:
     before = service.history("exported")
     exported = before.assign(user_id="exported", timestamp=before["timestamp"].dt.floor("s"))
     new_log = LoggedHistories(pd.concat([log, exported]), LAST)
-    app.state.service = service.with_index(Index(service.engine, PhotoStore(PHOTOS), new_log))
+    service.catalogue.replace_index(Index(service.engine, PhotoStore(PHOTOS), new_log))
     after = app.state.service.history("exported")
     assert len(after) == len(before) == 1

@@ -18,8 +18,8 @@ from market.core.paths import PHOTOS
 from market.data.photo_store import PhotoStore, pack_photos
 from market.search.engine import Engine
 from market.service.app import make_app
+from market.service.loaded_index import Index
 from market.service.settings import Settings
-from market.service.state import Index
 
 pytestmark = pytest.mark.xdist_group("search_api")  # share one engine
 
@@ -63,7 +63,7 @@ def test_photo_urls_from_before_a_reload_stay_valid(
     app: Any = client.app
     service = app.state.service
     new = PhotoStore(tmp_path / "photos")
-    app.state.service = service.with_index(Index(service.engine, new, service.logged))
+    service.catalogue.replace_index(Index(service.engine, new, service.logged))
     assert client.get(listing["photo"]).content == before
     assert client.get("/api/photos/0").content == photos[0][1]
     assert client.get(f"/api/photos/2?v={new.version()}").content == photos[2][1]

@@ -20,6 +20,7 @@ from repository import REPO
 from market.core.errors import MarketError
 from market.data.erasures import Erasures
 from market.service import privacy, store
+from market.service.catalogue_store import CatalogueStore, StoredListing, StoredPhoto
 from market.service.database import Database
 from market.service.events import EventStore
 from market.service.user_data import UserData
@@ -46,6 +47,7 @@ def new_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def events(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EventStore]:
     with closing(EventStore(new_url(request.param, request, tmp_path))) as events:
+        events.database.create_missing(store.TABLES)
         events.add("anna", "p1", "view", NOON)
         events.add("ben", "p2", "buy", NOON)
         events.add("anna", "café 🔥", "save", NOON)
@@ -134,12 +136,18 @@ def test_a_dump_restores_into_either_database(
     events: EventStore, request: pytest.FixtureRequest, tmp_path: Path, target: str
 ) -> None:
     UserData(events.database).erase("ben")
+    photo = StoredPhoto(b"\0\xff", b"small", b"large")
+    with CatalogueStore(events.database).write() as writer:
+        fields = {"name": "café 🔥", "price": 1.5}
+        listing = StoredListing("p7", 0, "put", fields, (photo.sha256,), NOON)
+        writer.save(listing, {photo.sha256: photo})
     before = all_rows(events.database)
     file = tmp_path / "dump.ndjson.gz"
     count = store.dump(events.database, file)
-    assert count == sum(map(len, before.values())) == 4
+    assert count == sum(map(len, before.values())) > 7
     events.close()
     with closing(Database(new_url(target, request, tmp_path))) as database:
+        CatalogueStore(database)  # as after a start of the service
         assert store.restore(database, file) == count
         assert all_rows(database) == before
         with pytest.raises(MarketError, match="the table 'events' of EVENTS_URL is not empty"):

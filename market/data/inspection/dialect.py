@@ -9,6 +9,7 @@ from collections import Counter
 
 import chardet
 
+from market.data.csv_tables import usual_lines
 from market.data.inspection.finding import Finding, percent
 
 # The decoders of these remove the mark themselves, or `tables.read_table` does.
@@ -92,7 +93,8 @@ def detect_separator(text: str) -> Finding[str]:
 def _field_counts(text: str, separator: str) -> list[int]:
     """Return the number of fields of the first records that have content."""
     # Only \n ends lines for `csv_tables.parse_csv`; a bare \r is part of a field.
-    lines = io.StringIO(text.replace("\r\n", "\n").replace("\r", " "), newline="\n")
+    text = usual_lines(text).replace("\r\n", "\n").replace("\r", " ")
+    lines = io.StringIO(text, newline="\n")
     counts = []
     try:
         for record in csv.reader(lines, delimiter=separator):

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from market.core.settings import Clean, Input
 from market.data.inspection.events import EventNames, map_events
+from market.data.inspection.misfits import misfits, missing_header
 from market.data.inspection.photos import PhotoFiles, PhotoLayout, detect_photos
 from market.data.inspection.section import build_section, find_attributes, listing_columns
 from market.data.inspection.table_files import find_tables
@@ -90,8 +91,10 @@ def inspect_export(path: Path, clean: Clean) -> Inspection:
     return Inspection(
         raw, tables, values, photos, events, unused, section, usable,
         questions=_questions(tables.products, values, events),
-        problems=[*tables.unreadable, *problems, *usable.problems],
-        notes=[*dropped, *usable.notes, *_other_notes(tables, other_files)],
+        problems=[*tables.unreadable, *missing_header(tables.products), *problems,
+                  *usable.problems],
+        notes=[*dropped, *misfits(tables.products), *usable.notes,
+               *_other_notes(tables, other_files)],
     )  # fmt: skip
 
 

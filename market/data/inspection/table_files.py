@@ -28,7 +28,7 @@ from market.data.tables import (
     parse_table,
     table_ending,
 )
-from market.data.typed_tables import CellStyle
+from market.data.typed_tables import CellStyle, is_document
 
 WHOLE_BYTES = 2**24  # a file up to this size is read whole
 EXCERPT_BYTES = 2**22  # that is read of a larger one
@@ -122,8 +122,8 @@ def open_table(path: Path) -> TableFile:
         return TableFile(path, content, Finding("ascii", 1.0, ""), none, is_whole)
     encoding = detect_encoding(content)
     text = _decode_beginning(content, encoding.value)
-    if kind == "JSON" and text.lstrip().startswith("["):
-        # Without its end an array is no JSON.
+    if kind == "JSON" and not is_whole and is_document(text):
+        # Without its end a document is no JSON.
         content, is_whole = _open(path).read(), True
     separator = detect_separator(text) if kind == "CSV" else none
     if not is_whole:

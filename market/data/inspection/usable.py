@@ -12,7 +12,7 @@ import pandas as pd
 from market.core.errors import MarketError
 from market.core.settings import Clean, Input
 from market.data.attributes import clean_details
-from market.data.cleaning import html_messages
+from market.data.cleaning_messages import html_messages
 from market.data.ids import ID_RULES
 from market.data.images import decode_limits, decode_photo
 from market.data.inspection.finding import percent

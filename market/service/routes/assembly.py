@@ -7,7 +7,15 @@ must not block other requests.
 from fastapi import APIRouter, Depends
 
 from market.service.attribute_parameters import DESCRIPTION
-from market.service.routes import events, health, listings, predictions, search, users
+from market.service.routes import (
+    catalogue,
+    events,
+    health,
+    listings,
+    predictions,
+    search,
+    users,
+)
 from market.service.routes.dependencies import refuse_repeated_parameters
 from market.service.routes.responses import ERROR
 from market.service.scopes import check_declared
@@ -18,6 +26,7 @@ TAGS = [
         "description": f"Search, similar listings, recommendations. {DESCRIPTION}",
     },
     {"name": "listings", "description": "Listings, their photos, categories and places."},
+    {"name": "catalogue", "description": "Changes of listings, which users find within a second."},
     {"name": "events", "description": "What users do, which personalises their next results."},
     {"name": "users", "description": "All data of one user, and its erasure: for the shop."},
     {"name": "predictions", "description": "Category and price of a new listing."},
@@ -29,6 +38,6 @@ api_router = APIRouter(
     dependencies=[Depends(refuse_repeated_parameters)],
     responses={422: ERROR},
 )
-for module in (search, listings, events, predictions, users):
+for module in (search, listings, catalogue, events, predictions, users):
     api_router.include_router(check_declared(module.router))
 health_router = health.router  # needs no key

@@ -6,12 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
+from market.data.display_photos import SIZES
 from market.search.filters import NO_FILTERS
 from market.service import schemas
 from market.service.results import listing_distance, listing_fields, to_counts, to_description
 from market.service.routes.dependencies import State, find_listing
 from market.service.routes.responses import ERROR
 from market.service.scopes import ReadRoute
+from market.service.state import ServiceState
 
 router = APIRouter(tags=["listings"], route_class=ReadRoute)
 
@@ -20,13 +22,45 @@ router = APIRouter(tags=["listings"], route_class=ReadRoute)
 def product(
     state: State,
     product_id: schemas.ProductId,
+    response: Response,
     near: Annotated[
         str | None, Query(max_length=100, description="A place to measure the distance from.")
     ] = None,
 ) -> schemas.Product:
-    """Return a listing with its description and all its photos."""
+    """Return a listing with its description and all its photos; its version is in ETag."""
+    if (version := state.version_of(product_id)) is not None:
+        response.headers["ETag"] = version
+    return describe_product(state, product_id, near)
+
+
+def describe_product(state: ServiceState, product_id: str, near: str | None) -> schemas.Product:
+    """Return a listing with its details, and its distance from a place. HTTPException if none."""
     fields = listing_fields(state, find_listing(state, product_id))
     return schemas.Product(**fields, distance_km=listing_distance(state, product_id, near))
+
+
+@router.get(
+    "/photos/live/{sha256}",
+    summary="A photo of a changed listing",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}, 404: ERROR},
+)
+def live_photo(
+    state: State,
+    sha256: Annotated[str, Path(pattern="^[0-9a-f]{64}$")],
+    size: Annotated[int, Query(ge=1, le=10_000, description="Longest side in pixels.")] = SIZES[0],
+) -> Response:
+    """Return a photo as JPEG: of 480 pixels, or of 1,200 if `size` is larger.
+
+    It is gone when no listing that is shown has it any more.
+    """
+    content = state.catalogue.store.shown_photo(sha256, "small" if size <= SIZES[0] else "large")
+    if content is None:
+        raise HTTPException(404, "there is no such photo")
+    scope = "private" if state.settings.needs_key else "public"
+    return Response(
+        content, media_type="image/jpeg", headers={"Cache-Control": f"{scope}, max-age=3600"}
+    )
 
 
 @router.get(

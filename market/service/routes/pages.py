@@ -13,7 +13,7 @@ from market.service.attribute_parameters import parse_conditions
 from market.service.page import PAGE_SIZE, given_parameters, render_listing, render_search
 from market.service.page_texts import listing_url
 from market.service.routes.dependencies import State
-from market.service.routes.listings import product
+from market.service.routes.listings import describe_product
 from market.service.routes.listings import settings as marketplace_settings
 from market.service.routes.search import search, similar
 from market.service.state import ServiceState
@@ -89,7 +89,7 @@ def _listing_page(
 ) -> Response:
     status, listing, neighbours = 200, None, []
     try:
-        listing = product(state, product_id, near)
+        listing = describe_product(state, product_id, near)
         query = schemas.SimilarQuery.model_validate({"limit": SIMILAR_LISTINGS})
         neighbours = similar(state, product_id, {}, query).hits
     except HTTPException as error:

@@ -114,8 +114,8 @@ def _search(
     HTTPException
         404: the listing to explain is unknown. 422: the cursor or the photo cannot be used.
     """
-    if query.listing is not None:
-        find_listing(state, query.listing)
+    if query.listing is not None and state.engine.catalogue.positions([query.listing])[0] < 0:
+        raise HTTPException(404, f"there is no product {query.listing!r}")
     identity = identify_search(query, conditions, photo or b"")
     find = partial(
         state.engine.search,

@@ -1,5 +1,12 @@
 """Requests and answers of the API, with their types, limits and descriptions."""
 
+from market.service.schemas.catalogue import (
+    BulkLine,
+    BulkResult,
+    ChangedListing,
+    Duplicate,
+    ListingFields,
+)
 from market.service.schemas.events import ErasedUser, NewEvent, StoredEvent
 from market.service.schemas.fields import LIST_FIELDS, Error, ProductId, UserId
 from market.service.schemas.filters import Filters, Page, PhotoQuery, SearchQuery, SimilarQuery
@@ -35,9 +42,13 @@ __all__ = [
     "AttributeDescription",
     "AttributeValue",
     "BatchResults",
+    "BulkLine",
+    "BulkResult",
     "Category",
     "CategoryCount",
+    "ChangedListing",
     "DistanceCount",
+    "Duplicate",
     "ErasedUser",
     "Error",
     "Explanation",
@@ -45,6 +56,7 @@ __all__ = [
     "Filters",
     "Health",
     "Hit",
+    "ListingFields",
     "ListingSummary",
     "MarketplaceSettings",
     "NewEvent",

@@ -137,7 +137,15 @@ class SearchResults(BaseModel):
         default=None, description="The attributes of all results with `facets`, else null."
     )
     related: list[Hit] = Field(
-        default=[], description="Hits below the cut-off of relevance, which `total` leaves out."
+        default=[],
+        description="On the page where the hits end: listings below the cut-off of relevance, "
+        "which `total` leaves out.",
+    )
+    understood: dict[str, float] | None = Field(
+        default=None,
+        description="Filters that come from the words of the query, such as “sofa under £100”, "
+        "else null. A filter on the price in the request takes precedence.",
+        examples=[{"price_max": 100.0}],
     )
     next_cursor: str | None = Field(
         default=None, description="`cursor` of the next page of a search; null on the last page."

@@ -13,7 +13,8 @@ from raw_input import input_settings
 
 from market.core.errors import MarketError
 from market.core.settings import Clean, Input
-from market.data.cleaning import Cleaner, check_prices
+from market.data.cleaning import Cleaner
+from market.data.cleaning_messages import check_prices
 from market.data.listings import clean_products
 from market.data.photo_store import PhotoStore
 from market.data.tables import read_table

@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import pytest
 from handmade import EACH, REQUESTS, Handmade, ids, limit_candidates, past
+from overlaid import Shop
 
 from market.search.engine import Engine
 from market.search.filters import Filters
@@ -182,6 +183,9 @@ def test_hidden_listings_are_in_no_answer(shop: Engine, selection: str, hidden: 
         assert not set(ids(result)) & hidden
         if set(ids(plain)) & hidden:
             assert result.total < plain.total
+    for product_id in hidden:
+        with pytest.raises(KeyError):
+            engine.listing(product_id)
     assert engine.daily_rules.hidden == hidden
 
 
@@ -268,3 +272,26 @@ hidden: [{name: c, listings: {attributes: {brand: [Sony]}}}]
         assert part in warnings
     assert "p01" not in warnings and not engine.daily_rules.hidden
     assert ids(engine.search("guitar")) == ids(shop.search("guitar"))
+
+
+# --- Changed listings -----------------------------------------------------------------------------
+def test_rules_hold_for_changed_listings_too() -> None:
+    shop = Shop()
+    rules = Rules.parse(
+        "pins: [{name: a, listing: n1, place: 1, queries: [guitar]}]\n"
+        "hidden: [{name: h, listings: {sellers: [s9]}}]\n" + TWO_WAY
+    )
+    shop.put("n1", name="new thing", price=5.0)
+    shop.put("n2", name="guitar", seller_id="s9", price=5.0)
+    changed = shop.changes()
+    for engine in (
+        shop.engine.with_rules(rules, DAY).with_changes(changed),
+        shop.engine.with_changes(changed).with_rules(rules, DAY),
+        shop.engine.with_changes(changed).with_rules(rules, DAY).with_changes(changed),
+    ):
+        result = engine.search("guitar", limit=ALL)
+        assert ids(result)[0] == "n1" and "n2" not in ids(result)
+        with pytest.raises(KeyError):
+            engine.listing("n2")
+        assert engine.search("settee").total >= EACH - 2
+        assert engine.search("setee").corrected_query == "settee"

@@ -17,9 +17,11 @@ from market.service.settings import Settings
 
 NO_PHOTOS: Any = SimpleNamespace(nominal_sizes=(480, 1200), version=lambda: "v")
 LEEDS = {"latitude": 53.80, "longitude": -1.55}
-BASE = {"path": ("Home", "Lamps"), "price": 20, "flag": "", "town": (53.80, -1.55), "brand": "Sony",
-        "width": 5, "day": "2024-01-31", "group": 0, "seller": "s0", "status": ""}  # fmt: skip
-ROWS = [
+BASE: dict[str, Any] = {
+    "path": ("Home", "Lamps"), "price": 20, "flag": "", "town": (53.80, -1.55), "brand": "Sony",
+    "width": 5, "day": "2024-01-31", "group": 0, "seller": "s0", "status": "",
+}  # fmt: skip
+ROWS: list[dict[str, Any]] = [
     {},
     {"price": 12, "brand": "Hay", "seller": "s1"},
     {"price": 300, "width": 80, "town": (51.51, -0.13)},

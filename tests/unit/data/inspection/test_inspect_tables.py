@@ -11,6 +11,7 @@ from handmade_exports import listings
 
 from market.core.errors import MarketError
 from market.data.inspection import table_files
+from market.data.inspection.misfits import misfits, missing_header
 from market.data.inspection.table_files import find_tables, open_table
 from market.data.inspection.tables import read_tables
 
@@ -146,3 +147,20 @@ def test_a_compressed_file_is_opened_by_its_beginning(tmp_path: Path) -> None:
     path = tmp_path / "p.csv.gz"
     listings().to_csv(path, index=False)
     assert open_table(path).content.startswith(b"id,name")
+
+
+def test_a_table_without_a_header_is_to_be_put_right(tmp_path: Path) -> None:
+    listings().to_csv(tmp_path / "listings.csv", index=False, header=False)
+    lines = missing_header(read(tmp_path).products)
+    assert len(lines) == 1 and "add a row of names above it" in lines[0]
+    listings().to_csv(tmp_path / "listings.csv", index=False)
+    assert missing_header(read(tmp_path).products) == []
+
+
+def test_a_column_whose_values_contradict_its_name_is_named(tmp_path: Path) -> None:
+    table = listings()
+    table["price"] = [f"from £{row}" for row in range(len(table))]
+    table.to_csv(tmp_path / "listings.csv", index=False)
+    assert misfits(read(tmp_path).products) == [
+        "column 'price' is not used as price: its values, such as 'from £0', do not fit"
+    ]

@@ -1,0 +1,93 @@
+"""The outputs of the pipeline that the service serves, which a reload replaces."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from PIL import Image
+
+from market.core.paths import (
+    DISPLAY_PHOTOS,
+    EXPECTED_PRICES,
+    INTERACTIONS,
+    PHOTO_EMBEDDER,
+    PHOTOS,
+    RANKER,
+    RULES,
+    SEARCH_INDEX,
+    require,
+)
+from market.data.display_store import DisplayPhotos
+from market.data.histories import LoggedHistories
+from market.data.photo_store import PhotoStore
+from market.search.encoders import CachedTextEncoder, PhotoEncoder
+from market.search.engine import Engine
+from market.search.index import SearchIndex
+from market.search.listing_encoder import ListingEncoder
+from market.service.photos import DisplaySource
+from market.service.prepared_listings import Encoder
+
+log = logging.getLogger("uvicorn.error")
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """What a reload replaces: the outputs of the pipeline.
+
+    Attributes
+    ----------
+    engine
+        Search engine over the listings of the index alone.
+    photos
+        Photos of the listings.
+    logged
+        User histories up to the time of the index. The event store has the later events.
+    encoder
+        Encodes changed listings as the index encoded its own; None for the engine's encoders.
+    changes_through
+        Number of the last change in the store that the index contains.
+    """
+
+    engine: Engine
+    photos: DisplaySource
+    logged: LoggedHistories
+    encoder: Encoder | None = None
+    changes_through: int = 0
+
+    @classmethod
+    def load(cls, history_events: int, device: str) -> Index:
+        """Load the outputs of the pipeline.
+
+        Parameters
+        ----------
+        history_events
+            Largest number of logged events kept for each user.
+        device
+            Device of the networks, such as "cpu".
+
+        Raises
+        ------
+        MarketError
+            An output does not exist, or a rule is wrong.
+        """
+        require(SEARCH_INDEX, RANKER, PHOTO_EMBEDDER, INTERACTIONS, EXPECTED_PRICES)
+        engine = Engine.load(rules=RULES, device=device)
+        for warning in engine.daily_rules.warnings:
+            log.warning("%s: %s", RULES, warning)
+        # The networks load with their first use: use them now rather than in a user's search.
+        engine.search("warm up", photo=Image.new("RGB", (8, 8)), limit=1)
+        return cls(
+            engine,
+            DisplayPhotos(DISPLAY_PHOTOS) if DISPLAY_PHOTOS.exists() else PhotoStore(PHOTOS),
+            LoggedHistories.load(INTERACTIONS, history_events),
+            changes_through=SearchIndex.read_changes_through(SEARCH_INDEX),
+        )
+
+    def listing_encoder(self) -> Encoder:
+        """Return the encoder of changed listings."""
+        encode_text, encode_photo = self.engine.encode_text, self.engine.encode_photo
+        if self.encoder is not None:
+            return self.encoder
+        assert isinstance(encode_text, CachedTextEncoder) and isinstance(encode_photo, PhotoEncoder)
+        return ListingEncoder.sharing(encode_text, encode_photo)
