@@ -48,6 +48,19 @@ def chips(
     return found
 
 
+def understood_texts(results: SearchResults | None, texts: PageTexts | None) -> list[str]:
+    """Return what the service took from the words of the query, such as a highest price."""
+    understood = (results.understood or {}) if results is not None else {}
+    if texts is None:
+        return []
+    words = {"price_min": "from", "price_max": "up to"}
+    return [
+        f"{words[name]} {texts.money(amount)}, from your words"
+        for name, amount in understood.items()
+        if name in words
+    ]
+
+
 def _texts_of_filters(given: Given, texts: PageTexts) -> list[tuple[str, str]]:
     """Return the name of each filter but the attributes, and its text."""
     first = {name: values[0] for name, values in given.items()}
