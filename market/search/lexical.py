@@ -179,21 +179,22 @@ class LexicalIndex:
         # The dictionary is English: in other languages, only the stem tells an inflected form from
         # a typing error.
         inflected = self.language.code != "en" and self.bm25.contains(stem)
-        return inflected or bool(self._compounds(stem))
+        return inflected or bool(self.compounds(stem))
 
     def is_in_listings(self, word: str) -> bool:
-        """Return whether a listing contains a word, another form of it, or a compound of it."""
+        """Return whether a listing has a word, a form or a compound of it, or a rule has it."""
         folded = self.language.fold(word)
         if folded in self.language.stop_words:
             return True
         stem = self.language.stem(folded)
-        return self.bm25.contains(stem) or bool(self._compounds(stem))
+        in_rules = self.language.key(folded) in self._rule_keys
+        return in_rules or self.bm25.contains(stem) or bool(self.compounds(stem))
 
     def completions(self, word: str, count: int) -> list[str]:
         """Return the commonest words of listings that start with a word and are longer."""
         return self.vocabulary.completions(self.language.fold(word), count)
 
-    def _compounds(self, stem: str) -> list[str]:
+    def compounds(self, stem: str) -> list[str]:
         """Return the stems of longer words that end in this one: "stehlamp" for "lamp".
 
         Without them, a German who looks for a Lampe would miss every Stehlampe.
@@ -256,7 +257,7 @@ class LexicalIndex:
 
     def _shares(self, stems: Sequence[str]) -> tuple[np.ndarray, float]:
         """Return `scores` of the stems of words without synonyms, and the best possible score."""
-        compounds = {stem: self._compounds(stem) for stem in stems}
+        compounds = {stem: self.compounds(stem) for stem in stems}
         longer = [compound for stem in stems for compound in compounds[stem]]
         parts = {stem: self.bm25.scores_of(stem) for stem in {*stems, *longer}}
         best = {stem: scores.max(initial=0) for stem, (_, scores) in parts.items()}
@@ -275,27 +276,16 @@ class LexicalIndex:
 
     def _scores_with(self, text: str, synonyms: Synonyms, completions: Sequence[str]) -> np.ndarray:
         """Return `scores` with the best of some completions in place of the last word."""
-        finished = [*dict.fromkeys(map(self.language.stem, completions))]
         last = np.zeros(len(self.bm25), np.float32)
-        for stem in finished:
+        for stem in dict.fromkeys(map(self.language.stem, completions)):
             positions, scores = self.bm25.scores_of(stem)
             last[positions] = np.maximum(last[positions], scores)
         words = self.language.words(text)[:-1]
-        if not words:
-            return last / max(last.max(initial=0), 1e-9)
-        # Shares of the best possible score: of the words, and of the last one beside them.
-        before = " ".join(words)
-        best = sum(self._best_of(word) for word in words)
-        total = best + last.max(initial=0)
-        shares = self.scores(before, synonyms)
-        return (shares * best + last) / total if total else shares
-
-    def _best_of(self, word: str) -> float:
-        """Return what the best listing for a word of a query has for it."""
-        stem = self.language.stem(word)
-        best = self.bm25.scores_of(stem)[1].max(initial=0)
-        longer = [self.bm25.scores_of(other)[1].max(initial=0) for other in self._compounds(stem)]
-        return float(max([best, *(COMPOUND_WEIGHT * each for each in longer)]))
+        best = self._shares([self.language.stem(word) for word in words])[1] if words else 0.0
+        total = best + float(last.max(initial=0))
+        if not words or not total:
+            return last / total if total else last
+        return (self.scores(" ".join(words), synonyms) * best + last) / total
 
     def _add_up(self, parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         """Return the sum (n,) of scores, each given as the positions and scores of listings."""
