@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -90,10 +90,12 @@ class CatalogueChanges:
             (partial / "photos").mkdir(parents=True)
             for sha256 in sorted({*self.photos["sha256"]}):
                 (partial / "photos" / f"{sha256}.jpg").write_bytes(read_photo(sha256))
-            self.listings.to_parquet(partial / "listings.parquet", index=False)
-            self.photos.to_parquet(partial / "photos.parquet", index=False)
-            self.events.to_parquet(partial / "events.parquet", index=False)
-            content = {"through": self.through, "removed": sorted(self.removed)}
+            if not self.is_empty:
+                self.listings.to_parquet(partial / "listings.parquet", index=False)
+                self.photos.to_parquet(partial / "photos.parquet", index=False)
+                self.events.to_parquet(partial / "events.parquet", index=False)
+            content = {"through": self.through, "removed": sorted(self.removed),
+                       "tables": not self.is_empty}  # fmt: skip
             write_json(partial / "changes.json", content)
             if self.erasures.times:
                 self.erasures.save(partial / "erased.json")
@@ -111,6 +113,9 @@ class CatalogueChanges:
             return cls.none()
         try:
             content = json.loads((folder / "changes.json").read_text(encoding="utf-8"))
+            erasures = Erasures.load(folder / "erased.json")
+            if not content["tables"]:
+                return replace(cls.none(), erasures=erasures)
             return cls(
                 content["through"],
                 pd.read_parquet(folder / "listings.parquet"),
@@ -118,7 +123,7 @@ class CatalogueChanges:
                 pd.read_parquet(folder / "photos.parquet"),
                 pd.read_parquet(folder / "events.parquet"),
                 folder,
-                Erasures.load(folder / "erased.json"),
+                erasures,
             )
         except (OSError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:100]

@@ -49,6 +49,14 @@ def client(index: Index, url: str) -> Iterator[TestClient]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A service for requests that change nothing, which may share it."""
+    folder = tmp_path_factory.mktemp("refusing")
+    with live_service(make_index(folder / "photos"), f"sqlite:///{folder}/x.sqlite") as (_, client):
+        yield client
+
+
 def put(client: TestClient, product_id: str, fields: Any = KETTLE, **options: Any) -> Any:
     return client.put(f"/api/listings/{product_id}", json=fields, **options)
 
@@ -226,15 +234,15 @@ def test_photos_are_served_and_unusable_ones_are_named(client: TestClient) -> No
         ([1], "not a JSON object"),
     ],
 )
-def test_faulty_listing_gets_one_line(client: TestClient, fields: Any, message: str) -> None:
-    answer = put(client, "a", fields)
+def test_faulty_listing_gets_one_line(refusing: TestClient, fields: Any, message: str) -> None:
+    answer = put(refusing, "a", fields)
     assert answer.status_code == 422 and message in answer.json()["error"]
-    assert client.get("/api/products/a").status_code == 404
+    assert refusing.get("/api/products/a").status_code == 404
 
 
 @pytest.mark.parametrize("product_id", ["%2E%2E", "a%0Ab", "x" * 201])
-def test_invalid_id_is_refused(client: TestClient, product_id: str) -> None:
-    assert put(client, product_id).status_code in (404, 422)
+def test_invalid_id_is_refused(refusing: TestClient, product_id: str) -> None:
+    assert put(refusing, product_id).status_code in (404, 422)
 
 
 def test_bulk_has_a_result_for_each_line(client: TestClient) -> None:
