@@ -41,7 +41,7 @@ class Engine(RequestReader):
     similar enough to the photo (thresholds in `market.search.query`). Approximate vector indices
     miss some matches: see `VectorIndex.within`. Matches below the engine's cut-off are no results,
     but related. Without a query every listing that passes the filters matches, and the user's
-    history decides their order.
+    history decides their order. A price in words ("sofa under £100") becomes a filter.
     """
 
     # --- Requests -------------------------------------------------------------------------------
@@ -63,8 +63,6 @@ class Engine(RequestReader):
         explain: str | None = None,
     ) -> SearchResult:
         """Search by words, by a photo, by a listing, or by several of them.
-
-        A price in words ("sofa under £100") becomes a filter.
 
         Parameters
         ----------
