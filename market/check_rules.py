@@ -14,7 +14,8 @@ from market.core.errors import MarketError
 from market.core.params import load_params
 from market.core.paths import EXPECTED_PRICES, RULES, SEARCH_INDEX
 from market.search.engine import Engine
-from market.search.rules import SECTIONS, Rule, Rules
+from market.search.rule_kinds import Rule
+from market.search.rules import SECTIONS, Rules
 
 
 @click.command(help=__doc__)

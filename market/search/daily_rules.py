@@ -16,7 +16,8 @@ from market.search.attributes import Condition
 from market.search.catalogue import Catalogue
 from market.search.filters import Filters, allowed_listings
 from market.search.rule_application import PinnedListing, RaisedListings, SearchRules
-from market.search.rules import Boost, Hidden, Rule, Rules, Selection, stems_of
+from market.search.rule_kinds import Boost, Hidden, Rule, Selection, stems_of
+from market.search.rules import Rules
 from market.search.synonyms import Synonyms
 
 RuleType = TypeVar("RuleType", bound=Rule)

@@ -20,7 +20,7 @@ from market.search.query import MIN_IMAGE_SIMILARITY, Query
 from market.search.ranker import QUERY_FEATURES, Ranker
 from market.search.retrieval import Matches
 from market.search.rule_application import NO_SEARCH_RULES, SearchRules
-from market.search.rules import Redirect
+from market.search.rule_kinds import Redirect
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ class SearchResult:
         `total` does not count.
     understood
         Filters that come from the words of the query: `price_min`, `price_max`.
+    searched
+        The words that were searched for.
     next_cursor
         Of the next page; None if this is the last, or if the request has no cursors.
     facets
@@ -93,6 +95,7 @@ class SearchResult:
     empty_place: str | None = None
     related: list[Hit] = field(default_factory=list)
     understood: dict[str, float] = field(default_factory=dict)
+    searched: str = ""
     next_cursor: Cursor | None = None
     facets: Facets | None = None
     explanation: Explanation | None = None

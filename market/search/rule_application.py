@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from market.search.retrieval import MAX_CANDIDATES, Matches
-from market.search.rules import Redirect
+from market.search.rule_kinds import Redirect
 
 # Prefixes of the names under which the reasons of a hit have a boost and a pin.
 BOOST, PIN = "boost:", "pin:"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from market.data.language import Language
-from market.search.rules import Synonym, stems_of
+from market.search.rule_kinds import Synonym, stems_of
 
 SYNONYM_WEIGHT = 0.7  # of a synonym, beside the word that it stands for
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
@@ -15,7 +13,6 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
-from repository import REPO
 
 from market.core.errors import MarketError
 from market.data.erasures import Erasures
@@ -198,14 +195,11 @@ def test_a_dump_that_fails_leaves_the_old_one(
     assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
 
 
-def test_the_command_names_a_missing_file_in_one_line(tmp_path: Path) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "market.service.store", "restore", str(tmp_path / "none.gz")],
-        cwd=REPO,
-        env={"PATH": "", "EVENTS_URL": f"sqlite:///{tmp_path}/a.sqlite"},
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 1
+def test_the_command_names_a_missing_file_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENTS_URL", f"sqlite:///{tmp_path}/a.sqlite")
+    result = CliRunner().invoke(store.main, ["restore", str(tmp_path / "none.gz")])
+    assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
     assert line.startswith("Error: ") and "none.gz not found" in line
