@@ -23,7 +23,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -59,8 +58,25 @@ CENTRES = 300
 TEXT_WIDTH, IMAGE_WIDTH = 384, 576
 MAX_FLAT = 200_000  # listings; a larger index is partitioned, as params.yaml advises
 PARTS = ["encoder", "bm25", "faiss_text"]  # of a search in words
-NO_PHOTOS: Any = SimpleNamespace(batches=list)
 FILTERS = Filters(price_max=150, near="Middle", radius_km=300)
+
+
+class NamedPhotos:
+    """The addresses of any number of photos, which are never read."""
+
+    nominal_sizes = (480, 1200)
+
+    def __len__(self) -> int:
+        return 10**9
+
+    def version(self) -> str:
+        return "1"
+
+    def sizes(self, number: int) -> tuple[int, int, int, int]:
+        return 480, 360, 1200, 900
+
+
+PHOTOS: Any = NamedPhotos()
 
 
 def clustered(rng: np.random.Generator, count: int, width: int) -> np.ndarray:
@@ -210,7 +226,7 @@ def measure(subject: Subject, count: int, rng: np.random.Generator) -> dict[str,
 def measure_http(subject: Subject, queries: list[str], folder: Path) -> np.ndarray:
     """Return the milliseconds of each query over HTTP: one client, the same filters and history."""
     events = EventStore(f"sqlite:///{folder / 'events.sqlite'}")
-    app = make_app(subject.engine, NO_PHOTOS, events, Settings.from_environment())
+    app = make_app(subject.engine, PHOTOS, events, Settings.from_environment())
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,12 +1,12 @@
-"""Measure search while the catalogue changes, and counts of attributes over many listings.
+"""Measure search while the catalogue changes.
 
-    python benchmarks/live_catalogue.py --listings 100000 --seconds 20 --facets 1000000
+    python benchmarks/live_catalogue.py --listings 100000 --seconds 20
 
 The listings are those of latency.py. One thread searches without a pause, first over the index
 alone, then while another thread applies changes: several times a second it puts new and changed
 listings into the engine, at the given rate of listings. All times are of one run, so their ratio is
 comparable. `with_changes` is timed with a fixed number of changed listings, of which those of one
-step are new. Counts of attributes are measured over a catalogue without vectors.
+step are new. Facets over a million listings are measured by facets.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,19 +36,11 @@ from latency import (
 from tabulate import tabulate
 
 from market.core.torch_setup import set_up_torch
-from market.search.attributes import AttributeColumns, AttributeType, Condition
-from market.search.catalogue import Catalogue
 from market.search.changed_listings import ChangedListings
 from market.search.engine import Engine
-from market.search.facets import count_attributes
-from market.search.filters import Filters
-from market.search.lexical import LexicalIndex
-from market.search.listing_vectors import ListingVectors
-from market.search.vectors import VectorIndex
 
 WORDS = 30  # of a changed listing
 STEPS_PER_SECOND = 5  # how often changes are put into the engine
-ATTRIBUTES = (AttributeType("brand", "category"), AttributeType("width", "number", "cm"))
 
 
 class Changes:
@@ -154,61 +145,18 @@ def measure_with_changes(
     return {"what": f"with_changes, {changed} changed", "p50 ms": p50, "p99 ms": p99, "n": steps}
 
 
-def make_catalogue_engine(count: int, rng: np.random.Generator) -> Engine:
-    """Return an engine over `count` listings without words and vectors, to count attributes."""
-    listings = pd.DataFrame(
-        {
-            "product_id": [f"p{row}" for row in range(count)],
-            "name": "", "description": "", "location": "Middle",
-            "category_levels": [("Group", f"Leaf {n}") for n in rng.integers(400, size=count)],
-            "price": rng.uniform(5, 500, size=count), "group": np.arange(count),
-            "latitude": 53.0, "longitude": rng.uniform(-4, 1, size=count),
-            "created": pd.Timestamp("2022-02-27"),
-            "attribute_brand": rng.choice([f"Brand {number}" for number in range(300)], size=count),
-            "attribute_width": rng.uniform(1, 200, size=count),
-        }
-    )  # fmt: skip
-    prices = listings[["product_id"]].assign(price_expected=50.0, price_flag="")
-    catalogue = Catalogue.build(
-        listings,
-        pd.DataFrame({"position": np.empty(0, int), "photo_index": np.empty(0, int)}),
-        pd.DataFrame({"name": ["middle"], "latitude": [53.0], "longitude": [-1.5]}),
-        prices,
-    )
-    attributes = AttributeColumns.build(listings, ATTRIBUTES)
-    nothing = VectorIndex.build(np.empty((0, 2), np.float32), "Flat", 1)
-    vectors = ListingVectors(nothing, nothing, np.empty((0, 0), np.int32), catalogue.photos)
-    return Engine(
-        catalogue=replace(catalogue, attributes=attributes),
-        lexical=LexicalIndex.build([], [], []),
-        vectors=vectors,
-        ranker=None, collaborative=None, encode_text=len, encode_photo=len,  # type: ignore[arg-type]
-    )  # fmt: skip
-
-
-def measure_facets(count: int, repeats: int, rng: np.random.Generator) -> dict[str, Any]:
-    """Time the counts of two attributes over `count` listings, with filters and conditions."""
-    engine = make_catalogue_engine(count, rng)
-    conditions = {"brand": Condition(("Brand 1", "Brand 2")), "width": Condition(minimum=20)}
-    filters = Filters(price_max=300, near="Middle", radius_km=100, attributes=conditions)
-    times = [timed(lambda: count_attributes(engine, filters=filters)) for _ in range(repeats)]
-    p50, p99 = np.quantile(times, [0.5, 0.99])
-    return {"what": f"facets, {count} listings", "p50 ms": p50, "p99 ms": p99, "n": repeats}
-
-
 @click.command(cls=BenchmarkCommand, help=__doc__)
 @click.option("--listings", type=int, default=100_000, help="Number of listings of the index.")
 @click.option("--seconds", type=float, default=20, help="Time to search for, without and with.")
 @click.option("--rate", type=int, default=50, help="Listings that change in a second.")
 @click.option("--changed", type=int, default=500, help="Changed listings for with_changes.")
 @click.option("--steps", type=int, default=30, help="How often with_changes is timed.")
-@click.option("--facets", type=int, default=1_000_000, help="Listings to count attributes of.")
 @click.option("--seed", type=int, default=42)
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Also write the figures to this JSON file."
 )
 def main(
-    listings: int, seconds: float, rate: int, changed: int, steps: int, facets: int, seed: int,
+    listings: int, seconds: float, rate: int, changed: int, steps: int, seed: int,
     out: Path | None,
 ) -> None:  # fmt: skip
     set_up_torch(seed)
@@ -218,7 +166,6 @@ def main(
     rows = [
         measure_with_changes(subject.engine, changed=changed, rate=rate, steps=steps, rng=rng),
         *measure_live(subject, rate=rate, seconds=seconds, rng=rng),
-        measure_facets(facets, steps, rng),
     ]
     click.echo(tabulate(rows, headers="keys", floatfmt=".2f", tablefmt="github"))
     if out is not None:

@@ -23,8 +23,9 @@ from market.data.language import Language
 from market.data.synthetic.adverts import draw_adverts
 from market.data.synthetic.export_formats import EXPORTS
 from market.models.metrics import bootstrap_interval
-from market.search.lexical import K1, NAME_WEIGHT, B
+from market.search.bm25 import K1, B
 from market.search.metrics import gains, places_of_targets
+from market.search.word_reader import NAME_WEIGHT
 
 Analyse = Callable[[str], list[str]]
 HEADERS = ["marketplace", "known items", "compared", "baseline", "right", "difference (95 %)"]

@@ -8,6 +8,7 @@ Out: FOLDER, such as data/mine/raw, with all files of the archive, or none. If a
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -29,8 +30,9 @@ from market.data.archives import GIGABYTE, Archive
 def main(archive: Path, folder: Path, max_gigabytes: float) -> str:
     opened = Archive.open(archive)
     opened.unpack(folder, max_bytes=int(max_gigabytes * GIGABYTE))
-    click.echo(f"Next: python -m market.inspect {folder} --write")
-    return f"{len(opened.files)} files, {opened.size / 1e6:,.1f} MB, in {folder}"
+    click.echo(f"{len(opened.files)} files, {opened.size / 1e6:,.1f} MB, in {folder}")
+    click.echo(f"\nNext: python -m market.inspect {shlex.quote(str(folder))} --write")
+    return ""
 
 
 if __name__ == "__main__":

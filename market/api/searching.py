@@ -96,6 +96,9 @@ class Search:
         history: History | None = None,
         limit: int = 20,
         offset: int = 0,
+        sort: str = "relevance",
+        collapse: bool = False,
+        max_per_seller: int | None = None,
         **filters: Any,
     ) -> pd.DataFrame:
         """Search by words, by a photo, or by both.
@@ -110,6 +113,12 @@ class Search:
             The user's events, which personalise the order; see `recommend`.
         limit, offset
             Return the results from `offset` on, at most `limit`.
+        sort
+            "relevance", "price", "price_desc", "newest" or "distance"; orders all results.
+        collapse
+            Whether to return only the first of the copies of one product.
+        max_per_seller
+            The largest number of results of one seller; None for no limit.
         **filters
             Strict conditions; see the class.
 
@@ -121,7 +130,7 @@ class Search:
         Raises
         ------
         MarketError
-            If the photo cannot be used, or the place `near` is unknown.
+            If the photo cannot be used, the place `near` is unknown, or the order needs a place.
         """
         result = self.engine.search(
             text,
@@ -130,6 +139,9 @@ class Search:
             filters=Filters(**filters),
             limit=limit,
             offset=offset,
+            sort=sort,
+            collapse=collapse,
+            max_per_seller=max_per_seller,
         )
         return self._table(result)
 

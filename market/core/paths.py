@@ -49,6 +49,7 @@ TEXT_CLASSIFIER = MODELS / "text"
 CATEGORY_CLASSIFIER = MODELS / "category"
 PRICE_MODEL = MODELS / "price"
 SEARCH_INDEX = MODELS / "index"
+FREQUENT_SEARCHES = DATA / "searches" / "frequent.parquet"
 RANKER = MODELS / "rank"
 
 METRICS = Path("metrics")

@@ -79,7 +79,11 @@ class Archive:
 
     def summary(self) -> str:
         """Return a line on what the archive holds."""
-        tables = sorted(str(file) for file in self.files.values() if is_table_name(file.name))
+        tables = sorted(
+            str(file)
+            for file in self.files.values()
+            if is_table_name(file.name) and file.suffix.lower() != ".txt"  # such as README.txt
+        )
         photos = sum(file.suffix.lower() in PHOTO_SUFFIXES for file in self.files.values())
         others = len(self.files) - len(tables) - photos
         named = f" ({', '.join(tables[:5])}{', …' if len(tables) > 5 else ''})" if tables else ""

@@ -86,12 +86,7 @@ def clean_details(
         message = _unreadable_message(table, own, rows[name], values.faults)
         unreadable = int(values.faults.ne("").sum())
         if unreadable > max_share * rows[name].notna().sum():
-            is_attribute = name.startswith(ATTRIBUTE)
-            key = f"attributes.{own} to text" if is_attribute else f"columns.{name} to null"
-            raise MarketError(
-                f"{message}: correct them, set input.{key}, or raise clean.max_rejected_share "
-                f"({max_share:g})"
-            )
+            raise MarketError(f"{message}: {_remedy(name, own, max_share)}")
         if unreadable:
             messages.append(f"{message}: left empty")
         columns[name] = values.values
@@ -110,6 +105,13 @@ def clean_details(
         }
     typed = _pair_coordinates(pd.DataFrame(columns, index=rows.index))
     return Details(typed, attributes, metrics, messages)
+
+
+def _remedy(name: str, own: str, max_share: float) -> str:
+    """Return what to do about a column of which too many values are unreadable."""
+    is_attribute = name.startswith(ATTRIBUTE)
+    key = f"attributes.{own} to text" if is_attribute else f"columns.{name} to null"
+    return f"correct them, set input.{key}, or raise clean.max_rejected_share ({max_share:g})"
 
 
 def _parse(texts: pd.Series, kind: str, settings: Input) -> Values:

@@ -121,6 +121,8 @@ def currency_forms(code: str) -> CurrencyForms:
             first, last = first or pattern.startswith("¤"), last or pattern.endswith("¤")
             system = locale.number_symbols.get(locale.default_numbering_system, {})
             groups.add(plain(f"1{system.get('group') or ','}1")[1])
+    # Arabic signs such as "د.إ." are often written without their last point.
+    signs |= {sign for text in signs if len(sign := plain(text).removesuffix(".")) > 1}
     return CurrencyForms(
         frozenset(map(plain, signs)),
         frozenset(plain(text) for text in names if len(text) > 1),

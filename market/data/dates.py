@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pandas as pd
 from babel import Locale, UnknownLocaleError
 
+from market.data.month_names import number_months
 from market.data.tables import RawTable
 
 DAY, MONTH, YEAR = "day", "month", "year"
@@ -86,6 +87,7 @@ def to_iso_dates(texts: pd.Series, country: str | None = None) -> WrittenDates:
     "dates such as '05/03/2024 4:05 PM' are read as month/day/year, as in US: none shows the order"
     """
     faults = pd.Series("", index=texts.index)
+    original, texts = texts, number_months(texts)
     likely = texts.str.contains(r"^\d{1,4}\s?[./年-]", regex=True).eq(True)
     likely &= ~texts.where(likely).str.fullmatch(ISO).eq(True)  # most of them, in long logs
     if not likely.any():
@@ -108,7 +110,7 @@ def to_iso_dates(texts: pd.Series, country: str | None = None) -> WrittenDates:
     rewritten = texts.copy()
     rewritten[iso.index] = iso
     return WrittenDates(
-        rewritten, faults, f"dates such as {texts[note[0]]!r} {note[1]}" if note else ""
+        rewritten, faults, f"dates such as {original[note[0]]!r} {note[1]}" if note else ""
     )
 
 

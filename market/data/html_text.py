@@ -53,6 +53,8 @@ def html_to_text(texts: pd.Series, keep_entities: pd.Series | None = None) -> pd
     >>> html_to_text(pd.Series(["<p>Oak &amp; ash<br>80&nbsp;cm</p>", "a < b"])).tolist()
     ['Oak & ash\\n80 cm', 'a < b']
     """
+    if not texts.str.contains("[<&]").any():
+        return texts
     plain = _unescape_plain(texts, keep_entities)
     tagged = _has_tags(plain)
     return plain.where(~tagged, plain[tagged].map(_parse).reindex(texts.index))

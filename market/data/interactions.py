@@ -11,7 +11,7 @@ import pandas as pd
 
 from market.core.errors import MarketError
 from market.data.dates import to_iso_dates
-from market.data.rejects import PRODUCT_REJECTED, reject_rows, unknown_product
+from market.data.rejects import PRODUCT_REJECTED, reject_rows, unknown_product_reasons
 from market.data.tables import RawTable
 
 COLUMNS = ["user_id", "product_id", "event", "timestamp"]
@@ -186,7 +186,9 @@ def sort_interactions(
     reason = pd.Series("", index=rows.index)
     if products is not None:
         unknown = ~rows["product_id"].isin(products)
-        reason[unknown] = unknown_product(products_file)
+        reason[unknown] = unknown_product_reasons(
+            rows.loc[unknown, "product_id"], products, products_file
+        )
         if rejected is not None:
             reason[unknown & rows["product_id"].isin(rejected)] = PRODUCT_REJECTED
     reason = reason.where(faults.eq(""), f"{table.own_name('timestamp')} " + faults)

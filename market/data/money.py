@@ -19,6 +19,7 @@ from market.data.currencies import (
     currency_words,
     plain,
 )
+from market.data.html_text import html_to_text
 
 # What is said of gifts.
 FREE = frozenset((
@@ -76,7 +77,12 @@ class Money:
     def parse(self, texts: pd.Series) -> pd.Series:
         """Return amounts (n,), float; NaN where a text is missing or no amount of the currency."""
         known = texts.dropna().astype("str")
-        amounts = {text: self._amount(text) for text in known.unique()}
+        written = pd.Series(known.unique(), dtype="str")
+        plain_texts = html_to_text(written)  # "&pound;5"
+        amounts = {
+            text: self._amount(plain_text)
+            for text, plain_text in zip(written, plain_texts, strict=True)
+        }
         return known.map(amounts).reindex(texts.index).astype(float)
 
     def faults(self, texts: pd.Series) -> pd.Series:

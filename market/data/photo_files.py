@@ -25,7 +25,7 @@ from market.data.rejects import (
     check_rejected_share,
     reject_files,
     reject_rows,
-    unknown_product,
+    unknown_product_reasons,
 )
 from market.data.schemas import IMAGES_SCHEMA, check_rows
 from market.data.tables import RawTable, not_found_message
@@ -223,7 +223,9 @@ def _product_faults(
     ids = listings.rows["id"]
     unknown = ~rows["product_id"].isin(ids[kept])
     faults = pd.Series("", index=rows.index)
-    faults[unknown] = unknown_product(folder.products_path.name)
+    faults[unknown] = unknown_product_reasons(
+        rows.loc[unknown, "product_id"], ids[kept], folder.products_path.name
+    )
     faults[unknown & rows["product_id"].isin(ids[~kept].dropna())] = PRODUCT_REJECTED
     return faults
 

@@ -21,6 +21,42 @@ def unknown_product(products_file: str) -> str:
     return f"its product is not in {products_file}"
 
 
+def unknown_product_reasons(
+    product_ids: pd.Series, known: pd.Series, products_file: str
+) -> pd.Series:
+    """Return the reason to reject each photo or event (n,) whose product is unknown.
+
+    Parameters
+    ----------
+    product_ids
+        (n,) of unknown products.
+    known
+        The ids of all products.
+    products_file
+        The name of their table.
+
+    Returns
+    -------
+    pd.Series
+        `unknown_product`; of a number that the table has with other leading zeros, which
+        spreadsheets drop, it says so.
+    """
+    reason = unknown_product(products_file)
+    if product_ids.empty:
+        return pd.Series(reason, index=product_ids.index, dtype="str")
+    numbers = _without_zeros(known.dropna())
+    with_zeros = _without_zeros(product_ids).isin(numbers[numbers.ne("")])
+    return pd.Series(reason, index=product_ids.index, dtype="str").where(
+        ~with_zeros, f"{reason}, except with other leading zeros"
+    )
+
+
+def _without_zeros(ids: pd.Series) -> pd.Series:
+    """Return ids (n,) without leading zeros; "" for one that is no number."""
+    ids = ids.fillna("").astype("str")
+    return ids.where(ids.str.fullmatch(r"[0-9]+"), "").str.lstrip("0")
+
+
 def reject_rows(source: str, reasons: pd.Series, ids: pd.Series) -> pd.DataFrame:
     """Return the rejects of a table.
 

@@ -60,6 +60,24 @@ def find_words(text: str) -> list[str]:
     return WORD.findall(separate_words(unicodedata.normalize("NFC", text)))
 
 
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Return start and end (exclusive) of each word of a text, as `find_words` finds them.
+
+    Examples
+    --------
+    >>> word_spans("IKEAの椅子")
+    [(0, 4), (4, 5), (5, 7)]
+    """
+    spans = [match.span() for match in SPACED_WORD.finditer(text)]
+    for match in UNSPACED.finditer(text):
+        start = match.start()
+        for word in WordBreaker(match.group(), "ja"):
+            if WORD.match(word):
+                spans.append((start, start + len(word)))
+            start += len(word)
+    return sorted(spans)
+
+
 class WordVectorizer(TfidfVectorizer):
     """TF-IDF over the words of any script, or over their characters.
 

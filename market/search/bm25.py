@@ -7,7 +7,7 @@ texts and on their mean length, and each change would change them all (docs/deci
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,20 +43,39 @@ class Postings:
     lengths: np.ndarray
 
     @classmethod
-    def build(cls, texts: Sequence[Mapping[str, int]]) -> Postings:
-        """Index n texts, each given as its stems and how often it contains them."""
-        stems = {stem for text in texts for stem in text}
-        vocabulary = {stem: position for position, stem in enumerate(sorted(stems))}
-        sizes = [len(text) for text in texts]
-        size = sum(sizes)
-        counts = np.fromiter((n for text in texts for n in text.values()), np.int32, size)
-        columns = np.fromiter((vocabulary[stem] for text in texts for stem in text), np.int64, size)
-        rows = np.repeat(np.arange(len(texts), dtype=np.int32), sizes)
+    def build(
+        cls, stems: Sequence[np.ndarray], counts: Sequence[np.ndarray], names: Sequence[str]
+    ) -> Postings:
+        """Index n texts.
+
+        Parameters
+        ----------
+        stems
+            The numbers of the stems of each text, each stem once.
+        counts
+            How often the text contains each of them.
+        names
+            The stem of each number.
+        """
+        sizes = [len(text) for text in stems]
+        lengths = np.array([text.sum() for text in counts], np.int32)
+        numbers, columns = np.unique(_join(stems), return_inverse=True)
+        vocabulary = [names[number] for number in numbers]
+        order_of_stems = np.argsort(np.array(vocabulary, object), kind="stable")
+        column_of = np.empty(len(vocabulary), np.int64)
+        column_of[order_of_stems] = np.arange(len(vocabulary))
+        columns = column_of[columns]
+        rows = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         order = np.argsort(columns, kind="stable")
         starts = np.zeros(len(vocabulary) + 1, np.int64)
         np.cumsum(np.bincount(columns, minlength=len(vocabulary)), out=starts[1:])
-        lengths = np.array([sum(text.values()) for text in texts], np.int32)
-        return cls(vocabulary, starts, rows[order], counts[order], lengths)
+        return cls(
+            {stem: position for position, stem in enumerate(sorted(vocabulary))},
+            starts,
+            rows[order],
+            _join(counts)[order],
+            lengths,
+        )
 
     def of_stem(self, stem: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the texts that contain a stem, and how often: (k,) each."""
@@ -89,7 +108,11 @@ class Postings:
         return cls({stem: position for position, stem in enumerate(stems)}, *arrays)
 
 
-NO_POSTINGS = Postings.build([])
+def _join(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.empty(0, np.int32), *arrays])
+
+
+NO_POSTINGS = Postings.build([], [], [])
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +132,8 @@ class BM25:
 
     Examples
     --------
-    >>> bm25 = BM25(Postings.build([{"oak": 1, "table": 1}, {"lamp": 1}]))
+    >>> stems, counts = [np.array([0, 1]), np.array([2])], [np.array([1, 1]), np.array([1])]
+    >>> bm25 = BM25(Postings.build(stems, counts, ["oak", "table", "lamp"]))
     >>> positions, scores = bm25.scores_of("oak")
     >>> positions, scores
     (array([0], dtype=int32), array([0.33007...], dtype=float32))

@@ -85,10 +85,10 @@ def group_changed(
         The smallest number of a new group.
     """
     count = len(descriptions)
-    keys = description_keys(descriptions)
+    keys = np.array([_key(text) for text in descriptions], np.uint64)
     joined = np.full(count, np.iinfo(np.int64).max)  # the group of the index that each joins
     first_of: dict[object, int] = {}
-    links = []
+    links: list[tuple[int, int]] = []
     for row, (text, positions) in enumerate(zip(descriptions, known.equal_to(keys), strict=True)):
         links += [(row, first_of.setdefault(key, row)) for key in photo_keys[row]]
         equals = [same_photo[row]]
@@ -96,7 +96,7 @@ def group_changed(
             equals.append(positions)
             if len({*groups[positions].tolist()}) <= 1:
                 links.append((row, first_of.setdefault(int(keys[row]), row)))
-        for positions in equals:
+        for positions in filter(len, equals):
             shared = {*groups[positions].tolist()}
             if former[row] in positions:
                 joined[row] = min(joined[row], groups[former[row]])
@@ -108,6 +108,11 @@ def group_changed(
     number = first_new + np.arange(count)  # one for each component
     np.minimum.at(number, component, joined)
     return number[component]
+
+
+@lru_cache(CACHED_TEXTS)
+def _key(description: str) -> int:
+    return int(description_keys(pd.Series([description]))[0])
 
 
 @lru_cache(CACHED_TEXTS)

@@ -111,6 +111,7 @@ class Engine(RequestReader):
             result,
             corrected_query=corrected if corrected != understanding.words else None,
             understood=understanding.understood,
+            searched=corrected,
         )
 
     def similar(

@@ -30,6 +30,7 @@ from market.search.ranker import Ranker
 from market.search.ranking_models import RankingModels
 from market.search.relevance import KEEP_ALL, Relevance
 from market.search.rules import NO_RULES, Rules, words_of
+from market.search.suggestions import SuggestionSource, read_searched
 
 ANY_PRICE = Filters(flagged=True)
 
@@ -62,6 +63,8 @@ class EngineData:
         The day whose rules apply; None is the day of the request (UTC).
     index
         The listings without the changes laid over them; None if there are no changes.
+    suggestion_source
+        Where suggested queries come from; None gathers them from the catalogue.
     """
 
     catalogue: Catalogue
@@ -76,6 +79,7 @@ class EngineData:
     rules: Rules = NO_RULES
     rules_day: date | None = None
     index: Collection | None = None
+    suggestion_source: SuggestionSource | None = None
 
     @classmethod
     def load(
@@ -143,6 +147,9 @@ class EngineData:
             encode_photo=encode_photo,
             formats=search_index.formats,
             relevance=models.relevance,
+            suggestion_source=SuggestionSource(
+                catalogue, search_index.lexical.language, read_searched(paths.FREQUENT_SEARCHES)
+            ),
         )
         if rules is None:
             return engine
@@ -159,6 +166,11 @@ class EngineData:
     def with_relevance(self, relevance: Relevance) -> Self:
         """Return this engine with other cut-offs of its results."""
         return replace(self, relevance=relevance)
+
+    @cached_property
+    def suggestions(self) -> SuggestionSource:
+        """Where suggested queries come from: the index, also when changes are laid over it."""
+        return self.suggestion_source or SuggestionSource(self.catalogue, self.lexical.language)
 
     def with_rules(self, rules: Rules, day: date | None = None) -> Self:
         """Return this engine with other rules; parameters are as the attributes."""

@@ -51,7 +51,8 @@ class Filters:
     Raises
     ------
     MarketError
-        If the place is incomplete, given twice or missing (see `check_place`).
+        If the place is incomplete, given twice or missing (see `check_place`), or if a text stands
+        for a list of ids.
     """
 
     price_min: float | None = None
@@ -69,6 +70,9 @@ class Filters:
     exclude_seller: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("exclude", "exclude_seller"):
+            if isinstance(getattr(self, name), str):
+                raise MarketError(f"{name} is a text: give a list of ids")
         check_place(self.near, self.latitude, self.longitude, self.radius_km)
 
     @property

@@ -12,6 +12,9 @@ from market.search.catalogue import Catalogue
 
 Sort = Literal["relevance", "price", "price_desc", "newest", "distance"]
 SORTS: tuple[str, ...] = get_args(Sort)
+# Sorting the ids of so few listings is faster than `Catalogue.id_rank`, which every change of the
+# catalogue makes anew.
+FEW = 5000
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +106,18 @@ def best_first(scores: np.ndarray, positions: np.ndarray, catalogue: Catalogue) 
     order = np.argsort(-scores, kind="stable")
     in_order = scores[order]
     if (in_order[1:] == in_order[:-1]).any():
-        order = np.lexsort((catalogue.id_rank[positions], -scores))
+        order = np.lexsort((_id_ranks(positions, catalogue), -scores))
     return order
+
+
+def _id_ranks(positions: np.ndarray, catalogue: Catalogue) -> np.ndarray:
+    """Return numbers (m,) in the order of the product ids of listings."""
+    if len(positions) > FEW:
+        return catalogue.id_rank[positions]
+    ids = catalogue.ids(positions)
+    ranks = np.empty(len(ids), np.int64)
+    ranks[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
+    return ranks
 
 
 def _sort_values(sort: str, catalogue: Catalogue, distances: np.ndarray | None) -> np.ndarray:

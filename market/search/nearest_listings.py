@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from threading import Lock
 from typing import NamedTuple
 
@@ -40,6 +42,14 @@ class Nearest(NamedTuple):
     same_photo: np.ndarray
 
 
+def vector_keys(texts: np.ndarray, photos: ListingPhotos, images: np.ndarray) -> list[bytes]:
+    """Return a digest of the vectors of each listing's text and photos."""
+    return [
+        hashlib.blake2b(texts[row].tobytes() + images[start:end].tobytes()).digest()
+        for row, (start, end) in enumerate(pairwise(photos.first.tolist()))
+    ]
+
+
 class NearestListings:
     """Finds the nearest listings of an index, and remembers them. Thread-safe.
 
@@ -56,22 +66,20 @@ class NearestListings:
         self._lock = Lock()
         self._cache: LRUCache[bytes, Nearest] = LRUCache(CACHE_SIZE)
 
-    def find(self, texts: np.ndarray, photos: ListingPhotos, images: np.ndarray) -> list[Nearest]:
+    def find(
+        self, keys: Sequence[bytes], texts: np.ndarray, photos: ListingPhotos, images: np.ndarray
+    ) -> list[Nearest]:
         """Return the nearest listings of each of m new ones.
 
         Parameters
         ----------
+        keys
+            From `vector_keys`.
         texts
             (m, width) unit text vectors, not smoothed.
         photos, images
             The photos of the m listings, and their unit vectors.
         """
-        keys = [
-            hashlib.blake2b(
-                texts[row].tobytes() + images[photos.first[row] : photos.first[row + 1]].tobytes()
-            ).digest()
-            for row in range(len(texts))
-        ]
         with self._lock:
             new = [row for row, key in enumerate(keys) if key not in self._cache]
             for start in range(0, len(new), BATCH_SIZE):
@@ -168,8 +176,8 @@ class NearestListings:
         return _joint_cosines(
             texts @ self._unsmoothed(positions).T,
             means @ own_means.T,
-            _joint_scale(means.any(1)),
-            _joint_scale(own_means.any(1)),
+            _joint_scale(np.asarray(means.any(1))),
+            _joint_scale(np.asarray(own_means.any(1))),
         )
 
     def _unsmoothed(self, positions: np.ndarray | slice) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from market.search.catalogue import (
 from market.search.changed_listings import ChangedListings
 from market.search.distances import on_sphere
 from market.search.locations import searchable_places
+from market.search.place_names import normalise_place_name
 
 # Columns that an index has only if the export states them, and that a change may bring.
 LATER_COLUMNS = ["status", "seller_id", "expires"]
@@ -138,6 +140,13 @@ def _extend_expiry(base: Catalogue, rows: pd.DataFrame) -> np.ndarray | None:
 
 def _extend_places(base: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Add the places of changed listings that the index has no name for."""
-    places = searchable_places(rows[["location", "latitude", "longitude"]]).set_index("name")
-    new = places[~places.index.isin(base.index)]
-    return pd.concat([base, new]) if len(new) else base
+    known = base.index
+    new = {location for location in {*rows["location"]} if _normalise(location) not in known}
+    if not new:
+        return base
+    unknown = rows.loc[rows["location"].isin(new), ["location", "latitude", "longitude"]]
+    places = searchable_places(unknown).set_index("name")
+    return pd.concat([base, places[~places.index.isin(known)]])
+
+
+_normalise = lru_cache(10_000)(normalise_place_name)

@@ -21,7 +21,8 @@ from market.search.changed_listings import ChangedListings
 from market.search.copies import KnownTexts, group_changed
 from market.search.lexical import LexicalIndex
 from market.search.listing_vectors import ListingVectors
-from market.search.nearest_listings import Nearest, NearestListings
+from market.search.nearest_changes import NearestChanges
+from market.search.nearest_listings import Nearest, NearestListings, vector_keys
 from market.search.neighbours import OverlaidNeighbours, joint_vectors, smooth_towards
 from market.search.overlaid_catalogue import overlay_catalogue
 from market.search.overlaid_vectors import OverlaidVectors
@@ -61,7 +62,8 @@ class Collection:
         replacement = self._replacement(changed)
         withdrawn = replacement != np.arange(len(replacement))
         photos = ListingPhotos.build(changed.photos, len(changed))
-        nearest = self._nearest.find(changed.texts, photos, changed.images)
+        keys = vector_keys(changed.texts, photos, changed.images)
+        nearest = self._nearest.find(keys, changed.texts, photos, changed.images)
         groups = group_changed(
             listings["description"],
             _photo_keys(photos, changed.images),
@@ -77,7 +79,7 @@ class Collection:
         return Collection(
             catalogue,
             self._change_words(np.flatnonzero(withdrawn), catalogue),
-            self._change_vectors(changed, catalogue.photos, nearest, replacement),
+            self._change_vectors(changed, catalogue.photos, nearest, replacement, keys),
         )
 
     def _replacement(self, changed: ChangedListings) -> np.ndarray:
@@ -107,12 +109,13 @@ class Collection:
         photos: ListingPhotos,
         nearest: list[Nearest],
         replacement: np.ndarray,
+        keys: list[bytes],
     ) -> ListingVectors:
         """Return the vectors of all listings; `nearest` are the index's for each changed one."""
         base = self.vectors
         assert isinstance(base.texts, VectorIndex) and isinstance(base.images, VectorIndex)
         assert isinstance(base.neighbours, np.ndarray)
-        neighbours = self._neighbours(changed, nearest, replacement)
+        neighbours = self._neighbours(changed, nearest, replacement, keys)
         texts = changed.texts
         if base.unsmoothed is not None and neighbours.size:
             in_index = np.where(neighbours < len(replacement), neighbours, 0)
@@ -132,38 +135,39 @@ class Collection:
         )
 
     def _neighbours(
-        self, changed: ChangedListings, nearest: list[Nearest], replacement: np.ndarray
+        self,
+        changed: ChangedListings,
+        nearest: list[Nearest],
+        replacement: np.ndarray,
+        keys: list[bytes],
     ) -> np.ndarray:
         """Return the neighbours (m, k) of changed listings, as many as the index's own have."""
-        count, size = self.vectors.neighbours[:0].shape[1], len(replacement)
+        count = self.vectors.neighbours[np.empty(0, np.int64)].shape[1]
+        size = len(replacement)
         own = np.arange(size, size + len(changed), dtype=np.int32)
         if not count or not len(changed):
             return np.repeat(own[:, None], count, axis=1)
         there = replacement == np.arange(size)
         owners = changed.photos["position"].to_numpy(np.int64)
-        joint = joint_vectors(changed.texts, changed.images, owners)
-        among_changed = joint @ joint.T
-        np.fill_diagonal(among_changed, -np.inf)
-        depth = max(count, *(len(each.positions) for each in nearest))
-        positions = np.zeros((len(changed), depth), np.int64)
-        similarities = np.full((len(changed), depth), -np.inf, np.float32)
+        positions = np.zeros((len(changed), count), np.int64)
+        similarities = np.full((len(changed), count), -np.inf, np.float32)
         for row, (near, cosines, _) in enumerate(nearest):
-            kept = there[near]
-            if np.count_nonzero(kept) < count and len(near) < size:
+            kept = np.flatnonzero(there[near])[:count]
+            if len(kept) < count and len(near) < size:
                 near, cosines = self._nearest.allowed(
                     changed.texts[row], changed.images[owners == row], there, count
                 )
-                kept = np.ones(len(near), bool)
-            positions[row, : len(near)] = near
-            similarities[row, : len(near)][kept] = cosines[kept]
-        positions = np.hstack([positions, np.broadcast_to(own, among_changed.shape)])
-        similarities = np.hstack([similarities, among_changed])
-        if similarities.shape[1] > 2 * depth:
-            best = np.argpartition(-similarities, depth, axis=1)[:, :depth]
-            best.sort(axis=1)
-            positions, similarities = (
-                np.take_along_axis(values, best, axis=1) for values in (positions, similarities)
-            )
+                kept = np.arange(len(near))
+            positions[row, : len(kept)] = near[kept]
+            similarities[row, : len(kept)] = cosines[kept]
+        ids = changed.listings["product_id"].tolist()
+        others, other_similarities = self._nearest_changes.find(
+            [product_id.encode() + key for product_id, key in zip(ids, keys, strict=True)],
+            joint_vectors(changed.texts, changed.images, owners),
+            count,
+        )
+        positions = np.hstack([positions, own[others]])
+        similarities = np.hstack([similarities, other_similarities])
         best = np.argsort(-similarities, axis=1, kind="stable")[:, :count]
         found = np.take_along_axis(positions, best, axis=1)
         is_known = np.isfinite(np.take_along_axis(similarities, best, axis=1))
@@ -172,6 +176,10 @@ class Collection:
     @cached_property
     def _nearest(self) -> NearestListings:
         return NearestListings(self.vectors)
+
+    @cached_property
+    def _nearest_changes(self) -> NearestChanges:
+        return NearestChanges(self.vectors.texts.width + self.vectors.images.width)
 
     @cached_property
     def _known_texts(self) -> KnownTexts:

@@ -76,6 +76,8 @@ class SearchResult:
         `total` does not count.
     understood
         Filters that come from the words of the query: `price_min`, `price_max`.
+    searched
+        The words that were searched for.
     next_cursor
         Of the next page; None if this is the last, or if the request has no cursors.
     facets
@@ -93,6 +95,7 @@ class SearchResult:
     empty_place: str | None = None
     related: list[Hit] = field(default_factory=list)
     understood: dict[str, float] = field(default_factory=dict)
+    searched: str = ""
     next_cursor: Cursor | None = None
     facets: Facets | None = None
     explanation: Explanation | None = None

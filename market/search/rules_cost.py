@@ -64,7 +64,10 @@ def rules_cost(
         engines = ruled.with_ranker(ranker), engine.with_ranker(ranker)
         for text, relevant in progress(test.queries.items(), desc="score rules", unit="query"):
             rankings = [
-                [hit.product_id for hit in each.search(text, filters=EVERYTHING, limit=DEPTH).hits]
+                [
+                    hit.product_id
+                    for hit in each.search(f"{text} ", filters=EVERYTHING, limit=DEPTH).hits
+                ]
                 for each in engines
             ]
             with_rules, without = (score_list(each, relevant)["ndcg@10"] for each in rankings)

@@ -43,27 +43,26 @@ class Vocabulary:
     @classmethod
     def build(
         cls,
-        names: Iterable[Iterable[str]],
-        texts: Iterable[Iterable[str]],
+        listings: Mapping[str, int],
+        names: Mapping[str, int],
         dictionary: Iterable[str],
         language: Language,
     ) -> Vocabulary:
-        """Count words.
+        """Make it from numbers of listings.
 
         Parameters
         ----------
-        names, texts
-            The words of the name, and those of name and description, of each listing.
+        listings, names
+            The numbers of listings, and of names, that contain each word.
         dictionary
             Words that are spelt correctly even if no listing contains them.
         language
             The language of the listings.
         """
         correct = {*dictionary}
-        listings, in_names = count_listings(texts), count_listings(names)
         words = pd.DataFrame({"word": sorted({*listings, *correct})})
-        words["listings"] = [listings[word] for word in words["word"]]
-        words["names"] = [in_names[word] for word in words["word"]]
+        words["listings"] = [listings.get(word, 0) for word in words["word"]]
+        words["names"] = [names.get(word, 0) for word in words["word"]]
         words["correct"] = [word in correct for word in words["word"]]
         return cls(words, language)
 
@@ -159,8 +158,9 @@ class Vocabulary:
         changed = {*self.more_listings, *self.more_names}
         for word in changed & places.keys():
             unchanged[places[word]] = None
-        frequent = (word for word in changed if -self._rank(word)[1] >= MIN_LISTINGS)
-        return unchanged, sorted(frequent, key=self._rank)
+        frequent = [word for word in changed if -self._rank(word)[1] >= MIN_LISTINGS]
+        frequent.sort(key=self._rank)
+        return unchanged, [*frequent]
 
     @cached_property
     def _target_places(self) -> dict[str, int]:
@@ -171,8 +171,3 @@ class Vocabulary:
         listings, names, _ = self._numbers.get(word, (0, 0, False))
         more_listings, more_names = self.more_listings.get(word, 0), self.more_names.get(word, 0)
         return -(names + more_names), -(listings + more_listings), word
-
-
-def count_listings(texts: Iterable[Iterable[str]]) -> Counter[str]:
-    """Count the texts that contain each word."""
-    return Counter(word for text in texts for word in {*text})

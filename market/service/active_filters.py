@@ -48,6 +48,19 @@ def chips(
     return found
 
 
+def understood_texts(results: SearchResults | None, texts: PageTexts | None) -> list[str]:
+    """Return what the service took from the words of the query, such as a highest price."""
+    understood = (results.understood or {}) if results is not None else {}
+    if texts is None:
+        return []
+    words = {"price_min": "from", "price_max": "up to"}
+    return [
+        f"{words[name]} {texts.money(amount)}, from your words"
+        for name, amount in understood.items()
+        if name in words
+    ]
+
+
 def _texts_of_filters(given: Given, texts: PageTexts) -> list[tuple[str, str]]:
     """Return the name of each filter but the attributes, and its text."""
     first = {name: values[0] for name, values in given.items()}
@@ -121,3 +134,29 @@ def heading(query: Mapping[str, str], results: SearchResults | None) -> str:
     if "category" in query:
         return query["category"].split(" / ")[-1]
     return "Listings of this seller" if "seller_id" in query else "All listings"
+
+
+def price_links(
+    given: Given, results: SearchResults | None, texts: PageTexts | None
+) -> list[tuple[str, int, str]]:
+    """Return the text, the count and the address of each price bucket that has listings."""
+    if texts is None or results is None or results.facets is None:
+        return []
+    found = []
+    for bucket in results.facets.prices:
+        low, high = bucket.minimum, bucket.maximum
+        if not bucket.count:
+            continue
+        if low is None and high is not None:
+            text = f"up to {texts.money(high)}"
+        elif high is None:
+            text = f"from {texts.money(low)}"
+        else:
+            text = f"{texts.money(low)} – {texts.money(high)}"
+        address = link(
+            given,
+            price_min=None if low is None else f"{low:g}",
+            price_max=None if high is None else f"{high:g}",
+        )
+        found.append((text, bucket.count, address))
+    return found

@@ -50,10 +50,10 @@ def fold(store: str, settings: Input, folder: Path) -> CatalogueChanges:
         catalogue = CatalogueStore(events.database)
         # One query, so the states are those of one moment. What changes later has larger numbers.
         states = catalogue.changes_after(0)
-        squares = _photos(states, catalogue)
-        changes = _to_changes(states, squares, events.all_events(), settings)
+        photos = _photos(states, catalogue)
+        changes = _to_changes(states, photos, events.all_events(), settings)
         changes = replace(changes, erasures=UserData(events.database).erasures())
-        changes.save(folder, squares.__getitem__)
+        changes.save(folder, photos.__getitem__)
     except STORE_ERRORS as error:
         reason = " ".join(str(error).split())[:200]
         raise MarketError(f"fold.store does not answer: {reason}") from None

@@ -156,8 +156,11 @@ def _is_multipart(request: Request) -> bool:
 
 def _parse(text: str | bytes) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        content = json.loads(text)
+        # JSON may escape half of a character, which no database and no encoder accepts.
+        json.dumps(content, ensure_ascii=False).encode()
+        return content
+    except (ValueError, RecursionError) as error:  # a UnicodeError is a ValueError
         reason = " ".join(str(error).split())[:100]
         raise HTTPException(422, f"not valid JSON: {reason}") from None
 

@@ -197,7 +197,8 @@ class ListingEditor:
         """Add the prediction to each draft that changes its listing."""
         changed = []
         for draft in drafts.values():
-            if draft.listing.kind == "deleted" or not draft.is_change:
+            if draft.edit.action in ("delete", "sold") or not draft.is_change:
+                draft.listing = replace(draft.listing, prediction=_former_prediction(draft))
                 continue
             if (known := _known_prediction(draft)) is None:
                 changed.append(draft)
@@ -269,6 +270,10 @@ class ListingEditor:
         preparer = self._catalogue.preparer
         squares = [[draft.photos[sha].square for sha in draft.listing.photos] for draft in shown]
         return preparer.encode(preparer.clean(listings), listings, squares)
+
+
+def _former_prediction(draft: _Draft) -> Mapping[str, Any] | None:
+    return draft.former.prediction if draft.former and draft.edit.action != "delete" else None
 
 
 def _known_prediction(draft: _Draft) -> Mapping[str, Any] | None:

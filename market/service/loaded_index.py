@@ -75,8 +75,10 @@ class Index:
         engine = Engine.load(rules=RULES, device=device)
         for warning in engine.daily_rules.warnings:
             log.warning("%s: %s", RULES, warning)
-        # The networks load with their first use: use them now rather than in a user's search.
-        engine.search("warm up", photo=Image.new("RGB", (8, 8)), limit=1)
+        # Networks load with their first use, the names of the currency with the first number: use
+        # them now rather than in a user's search.
+        engine.search("warm up 1", photo=Image.new("RGB", (8, 8)), limit=1)
+        _ = engine.suggestions.queries  # gathered once: seconds for 100,000 listings
         return cls(
             engine,
             DisplayPhotos(DISPLAY_PHOTOS) if DISPLAY_PHOTOS.exists() else PhotoStore(PHOTOS),

@@ -112,6 +112,14 @@ class PhotoVersions:
             large = small
         return PhotoAddress(small, width, height, large, large_width, large_height)
 
+    def numbers_of(self, sha256: str) -> list[int]:
+        """Return the numbers of a photo in the store of changes, for each listing that has it."""
+        return [
+            len(self._current) + row
+            for row, photo in enumerate(self._live)
+            if not isinstance(photo, int) and photo.sha256 == sha256
+        ]
+
     def read(self, number: int, version: str, size: int | None = None) -> bytes:
         """Return a photo as JPEG.
 

@@ -226,7 +226,9 @@ class ListingPreparer:
             predicted = prediction.get("category")
             levels = [predicted] if predicted else []
         created = row.get("created", pd.NaT)
-        price = prediction.get("price")
+        expected, flag = prediction.get("price"), prediction.get("price_flag")
+        if not prediction:
+            expected, flag = self._price_of_index(listing.product_id, row["price"])
         latitude, longitude = self._place(row)
         return {
             **columns,
@@ -234,10 +236,18 @@ class ListingPreparer:
             "created": pd.Timestamp(listing.created) if pd.isna(created) else created,
             "latitude": latitude,
             "longitude": longitude,
-            "price_expected": np.nan if price is None else float(price),
-            "price_flag": prediction.get("price_flag") or "",
+            "price_expected": np.nan if expected is None else float(expected),
+            "price_flag": flag or "",
             "expires": pd.NaT if listing.expires_at is None else pd.Timestamp(listing.expires_at),
         }
+
+    def _price_of_index(self, product_id: str, price: float) -> tuple[float | None, str]:
+        """Return what the index knows of a listing's price: the expected one, and its flag."""
+        position = int(self.engine.catalogue.positions([product_id])[0])
+        if position < 0:
+            return None, ""
+        row = self.engine.listings.iloc[position]
+        return row["price_expected"], row["price_flag"] if row["price"] == price else ""
 
     def _place(self, row: pd.Series) -> tuple[float, float]:
         stated = row.get("latitude"), row.get("longitude")

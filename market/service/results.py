@@ -12,6 +12,7 @@ from market.search.distances import distance_km, on_sphere
 from market.search.explanation import Explanation
 from market.search.facets import Facets
 from market.search.filters import Filters
+from market.search.highlights import Highlighter
 from market.search.ranker import RELATED_TEXTS
 from market.search.ranking import Hit, SearchResult
 from market.search.rule_kinds import Redirect
@@ -73,6 +74,15 @@ def to_facets(facets: Facets) -> dict[str, Any]:
     return {"facets": counts, "attributes": [to_counts(facet) for facet in facets.attributes]}
 
 
+def to_highlights(highlighter: Highlighter, listing: dict[str, Any]) -> schemas.Highlights:
+    """Return the schema of the highlights of a listing as the engine describes it."""
+    name, snippet, spans = highlighter.highlight(listing["name"], listing["description"])
+    return schemas.Highlights(
+        name=[[*span] for span in name],
+        description=schemas.HighlightedText(text=snippet, spans=[[*span] for span in spans]),
+    )
+
+
 def to_explanation(explanation: Explanation) -> schemas.Explanation:
     """Return the schema of an explanation."""
     return schemas.Explanation(
@@ -106,6 +116,11 @@ def to_search_results(
         Whether hits have all contributions by feature.
     """
 
+    highlighter = None
+    if result.searched:
+        synonyms = state.engine.daily_rules.synonyms(result.searched, None)
+        highlighter = Highlighter.of(result.searched, state.engine.lexical, synonyms)
+
     def to_hit(hit: Hit, texts: Mapping[str, str] = special_texts) -> schemas.Hit | None:
         try:
             listing = state.engine.listing(hit.product_id)
@@ -117,6 +132,7 @@ def to_search_results(
             why=explain(hit.why, texts, is_new_user=is_new_user, near=near),
             distance_km=_finite(hit.distance_km),
             copies=hit.copies,
+            highlights=None if highlighter is None else to_highlights(highlighter, listing),
             contributions=hit.why if contributions else None,
         )
 

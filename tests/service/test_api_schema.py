@@ -41,6 +41,10 @@ PATIENCE = 120  # seconds: the machine may be busy
 BEYOND_SCHEMA = (
     "is above price_max", "needs near", "belong together", "both name a place", "needs a place",
     "cursor is damaged", "listing needs explain", "is in the future", "is before", "photo: ",
+    # Of changes of listings: values that stage clean checks, and versions.
+    "name: is missing", "cannot be read", "category is missing", "price is ", "photos: is ",
+    "give both or neither", "no such attribute", "is not between", "has changed: ",
+    "there is already", "there is no listing",
 )  # fmt: skip
 
 
@@ -52,7 +56,8 @@ def described(ran: Path, engine: Engine, tmp_path_factory: pytest.TempPathFactor
     with contextlib.chdir(ran):
         store = EventStore(f"sqlite:///{folder}/events.sqlite")
         app = make_app(engine, PhotoStore(PHOTOS), store, Settings(max_upload_mb=1))
-        yield schemathesis.openapi.from_asgi("/openapi.json", app)
+        # test_catalogue_schema.py requests the changes of listings.
+        yield schemathesis.openapi.from_asgi("/openapi.json", app).exclude(tag="catalogue")
 
 
 def request_all(described: Any, engine: Engine, examples: int, random_seed: int) -> Counter:
@@ -79,7 +84,7 @@ def request_all(described: Any, engine: Engine, examples: int, random_seed: int)
                     given_ids["product_id"] = product
         answer = case.call(timeout=PATIENCE)
         statuses[case.operation.label, answer.status_code] += 1
-        error = answer.json()["error"] if answer.status_code == 422 else ""
+        error = answer.json()["error"] if answer.status_code in (412, 422) else ""
         is_beyond_schema = any(text in error for text in BEYOND_SCHEMA)
         excluded = [positive_data_acceptance] if is_beyond_schema else []
         # An invalid item of `photos` is sent like any file, and the answer reports it.

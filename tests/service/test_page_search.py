@@ -220,7 +220,7 @@ def test_events_change_the_recommendations(
     search(page, "laptop")
     open_first(page)
     with page.expect_response("**/api/events"):
-        page.get_by_role("button", name="Save").click()
+        page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_role("button", name="Saved")).to_have_attribute("aria-pressed", "true")
     page.get_by_role("link", name="Back to the results").click()
     expect(page.locator("#q")).to_have_value("laptop")

@@ -68,6 +68,11 @@ def test_text_of_listings_never_becomes_html(visit: Callable[..., Page], engine:
         if "hits" in answer:
             answer["hits"] = [replace_text(hit) for hit in answer["hits"]]
             answer["corrected_query"] = HOSTILE_TEXT
+            answer["facets"] = {
+                "categories": [{"value": HOSTILE_TEXT, "count": 1}],
+                "prices": [],
+                "distances": [],
+            }
         elif isinstance(answer, dict):
             answer = replace_text(answer)
         elif "categories" in route.request.url:
@@ -144,7 +149,7 @@ def test_page_asks_for_the_api_key(
         expect(dialog).to_be_hidden()
         image = page.locator("#cards img.picture").first
         expect(image).to_have_attribute("src", re.compile("^blob:"))
-        expect(image).to_have_js_property("naturalWidth", 64)
+        expect(image).not_to_have_js_property("naturalWidth", 0)
         open_first(page)
         page.reload()
         expect(page.locator("#product-name")).to_be_visible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -13,9 +14,11 @@ import pytest
 import torch
 import yaml
 from click import ClickException
+from PIL import Image
 from sklearn.preprocessing import normalize
 
 from market.core.errors import MarketError
+from market.core.paths import PHOTOS
 from market.data.photo_store import PhotoStore
 from market.models.text_encoder import encode_texts, load_text_encoder
 from market.search.engine import Engine
@@ -23,6 +26,7 @@ from market.search.gazetteer import distance_km, on_sphere
 from market.search.image_space import colour_histogram
 from market.search.index import ROW_COLUMNS, SearchIndex, listing_tables
 from market.search.lexical import LexicalIndex
+from market.search.listing_encoder import ListingEncoder
 from market.search.neighbours import smooth
 from stages import index
 
@@ -105,6 +109,18 @@ def test_only_the_texts_of_listings_are_searchable(
     unused = [name for name in names if not own.scores(name).any()]
     assert unused, "some category names are in no text"
     assert_encoded_by(load_text_encoder("cpu"), saved)
+
+
+def test_a_new_listing_is_encoded_as_the_index_encoded_its_own(
+    ran: Path, saved: SearchIndex
+) -> None:
+    store = PhotoStore(ran / PHOTOS)
+    squares = [Image.open(io.BytesIO(store[number])) for number in saved.photos["photo_index"][:2]]
+    encoder = ListingEncoder(ran / "models/index", ran / "models/embed")
+    texts, images = encoder.encode(saved.listings.head(3), [squares])
+    np.testing.assert_allclose(texts, saved.unsmoothed[:3], atol=1e-4)
+    cosines = (images * saved.images.vectors(np.arange(2))).sum(axis=1)
+    assert (cosines > 0.98).all(), "equal but for a second compression"
 
 
 def test_each_photo_has_its_own_vector(ran: Path, saved: SearchIndex) -> None:

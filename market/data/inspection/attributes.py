@@ -12,8 +12,11 @@ MAX_CATEGORIES = 200
 MAX_CATEGORY_LENGTH = 60
 
 
-def propose_attribute(profile: Profile) -> tuple[str | None, str]:
-    """Return the type of a column that no field has, and "", or None and why it is left out."""
+def propose_attribute(profile: Profile, decimal: str) -> tuple[str | None, str]:
+    """Return the type of a column that no field has, and "", or None and why it is left out.
+
+    Numbers are such with this decimal mark.
+    """
     if not profile.distinct:
         return None, "empty"
     if profile.filled < MIN_FILLED:
@@ -29,7 +32,7 @@ def propose_attribute(profile: Profile) -> tuple[str | None, str]:
         return "boolean", ""
     if profile.times >= MIN_READ:
         return "date", ""
-    if profile.numbers >= MIN_READ and not profile.some.str.lower().isin(FREE).any():
+    if profile.numbers_with(decimal) >= MIN_READ and not profile.some.str.lower().isin(FREE).any():
         if profile.unique > MIN_READ and profile.some.str.fullmatch(r"\d+").all():
             return None, "numbers of rows"
         return "number", ""

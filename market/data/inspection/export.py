@@ -86,7 +86,7 @@ def inspect_export(path: Path, clean: Clean) -> Inspection:
     section = build_section(tables, values, photos, events)
     settings, problems = _validate(section)
     usable = count_usable(tables, settings, clean) if settings else Usable()
-    _, unused = find_attributes(tables.products, photos)
+    _, unused = find_attributes(tables.products, photos, values.decimal.value)
     _, dropped = listing_columns(tables.products)
     return Inspection(
         raw, tables, values, photos, events, unused, section, usable,

@@ -13,7 +13,7 @@ from market.data.inspection.columns import ColumnMatch
 from market.data.inspection.finding import percent
 from market.data.inspection.names import PHOTO_NAMES, match_name, normalise
 from market.data.inspection.profiles import SEPARATORS_OF_PHOTOS, Profile, photo_references
-from market.data.photo_folder import PhotoFolder
+from market.data.photo_folder import PhotoFolder, name_key
 from market.data.photo_formats import UnusablePhoto
 from market.data.photo_owners import OwnerFinder
 from market.data.photo_references import is_url, split_references
@@ -121,7 +121,8 @@ def detect_photos(
     layouts = []
     if images is not None:
         layouts.append(_by_table(files, images, matches))
-    if columns := photo_columns(candidates):
+    stems = frozenset(name_key(path.stem) for path in files.whole.files)
+    if columns := photo_columns(candidates, stems):
         layouts.append(_by_column(files, columns))
     for layout in layouts:
         if layout.share >= MIN_SHARE:
@@ -168,14 +169,24 @@ def _by_table(
 
 
 # --- Columns of the listings ----------------------------------------------------------------------
-def photo_columns(candidates: list[Profile]) -> list[Profile]:
-    """Return the columns that hold paths or URLs of photos."""
+def photo_columns(candidates: list[Profile], stems: frozenset[str] = frozenset()) -> list[Profile]:
+    """Return the columns that hold paths or URLs of photos.
+
+    Parameters
+    ----------
+    candidates
+        Columns of the listings.
+    stems
+        The names of the photo files without their endings, as `name_key` returns them: a column
+        named like photos may hold these.
+    """
     chosen = []
     for profile in candidates:
         name = match_name(profile.name, PHOTO_NAMES)
         is_named = name.score >= 0.4 and normalise(profile.name) not in VAGUE_NAMES
         urls = profile.some.str.contains(r"^\W*(?:https?:)?//", regex=True).mean()
-        if profile.photos > 0.5 or (is_named and urls > 0.5):
+        names_files = is_named and profile.some.map(name_key).isin(stems).mean() > 0.5
+        if profile.photos > 0.5 or (is_named and urls > 0.5) or names_files:
             chosen.append(profile)
     return chosen
 

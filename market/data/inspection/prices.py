@@ -120,7 +120,7 @@ def detect_decimal(prices: pd.Series, country: str) -> Finding[str]:
     """
     votes: Counter[str] = Counter()
     for text in prices:
-        written = plain(text)
+        written = plain(text.replace("٬", ""))  # Arabic, between thousands beside either mark
         if SPACED_THOUSANDS.search(written):  # only beside a decimal comma: "1 250"
             votes[","] += 1
         for number in NUMBER.findall(written):

@@ -98,7 +98,11 @@ class Profile:
     @cached_property
     def numbers(self) -> float:
         """The share of values that are numbers, with or without one unit."""
-        return max(self._share(parse_numbers(self.some, mark).values.notna()) for mark in ".,")
+        return max(map(self.numbers_with, ".,"))
+
+    def numbers_with(self, decimal: str) -> float:
+        """Return the share of values that are numbers with this decimal mark."""
+        return self._share(parse_numbers(self.some, decimal).values.notna())
 
     @cached_property
     def is_boolean(self) -> bool:

@@ -22,7 +22,7 @@ def build_section(
 ) -> dict[str, Any]:
     """Return the section, in the order of params.yaml."""
     columns, _ = listing_columns(tables.products)
-    attributes, _ = find_attributes(tables.products, photos)
+    attributes, _ = find_attributes(tables.products, photos, values.decimal.value)
     return {
         **_files(tables, photos),
         **_dialect(tables),
@@ -43,12 +43,14 @@ def build_section(
     }
 
 
-def find_attributes(products: Table, photos: PhotoLayout) -> tuple[dict[str, str], dict[str, str]]:
+def find_attributes(
+    products: Table, photos: PhotoLayout, decimal: str
+) -> tuple[dict[str, str], dict[str, str]]:
     """Return the type of each attribute, and why each other column is not used."""
     attributes, unused = {}, {}
     shown = {profile.name for profile in photo_columns(products.unmatched)} | {*photos.columns}
     for profile in products.unmatched:
-        kind, reason = propose_attribute(profile)
+        kind, reason = propose_attribute(profile, decimal)
         if profile.name in shown:
             if profile.name not in photos.columns:
                 unused[profile.name] = "photos"

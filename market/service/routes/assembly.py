@@ -14,6 +14,7 @@ from market.service.routes import (
     listings,
     predictions,
     search,
+    suggest,
     users,
 )
 from market.service.routes.dependencies import refuse_repeated_parameters
@@ -38,6 +39,6 @@ api_router = APIRouter(
     dependencies=[Depends(refuse_repeated_parameters)],
     responses={422: ERROR},
 )
-for module in (search, listings, catalogue, events, predictions, users):
+for module in (search, suggest, listings, catalogue, events, predictions, users):
     api_router.include_router(check_declared(module.router))
 health_router = health.router  # needs no key

@@ -45,7 +45,8 @@ IfNoneMatch = Annotated[
     "/{product_id:path}",
     summary="Store or replace a listing",
     openapi_extra=PUT_BODY,
-    responses={201: {"model": schemas.ChangedListing}, **BODY_ERRORS},
+    # 404: an id with a line break matches no route.
+    responses={201: {"model": schemas.ChangedListing}, **BODY_ERRORS, 404: ERROR},
 )
 def put(
     state: State,

@@ -55,7 +55,9 @@ def live_photo(
     It is gone when no listing that is shown has it any more.
     """
     content = state.catalogue.store.shown_photo(sha256, "small" if size <= SIZES[0] else "large")
-    if content is None:
+    numbers = state.photos.numbers_of(sha256)  # none until the engine has the change
+    hidden = numbers and not any(state.engine.shows_photo(number) for number in numbers)
+    if content is None or hidden:
         raise HTTPException(404, "there is no such photo")
     scope = "private" if state.settings.needs_key else "public"
     return Response(

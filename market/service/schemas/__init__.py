@@ -27,6 +27,8 @@ from market.service.schemas.results import (
     DistanceCount,
     Explanation,
     FacetCounts,
+    HighlightedText,
+    Highlights,
     Hit,
     Obstacle,
     PriceCount,
@@ -35,6 +37,7 @@ from market.service.schemas.results import (
     SearchBatch,
     SearchResults,
 )
+from market.service.schemas.suggestions import Suggestion, Suggestions, SuggestQuery
 
 __all__ = [
     "LIST_FIELDS",
@@ -55,6 +58,8 @@ __all__ = [
     "FacetCounts",
     "Filters",
     "Health",
+    "HighlightedText",
+    "Highlights",
     "Hit",
     "ListingFields",
     "ListingSummary",
@@ -75,6 +80,9 @@ __all__ = [
     "SearchResults",
     "SimilarQuery",
     "StoredEvent",
+    "SuggestQuery",
+    "Suggestion",
+    "Suggestions",
     "UnusablePhoto",
     "UserId",
 ]

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
 
 from market.service.schemas.fields import ProductId
 from market.service.schemas.predictions import Prediction, UnusablePhoto
@@ -13,7 +21,29 @@ from market.service.schemas.predictions import Prediction, UnusablePhoto
 EARLIEST, LATEST = 1990, 2100  # years of a plausible time
 MAX_VALUES = 200  # attributes of a listing, or levels of a category
 
-Number = StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)]
+
+def _number_or_text(value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not isinstance(value, str) and not (is_number and math.isfinite(value)):
+        raise ValueError("must be a number or a text")
+    return value
+
+
+def _attribute(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool) else _number_or_text(value)
+
+
+# One type with one message: pydantic's union would complain about each of its types.
+Value = Annotated[
+    Any,
+    PlainValidator(_number_or_text),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]}),
+]
+AttributeValue = Annotated[
+    Any,
+    PlainValidator(_attribute),
+    WithJsonSchema({"type": ["number", "string", "boolean", "null"]}),
+]
 
 
 def _plausible(time: datetime | None) -> datetime | None:
@@ -38,19 +68,19 @@ class ListingFields(BaseModel):
         "category, marked as predicted.",
         examples=["Home & Garden / Furniture"],
     )
-    price: Number | str | None = Field(
+    price: Value | None = Field(
         None, description="Asking price in the currency of the listings.", examples=[40]
     )
     location: str | None = Field(None, examples=["Reading, Berkshire"])
-    latitude: Number | str | None = Field(None, description="In degrees, with a longitude.")
-    longitude: Number | str | None = None
-    created: str | StrictInt | None = Field(
+    latitude: Value | None = Field(None, description="In degrees, with a longitude.")
+    longitude: Value | None = None
+    created: Value | None = Field(
         None, description="Date of the listing; by default the time of the first request."
     )
     status: str | None = Field(None, description="As sellers write it, such as active or reserved.")
     seller_id: str | None = None
-    attributes: Annotated[dict[str, bool | Number | str | None], Field(max_length=MAX_VALUES)] = (
-        Field({}, description="Values of the attributes that `GET /api/settings` lists.")
+    attributes: Annotated[dict[str, AttributeValue], Field(max_length=MAX_VALUES)] = Field(
+        {}, description="Values of the attributes that `GET /api/settings` lists."
     )
     expires_at: Annotated[datetime | None, AfterValidator(_plausible)] = Field(
         None, description="From then on the listing is not shown; UTC without a time zone."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,6 +20,27 @@ class Reason(BaseModel):
     contribution: float = Field(description="Part of the score.", examples=[0.42])
 
 
+Span = Annotated[list[int], Field(min_length=2, max_length=2)]
+
+
+class HighlightedText(BaseModel):
+    """A part of a text, and where the words of the query stand in it."""
+
+    text: str = Field(description="Plain text, never HTML; at most 200 characters.")
+    spans: list[Span] = Field(
+        description="Start and end (exclusive) in characters, that is in Unicode code points."
+    )
+
+
+class Highlights(BaseModel):
+    """Where the words of the query stand in a listing."""
+
+    name: list[Span] = Field(description="As `spans`, in `name`.", examples=[[[4, 10]]])
+    description: HighlightedText = Field(
+        description="The part of the description with most of the words, or its beginning."
+    )
+
+
 class Hit(ListingSummary):
     """A listing among the results."""
 
@@ -35,6 +56,9 @@ class Hit(ListingSummary):
     )
     contributions: dict[str, float] | None = Field(
         default=None, description="With `explain`: every contribution to the score by feature."
+    )
+    highlights: Highlights | None = Field(
+        default=None, description="Where the words of the query stand; null without any."
     )
 
 

@@ -48,6 +48,7 @@ function showCategories(rows, search) {
   const current = chosen && !isLeaf
     ? [valueItem(levels.at(-1), own?.count ?? 0, search, true)] : [];
   $("category-list").replaceChildren(...parents, ...current, ...items);
+  $("category-field").hidden = !$("category-list").children.length;
 }
 
 /** "under £50", "£50 – £100" or "from £100". */

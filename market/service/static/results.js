@@ -8,7 +8,7 @@ import { $, announce, debounce } from "./dom.js";
 import { showNoResults } from "./empty.js";
 import { showFacets } from "./facets.js";
 import {
-  allCategories, checkFilters, currentForm, fillFormWithoutFilters, isStartPage,
+  allCategories, checkFilters, currentForm, fillForm, fillFormWithoutFilters, isStartPage,
 } from "./form.js";
 import { listingCount, loadSettings } from "./format.js";
 import { endRowsEvenly } from "./grid.js";
@@ -98,7 +98,7 @@ async function runSearch({ isTyping = false, isRestoring = false } = {}) {
       requestFirst(number, signal), showRecommendations(), loadSettings(),
     ]);
     if (signal.aborted) return;
-    if (follow(results.redirect, isTyping)) return;
+    if (follow(results.redirect, isTyping || isRestoring)) return;
     showResults(search, results);
     if (isRestoring) scrollTo(0, before.scroll ?? 0);
     settling = setTimeout(settle, READING_TIME);
@@ -109,12 +109,20 @@ async function runSearch({ isTyping = false, isRestoring = false } = {}) {
   $("results").removeAttribute("aria-busy");
 }
 
-/** Go to where a rule of the shop sends this search, once the user has finished typing. */
-function follow(address, isTyping) {
-  if (!address || isTyping) return false;
-  const url = new URL(address, document.baseURI);
-  if (!["http:", "https:"].includes(url.protocol) || url.href === location.href) return false;
-  location.assign(url);
+/**
+ * Go to where a rule of the shop leads this search, once the user has finished typing: to a page
+ * of the shop, or to another search. Return whether it does.
+ */
+function follow(redirect, isTyping) {
+  if (!redirect || isTyping) return false;
+  if (redirect.path) {
+    const url = new URL(redirect.path, document.baseURI);
+    if (url.origin !== location.origin || url.href === location.href) return false;
+    location.assign(url);
+    return true;
+  }
+  fillForm(new URLSearchParams(redirect.filters));
+  searchNow();
   return true;
 }
 

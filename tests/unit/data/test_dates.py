@@ -73,6 +73,15 @@ def test_where_the_year_comes_first_nothing_tells_day_from_month(country: str) -
         ("13/03/2024 12:05\u202fPM", "2024-03-13 12:05"),
         ("13/03/2024T10:30:00+02:00", "2024-03-13 08:30"),
         ("2024-03-05 10:30 PM", "2024-03-05 22:30"),
+        ("5 March 2024", "2024-03-05"),
+        ("March 5th, 2024 at 4:05 pm", "2024-03-05 16:05"),
+        ("Tue, 05 Mar 2024 10:30:00 +0100", "2024-03-05 09:30"),
+        ("Tuesday, March 5, 2024", "2024-03-05"),
+        ("05-MAR-2024", "2024-03-05"),
+        ("5. März 2024", "2024-03-05"),
+        ("1er mars 2024 à 9:30", "2024-03-01 09:30"),
+        ("5 de marzo de 2024", "2024-03-05"),
+        ("5 de março de 2024", "2024-03-05"),
     ],
 )
 def test_other_ways_to_write_times_are_read(written: str, expected: str) -> None:
@@ -81,7 +90,21 @@ def test_other_ways_to_write_times_are_read(written: str, expected: str) -> None
     assert times.tolist() == [pd.Timestamp(expected)]
 
 
-@pytest.mark.parametrize("text", ["80-60-40", "1.2.3", "99/99/2024", "31/02/2024", "1/2/2024x", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "80-60-40",
+        "1.2.3",
+        "99/99/2024",
+        "31/02/2024",
+        "1/2/2024x",
+        "March 2024",
+        "31 June 2024",
+        "5 chairs 2024",
+        "Chair 12, 2024",
+        "",
+    ],
+)
 def test_what_is_no_date_is_not_read(text: str) -> None:
     times, _ = read_times(column(text or None), "GB")
     assert times.isna().all()

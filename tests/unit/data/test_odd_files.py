@@ -10,8 +10,13 @@ import pytest
 
 from market.core.errors import MarketError
 from market.data.inspection.dialect import detect_separator
+from market.data.inspection.photos import photo_columns
+from market.data.inspection.prices import detect_decimal
+from market.data.inspection.profiles import Profile
+from market.data.money import Money
 from market.data.photo_formats import UnusablePhoto
 from market.data.photo_owners import OwnerFinder
+from market.data.rejects import unknown_product_reasons
 from market.data.tables import read_table
 
 EXPECTED = [["007", "Oak table"], ["8", "Lamp"]]
@@ -97,3 +102,41 @@ def test_photos_may_lack_the_leading_zeros_of_ids() -> None:
     assert both.by_name(PurePath("07.jpg")).product_id == "07"
     with pytest.raises(UnusablePhoto, match="fits several listings"):
         both.by_name(PurePath("7.jpg"))
+
+
+@pytest.mark.parametrize(
+    ("currency", "text", "expected"),
+    [
+        ("AED", "٥ د.إ", 5.0),
+        ("AED", "٥٫٥ د.إ.", 5.5),
+        ("SAR", "١٬١٠٠٫٥٠ ر.س", 1100.5),
+        ("GBP", "&pound;5.00", 5.0),
+        ("GBP", "<b>£1,250</b>", 1250.0),
+    ],
+)
+def test_prices_in_other_scripts_and_in_html_are_read(
+    currency: str, text: str, expected: float
+) -> None:
+    assert Money(currency, ".").parse(pd.Series([text])).tolist() == [expected]
+
+
+def test_arabic_marks_of_thousands_say_nothing_of_the_decimal_mark() -> None:
+    assert detect_decimal(pd.Series(["١٬١٠٠٫٥٠", "٢٬٣٠٠٫٠٠"]), "SA").value == "."
+
+
+def test_ids_that_lost_their_leading_zeros_are_named() -> None:
+    ids, known = pd.Series(["7", "12", "x1"], index=[3, 5, 8]), pd.Series(["007", "13", None])
+    reasons = unknown_product_reasons(ids, known, "listings.csv")
+    assert reasons.to_dict() == {
+        3: "its product is not in listings.csv, except with other leading zeros",
+        5: "its product is not in listings.csv",
+        8: "its product is not in listings.csv",
+    }
+
+
+def test_a_column_may_name_photos_without_their_endings() -> None:
+    names = pd.Series(["Chair-1", "chair-2", "chair-3"])
+    stems = frozenset({"chair-1", "chair-2", "chair-3"})
+    column, other = Profile("image", 0, names), Profile("model", 1, names)
+    assert photo_columns([column, other], stems) == [column]
+    assert photo_columns([column, other]) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -224,9 +224,3 @@ def place_of(location: str) -> dict[str, Any]:
     """Return the fields of a listing that is at one of the handmade LOCATIONS."""
     latitude, longitude = LOCATIONS[location]
     return {"location": location, "latitude": latitude, "longitude": longitude}
-
-
-def hide_nothing(engine: Engine) -> Engine:
-    """Return the engine with the status of every listing ignored."""
-    catalogue = replace(engine.catalogue, unavailable=np.zeros(len(engine.catalogue), bool))
-    return replace(engine, catalogue=catalogue)

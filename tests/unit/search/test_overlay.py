@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ PUT = st.tuples(
     st.fixed_dictionaries({}, optional=FIELDS),
     st.sampled_from([None, *LOCATIONS]),
 )
-DELETE = st.tuples(st.just("delete"), IDS, st.just({}), st.none())
+DELETE: Any = st.tuples(st.just("delete"), IDS, st.just({}), st.none())
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +135,40 @@ def test_random_changes_rank_as_if_indexed_together(base: Shop, operations: list
 @MANY
 def test_many_random_changes_rank_as_if_indexed_together(base: Shop, operations: list[Any]) -> None:
     check(base, operations)
+
+
+@pytest.mark.parametrize("factory", ["IVF4,Flat", "HNSW16"])
+def test_changes_are_laid_over_an_approximate_index(factory: str) -> None:
+    shop = Shop(factory)
+    shop.put("n1", name="red zither", images=[image(1)], status="live")
+    shop.put("p13", name="blue zither", status="live")
+    shop.delete("p14")
+    engine = shop.engine.with_changes(shop.changes())
+    found = [hit.product_id for hit in engine.search("zither", limit=99).hits]
+    assert {*found[:2]} == {"n1", "p13"} and "p14" not in found
+    assert engine.catalogue.group[-1] == shop.engine.catalogue.group[13], "its photos are the same"
+    assert engine.similar("n1").total > 0
+
+
+def test_later_changes_replace_earlier_ones(base: Shop) -> None:
+    base.changed.clear()
+    base.removed.clear()
+    base.put("n1", name="zither", status="live")
+    first = base.engine.with_changes(base.changes())
+    base.changed.clear()
+    base.put("n2", name="zither", status="live")
+    second = first.with_changes(base.changes())
+    assert [hit.product_id for hit in second.search("zither").hits][:1] == ["n2"]
+    with pytest.raises(KeyError):
+        second.listing("n1")
+    assert first.listing("n1") and base.engine.search("zither").corrected_query is None
+
+
+def test_an_id_must_not_stand_twice(base: Shop) -> None:
+    base.changed.clear()
+    base.removed.clear()
+    base.put("n1", name="zither")
+    changes = base.changes()
+    twice = replace(changes, listings=pd.concat([changes.listings] * 2, ignore_index=True))
+    with pytest.raises(ValueError, match="two changed listings have the id 'n1'"):
+        base.engine.with_changes(twice)

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from random_catalogues import ROW, make_catalogue, make_table
 
 from market.core.errors import MarketError
-from market.search import paging
+from market.search import match_order, paging
 from market.search.cursor import Cursor, Floor
 from market.search.engine import Engine
 from market.search.filters import Filters
-from market.search.match_order import SORTS, MatchOrder
+from market.search.match_order import SORTS, MatchOrder, best_first
 from market.search.paging import PageRequest, take_page
 
 LEEDS = Filters(near="Leeds")
@@ -69,12 +69,16 @@ def test_a_cursor_continues_after_an_offset(shop: Engine, sort: str) -> None:
     assert ids(following) == whole[25:30]
 
 
-def test_equal_scores_are_in_order_of_id_wherever_the_listings_stand() -> None:
+@pytest.mark.parametrize("few", [0, 100])
+def test_equal_scores_are_in_order_of_id_wherever_the_listings_stand(
+    few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(match_order, "FEW", few)
     table = make_table([dict(ROW_OF_NOTHING) for _ in range(4)], ["d", "a", "c", "b"])
     catalogue = make_catalogue(table)
-    assert catalogue.id_rank.tolist() == [3, 0, 2, 1]
-    order = np.lexsort((catalogue.id_rank, np.zeros(4)))
-    assert catalogue.ids(order) == ["a", "b", "c", "d"]
+    positions, scores = np.array([0, 1, 3, 2]), np.array([1.0, 1.0, 1.0, 2.0])
+    order = positions[best_first(scores, positions, catalogue)]
+    assert catalogue.ids(order) == ["c", "a", "b", "d"]
 
 
 ROW_OF_NOTHING: dict[str, Any] = {
@@ -288,9 +292,11 @@ def test_excluded_listings_are_in_no_result(shop: Engine, request_page: Any) -> 
         ({"latitude": 1.0}, "latitude and longitude belong together"),
         ({"longitude": 1.0, "near": "Leeds"}, "latitude and longitude belong together"),
         ({"radius_km": 5.0}, "radius_km needs near"),
+        ({"exclude": "p01"}, "exclude is a text: give a list of ids"),
+        ({"exclude_seller": "s1"}, "exclude_seller is a text"),
     ],
 )
-def test_a_place_is_given_once_and_completely(filters: dict[str, Any], message: str) -> None:
+def test_filters_that_mean_nothing_are_refused(filters: dict[str, Any], message: str) -> None:
     with pytest.raises(MarketError, match=message):
         Filters(**filters)
 

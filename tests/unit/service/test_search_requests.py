@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from random_catalogues import make_engine, make_table
+from random_catalogues import encode_text, make_engine, make_table
 
+from market.search.encoders import CachedTextEncoder
+from market.search.engine import Engine
 from market.service.app import make_app
 from market.service.events import EventStore
 from market.service.settings import Settings
@@ -44,10 +48,14 @@ NAMES = [
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    folder: Path = tmp_path_factory.mktemp("events")
+def engine() -> Engine:
     table = make_table([{**BASE, "group": 10 + n, **row} for n, row in enumerate(ROWS)])
-    engine = make_engine(table, NAMES)
+    return make_engine(table, NAMES)
+
+
+@pytest.fixture(scope="module")
+def client(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    folder: Path = tmp_path_factory.mktemp("events")
     store = EventStore(f"sqlite:///{folder}/events.sqlite")
     app = make_app(engine, NO_PHOTOS, store, Settings())
     with TestClient(app, raise_server_exceptions=False) as client:
@@ -249,6 +257,21 @@ def test_a_batch_answers_each_search_like_a_request_of_its_own(client: TestClien
     for given, result in zip(searches, results, strict=True):
         alone = search(client, **{name: v for name, v in given.items() if v is not None})
         assert result == alone
+
+
+def test_a_batch_encodes_its_queries_together(engine: Engine) -> None:
+    passes: list[list[str]] = []
+
+    def encode(texts: list[str], **options: Any) -> np.ndarray:
+        passes.append(texts)
+        return np.array([encode_text(text) for text in texts])
+
+    encoder = CachedTextEncoder(lambda: SimpleNamespace(encode_query=encode))
+    cached = replace(engine, encode_text=encoder)
+    cached.encode_ahead(["red lamp", "qwxz", "old  lamp", "", "red lamp"])
+    for text in ("red lamp", "old lamp"):
+        cached.search(text)
+    assert passes == [["red lamp", "old lamp"]]
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_levels_of_categories_are_separated(values: list[str], separator: str) -
     ],
 )
 def test_further_columns_have_a_type(values: list[str | None], kind: str | None) -> None:
-    found, reason = propose_attribute(column(values))
+    found, reason = propose_attribute(column(values), ".")
     assert found == kind
     assert bool(reason) == (kind is None)
 

@@ -1,0 +1,35 @@
+"""Suggestions while a user types."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class SuggestQuery(BaseModel):
+    """What a user has typed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    q: str = Field("", max_length=300, description="The text so far.", examples=["lapt"])
+    limit: int = Field(8, ge=1, le=20, description="Largest number of suggestions.")
+
+
+class Suggestion(BaseModel):
+    """A query to search for, a category to filter by, or a listing to open."""
+
+    kind: Literal["query", "category", "listing"]
+    text: str = Field(description="What to show; of a query, what to search for.")
+    category: str | None = Field(
+        description="Path of a category and of a listing, as `category` filters by it.",
+        examples=["Computers / Laptops"],
+    )
+    product_id: str | None = Field(description="Id of a listing.")
+    photo: str | None = Field(description="URL of a listing's first photo.")
+
+
+class Suggestions(BaseModel):
+    """Suggestions: first queries, then categories, then listings."""
+
+    suggestions: list[Suggestion]
