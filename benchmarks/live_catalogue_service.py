@@ -80,7 +80,11 @@ def main(listings: int) -> None:
             put, own, other = [], [], []
             for number in range(listings):
                 name = f"{WORDS[number % len(WORDS)]} teapot number {number}"
-                fields = {"name": name, "description": f"A {name}, hardly used", "price": 5 + number}
+                fields = {
+                    "name": name,
+                    "description": f"A {name}, hardly used",
+                    "price": 5 + number,
+                }
                 started = time.monotonic()
                 answer = writer.put(f"/api/listings/new-{number}", json=fields)
                 put.append(time.monotonic() - started)

@@ -35,6 +35,13 @@ class Engine(RequestReader):
     """Answers requests about listings in memory. Nothing changes it, so threads may share it.
 
     Its attributes, `load`, `with_changes` and look-ups are those of EngineData.
+
+    A listing that passes the filters matches a query if it contains a word of it (after spelling
+    correction and stemming), if its text is similar enough in meaning, or if one of its photos is
+    similar enough to the photo (thresholds in `market.search.query`). Approximate vector indices
+    miss some matches: see `VectorIndex.within`. Matches below the engine's cut-off are no results,
+    but related. Without a query every listing that passes the filters matches, and the user's
+    history decides their order. A price in words ("sofa under £100") becomes a filter.
     """
 
     # --- Requests -------------------------------------------------------------------------------
@@ -57,34 +64,19 @@ class Engine(RequestReader):
     ) -> SearchResult:
         """Search by words, by a photo, by a listing, or by several of them.
 
-        A listing that passes the filters matches if it contains a word of the query (after spelling
-        correction and stemming), if its text is similar enough in meaning, or if one of its photos
-        is similar enough to the photo (thresholds in `market.search.query`). Without a query every
-        listing that passes the filters matches, and the user's history decides their order.
-        Approximate vector indices miss some matches: see `VectorIndex.within`. Matches below the
-        engine's cut-off are no results, but related. A price in words ("sofa under £100") becomes
-        a filter.
-
         Parameters
         ----------
-        text
-            The query in words.
-        photo
-            A photo of the product to find.
-        like
-            The product id of a listing; similar ones match.
+        text, photo, like
+            The query in words; a photo of the product to find; the id of a listing that similar
+            ones match.
         history
             The user's events: `product_id`, `event`, `timestamp`, in order of time.
         filters
             Conditions that all hits satisfy.
-        limit, offset
-            The page: hits `offset` … `offset + limit - 1`.
-        sort, cursor, collapse, max_per_seller
+        limit, offset, sort, cursor, collapse, max_per_seller
             As in PageRequest.
-        facets
-            Whether to count facets.
-        explain
-            The product id of a listing to explain.
+        facets, explain
+            Whether to count facets; the product id of a listing to explain.
 
         Raises
         ------
@@ -215,6 +207,26 @@ class Engine(RequestReader):
         if result.next_cursor is None and len(result.hits) < request.limit:  # the results end
             best = PageRequest(min(request.limit, MAX_RELATED), collapse=request.collapse)
             result = replace(result, related=rank(*related).page(best).hits)
+        if distances is not None and not np.any(distances <= (filters.radius_km or np.inf)):
+            result = replace(result, empty_place=filters.place_name)
+        result = replace(result, redirect=rules.redirect)
+        return self._with_details(
+            result, ranked, filters, request, allowed, excluded, facets, explain
+        )
+
+    def _with_details(
+        self,
+        result: SearchResult,
+        ranked: RankedMatches,
+        filters: Filters,
+        request: PageRequest,
+        allowed: np.ndarray,
+        excluded: np.ndarray | None,
+        facets: bool,
+        explain: str | None,
+    ) -> SearchResult:
+        """Return a result with its facets and an explanation, if they are asked for."""
+        distances, rules = ranked.distances, ranked.rules
         if facets:
             wide = self.allowed(without_facet_filters(filters), distances, rules.hidden)
             others = wide & ~allowed if excluded is None else wide & ~allowed & ~excluded
@@ -226,9 +238,7 @@ class Engine(RequestReader):
                 explain, ranked, filters, request, allowed, self.vectors, self.formats, hidden
             )
             result = replace(result, explanation=explanation)
-        if distances is not None and not np.any(distances <= (filters.radius_km or np.inf)):
-            result = replace(result, empty_place=filters.place_name)
-        return replace(result, redirect=rules.redirect)
+        return result
 
     # --- The steps ------------------------------------------------------------------------------
     def already_seen(self, history: pd.DataFrame | None) -> np.ndarray:

@@ -58,8 +58,8 @@ class NearestChanges:
                 self._clear()
             new = [row for row, key in enumerate(keys) if key not in self._row_of]
             for start in range(0, len(new), BATCH_SIZE):
-                rows = new[start : start + BATCH_SIZE]
-                self._add([keys[row] for row in rows], vectors[rows])
+                batch = new[start : start + BATCH_SIZE]
+                self._add([keys[row] for row in batch], vectors[batch])
             stored = np.array([self._row_of[key] for key in keys], np.int64)
             nearest, cosines = self._nearest[stored], self._cosines[stored]
             is_complete = len(self._vectors) <= DEPTH
@@ -68,9 +68,10 @@ class NearestChanges:
         rows = row_of_stored[nearest]
         cosines[rows < 0] = -np.inf
         best = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
-        rows, cosines = (np.take_along_axis(each, best, axis=1) for each in (rows, cosines))
+        rows = np.take_along_axis(rows, best, axis=1)
+        cosines = np.take_along_axis(cosines, best, axis=1)
         if not is_complete:
-            for row in np.flatnonzero(np.isinf(cosines[:, -1])):
+            for row in np.flatnonzero(np.isinf(cosines[:, -1])).tolist():
                 rows[row], cosines[row] = _compare(vectors, row, count)
         return rows, cosines
 

@@ -64,7 +64,7 @@ def test_internal_error_is_one_line(
 
 
 def test_only_the_pages_own_scripts_may_run(client: TestClient) -> None:
-    for path in ("/", "/static/style.css", "/api/places"):
+    for path in ("/", "/static/base.css", "/api/places"):
         headers = client.get(path).headers
         assert "script-src 'self';" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"

@@ -140,7 +140,7 @@ def test_reload_restores_results_and_scroll_position(visit: Callable[..., Page])
 
 
 def test_reload_restores_a_limited_number_of_results(visit: Callable[..., Page]) -> None:
-    page = visit("?q=table")
+    page = visit("?flagged=true")
     expect(cards(page).first).to_be_visible()
     page.evaluate("history.replaceState({ shown: 1e9 }, '')")
     urls: list[str] = []

@@ -265,7 +265,7 @@ def test_heic_needs_a_package_that_may_be_left_out(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_page_offers_every_format() -> None:
-    page = (Path(service.__file__).parent / "static/index.html").read_text(encoding="utf-8")
+    page = (Path(service.__file__).parent / "templates/layout.html.j2").read_text(encoding="utf-8")
     accepted = re.search(r'accept="([^"]+)"', page)
     assert accepted is not None
     media_types = {photo_format.media_type for photo_format in FORMATS.values()}

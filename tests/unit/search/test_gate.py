@@ -23,6 +23,7 @@ from market.search.engine import Engine
 from market.search.filters import Filters
 from market.search.query import Query
 from market.search.rules import Rules
+from market.search.suggesting import suggest
 from market.service.app import make_app
 from market.service.events import EventStore
 from market.service.settings import Settings
@@ -117,6 +118,10 @@ def answers(case: Case) -> Iterator[tuple[str, set[str], set[str]]]:
     for asked in (query, Query()):
         positions, _ = engine.candidates(asked, allowed)
         yield "candidates", set(engine.catalogue.ids(positions)), shown
+    typed = ("re", "la", "old", "red gui")
+    suggested = {each.product_id for text in typed for each in suggest(engine, text, 30)}
+    ids = {product_id for product_id in suggested if product_id is not None}
+    yield "suggestions", ids, case.ids(EXIST - {"sold"})
     listed = {each for each in case.fates if works(engine.listing, each)}
     yield "listing", listed, case.ids(EXIST)
     found = {each for each in case.fates if works(engine.position, each)}
@@ -135,6 +140,7 @@ NO_LISTINGS = {
     "load", "with_ranker", "with_collaborative", "with_rules", "with_changes", "daily_rules",
     "with_relevance", "with_end", "relevance", "encode_ahead", "build_query", "photo_vectors",
     "place", "place_of", "correct", "understand", "index", "rules", "formats", "rules_day",
+    "suggestion_source",
 }  # fmt: skip
 # Listings that an answer leaves out, and the raw table that stages read.
 RAW = {"listings", "already_seen", "same_product"}
@@ -214,6 +220,7 @@ ROUTES: dict[str, list[dict[str, Any]]] = {
 }
 NO_LISTING_ROUTES = {
     "/api/events", "/api/predict", "/api/places", "/api/categories", "/api/attributes",
+    "/api/suggest",  # see the test of the engine
     "/api/settings", "/healthz", "/metrics", "/api/users/{user_id}/data",
     "/api/photos/live/{sha256}",  # asks the store of changes: see the tests of the live catalogue
 }  # fmt: skip
