@@ -69,11 +69,6 @@ class StoredListing:
         names = ("kind", "fields", "photos", "keeps_raw_photos", "expires_at")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
-    @property
-    def etag(self) -> str:
-        """The version of the listing as an HTTP entity tag."""
-        return f'"{self.number}"'
-
 
 @dataclass(frozen=True)
 class StoredPhoto:
@@ -149,19 +144,9 @@ class CatalogueStore:
         with self._database.connect() as connection:
             return connection.execute(sa.select(COUNTER.c.number)).scalar() or 0
 
-    def changes_after(self, number: int, up_to: int | None = None) -> list[StoredListing]:
-        """Return the latest state of each listing that changed after `number`, by number.
-
-        Parameters
-        ----------
-        number
-            Number of a change.
-        up_to
-            Largest number to return; None for no limit.
-        """
+    def changes_after(self, number: int) -> list[StoredListing]:
+        """Return the latest state of each listing that changed after `number`, by number."""
         query = sa.select(LISTINGS).where(LISTINGS.c.number > number).order_by(LISTINGS.c.number)
-        if up_to is not None:
-            query = query.where(LISTINGS.c.number <= up_to)
         with self._database.connect() as connection:
             return [_to_listing(row) for row in connection.execute(query)]
 
@@ -308,11 +293,6 @@ class CatalogueWriter:
             if self._connection.execute(sa.select(VECTORS.c.key).where(matches)).scalar() is None:
                 row = {"key": key, "encoder": encoder, "vector": vector.astype("<f4").tobytes()}
                 self._connection.execute(VECTORS.insert(), row)
-
-    def remove_vectors(self, keys: Collection[str]) -> None:
-        """Remove vectors of texts and photos that the store no longer has."""
-        if keys:
-            self._connection.execute(sa.delete(VECTORS).where(VECTORS.c.key.in_(keys)))
 
     def finish(self) -> None:
         """Store the number of the last change."""

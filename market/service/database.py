@@ -156,11 +156,13 @@ def _set_up_sqlite(connection: Any, _: Any) -> None:
     """Set WAL, with which readers and the writer do not block each other, and full durability.
 
     With synchronous=NORMAL a commit reaches the disk some time later, so a power cut would lose
-    what was answered with 201. FULL costs one fsync for each commit.
+    what was answered with 201. FULL costs one fsync for each commit. With secure_delete, the data
+    of an erased user does not stay in the file.
     """
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA secure_delete=ON")
     cursor.close()
 
 

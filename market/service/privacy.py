@@ -42,8 +42,8 @@ def erase(user: str) -> None:
     """Delete all events of USER, and leave the user out of the next run of the pipeline."""
     events = _run(lambda data: data.erase(user))
     click.echo(
-        f"erased {events} events; next: run `dvc repro` and reload the service. docs/serve.md says "
-        "how to remove the user from DVC's cache of earlier runs"
+        f"erased {events} events; no result uses the log's events of this user any more. "
+        "docs/serve.md says how the next `dvc repro` leaves them out, and which copies remain"
     )
 
 

@@ -183,7 +183,7 @@ def test_campaign_of_kills_during_the_hand_over(url: str, tmp_path: Path) -> Non
         writer.start()
         for _ in range(KILLS):
             folding = start(FOLD, url, str(folder))
-            time.sleep(float(rng.uniform(0.2, 4)))
+            time.sleep(float(rng.uniform(1, 9)))
             kills += folding.poll() is None
             folding.kill()
             folding.wait()

@@ -71,6 +71,14 @@ def test_no_id_of_an_erased_user_is_stored(events: EventStore) -> None:
             assert "anna" not in str(connection.execute(sa.select(table)).all())
 
 
+def test_sqlite_overwrites_what_is_erased(tmp_path: Path) -> None:
+    with closing(EventStore(f"sqlite:///{tmp_path}/a.sqlite")) as events:
+        for number in range(200):
+            events.add("a-certain-user", f"p{number}", "view", NOON)
+        UserData(events.database).erase("a-certain-user")
+    assert b"a-certain-user" not in (tmp_path / "a.sqlite").read_bytes()
+
+
 def test_two_processes_hash_with_one_key(events: EventStore) -> None:
     first, second = UserData(events.database), UserData(events.database)
     first.erase("anna")
