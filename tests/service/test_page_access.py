@@ -20,6 +20,7 @@ from page_client import (
 from playwright.sync_api import (
     Browser,
     Page,
+    ViewportSize,
     expect,
 )
 
@@ -150,7 +151,7 @@ SHIFTS = """
 
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_nothing_moves_while_a_page_loads(
-    browser: Browser, site: str, viewport: dict[str, int]
+    browser: Browser, site: str, viewport: ViewportSize
 ) -> None:
     """The sum of layout shifts stays below 0.02; browsers call 0.1 good."""
     context = browser.new_context(viewport=viewport)
