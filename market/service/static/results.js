@@ -17,6 +17,7 @@ import { completeAddress, recordSearch, setTitle, settle, updateState } from "./
 import { currentPhoto } from "./photo.js";
 import { recommendedIds, showRecommendations } from "./recommendations.js";
 import { requestSaved } from "./saved.js";
+import { closeSuggestions } from "./suggestions.js";
 import { userId } from "./user.js";
 
 const PAGE_SIZE = 24; // rows of 2, 3, 4, 6 and 8 cards end evenly
@@ -224,6 +225,7 @@ function showHeading(search, results) {
  */
 export function showError(error, retry, { keepsResults = false } = {}) {
   if (error instanceof KeyError) askForKey(error.message);
+  closeSuggestions(); // they would cover the message
   const text = messageOf(error);
   $("error").querySelector("p").textContent = text[0].toUpperCase() + text.slice(1);
   $("retry").onclick = retry;
