@@ -139,10 +139,11 @@ def test_campaign_of_kills_while_listings_change(url: str, tmp_path: Path) -> No
     rng = np.random.default_rng(0)
     known: list[dict[str, int | None]] = [{} for _ in range(WRITERS)]
     answers = 0
+    writers: list[Writer] = []  # of the round before
     for kill in range(KILLS):
         with serving(tmp_path / f"photos-{kill}", url) as (site, process):
             if kill:
-                check(site, writers, known)  # noqa: F821  from the round before
+                check(site, writers, known)
             writers = [Writer(n, site, known[n], seed=kill) for n in range(WRITERS)]
             for writer in writers:
                 writer.start()

@@ -58,7 +58,7 @@ def test_the_words_of_a_query_are_marked(
 def test_synonyms_are_marked() -> None:
     lexical = index("en")
     synonyms = Synonyms(
-        [Synonym(name="lights", words=("light", "lamp"), until=None)], lexical.language
+        [Synonym.model_validate({"name": "lights", "words": ["light", "lamp"]})], lexical.language
     )
     highlighter = Highlighter.of("light", lexical, synonyms)
     assert highlighter.highlight(TEXTS[0], "").name == [(4, 9)]
