@@ -129,11 +129,12 @@ def heading(query: Mapping[str, str], results: SearchResults | None) -> str:
         words = results.corrected_query
     if words:
         return f"Results for “{words}”"
-    if "saved" in query:
+    # A template that asks for a parameter which the address lacks adds it to `query`, empty.
+    if query.get("saved"):
         return "Saved listings"
-    if "category" in query:
+    if query.get("category"):
         return query["category"].split(" / ")[-1]
-    return "Listings of this seller" if "seller_id" in query else "All listings"
+    return "Listings of this seller" if query.get("seller_id") else "All listings"
 
 
 def price_links(

@@ -57,8 +57,18 @@ def search(page: Page, words: str) -> None:
     expect(page.locator("#results")).not_to_have_attribute("aria-busy", "true")
 
 
+def wait_for_scripts(page: Page) -> None:
+    """Wait until the scripts have shown their results in place of those that the service rendered.
+
+    On the start page these are others: the scripts leave out what they recommend above.
+    """
+    expect(page.get_by_role("status")).not_to_be_empty()
+    expect(page.locator("#results")).not_to_have_attribute("aria-busy", "true")
+
+
 def open_first(page: Page) -> str:
     """Open the page of the first result, and return its name."""
+    wait_for_scripts(page)
     first = cards(page).first
     name = first.inner_text()
     with page.expect_response("**/api/events"):

@@ -58,7 +58,7 @@ def test_back_button_returns_to_earlier_searches(visit: Callable[..., Page], ent
 
 
 def test_typing_one_word_is_one_history_entry(visit: Callable[..., Page]) -> None:
-    page = visit("?q=lamp")
+    page = visit("?q=laptop")
     expect(cards(page).first).to_be_visible()
     entries = page.evaluate("history.length")
     box = page.locator("#q")

@@ -127,6 +127,7 @@ def test_filters(visit: Callable[..., Page]) -> None:
     expect(page.get_by_role("alert")).to_have_text("The lowest price is above the highest price.")
     page.get_by_role("button", name="Clear filters").click()
     expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.locator("#results")).not_to_have_attribute("aria-busy", "true")  # new counts
 
     link = page.locator("#category-list a").first
     chosen, count = link.locator("span").all_inner_texts()

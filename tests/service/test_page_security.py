@@ -58,15 +58,21 @@ def test_text_of_listings_never_becomes_html(visit: Callable[..., Page], engine:
         }
         if "description" in listing:
             texts["description"] = HOSTILE_TEXT
+        if "highlights" in listing:
+            description = {"text": HOSTILE_TEXT, "spans": [[0, 4], [10, 17]]}
+            texts["highlights"] = {"name": [[0, 4]], "description": description}
         if "why" in listing:
             reason = {"feature": HOSTILE_TEXT, "text": HOSTILE_TEXT, "contribution": 1.0}
             texts["why"] = [reason, reason]
         return listing | texts
 
     def answer_hostile(route: Route) -> None:
-        answer: Any = route.fetch().json()
+        # No listing matches the hostile query: answer it with those for another one.
+        address = re.sub(r"([?&]q)=[^&]*", r"\1=laptop", route.request.url)
+        answer: Any = route.fetch(url=address).json()
         if "hits" in answer:
-            answer["hits"] = [replace_text(hit) for hit in answer["hits"]]
+            for shown in ("hits", "related"):
+                answer[shown] = [replace_text(hit) for hit in answer.get(shown) or []]
             answer["corrected_query"] = HOSTILE_TEXT
             answer["facets"] = {
                 "categories": [{"value": HOSTILE_TEXT, "count": 1}],
@@ -91,6 +97,7 @@ def test_text_of_listings_never_becomes_html(visit: Callable[..., Page], engine:
     check_no_html(page)
     page.goto(f"{page.url.split('listing')[0]}?q={quote(HOSTILE_TEXT)}")
     expect(cards(page).first).to_have_text(HOSTILE_TEXT)
+    expect(page.locator("#cards .snippet").first).to_have_text(HOSTILE_TEXT)
     expect(page.locator("#cards .why .reasons li").first).to_contain_text(HOSTILE_TEXT)
     expect(page.locator("#results-title")).to_contain_text(HOSTILE_TEXT)
     expect(page.locator("#category-list")).to_contain_text("<script>")

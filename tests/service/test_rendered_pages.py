@@ -31,6 +31,19 @@ def test_words_of_an_address_are_escaped(client: TestClient, text: str) -> None:
         assert html.escape(text, quote=False).split("&")[0] in page
 
 
+def test_the_heading_names_what_is_shown(client: TestClient) -> None:
+    category = get(client, "/api/categories")[0]["path"]
+    searches: list[tuple[dict[str, str], str]] = [
+        ({}, "All listings"),
+        ({"price_max": "50"}, "All listings"),
+        ({"category": category}, category.split(" / ")[-1]),
+        ({"saved": "true"}, "Saved listings"),
+    ]
+    for params, heading in searches:
+        page = client.get("/", params=params).text
+        assert f'<h1 id="results-title">{html.escape(heading)}</h1>' in page
+
+
 def test_a_wrong_filter_is_explained_on_the_page(client: TestClient) -> None:
     page = client.get("/", params={"price_min": 9, "price_max": 5})
     assert page.status_code == 422
