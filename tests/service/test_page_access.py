@@ -37,7 +37,7 @@ def focused(page: Page) -> str:
 
 def test_page_works_by_keyboard(visit: Callable[..., Page]) -> None:
     page = visit()
-    expect(cards(page).first).to_be_visible()
+    wait_for_scripts(page)
     page.keyboard.press("/")
     expect(page.locator("#q")).to_be_focused()
     page.keyboard.type("laptop")
@@ -60,6 +60,7 @@ def test_page_works_by_keyboard(visit: Callable[..., Page]) -> None:
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/listing/"))
+    expect(page.get_by_role("button", name="Save", exact=True)).to_be_visible()
     for _ in range(20):
         page.keyboard.press("Tab")
         if focused(page) == "Save":
@@ -68,7 +69,7 @@ def test_page_works_by_keyboard(visit: Callable[..., Page]) -> None:
         page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Saved")).to_be_focused()
     page.go_back()
-    expect(cards(page).nth(0)).to_be_visible()
+    wait_for_scripts(page)
     cards(page).nth(0).focus()
     page.keyboard.press("ArrowUp")
     expect(page.locator("#q")).to_be_focused()
@@ -91,7 +92,7 @@ def test_page_fits_a_phone(visit: Callable[..., Page]) -> None:
             )
         )
 
-    expect(cards(page).first).to_be_visible()
+    wait_for_scripts(page)
     assert fits()
     expect(page.get_by_label("Highest price")).to_be_hidden()
     page.get_by_role("button", name="Filters").tap()
@@ -135,7 +136,7 @@ def test_pages_meet_wcag_2_2_aa(visit: Callable[..., Page], scheme: str) -> None
         found = axe.run(page, options=options).response["violations"]
         return [f"{rule['id']}: {rule['nodes'][0]['html']}" for rule in found]
 
-    expect(cards(page).first).to_be_visible()
+    wait_for_scripts(page)
     page.locator("#cards .why summary").first.click()
     assert not violations()
     page.keyboard.press("Escape")

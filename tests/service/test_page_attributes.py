@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from attributed import with_attributes, with_names_alone
-from page_client import CHROMIUM, cards, open_first, serve_page
+from page_client import CHROMIUM, open_first, serve_page, wait_for_scripts
 from playwright.sync_api import Page, expect
 
 from market.search.attributes import Condition
@@ -70,7 +70,7 @@ def test_a_product_shows_its_attributes_and_seller(visit: Callable[..., Page]) -
 @pytest.mark.parametrize("site", [with_names_alone], indirect=True)
 def test_the_page_leaves_out_fields_that_no_listing_has(visit: Callable[..., Page]) -> None:
     page = visit()
-    expect(cards(page).first).to_be_visible()
+    wait_for_scripts(page)
     for label in ("Lowest price", "Near", "Include implausible prices"):
         expect(page.get_by_label(label, exact=True)).to_be_hidden()
     expect(page.locator("#category-field")).to_be_hidden()

@@ -13,6 +13,7 @@ from page_client import (
     cards,
     products,
     search,
+    wait_for_scripts,
 )
 from playwright.sync_api import (
     Page,
@@ -37,7 +38,7 @@ def wait_until(page: Page, expression: str) -> None:
 @pytest.mark.parametrize("enter", [False, True], ids=["while typing", "with Enter"])
 def test_back_button_returns_to_earlier_searches(visit: Callable[..., Page], enter: bool) -> None:
     page = visit()
-    expect(cards(page).first).to_be_visible()
+    wait_for_scripts(page)
     shown = {}
     for words in ("lamp", "table", "laptop"):
         search(page, words)
@@ -59,7 +60,7 @@ def test_back_button_returns_to_earlier_searches(visit: Callable[..., Page], ent
 
 def test_typing_one_word_is_one_history_entry(visit: Callable[..., Page]) -> None:
     page = visit("?q=laptop")
-    expect(cards(page).first).to_be_visible()
+    wait_for_scripts(page)
     entries = page.evaluate("history.length")
     box = page.locator("#q")
     box.fill("")
@@ -85,7 +86,7 @@ def test_back_button_undoes_filters_and_photos(
     visit: Callable[..., Page], photo_file: Path
 ) -> None:
     page = visit("?q=table")
-    expect(cards(page).first).to_be_visible()
+    wait_for_scripts(page)
     page.locator("#category-list a").first.click()
     expect(page).to_have_url(re.compile("category="))
     page.get_by_label("Include implausible prices").check()
@@ -112,7 +113,7 @@ def test_back_button_undoes_filters_and_photos(
 
 def test_reload_restores_results_and_scroll_position(visit: Callable[..., Page]) -> None:
     page = visit("?flagged=true")
-    expect(cards(page).first).to_be_visible()
+    wait_for_scripts(page)
     page.get_by_role("button", name="Show more").click()
     expect(cards(page)).not_to_have_count(24)
     expect(page.get_by_role("status")).to_contain_text("more")
@@ -141,7 +142,7 @@ def test_reload_restores_results_and_scroll_position(visit: Callable[..., Page])
 
 def test_reload_restores_a_limited_number_of_results(visit: Callable[..., Page]) -> None:
     page = visit("?flagged=true")
-    expect(cards(page).first).to_be_visible()
+    wait_for_scripts(page)
     page.evaluate("history.replaceState({ shown: 1e9 }, '')")
     urls: list[str] = []
     page.on("request", lambda request: urls.append(request.url))

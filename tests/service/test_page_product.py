@@ -7,7 +7,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from page_client import CHROMIUM, cards, open_first, search
+from page_client import CHROMIUM, cards, open_first, search, wait_for_scripts
 from playwright.sync_api import Page, expect
 
 from market.search.engine import Engine
@@ -33,7 +33,7 @@ def test_click_opens_a_listing_and_back_returns(visit: Callable[..., Page]) -> N
     page.go_back()
     expect(page.locator("#product-name")).to_have_text(name)
     page.go_back()
-    expect(cards(page).first).to_be_visible()
+    wait_for_scripts(page)
     assert page.url.endswith("?q=laptop")
     page.go_forward()
     expect(page.locator("#product-name")).to_have_text(name)

@@ -15,6 +15,7 @@ from page_client import (
     products,
     recommended,
     search,
+    wait_for_scripts,
 )
 from playwright.sync_api import (
     Page,
@@ -35,7 +36,7 @@ pytestmark = [
 def test_results_update_while_typing(visit: Callable[..., Page]) -> None:
     page = visit()
     expect(page.get_by_role("heading", name="All listings")).to_be_visible()
-    expect(cards(page).first).to_be_visible()
+    wait_for_scripts(page)
     page.locator("#q").press_sequentially("laptop", delay=20)
     expect(page.get_by_role("heading", name="Results for “laptop”")).to_be_visible()
     expect(cards(page).first).to_contain_text("laptop", ignore_case=True)
@@ -49,6 +50,7 @@ def test_results_update_while_typing(visit: Callable[..., Page]) -> None:
 
 def test_late_answer_to_an_old_search_is_ignored(visit: Callable[..., Page]) -> None:
     page = visit()
+    wait_for_scripts(page)
     held: list[Route] = []
     page.route("**/api/search?q=lamp*", lambda route: held.append(route))
     page.locator("#q").fill("lamp")
@@ -85,7 +87,7 @@ def test_results_show_reasons(visit: Callable[..., Page]) -> None:
 
 def test_show_more_adds_results(visit: Callable[..., Page]) -> None:
     page = visit()
-    expect(cards(page).first).to_be_visible()
+    wait_for_scripts(page)
     before = cards(page).count()
     page.get_by_role("button", name="Show more").click()
     expect(cards(page)).not_to_have_count(before)
@@ -101,6 +103,7 @@ def test_show_more_reaches_the_last_result(visit: Callable[..., Page], engine: E
     page = visit("?flagged=true")
     total = engine.search(filters=Filters(flagged=True)).total
     assert total > 24
+    wait_for_scripts(page)
     expect(page.locator("#results-note")).to_have_text(f"{total} listings")
     more = page.get_by_role("button", name="Show more")
     while more.is_visible():
@@ -116,6 +119,7 @@ def test_show_more_reaches_the_last_result(visit: Callable[..., Page], engine: E
 
 def test_filters(visit: Callable[..., Page]) -> None:
     page = visit()
+    wait_for_scripts(page)
     page.get_by_label("Lowest price").fill("20")
     page.get_by_label("Highest price").fill("60")
     expect(page).to_have_url(re.compile("price_max=60"))
@@ -182,7 +186,7 @@ def test_photo_from_a_file(visit: Callable[..., Page], photo_file: Path) -> None
 @pytest.mark.parametrize("way", ["drop", "paste"])
 def test_photo_dropped_or_pasted(visit: Callable[..., Page], photo_file: Path, way: str) -> None:
     page = visit()
-    expect(cards(page).first).to_be_visible()
+    wait_for_scripts(page)
     with page.expect_response("**/api/search/photo") as answer:
         page.evaluate(
             """([bytes, way]) => {
@@ -204,7 +208,7 @@ def test_file_that_is_not_a_photo_shows_an_error(
     visit: Callable[..., Page], tmp_path: Path
 ) -> None:
     page = visit(failing=True)
-    expect(cards(page).first).to_be_visible()
+    wait_for_scripts(page)
     (tmp_path / "photo.jpg").write_bytes(b"<html>")
     page.locator("#file").set_input_files(tmp_path / "photo.jpg")
     expect(page.get_by_role("alert")).to_contain_text("Photo: not one of JPEG")
@@ -218,6 +222,7 @@ def test_events_change_the_recommendations(
 ) -> None:
     page = visit()
     expect(page.get_by_role("heading", name="Suggestions")).to_be_visible()
+    wait_for_scripts(page)
     before = recommended(page)
     search(page, "laptop")
     open_first(page)
@@ -249,7 +254,7 @@ def test_failed_event_shows_an_error(visit: Callable[..., Page]) -> None:
 
 def test_unreachable_service_shows_an_error_with_a_retry(visit: Callable[..., Page]) -> None:
     page = visit(failing=True)
-    expect(cards(page).first).to_be_visible()
+    wait_for_scripts(page)
     page.route("**/api/search?*", lambda route: route.abort())
     page.locator("#q").fill("laptop")
     expect(page.get_by_role("alert")).to_contain_text("Cannot reach the service")

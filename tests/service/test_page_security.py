@@ -15,6 +15,7 @@ from page_client import (
     cards,
     open_first,
     serve_page,
+    wait_for_scripts,
 )
 from playwright.sync_api import (
     Browser,
@@ -118,7 +119,7 @@ def test_text_of_urls_never_becomes_html(visit: Callable[..., Page]) -> None:
 
 def test_check_notices_text_that_became_html(visit: Callable[..., Page]) -> None:
     page = visit("?q=laptop")
-    expect(cards(page).first).to_be_visible()
+    wait_for_scripts(page)
     check_no_html(page)
     page.evaluate("document.querySelector('main').append(document.createElement('b'))")
     with pytest.raises(AssertionError, match="became elements"):
