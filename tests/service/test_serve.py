@@ -42,7 +42,7 @@ def project(ran: Path, tmp_path: Path) -> Path:
     (project / "data").mkdir(parents=True)
     for name in ("market", "stages"):
         (project / name).symlink_to(REPO / name)
-    for name in ("params.yaml", "data/clean", "data/price"):
+    for name in ("params.yaml", "rules.yaml", "data/clean", "data/price"):
         (project / name).symlink_to(ran / name)
     (project / "models").mkdir()
     for model in (ran / "models").iterdir():
