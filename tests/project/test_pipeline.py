@@ -114,8 +114,8 @@ def test_nothing_imports_a_stage(script: Path) -> None:
 def test_no_result_depends_on_an_init_file(module: Path) -> None:
     """dvc.yaml lists modules only, so DVC would not see what an __init__.py does.
 
-    That of market/ imports names lazily, for notebooks. That of core/ sets a variable of torch. That
-    of service/schemas puts the names for the routes together: no stage imports it.
+    That of market/ imports names lazily, for notebooks. That of core/ sets a variable of torch.
+    That of service/schemas puts the names for the routes together: no stage imports it.
     """
     first, *others = ast.parse(module.read_text(encoding="utf-8")).body
     assert isinstance(first, ast.Expr)
