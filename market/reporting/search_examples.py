@@ -27,6 +27,7 @@ EXAMPLES = 4
 RESULTS = 5  # of each example
 REASONS = 3  # of each result
 RADIUS_KM = 100.0  # of the search near a town
+MAX_TRIED = 10  # subcategories, the largest first, until one has hits within the filters
 
 
 class Example(NamedTuple):
@@ -62,7 +63,7 @@ def examples(engine: Engine) -> Iterator[Example]:
     if not engine.categories():
         subcategory = engine.listings["name"]
     counts = Counter(subcategory[~subcategory.str.startswith("Other")]) or Counter(subcategory)
-    largest = [name for name, _ in counts.most_common(2)]
+    largest, *others = [name for name, _ in counts.most_common(MAX_TRIED)]
     # A search has no user, so no user feature can be a reason; and without a photo in the query,
     # "similar photos" means similar to the best matches.
     without_user = {
@@ -70,17 +71,16 @@ def examples(engine: Engine) -> Iterator[Example]:
         for name in FEATURE_TEXTS
         if name in (*QUERY_FEATURES, *LISTING_FEATURES)
     }
-    by_text = engine.search(largest[0], limit=RESULTS)
-    yield Example(f"“{largest[0]}”", [], by_text, without_user | SEARCH_TEXTS)
-    filters = _filters(engine, engine.listings[subcategory == largest[-1]])
-    title = f"“{largest[-1]}”"
+    by_text = engine.search(largest, limit=RESULTS)
+    yield Example(f"“{largest}”", [], by_text, without_user | SEARCH_TEXTS)
+    words, filters, filtered = _search_with_filters(engine, subcategory, others or [largest])
+    title = f"“{words}”"
     if filters.price_max is not None:
         title += f" up to {engine.formats.money(round(filters.price_max))}"
     labels = without_user | SEARCH_TEXTS
     if filters.near:
         title += f" within {engine.formats.distance(RADIUS_KM)} of {filters.near}"
         labels["proximity"] = f"near {filters.near}"
-    filtered = engine.search(largest[-1], filters=filters, limit=RESULTS)
     yield Example(title, [], filtered, labels)
     viewed = [hit.product_id for hit in by_text.hits[:3]]
     if not viewed:
@@ -93,6 +93,20 @@ def examples(engine: Engine) -> Iterator[Example]:
     yield Example("Recommended to a user who viewed these", viewed, recommended, FEATURE_TEXTS)
 
 
+def _search_with_filters(
+    engine: Engine, subcategory: pd.Series, names: list[str]
+) -> tuple[str, Filters, SearchResult]:
+    """Return the first of some subcategories whose search with filters has hits, or the first."""
+    searches = []
+    for words in names:
+        filters = _filters(engine, engine.listings[subcategory == words])
+        result = engine.search(words, filters=filters, limit=RESULTS)
+        if result.hits:
+            return words, filters, result
+        searches.append((words, filters, result))
+    return searches[0]
+
+
 def _filters(engine: Engine, listings: pd.DataFrame) -> Filters:
     """Return filters that the cheaper half of the listings passes, near a town of one of them."""
     price = float(listings["price"].median())
@@ -102,7 +116,7 @@ def _filters(engine: Engine, listings: pd.DataFrame) -> Filters:
         price_max, affordable = price, listings[listings["price"] <= price]
     towns = affordable["location"].value_counts().index
     town = next((name for name in towns if engine.place(name)), None)
-    return Filters(price_max=price_max, near=town, radius_km=RADIUS_KM)
+    return Filters(price_max=price_max, near=town, radius_km=RADIUS_KM if town else None)
 
 
 def reasons(contributions: dict[str, float], labels: dict[str, str]) -> list[tuple[str, float]]:

@@ -118,21 +118,7 @@ class EngineData:
             If the index and the prices are of different listings, or a rule is wrong.
         """
         search_index = SearchIndex.load(index)
-        catalogue = Catalogue.build(
-            search_index.listings,
-            search_index.photos,
-            search_index.places,
-            pd.read_parquet(prices),
-            search_index.gazetteer,
-            search_index.attributes,
-        )
-        vectors = ListingVectors(
-            search_index.texts,
-            search_index.images,
-            search_index.neighbours,
-            catalogue.photos,
-            search_index.unsmoothed,
-        )
+        catalogue, vectors = _open_listings(search_index, prices)
         encode_photo = PhotoEncoder(
             embed, search_index.image_space, search_index.array_size, device
         )
@@ -284,3 +270,18 @@ class EngineData:
     def photo_vectors(self, photo_indices: np.ndarray) -> np.ndarray:
         """Return the vectors (k, width) of photos by their positions among the packed photos."""
         return self.vectors.images.vectors(self.catalogue.photos.rows_of_photos(photo_indices))
+
+
+def _open_listings(index: SearchIndex, prices: Path) -> tuple[Catalogue, ListingVectors]:
+    """Return the catalogue of an index, with the prices of a table, and its vectors."""
+    catalogue = Catalogue.build(
+        index.listings,
+        index.photos,
+        index.places,
+        pd.read_parquet(prices),
+        index.gazetteer,
+        index.attributes,
+    )
+    return catalogue, ListingVectors(
+        index.texts, index.images, index.neighbours, catalogue.photos, index.unsmoothed
+    )

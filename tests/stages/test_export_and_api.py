@@ -23,7 +23,7 @@ README = (REPO / "README.md").read_text(encoding="utf-8")
 @pytest.fixture
 def project(ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the outputs of `ran`, to write into."""
-    for name in ("data", "models", "params.yaml"):
+    for name in ("data", "models", "params.yaml", "rules.yaml"):
         (tmp_path / name).symlink_to(ran / name)
     monkeypatch.chdir(tmp_path)
     return tmp_path

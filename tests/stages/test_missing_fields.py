@@ -38,7 +38,8 @@ def names_only(tmp_path_factory: pytest.TempPathFactory, make_project: Callable[
             if stage == "sample":
                 continue
             main = importlib.import_module(f"stages.{stage}").main
-            CliRunner().invoke(main, catch_exceptions=False)
+            result = CliRunner().invoke(main, catch_exceptions=False)
+            assert result.exit_code == 0, f"{stage}: {result.output}"
     return project
 
 

@@ -26,9 +26,12 @@ def read_metrics(project: Path, stage: str) -> dict[str, Any]:
 
 def check_metrics(project: Path, personalised: set[str]) -> None:
     learned, metrics = read_metrics(project, "rank"), read_metrics(project, "evaluate")
-    assert set(learned) == {"learned", "n", "seed", "weights"} and not learned["learned"]
+    assert set(learned) == {"learned", "n", "relevance", "rules", "seed", "weights"}
+    assert not learned["learned"] and learned["rules"]["active"] == 0
     assert set(learned["weights"]) == set(QUERY_FEATURES)
-    assert set(metrics) == {"search", "photo_to_photo", "personalised", "seed"}
+    assert set(metrics) == {"search", "shown", "photo_to_photo", "personalised", "seed"}
+    for kinds in (learned["relevance"], metrics["shown"]):
+        assert all({"model", "all_matches"} == set(kind) for kind in kinds.values())
     assert set(metrics["personalised"]) == personalised
     methods = {"model", "bm25", "embedding", "reciprocal_rank_fusion", "random"}
     for kind in metrics["search"].values():
@@ -79,7 +82,7 @@ def test_without_a_log_users_are_simulated(
     for name in ("models/index", "models/embed"):
         shutil.copytree(ran / name, tmp_path / name)
     tables = ("merged/listings", "clean/interactions", "price/expected")
-    for name in ("params.yaml", *(f"data/{table}.parquet" for table in tables)):
+    for name in ("params.yaml", "rules.yaml", *(f"data/{table}.parquet" for table in tables)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ran / name, tmp_path / name)
     path = tmp_path / "data/clean/interactions.parquet"

@@ -75,7 +75,7 @@ def test_example_results_match_their_queries(engine: Engine) -> None:
     similar_ids = {hit.product_id for hit in similar.result.hits}
     group = set(listings.index[listings["group"] == listings["group"][query_id]])
     assert similar_ids and not group & similar_ids
-    assert len(recommended.query_ids) == 3
+    assert 1 <= len(recommended.query_ids) <= 3
     assert not {hit.product_id for hit in recommended.result.hits} & set(recommended.query_ids)
 
 

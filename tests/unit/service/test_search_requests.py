@@ -48,16 +48,16 @@ NAMES = [
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
+def shop() -> Engine:
     table = make_table([{**BASE, "group": 10 + n, **row} for n, row in enumerate(ROWS)])
     return make_engine(table, NAMES)
 
 
 @pytest.fixture(scope="module")
-def client(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def client(shop: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     folder: Path = tmp_path_factory.mktemp("events")
     store = EventStore(f"sqlite:///{folder}/events.sqlite")
-    app = make_app(engine, NO_PHOTOS, store, Settings())
+    app = make_app(shop, NO_PHOTOS, store, Settings())
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 
@@ -259,7 +259,7 @@ def test_a_batch_answers_each_search_like_a_request_of_its_own(client: TestClien
         assert result == alone
 
 
-def test_a_batch_encodes_its_queries_together(engine: Engine) -> None:
+def test_a_batch_encodes_its_queries_together(shop: Engine) -> None:
     passes: list[list[str]] = []
 
     def encode(texts: list[str], **options: Any) -> np.ndarray:
@@ -267,7 +267,7 @@ def test_a_batch_encodes_its_queries_together(engine: Engine) -> None:
         return np.array([encode_text(text) for text in texts])
 
     encoder = CachedTextEncoder(lambda: SimpleNamespace(encode_query=encode))
-    cached = replace(engine, encode_text=encoder)
+    cached = replace(shop, encode_text=encoder)
     cached.encode_ahead(["red lamp", "qwxz", "old  lamp", "", "red lamp"])
     for text in ("red lamp", "old lamp"):
         cached.search(text)
