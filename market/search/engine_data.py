@@ -21,7 +21,7 @@ from market.search.changed_listings import ChangedListings
 from market.search.collaborative import CollaborativeModel
 from market.search.daily_rules import DailyRules, RuleBook
 from market.search.encoders import CachedTextEncoder, PhotoEncoder
-from market.search.filters import Filters
+from market.search.filters import NO_FILTERS, Filters
 from market.search.index import SearchIndex
 from market.search.lexical import LexicalIndex
 from market.search.listing_vectors import ListingVectors
@@ -264,8 +264,11 @@ class EngineData:
         return self.catalogue.locations(self.allowed(ANY_PRICE))
 
     def categories(self) -> list[tuple[str, int]]:
-        """Return every category path, at each depth, with the number of its listings, sorted."""
-        return self.catalogue.categories(self.allowed(ANY_PRICE))
+        """Return every category path, at each depth, with the number of its results, sorted.
+
+        These are the listings that a search without words and other filters finds in it.
+        """
+        return self.catalogue.categories(self.allowed(NO_FILTERS))
 
     def photo_vectors(self, photo_indices: np.ndarray) -> np.ndarray:
         """Return the vectors (k, width) of photos by their positions among the packed photos."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import Depends, HTTPException, Request
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from market.data.photo_formats import FORMATS_DESCRIPTION
+from market.service.errors import describe_faults
 from market.service.schemas import BulkLine, ListingFields
 
 MAX_LINES = 10_000  # of a bulk request; `max_upload_mb` limits its size
@@ -134,20 +135,12 @@ def _read_line(line: bytes) -> tuple[BulkLine | str, str | None]:
     try:
         return _validated(BulkLine, content), shown
     except RequestValidationError as error:
-        return "; ".join(fault_lines(error.errors())), shown
+        return describe_faults(error.errors(), skipped=1), shown
 
 
 Listing = Annotated[ListingBody, Depends(read_listing)]
 Photos = Annotated[ListingBody, Depends(read_photos)]
 Lines = Annotated[list[tuple[int, BulkLine | str, str | None]], Depends(read_lines)]
-
-
-def fault_lines(faults: Any) -> Iterator[str]:
-    """Yield a clause for each fault of a request, which names the field."""
-    for fault in faults:
-        field = ".".join(str(part) for part in fault["loc"][1:])
-        message = fault["msg"].removeprefix("Value error, ")
-        yield f"{field}: {message}" if field else message
 
 
 def _is_multipart(request: Request) -> bool:

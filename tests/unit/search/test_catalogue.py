@@ -35,17 +35,16 @@ def test_a_listing_has_all_fields_of_its_card(handmade: Handmade, shop: Engine) 
 def test_categories_are_counted_at_every_depth(shop: Engine) -> None:
     counts = dict(shop.categories())
     assert counts["Music"] == 20 and counts["Music / Instruments / Other"] == EACH
-    assert counts["Home & Garden / Furniture"] == EACH
+    assert counts["Home & Garden / Furniture"] == EACH - 1, "one price is implausible"
     assert list(counts) == sorted(counts) and len(counts) == 12
     for path, count in counts.items():
-        filters = Filters(category=path, flagged=True)
-        assert shop.allowed(filters).sum() == count
+        assert shop.allowed(Filters(category=path)).sum() == count
 
 
 def test_categories_may_have_one_level(handmade: Handmade) -> None:
     flat = Handmade()
     flat.listings["category_levels"] = [path[:1] for path in handmade.listings["category_levels"]]
-    assert dict(flat.engine().categories()) == {"Music": 20, "Sports": 20, "Home & Garden": 20}
+    assert dict(flat.engine().categories()) == {"Music": 20, "Sports": 19, "Home & Garden": 19}
 
 
 def test_only_known_locations_are_listed(shop: Engine) -> None:
