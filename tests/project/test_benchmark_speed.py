@@ -56,6 +56,7 @@ def test_clean_is_compared_with_the_plain_way(raw: Path) -> None:
     assert row[0].startswith("clean") and float(row[3]) > 0
 
 
+@pytest.mark.campaign  # 10 to 25 seconds
 def test_growth_of_clean_is_measured() -> None:
     options = ["--base", "40", "--times", "1", "--times", "2", "--stage", "clean", "--runs", "1"]
     first, *_ = cells(run("benchmarks/growth.py", *options))[1:]
@@ -63,6 +64,7 @@ def test_growth_of_clean_is_measured() -> None:
     assert float(first[-3]) != 0 and first[-2] == "–"
 
 
+@pytest.mark.campaign  # 10 to 25 seconds
 def test_dvc_is_measured_on_packed_photos() -> None:
     options = ["--photos", "20", "--form", "packed", "--link", "none", "--runs", "1"]
     header, row = cells(run("benchmarks/dvc_cost.py", *options))

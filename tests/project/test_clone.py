@@ -95,6 +95,7 @@ def test_marketplace_data_stays_in_its_own_remote(
 
 
 # --- The user's own data ------------------------------------------------------------------------
+@pytest.mark.campaign  # 10 to 25 seconds
 def test_a_queued_run_finds_the_users_data(
     make_project: Callable[..., Path], raw: Path, tmp_path: Path
 ) -> None:
