@@ -2,11 +2,11 @@
 
     python benchmarks/live_catalogue.py --listings 100000 --seconds 20
 
-The listings are those of latency.py. One thread searches without a pause, first over the index
+It makes listings as latency.py does. One thread searches without a pause, first over the index
 alone, then while another thread applies changes: several times a second it puts new and changed
-listings into the engine, at the given rate of listings. All times are of one run, so their ratio is
-comparable. `with_changes` is timed with a fixed number of changed listings, of which those of one
-step are new. Facets over a million listings are measured by facets.py.
+listings into the engine, at the given rate of listings. One run measures everything, so the times
+can be compared. `with_changes` is timed with a fixed number of changed listings; one step adds some
+of them. facets.py measures facets over a million listings.
 """
 
 from __future__ import annotations

@@ -33,12 +33,6 @@ class ReadRoute(ScopedRoute):
     needs = "read"
 
 
-class CatalogueRoute(ScopedRoute):
-    """A route for the shop alone: it changes listings, or shows and erases data of a user."""
-
-    needs = "catalogue"
-
-
 def check_declared(router: APIRouter) -> APIRouter:
     """Return a router all of whose routes declare a scope.
 

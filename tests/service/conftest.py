@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from api_client import all_listings
 from fastapi.testclient import TestClient
 from listening import listening
@@ -26,6 +27,7 @@ from market.data.photo_store import PhotoStore
 from market.predict import Predictor
 from market.search.engine import Engine
 from market.service.app import make_app
+from market.service.catalogue_tables import TABLES
 from market.service.events import EventStore
 from market.service.settings import Settings
 
@@ -33,6 +35,18 @@ from market.service.settings import Settings
 @pytest.fixture
 def store(tmp_path: Path) -> EventStore:
     return EventStore(f"sqlite:///{tmp_path}/events.sqlite")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without tables of the catalogue."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/catalogue.sqlite"
+    url: str = request.getfixturevalue("postgres").url
+    engine = sa.create_engine(url)
+    TABLES[0].metadata.drop_all(engine)
+    engine.dispose()
+    return url
 
 
 @pytest.fixture

@@ -20,11 +20,9 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-import sqlalchemy as sa
 from repository import REPO
 
 from market.data.catalogue_changes import CatalogueChanges
-from market.service.catalogue_tables import TABLES
 
 pytestmark = [pytest.mark.campaign, pytest.mark.xdist_group("events")]
 KILLS = int(os.environ.get("KILLS", "12"))
@@ -50,17 +48,6 @@ FOLD = textwrap.dedent("""
     from market.service.folding import fold
     fold(sys.argv[1], input_settings(), Path(sys.argv[2]))
 """)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/catalogue.sqlite"
-    url: str = request.getfixturevalue("postgres").url
-    engine = sa.create_engine(url)
-    TABLES[0].metadata.drop_all(engine)
-    engine.dispose()
-    return url
 
 
 def start(program: str, *arguments: str) -> subprocess.Popen[bytes]:

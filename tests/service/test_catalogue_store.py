@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from cluster import Cluster
 from repository import REPO
 
 from market.service.catalogue_store import CatalogueStore, StoredListing, StoredPhoto
-from market.service.catalogue_tables import TABLES
 from market.service.database import Database
 
 pytestmark = pytest.mark.xdist_group("events")  # share one PostgreSQL
@@ -27,18 +25,6 @@ NOON = datetime(2026, 3, 1, 12)
 PHOTO = StoredPhoto(b"square", b"small", b"large")
 OTHER_PHOTO = StoredPhoto(b"other square", b"small", b"large")
 PHOTOS = {photo.sha256: photo for photo in (PHOTO, OTHER_PHOTO)}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database without tables of the catalogue."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/catalogue.sqlite"
-    url: str = request.getfixturevalue("postgres").url
-    engine = sa.create_engine(url)
-    TABLES[0].metadata.drop_all(engine)
-    engine.dispose()
-    return url
 
 
 @pytest.fixture

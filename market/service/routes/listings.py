@@ -59,10 +59,7 @@ def live_photo(
     hidden = numbers and not any(state.engine.shows_photo(number) for number in numbers)
     if content is None or hidden:
         raise HTTPException(404, "there is no such photo")
-    scope = "private" if state.settings.needs_key else "public"
-    return Response(
-        content, media_type="image/jpeg", headers={"Cache-Control": f"{scope}, max-age=3600"}
-    )
+    return _photo_response(state, content, "max-age=3600")
 
 
 @router.get(
@@ -94,9 +91,14 @@ def photo(
         content = state.photos.read(number, v, size)
     except LookupError:
         raise HTTPException(404, f"there is no photo {number}") from None
+    return _photo_response(state, content, "max-age=31536000, immutable" if v else None)
+
+
+def _photo_response(state: ServiceState, content: bytes, lifetime: str | None) -> Response:
+    """Return a JPEG that caches may keep for its lifetime; None: they ask each time."""
     # With an API key, shared caches must not store photos: their users may not have the key.
     scope = "private" if state.settings.needs_key else "public"
-    caching = f"{scope}, max-age=31536000, immutable" if v else "no-cache"
+    caching = "no-cache" if lifetime is None else f"{scope}, {lifetime}"
     return Response(content, media_type="image/jpeg", headers={"Cache-Control": caching})
 
 

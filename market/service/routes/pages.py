@@ -28,7 +28,7 @@ async def start_page(request: Request, state: State) -> Response:
     given = given_parameters(request.query_params.multi_items())
     if "product" in given:  # an address from before listings had pages
         return RedirectResponse(listing_url(given["product"][0]), 308)
-    if _needs_key(state):
+    if state.settings.needs_key:
         return HTMLResponse(render_search(None, None, given, None))
     try:
         async with state.queues["search"].turns.turn(request.is_disconnected):
@@ -43,7 +43,7 @@ async def listing_page(request: Request, state: State, product_id: str) -> Respo
     """Return the page of a listing."""
     root = "../" * (1 + _raw_path(request).partition("/listing/")[2].count("/"))
     base_url = str(request.base_url)
-    if _needs_key(state):
+    if state.settings.needs_key:
         page = render_listing(
             None, None, product_id, None, root=root, base_url=base_url, similar=[]
         )
@@ -99,10 +99,6 @@ def _listing_page(
         state, settings, product_id, listing, root=root, base_url=base_url, similar=neighbours
     )
     return HTMLResponse(page, status)
-
-
-def _needs_key(state: ServiceState) -> bool:
-    return getattr(state.settings, "needs_key", state.settings.api_key is not None)
 
 
 def _raw_path(request: Request) -> str:
