@@ -102,6 +102,9 @@ class Settings(BaseSettings):
     record_share: Share = Field(
         default=1, description="Share of users whose searches are recorded, from 0 to 1."
     )
+    record_days: Annotated[int, Field(gt=0, le=36_500)] = Field(
+        default=90, description="Days after which a recorded search is deleted."
+    )
     cors_origins: Annotated[str, AfterValidator(_check_origins)] = Field(
         default="",
         description="Origins whose pages may call the API, separated by spaces; * for all.",
