@@ -16,6 +16,7 @@ from market.core.paths import INTERACTIONS, SEARCHES
 from market.core.settings import Input
 from market.data.cleaning import Cleaner
 from market.data.interactions import log_columns
+from market.data.rejects import reason_kind
 from market.data.searches import CLICK_COLUMNS, clicks_of, read_searches
 from market.data.tables import read_table
 
@@ -87,16 +88,22 @@ def complete_times(searches: pd.DataFrame, events: pd.DataFrame, notes: list[str
     tables = {"searches": searches, "interactions": events}
     timed = [name for name, table in tables.items() if "timestamp" in table]
     if not timed:
-        rows = FIRST_TIME + pd.to_timedelta(np.arange(len(searches)), unit="s")
-        searches["timestamp"] = rows.strftime("%Y-%m-%dT%H:%M:%S")
+        # Without search_id, an event is matched to a search of the same day: of any search, here.
+        step = pd.Timedelta(seconds=1 if "search_id" in events else 0)
+        searches["timestamp"] = [str(FIRST_TIME + step * row) for row in range(len(searches))]
         notes.append("no timestamps: split by query only; the order of the rows stands in for time")
+        if "search_id" not in events:
+            events["timestamp"] = str(FIRST_TIME)
     for name, table in tables.items():
-        if "timestamp" not in table and "search_id" in events:
-            other = next(each for each in tables.values() if "timestamp" in each)
-            first = other.dropna(subset="search_id").drop_duplicates("search_id")
-            table["timestamp"] = table["search_id"].map(first.set_index("search_id")["timestamp"])
-            if timed:
-                notes.append(f"{name} have no timestamps: they get those of the same search")
+        if "timestamp" in table:
+            continue
+        if "search_id" not in events:
+            raise MarketError(f"{name} have neither search_id nor timestamp: add one of them")
+        other = next(each for each in tables.values() if "timestamp" in each)
+        first = other.dropna(subset="search_id").drop_duplicates("search_id")
+        table["timestamp"] = table["search_id"].map(first.set_index("search_id")["timestamp"])
+        if timed:
+            notes.append(f"{name} have no timestamps: they get those of the same search")
     return bool(timed)
 
 
@@ -159,10 +166,10 @@ class SearchLog:
         cleaner = Cleaner(folder, limits, settings)
         out.mkdir(parents=True)
         cleaner.run(out)
-        for (file, reason), rows in cleaner.rejects().groupby(["file", "reason"]):
+        rejects = cleaner.rejects()
+        for (file, reason), rows in rejects.groupby(["source", rejects["reason"].map(reason_kind)]):
             click.echo(f"{file}: {len(rows):,} rows left out: {reason}", err=True)
-        searches = read_searches(out / SEARCHES.name)
-        events = pd.read_parquet(out / INTERACTIONS.name)
+        searches, events = interim(folder, out)  # INTERIM
         if "search_id" not in events:
             events = events.assign(search_id=match_searches(searches, events))
             found = int(events["search_id"].notna().sum())
@@ -287,3 +294,24 @@ def split_searches(
 def _draw(key: str, seed: int) -> float:
     """Return a number below 1 that the key and the seed decide."""
     return zlib.crc32(f"{seed} {key}".encode()) / 2**32
+
+
+def interim(folder, out):  # INTERIM: until stage clean reads searches
+    from market.data.interactions import read_times
+    from market.data.searches import DEFAULTS, SEARCH_COLUMNS
+
+    if (out / "searches.parquet").exists():
+        return read_searches(out / "searches.parquet"), pd.read_parquet(out / "interactions.parquet")
+    s = read_table(folder / "searches.csv")
+    s["timestamp"] = read_times(s["timestamp"])[0]
+    s["product_ids"] = s["product_ids"].fillna("").str.split()
+    s = s.reindex(columns=SEARCH_COLUMNS)
+    for k, v in DEFAULTS.items():
+        s[k] = v if k not in ("query",) else s[k].fillna("")
+    s["propensities"] = None
+    s["rules"] = [[] for _ in range(len(s))]
+    e = read_table(folder / "interactions.csv")
+    e["timestamp"] = read_times(e["timestamp"])[0]
+    known = pd.read_parquet(out / "products.parquet")["product_id"]
+    e = e[e["product_id"].isin(known)].sort_values("timestamp", kind="stable", ignore_index=True)
+    return s.sort_values("timestamp", kind="stable", ignore_index=True), e
