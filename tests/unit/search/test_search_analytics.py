@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -16,17 +17,16 @@ from scipy.stats import binomtest
 from market.search.analytics import OTHER, SearchAnalytics, wilson_interval
 from market.search.search_outcomes import search_outcomes
 
+Row = dict[str, Any]
+Event = tuple[str, str, str, float]
 
-def outcomes_of(
-    rows: list[dict[str, Any]], clicks: list[tuple[str, str, str, float]] | None = None
-) -> pd.DataFrame:
+
+def outcomes_of(rows: Sequence[Row], clicks: Sequence[Event] | None = None) -> pd.DataFrame:
     table = search_outcomes(make_searches(rows), make_clicks(clicks or []))
     return table.sort_values("timestamp", kind="stable", ignore_index=True)
 
 
-def analytics_of(
-    rows: list[dict[str, Any]], clicks: list[tuple[str, str, str, float]] | None = None
-) -> SearchAnalytics:
+def analytics_of(rows: Sequence[Row], clicks: Sequence[Event] | None = None) -> SearchAnalytics:
     return SearchAnalytics.of(make_searches(rows), make_clicks(clicks or []))
 
 
@@ -49,8 +49,8 @@ def test_events_on_listings_that_were_not_shown_are_no_clicks() -> None:
 
 
 def test_pages_of_a_search_count_once_and_their_places_go_on() -> None:
-    later = {"offset": 3, "product_ids": ["p4", "p5"]}
-    pages = [{"query": "Oak  lamp"}, {"at": 20, "query": "oak lamp", **later}]
+    later: Row = {"offset": 3, "product_ids": ["p4", "p5"]}
+    pages: list[Row] = [{"query": "Oak  lamp"}, {"at": 20, "query": "oak lamp", **later}]
     rows = outcomes_of(pages, [("s1", "p5", "view", 25)])
     assert len(rows) == 1 and rows["clicked"].all() and rows["first_place"].tolist() == [5]
 
@@ -60,19 +60,19 @@ def test_pages_of_a_search_count_once_and_their_places_go_on() -> None:
     [{"user_id": "ben"}, {"filters": '{"price_max": 5}'}, {"variant": "B"}, {"query": "sofa"},
      {"at": 7200}, {"kind": "photo"}, {"offset": 0}],
 )  # fmt: skip
-def test_pages_of_different_searches_count_apart(other: dict[str, Any]) -> None:
+def test_pages_of_different_searches_count_apart(other: Row) -> None:
     assert len(outcomes_of([{}, {"at": 20, "offset": 3, **other}])) == 2
 
 
 def test_suggestions_for_one_text_being_typed_count_once() -> None:
     typed = [("l", 0), ("la", 1), ("lam", 2), ("la", 3), ("lamp", 4), ("sofa", 5), ("sofas", 60)]
-    rows = [{"kind": "suggest", "query": text, "at": at} for text, at in typed]
+    rows: list[Row] = [{"kind": "suggest", "query": text, "at": at} for text, at in typed]
     rows.append({"kind": "suggest", "query": "lamps", "at": 4, "user_id": "ben"})
     assert sorted(outcomes_of(rows)["query"]) == ["lamp", "lamps", "sofa", "sofas"]
 
 
 def test_suggestions_are_used_if_they_lead_to_a_search_or_a_listing() -> None:
-    rows = [
+    rows: list[Row] = [
         {"kind": "suggest", "query": "la", "search_id": "g0"},
         {"kind": "suggest", "query": "lam", "search_id": "g1", "at": 1},
         {"suggest_id": "g0", "search_id": "led", "at": 5},
@@ -99,7 +99,7 @@ def test_suggestions_are_used_if_they_lead_to_a_search_or_a_listing() -> None:
         ({"total": 0, "product_ids": [], "kind": "suggest"}, 1),
     ],
 )
-def test_search_without_results(row: dict[str, Any], expected: float) -> None:
+def test_search_without_results(row: Row, expected: float) -> None:
     assert outcomes_of([row])["without_results"].tolist() == pytest.approx([expected], nan_ok=True)
 
 
@@ -121,9 +121,7 @@ def test_search_without_results(row: dict[str, Any], expected: float) -> None:
         ([{}, {"at": 60, "kind": "recommendation", "query": ""}], [], [0, 0]),
     ],
 )
-def test_reformulation(
-    rows: list[dict[str, Any]], clicks: list[tuple[str, str, str, float]], expected: list[float]
-) -> None:
+def test_reformulation(rows: Sequence[Row], clicks: Sequence[Event], expected: list[float]) -> None:
     assert outcomes_of(rows, clicks)["reformulated"].tolist() == pytest.approx(
         expected, nan_ok=True
     )
@@ -131,7 +129,7 @@ def test_reformulation(
 
 # --- Rates of groups ------------------------------------------------------------------------------
 def test_rates_have_their_n_and_a_wilson_interval() -> None:
-    rows = [{"user_id": f"u{number}"} for number in range(9)] + [{"user_id": None}]
+    rows: list[Row] = [{"user_id": f"u{number}"} for number in range(9)] + [{"user_id": None}]
     rates = rates_of(analytics_of(rows, [(f"s{n}", "p1", "message", n) for n in (0, 1, 9)]))
     expected = binomtest(3, 10).proportion_ci(method="wilson")
     for name in ("ctr", "conversion"):
@@ -155,7 +153,7 @@ def test_wilson_interval_is_the_one_of_scipy(case: tuple[int, int]) -> None:
 
 
 def test_groups_by_day_and_variant() -> None:
-    rows = [{}, {"at": 3599}, {"at": 3601, "variant": "B"}]
+    rows: list[Row] = [{}, {"at": 3599}, {"at": 3601, "variant": "B"}]
     analytics = analytics_of(rows, [("s2", "p1", "view", 3700)])
     by_day = analytics.rates("day").set_index("day")
     assert by_day["searches"].to_dict() == {"2026-03-01": 2, "2026-03-02": 1}
@@ -172,7 +170,7 @@ def test_kinds_are_reported_apart_and_photos_with_searches() -> None:
 
 
 def test_queries_of_few_users_are_pooled() -> None:
-    rows = [{"query": "Lamp", "user_id": f"u{number}"} for number in range(5)]
+    rows: list[Row] = [{"query": "Lamp", "user_id": f"u{number}"} for number in range(5)]
     rows += [{"query": "my secret", "user_id": "anna", "at": 900 * n} for n in range(9)]
     rows += [{"query": "secret", "user_id": f"u{n}"} for n in range(4)]
     rows += [{"query": "unknown user", "user_id": None, "at": n} for n in range(9)]
@@ -184,8 +182,8 @@ def test_queries_of_few_users_are_pooled() -> None:
 
 
 def test_queries_without_results_are_a_table() -> None:
-    empty = {"total": 0, "product_ids": []}
-    rows = [{"query": "Sauna", "user_id": f"u{n}", "at": n, **empty} for n in range(6)]
+    empty: Row = {"total": 0, "product_ids": []}
+    rows: list[Row] = [{"query": "Sauna", "user_id": f"u{n}", "at": n, **empty} for n in range(6)]
     rows += [{"query": "sauna", "at": 50, "filters": '{"price_max": 5}', **empty}]
     rows += [{"query": "sauna", "at": 51, "filters": '{"sort": "price"}', **empty}]
     rows += [{"query": "sauna", "user_id": "ben"}, {"query": "sauna", "user_id": "carl"}]
@@ -199,7 +197,7 @@ def test_queries_without_results_are_a_table() -> None:
 
 
 def test_days_can_be_joined() -> None:
-    rows = [{"user_id": f"u{number}", "at": 3600 * (number % 2)} for number in range(6)]
+    rows: list[Row] = [{"user_id": f"u{number}", "at": 3600 * (number % 2)} for number in range(6)]
     whole = analytics_of(rows)
     days = [analytics_of(rows[:3]), analytics_of(rows[3:]), SearchAnalytics.join([])]
     joined = SearchAnalytics.join(days)
@@ -228,11 +226,12 @@ CLICK = st.tuples(
 @given(LOG, st.lists(CLICK, max_size=6), st.lists(st.integers(0, 11), max_size=12))
 @settings(max_examples=15, deadline=None)
 def test_outcomes_equal_those_of_a_plain_loop(
-    log: list[tuple[dict[str, Any], int]],
+    log: list[tuple[Row, int]],
     clicks: list[tuple[int, str, str, float]],
     led: list[int],
 ) -> None:
-    at, rows = 0, []
+    at = 0
+    rows: list[Row] = []
     for number, (row, gap) in enumerate(log):
         at += gap
         suggest_id = f"s{led[number]}" if number < len(led) else None
@@ -250,9 +249,7 @@ def test_outcomes_equal_those_of_a_plain_loop(
     ) == loop_outcomes(rows, events)
 
 
-def loop_outcomes(
-    rows: list[dict[str, Any]], events: list[tuple[str, str, str, float]]
-) -> dict[float, dict[str, float]]:
+def loop_outcomes(rows: Sequence[Row], events: Sequence[Event]) -> dict[float, dict[str, float]]:
     """Return the outcomes of a log by the time of each search, row by row; -1 is unknown."""
     searches: list[list[int]] = []  # numbers of the rows of each search
     for number, row in enumerate(rows):
@@ -282,12 +279,12 @@ def loop_outcomes(
     }
 
 
-def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
+def key_of(row: Row) -> tuple[Any, ...]:
     text = "" if row["kind"] == "suggest" else row["query"].lower()
     return row["kind"], row["user_id"], text
 
 
-def is_same_search(row: dict[str, Any], later: dict[str, Any]) -> bool:
+def is_same_search(row: Row, later: Row) -> bool:
     gap = later["at"] - row["at"]
     if key_of(row) != key_of(later):
         return False
@@ -300,7 +297,7 @@ def is_same_search(row: dict[str, Any], later: dict[str, Any]) -> bool:
 def outcome_of(
     index: int,
     searches: list[list[int]],
-    rows: list[dict[str, Any]],
+    rows: Sequence[Row],
     acts: dict[int, list[tuple[float, float, bool]]],
 ) -> dict[str, float]:
     first, last = rows[searches[index][0]], rows[searches[index][-1]]
@@ -321,7 +318,7 @@ def outcome_of(
     }
 
 
-def is_question(row: dict[str, Any], kind: str) -> bool:
+def is_question(row: Row, kind: str) -> bool:
     if kind == "suggest":
         return row["kind"] == "suggest" and row["query"] != ""
     return row["kind"] == "photo" or (row["kind"] == "search" and row["query"] != "")
@@ -329,10 +326,10 @@ def is_question(row: dict[str, Any], kind: str) -> bool:
 
 def reformulated_of(
     index: int,
-    asked: dict[str, Any],
+    asked: Row,
     last_at: float,
     searches: list[list[int]],
-    rows: list[dict[str, Any]],
+    rows: Sequence[Row],
     acts: dict[int, list[tuple[float, float, bool]]],
 ) -> float:
     kind, user = asked["kind"], asked["user_id"]
