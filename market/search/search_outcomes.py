@@ -38,7 +38,7 @@ def search_outcomes(searches: pd.DataFrame, clicks: pd.DataFrame) -> pd.DataFram
     Parameters
     ----------
     searches
-        Rows with `data.searches.SEARCH_COLUMNS`.
+        Rows with `data.searches.SEARCH_COLUMNS`. Without `places`, `product_ids` are complete.
     clicks
         search_id, product_id, event and timestamp of the events on listings that a search showed.
 
@@ -161,8 +161,12 @@ def _actions(rows: pd.DataFrame, clicks: pd.DataFrame) -> pd.DataFrame:
     search. converts (bool).
     """
     clicked = rows[rows["search_id"].isin(clicks["search_id"])]
-    shown = clicked[["number", "search_id", "product_ids", "offset"]].explode("product_ids")
-    shown["place"] = shown.groupby("search_id", sort=False).cumcount() + shown["offset"] + 1.0
+    if "places" not in rows:
+        places = [[*range(len(product_ids))] for product_ids in clicked["product_ids"]]
+        clicked = clicked.assign(places=pd.Series(places, clicked.index, dtype=object))
+    shown = clicked[["number", "search_id", "product_ids", "offset", "places"]]
+    shown = shown.explode(["product_ids", "places"])
+    shown["place"] = shown["places"].astype(float) + shown["offset"] + 1
     shown = shown.drop_duplicates(["search_id", "product_ids"])
     found = clicks.merge(
         shown, left_on=["search_id", "product_id"], right_on=["search_id", "product_ids"]

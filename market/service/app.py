@@ -26,6 +26,7 @@ from market.data.histories import LoggedHistories
 from market.search.engine import Engine
 from market.service.bodies import BodyLimitMiddleware
 from market.service.catalogue_store import CatalogueStore
+from market.service.daily_outcomes import DailyOutcomes
 from market.service.errors import add_error_handlers
 from market.service.events import EventStore
 from market.service.following import following
@@ -152,6 +153,7 @@ def serve_index(
         catalogue=catalogue,
         view=catalogue.view,
         recorder=SearchRecorder(SearchLog(events.database), metrics, settings.recorded_share),
+        outcomes=DailyOutcomes(events.database),
     )
 
     def publish(view: LiveView) -> None:

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from market.core.errors import MarketError
 from market.data.histories import HISTORY_EVENTS
+from market.search.analytics import MIN_USERS
 
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 MIN_KEY_LENGTH = 16  # characters: shorter keys can be guessed
@@ -101,6 +102,10 @@ class Settings(BaseSettings):
     )
     record_share: Share = Field(
         default=1, description="Share of users whose searches are recorded, from 0 to 1."
+    )
+    analytics_min_users: Count = Field(
+        default=MIN_USERS,
+        description="Analytics show a query only if so many different users asked it.",
     )
     cors_origins: Annotated[str, AfterValidator(_check_origins)] = Field(
         default="",
