@@ -41,6 +41,8 @@ from market.service.reload import Reloader
 from market.service.routes import pages
 from market.service.routes.assembly import TAGS, api_router, health_router
 from market.service.routes.responses import ERROR, TOO_MANY
+from market.service.search_log import SearchLog
+from market.service.search_recorder import SearchRecorder
 from market.service.security import (
     ApiCorsMiddleware,
     ApiKeyMiddleware,
@@ -149,6 +151,7 @@ def serve_index(
         queues=make_queues(settings, metrics),
         catalogue=catalogue,
         view=catalogue.view,
+        recorder=SearchRecorder(SearchLog(events.database), metrics, settings.recorded_share),
     )
 
     def publish(view: LiveView) -> None:
@@ -168,20 +171,21 @@ def _lifespan(
 ) -> Callable[[FastAPI], Any]:
     """Return the lifespan.
 
-    It applies the changes of listings by other processes, reloads on SIGHUP where `load` is given,
-    and closes the event store.
+    It applies the changes of listings by other processes, records searches, reloads on SIGHUP where
+    `load` is given, and closes the event store.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         catalogue: LiveCatalogue = app.state.service.catalogue
-        async with following(catalogue):
-            if load is None:
-                yield
-            else:
-                reloader = Reloader(lambda: catalogue.replace_index(load()), metrics.reloads)
-                with reloader.on_hangup():
+        with app.state.service.recorder.running():
+            async with following(catalogue):
+                if load is None:
                     yield
+                else:
+                    reloader = Reloader(lambda: catalogue.replace_index(load()), metrics.reloads)
+                    with reloader.on_hangup():
+                        yield
         events.close()
 
     return lifespan

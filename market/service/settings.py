@@ -44,6 +44,7 @@ def _check_origins(text: str) -> str:
 
 Count = Annotated[int, Field(gt=0)]
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
 ApiKey = Annotated[SecretStr, AfterValidator(check_key)]
 
 
@@ -95,10 +96,21 @@ class Settings(BaseSettings):
         default=None,
         description="Keys with scopes and limits: the path of a YAML file, or the list itself.",
     )
+    record_searches: bool = Field(
+        default=True, description="Whether to record searches, so that the ranking can learn."
+    )
+    record_share: Share = Field(
+        default=1, description="Share of users whose searches are recorded, from 0 to 1."
+    )
     cors_origins: Annotated[str, AfterValidator(_check_origins)] = Field(
         default="",
         description="Origins whose pages may call the API, separated by spaces; * for all.",
     )
+
+    @property
+    def recorded_share(self) -> float:
+        """The share of users whose searches are recorded: 0 for none."""
+        return self.record_share if self.record_searches else 0.0
 
     @property
     def needs_key(self) -> bool:

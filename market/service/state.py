@@ -18,6 +18,7 @@ from market.service.metrics import Metrics
 from market.service.photos import PhotoDecoder, PhotoVersions
 from market.service.predictions import ListingPredictor
 from market.service.queues import Queue
+from market.service.search_recorder import SearchRecorder
 from market.service.settings import Settings
 from market.service.user_data import UserData
 
@@ -42,6 +43,7 @@ class ServiceState:
     queues: dict[str, Queue]
     catalogue: LiveCatalogue
     view: LiveView
+    recorder: SearchRecorder
 
     @property
     def editor(self) -> ListingEditor:

@@ -30,8 +30,11 @@ USER_ID = Field(
     examples=["anna"],
 )
 PRODUCT_ID = Field(**_ID, description="Id of a listing.")
+SEARCH_ID = Field(**_ID, description="`search_id` of an answer.")
+RECORD = Field(True, description="Whether the search may be recorded; false: nothing of it is.")
 UserId = Annotated[str, USER_ID, AfterValidator(_check_id)]
 ProductId = Annotated[str, PRODUCT_ID, AfterValidator(_check_id)]
+SearchId = Annotated[str, SEARCH_ID, AfterValidator(_check_id)]
 
 
 def without_null(schema: dict[str, Any]) -> None:
