@@ -29,6 +29,7 @@ with needs_extra("train"):
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
     from dvc.scm import resolve_rev
+    from dvc_data.index import DataIndexDirError
     from gto.constants import Action
     from gto.exceptions import GTOException
     from gto.tag import parse_name
@@ -36,6 +37,9 @@ with needs_extra("train"):
     from scmrepo.git import Git
 
 ARTIFACT = "rank"  # the name in tags
+FAULTS = (
+    SCMError, DvcException, DataIndexDirError, GTOException, OSError, yaml.YAMLError, KeyError,
+)  # fmt: skip
 
 
 class Assignment(NamedTuple):
@@ -195,6 +199,6 @@ def _one_line(message: str) -> Iterator[None]:
     """Turn errors of git, DVC and GTO into a MarketError that begins with a message."""
     try:
         yield
-    except (SCMError, DvcException, GTOException, OSError, yaml.YAMLError, KeyError) as error:
+    except FAULTS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise MarketError(f"{message} ({reason:.200})") from None

@@ -65,6 +65,7 @@ def commit_models(repo: Path, weight: float, encoder: str = ENCODER, **more: flo
     (repo / "params.yaml").write_text(yaml.safe_dump({"index": {"encoder": encoder}}))
     with Repo(str(repo)) as project:  # in this process: a command of DVC takes seconds to start
         project.reproduce()
+        project.push()
     commit(repo)
 
 
@@ -89,8 +90,6 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name, (weight, encoder, more) in MODELS.items():
             commit_models(repo, weight, encoder, **more)
             run(repo, "git", "branch", name)
-        with Repo(str(repo)) as project:
-            project.push(all_branches=True)
         yield base
 
 
