@@ -5,11 +5,11 @@
 The listings are synthetic: words follow Zipf's law, vectors lie around a few hundred centres, and
 each listing has one photo. The real sentence encoder encodes the queries. A search has all its
 steps: spelling, words, text vectors, feedback from photos, filters on price and distance, a user
-with ten events, the ranker and its explanations, and results that end. Its parts are measured in turns with it on queries
-of the same kind: encoding, BM25 with the selection of the best scores, and FAISS over the text
-vectors. The ratio compares medians of one run. FAISS over the image vectors, which a search in
-words does not use, and a recommendation to the same user are measured as well. The neighbours of
-listings are random, which does not change the time.
+with ten events, the ranker, explanations and the end of the results. Its parts are measured in
+turns with it on queries of the same kind: encoding, BM25 with the selection of the best scores, and
+FAISS over the text vectors. The ratio compares medians of one run. FAISS over the image vectors,
+which a search in words does not use, and a recommendation to the same user are measured as well.
+The neighbours of listings are random, which does not change the time.
 """
 
 from __future__ import annotations
