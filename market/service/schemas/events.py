@@ -5,19 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from market.service.schemas.fields import ProductId, UserId
+from market.service.schemas.fields import ProductId, RequestFields, UserId
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 # Earlier timestamps are mistakes, such as 20240105, which is read as seconds since 1970.
 EARLIEST_EVENT = datetime(1990, 1, 1, tzinfo=UTC)
 
 
-class NewEvent(BaseModel):
+class NewEvent(RequestFields):
     """A user event."""
-
-    model_config = ConfigDict(extra="forbid")
 
     user_id: UserId
     product_id: ProductId
