@@ -68,9 +68,9 @@ def describe_unknown(name: str, known: Sequence[str], instead: str) -> str:
     "unknown field 'nme' (known: name, price): remove it, or rename it to 'name'"
     """
     similar = difflib.get_close_matches(name, known, n=1)
-    name = name[:MAX_SHOWN]
-    instead = f"rename it to {similar[0]!r}" if similar else instead.format(name=name)
-    return f"unknown field {name!r} (known: {', '.join(known)}): remove it, or {instead}"
+    quoted = repr(name[:MAX_SHOWN])  # one line, whatever the name contains
+    instead = f"rename it to {similar[0]!r}" if similar else instead.format(name=quoted[1:-1])
+    return f"unknown field {quoted} (known: {', '.join(known)}): remove it, or {instead}"
 
 
 class RequestFields(BaseModel):
