@@ -38,6 +38,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 STAGES = (
     "check",
     "fold",
+    "pull_logs",
     "clean",
     "resize",
     "merge",
