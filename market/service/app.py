@@ -26,6 +26,7 @@ from market.data.histories import LoggedHistories
 from market.search.engine import Engine
 from market.service.bodies import BodyLimitMiddleware
 from market.service.catalogue_store import CatalogueStore
+from market.service.daily_outcomes import DailyOutcomes
 from market.service.errors import add_error_handlers
 from market.service.events import EventStore
 from market.service.following import following
@@ -159,6 +160,7 @@ def serve_index(
             share=settings.recorded_share,
             days=settings.record_days,
         ),
+        outcomes=DailyOutcomes(events.database),
     )
 
     def publish(view: LiveView) -> None:

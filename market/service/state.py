@@ -10,6 +10,7 @@ from market.core.params import load_params
 from market.data.histories import LoggedHistories, merge_histories
 from market.data.images import decode_limits
 from market.search.engine import Engine
+from market.service.daily_outcomes import DailyOutcomes
 from market.service.events import EventStore
 from market.service.listing_editor import ListingEditor
 from market.service.listing_edits import etag, listing_of_index
@@ -44,6 +45,7 @@ class ServiceState:
     catalogue: LiveCatalogue
     view: LiveView
     recorder: SearchRecorder
+    outcomes: DailyOutcomes
 
     @property
     def editor(self) -> ListingEditor:

@@ -1,5 +1,15 @@
 """Requests and answers of the API, with their types, limits and descriptions."""
 
+from market.service.schemas.analytics import (
+    Analytics,
+    AnalyticsQuery,
+    AnalyticsRow,
+    Mean,
+    Period,
+    QueriesWithoutResults,
+    QueryWithoutResults,
+    UnmetQuery,
+)
 from market.service.schemas.catalogue import (
     BulkLine,
     BulkResult,
@@ -41,6 +51,9 @@ from market.service.schemas.suggestions import Suggestion, Suggestions, SuggestQ
 
 __all__ = [
     "LIST_FIELDS",
+    "Analytics",
+    "AnalyticsQuery",
+    "AnalyticsRow",
     "AttributeCounts",
     "AttributeDescription",
     "AttributeValue",
@@ -65,16 +78,20 @@ __all__ = [
     "ListingFields",
     "ListingSummary",
     "MarketplaceSettings",
+    "Mean",
     "NewEvent",
     "NewListing",
     "Obstacle",
     "OptOut",
     "Page",
+    "Period",
     "PhotoQuery",
     "Prediction",
     "PriceCount",
     "Product",
     "ProductId",
+    "QueriesWithoutResults",
+    "QueryWithoutResults",
     "Reason",
     "Redirect",
     "SearchBatch",
@@ -85,6 +102,7 @@ __all__ = [
     "SuggestQuery",
     "Suggestion",
     "Suggestions",
+    "UnmetQuery",
     "UnusablePhoto",
     "UserId",
 ]

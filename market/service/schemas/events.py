@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from market.service.schemas.fields import ProductId, SearchId, UserId
+from market.service.schemas.fields import ProductId, RequestFields, SearchId, UserId
 
 MAX_DWELL_SECONDS = 86_400  # a day: a longer time is a forgotten tab
 MAX_CLOCK_SKEW = timedelta(minutes=5)
@@ -21,10 +21,8 @@ DwellSeconds = Annotated[
 ]
 
 
-class NewEvent(BaseModel):
+class NewEvent(RequestFields):
     """A user event."""
-
-    model_config = ConfigDict(extra="forbid")
 
     user_id: UserId
     product_id: ProductId
@@ -51,10 +49,8 @@ class NewEvent(BaseModel):
         return self
 
 
-class Dwell(BaseModel):
+class Dwell(RequestFields):
     """How long the user of an event looked at the listing."""
-
-    model_config = ConfigDict(extra="forbid")
 
     user_id: UserId
     dwell_seconds: DwellSeconds
