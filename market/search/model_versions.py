@@ -69,6 +69,15 @@ def served_version(folder: Path = PROMOTED) -> str:
     return ModelVersion.load(folder).name if folder.exists() else LATEST
 
 
+def promotion_stamp(folder: Path = PROMOTED) -> tuple[int, int] | None:
+    """Return what changes with each promotion: the time and inode of its file, None without one."""
+    try:
+        stat = (folder / _VERSION).stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino
+
+
 def load_served_models() -> tuple[str, RankingModels]:
     """Return the models to serve and the name of their version: the promoted ones, or models/rank.
 
