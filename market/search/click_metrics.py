@@ -16,7 +16,10 @@ import pandas as pd
 from market.search.impressions import Impressions
 from market.search.metrics import gains
 
-MIN_EXAMINATION = 0.1  # below it, a few lucky clicks far down would decide everything
+# Listings at places that users look at less often are left out of the comparison: with a few lucky
+# clicks they would decide everything. To clip their weights instead would favour the order that was
+# shown, because good listings far down would count too little.
+MIN_EXAMINATION = 0.05
 
 
 def corrected_gains(impressions: Impressions, examination: np.ndarray) -> np.ndarray:
@@ -27,11 +30,15 @@ def corrected_gains(impressions: Impressions, examination: np.ndarray) -> np.nda
     impressions
         n rows.
     examination
-        (places,) relative to the first place; the last value holds for all later places. Values
-        below MIN_EXAMINATION count as that.
+        (places,) relative to the first place; the last value holds for all later places.
+
+    Returns
+    -------
+    np.ndarray
+        NaN where the examination is below MIN_EXAMINATION.
     """
-    places = np.minimum(impressions.place, len(examination) - 1)
-    return impressions.gain / np.maximum(examination[places], MIN_EXAMINATION)
+    examined = examination[np.minimum(impressions.place, len(examination) - 1)]
+    return impressions.gain / np.where(examined >= MIN_EXAMINATION, examined, np.nan)
 
 
 def corrected_ndcg(
@@ -49,7 +56,7 @@ def corrected_ndcg(
     scores
         (n,), higher is better. Tied listings share the mean of their places.
     examination
-        As for `corrected_gains`.
+        As for `corrected_gains`. Listings at places that users hardly look at are left out.
 
     Returns
     -------
@@ -57,12 +64,11 @@ def corrected_ndcg(
         (searches,), at least 0. The mean is at most 1; single values can be larger.
     """
     values = corrected_gains(impressions, examination)
-    count = len(impressions)
-    total = np.bincount(
-        impressions.search, values * gains(_places(scores, impressions.search)), minlength=count
+    return _share_of_ideal(
+        values * gains(_places(scores, values, impressions.search)),
+        values * gains(_places(values, values, impressions.search, method="first")),
+        impressions,
     )
-    ideal = values * gains(_places(values, impressions.search, method="first"))
-    return total / (ideal.sum() / max(count, 1) or 1.0)
 
 
 def corrected_mrr(
@@ -81,11 +87,8 @@ def corrected_mrr(
         (searches,), whose mean is the mean reciprocal place of a click.
     """
     values = corrected_gains(impressions, examination)
-    count = len(impressions)
-    total = np.bincount(
-        impressions.search, values / _places(scores, impressions.search), minlength=count
-    )
-    return total / (values.sum() / max(count, 1) or 1.0)
+    places = _places(scores, values, impressions.search)
+    return _share_of_ideal(values / places, values, impressions)
 
 
 def mean_by_query(values: np.ndarray, query: np.ndarray) -> np.ndarray:
@@ -106,6 +109,18 @@ def mean_and_error(values: np.ndarray) -> tuple[float, float]:
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def _places(scores: np.ndarray, search: np.ndarray, method: str = "average") -> np.ndarray:
-    """Return the place (n,) of each row within its search, from 1."""
-    return pd.Series(-np.asarray(scores)).groupby(search).rank(method=method).to_numpy()
+def _places(
+    scores: np.ndarray, values: np.ndarray, search: np.ndarray, method: str = "average"
+) -> np.ndarray:
+    """Return the place (n,) of each row within its search, from 1; NaN where the value is."""
+    kept = pd.Series(-np.asarray(scores, float)).where(~np.isnan(values))
+    return kept.groupby(search).rank(method=method).to_numpy()
+
+
+def _share_of_ideal(
+    rows: np.ndarray, ideal_rows: np.ndarray, impressions: Impressions
+) -> np.ndarray:
+    """Return the sum of some rows (n,) by search, as a share of the mean sum of others."""
+    count = len(impressions)
+    totals = np.bincount(impressions.search, np.nan_to_num(rows), minlength=count)
+    return totals / (np.nansum(ideal_rows) / max(count, 1) or 1.0)

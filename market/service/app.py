@@ -27,6 +27,7 @@ from market.search.engine import Engine
 from market.search.model_versions import promotion_stamp
 from market.service.bodies import BodyLimitMiddleware
 from market.service.catalogue_store import CatalogueStore
+from market.service.daily_outcomes import DailyOutcomes
 from market.service.errors import add_error_handlers
 from market.service.events import EventStore
 from market.service.following import following
@@ -140,6 +141,7 @@ def serve_index(
         lifespan=_lifespan(events, metrics, load),
     )
     catalogue = LiveCatalogue(CatalogueStore(events.database), index)
+    user_data = UserData(events.database)
     app.state.service = ServiceState(
         engine=catalogue.view.engine,
         photos=PhotoVersions(index.photos),
@@ -147,14 +149,21 @@ def serve_index(
         decoder=new_decoder(),
         predictor=ListingPredictor(),
         events=events,
-        user_data=UserData(events.database),
+        user_data=user_data,
         settings=settings,
         metrics=metrics,
         queues=make_queues(settings, metrics),
         catalogue=catalogue,
         view=catalogue.view,
         experiment=Experiment.from_settings(settings),
-        recorder=SearchRecorder(SearchLog(events.database), metrics, settings.recorded_share),
+        recorder=SearchRecorder(
+            user_data.add_searches,
+            SearchLog(events.database).delete_before,
+            metrics,
+            share=settings.recorded_share,
+            days=settings.record_days,
+        ),
+        outcomes=DailyOutcomes(events.database),
     )
 
     def publish(view: LiveView) -> None:

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from market.core.errors import MarketError
 from market.data.histories import HISTORY_EVENTS
+from market.search.analytics import MIN_USERS
 from market.search.exploration import MAX_CHANCE
 
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
@@ -123,6 +124,13 @@ class Settings(BaseSettings):
         description="Probability with which neighbours below the first place swap, 0 to 0.5.",
     )
     exploration_seed: int = Field(default=0, description="Seed of the exploration.")
+    record_days: Annotated[int, Field(gt=0, le=36_500)] = Field(
+        default=90, description="Days after which a recorded search is deleted."
+    )
+    analytics_min_users: Count = Field(
+        default=MIN_USERS,
+        description="Analytics show a query only if so many different users asked it.",
+    )
     cors_origins: Annotated[str, AfterValidator(_check_origins)] = Field(
         default="",
         description="Origins whose pages may call the API, separated by spaces; * for all.",
