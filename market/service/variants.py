@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from market.core.errors import MarketError
-from market.search.cursor import START, Cursor, hash_ids
+from market.search.cursor import START, Cursor, Floor, hash_ids
 from market.search.engine import Engine
 from market.search.experiments import INTERLEAVED, A, B, assign_variant
 from market.search.exploration import seed_of, swap_pairs
@@ -20,6 +20,8 @@ from market.service.settings import Settings
 # Hits of a search, over all pages, that are interleaved. Both rankings are computed up to the page,
 # and the cursor has to remember them.
 MAX_INTERLEAVED = 100
+# Before the first hit by relevance. With START, the first page of A would forget listings of B.
+RELEVANCE_START = Floor(0.0, *START[1:])
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ class _Draft:
 
     def page_after(self, cursor: Cursor, limit: int) -> SearchResult | None:
         """Return the page after a cursor."""
-        if cursor.floor != START or len(cursor.shown) + limit > MAX_INTERLEAVED:
+        if cursor.floor != RELEVANCE_START or len(cursor.shown) + limit > MAX_INTERLEAVED:
             return None
         return self._mix(cursor, limit, self._seed + len(cursor.shown))
 
@@ -200,7 +202,7 @@ class _Draft:
         self.teams |= dict(zip(product_ids, teams, strict=True))
         after = None
         if a.next_cursor is not None:
-            after = Cursor(START, np.union1d(cursor.shown, hash_ids(product_ids)))
+            after = Cursor(RELEVANCE_START, np.union1d(cursor.shown, hash_ids(product_ids)))
         return replace(a, hits=[hits[each] for each in product_ids], next_cursor=after)
 
 
