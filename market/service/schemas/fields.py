@@ -34,8 +34,11 @@ USER_ID = Field(
     examples=["anna"],
 )
 PRODUCT_ID = Field(**_ID, description="Id of a listing.")
+SEARCH_ID = Field(**_ID, description="`search_id` of an answer.")
+RECORD = Field(True, description="Whether the search may be recorded; false: nothing of it is.")
 UserId = Annotated[str, USER_ID, AfterValidator(_check_id)]
 ProductId = Annotated[str, PRODUCT_ID, AfterValidator(_check_id)]
+SearchId = Annotated[str, SEARCH_ID, AfterValidator(_check_id)]
 
 
 def without_null(schema: dict[str, Any]) -> None:
@@ -89,9 +92,10 @@ class RequestFields(BaseModel):
     @classmethod
     def _refuse_unknown(cls, fields: Any) -> Any:
         if isinstance(fields, Mapping):
-            unknown = [str(name) for name in fields if name not in cls.model_fields]
+            known = [field.alias or name for name, field in cls.model_fields.items()]
+            unknown = [str(name) for name in fields if name not in known]
             if unknown:
-                raise ValueError(describe_unknown(unknown[0], [*cls.model_fields], cls.instead))
+                raise ValueError(describe_unknown(unknown[0], known, cls.instead))
         return fields
 
 

@@ -15,8 +15,10 @@ from market.search.filters import check_place
 from market.search.match_order import Sort, check_sort
 from market.service.attribute_parameters import is_attribute_parameter
 from market.service.schemas.fields import (
+    RECORD,
     ProductId,
     RequestFields,
+    SearchId,
     UserId,
     as_form,
     without_null,
@@ -103,6 +105,7 @@ class Page(Filters):
     offset: int = Field(
         0, ge=0, le=10_000_000, description="Number of results to skip, up to `total`."
     )
+    record: bool = RECORD
 
 
 class SearchQuery(Page):
@@ -121,6 +124,9 @@ class SearchQuery(Page):
         "relevance",
         description="Order of all results. Unknown prices, dates and distances come last, equal "
         "ones in order of relevance.",
+    )
+    suggest_id: SearchId | None = Field(
+        None, description="`search_id` of the suggestions from which the user started this search."
     )
     cursor: str | None = Field(
         None,

@@ -137,6 +137,11 @@ class Redirect(BaseModel):
 class SearchResults(BaseModel):
     """A page of results."""
 
+    search_id: str = Field(
+        description="Id of this answer, for the events and the searches that follow from it.",
+        examples=["01939b6f-7c3a-7d4e-8a51-5f0c6a3e9b42"],
+    )
+    variant: str = Field(description="Name of the ranking that made this answer.", examples=["A"])
     hits: list[Hit]
     total: int = Field(
         description="Exact number of listings that match and pass the filters. Offsets up to it "
