@@ -101,7 +101,9 @@ def make_tables(
         " ".join(market._draw_words(topic, rng.integers(5, 20))) for topic in market.topic
     ]
     return (
-        pd.DataFrame({"id": market.ids, "product_name": names, "product_description": descriptions}),
+        pd.DataFrame(
+            {"id": market.ids, "product_name": names, "product_description": descriptions}
+        ),
         pd.DataFrame(rows, columns=["search_id", "user_id", "timestamp", "query", "product_ids"]),
         pd.DataFrame(clicks, columns=["user_id", "product_id", "event", "timestamp", "search_id"]),
     )

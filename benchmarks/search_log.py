@@ -76,7 +76,9 @@ def collect_parts(
     ):
         clicked = searches[searches["search_id"].isin(clicks["search_id"])]
         if clicked.empty:
-            raise MarketError("no search of one part of the log has a click: a longer log is needed")
+            raise MarketError(
+                "no search of one part of the log has a click: a longer log is needed"
+            )
         options = {} if windows is None else {"windows": windows}
         impressions = Impressions.collect(
             engine, clicked, clicks, earlier.events, max_searches=max_searches, seed=seed, **options
@@ -134,7 +136,9 @@ def to_markdown(table: pd.DataFrame) -> str:
             for value, a, b in zip(table[name], low, high, strict=True)
         ]
 
-    shown = table[["model"]].assign(**{"ndcg@10": cells("ndcg@10"), "ours minus": cells("ours_minus")})
+    shown = table[["model"]].assign(
+        **{"ndcg@10": cells("ndcg@10"), "ours minus": cells("ours_minus")}
+    )
     shown["by raw clicks"] = table["by_raw_clicks"].map("{:.4f}".format)
     shown = shown.join(table[["searches", "queries", "seed", "fit_seconds"]])
     return shown.to_markdown(index=False, disable_numparse=True)
@@ -172,9 +176,7 @@ def run(
         builder = EngineBuilder(work / "clean", cache, settings)
         engine = builder.build(log.searches["query"].unique().tolist())
     keys = pd.Series(query_keys(engine, log.searches["query"]), index=log.searches.index)
-    split = split_searches(
-        log, keys, judged_share=judged_share, later_share=later_share, seed=seed
-    )
+    split = split_searches(log, keys, judged_share=judged_share, later_share=later_share, seed=seed)
     earlier, fitting, judged = collect_parts(
         engine, log, split, keys, max_searches=max_searches, seed=seed
     )

@@ -118,7 +118,9 @@ def text_features(engine: Engine, rows: ShownRows, names: LexicalIndex) -> pd.Da
     vectors = engine.vectors.unsmoothed
     assert vectors is not None
     language = engine.lexical.language
-    stems = [frozenset(map(language.stem, language.words(name))) for name in engine.listings["name"]]
+    stems = [
+        frozenset(map(language.stem, language.words(name))) for name in engine.listings["name"]
+    ]
     sizes = np.array([len(words) for words in stems])
     table = np.zeros((len(rows.search), 4), np.float32)
     query_of_row = pd.Series(rows.query[rows.search])
@@ -193,6 +195,6 @@ def _count(
 ) -> np.ndarray:
     if not timed:
         return counts.elsewhere(codes, moments)
-    return counts.before(codes, moments) if days is None else counts.within(
-        codes, moments, days * DAY
+    return (
+        counts.before(codes, moments) if days is None else counts.within(codes, moments, days * DAY)
     )

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
-import numpy as np
 import pandas as pd
 
 from market.core.errors import MarketError
 from market.core.params import load_params
-from market.core.paths import INTERACTIONS, SEARCHES
 from market.core.settings import Input
 from market.data.cleaning import Cleaner
 from market.data.interactions import log_columns
@@ -301,7 +299,9 @@ def interim(folder, out):  # INTERIM: until stage clean reads searches
     from market.data.searches import DEFAULTS, SEARCH_COLUMNS
 
     if (out / "searches.parquet").exists():
-        return read_searches(out / "searches.parquet"), pd.read_parquet(out / "interactions.parquet")
+        return read_searches(out / "searches.parquet"), pd.read_parquet(
+            out / "interactions.parquet"
+        )
     s = read_table(folder / "searches.csv")
     s["timestamp"] = read_times(s["timestamp"])[0]
     s["product_ids"] = s["product_ids"].fillna("").str.split()

@@ -81,7 +81,9 @@ class EngineBuilder:
         if not (folder / "index.json").exists():
             self._build_index().save(folder)
         prices = folder / "prices.parquet"
-        self.products[["product_id"]].assign(price_expected=np.nan, price_flag="").to_parquet(prices)
+        self.products[["product_id"]].assign(price_expected=np.nan, price_flag="").to_parquet(
+            prices
+        )
         encoder = QueryVectors(self.cache / "queries.parquet", self._encoder)
         encoder.encode_ahead(queries)
         return Engine.load(folder, None, self.cache / "no_photos", prices, encode_text=encoder)
@@ -126,7 +128,9 @@ class EngineBuilder:
     def _digest(self) -> str:
         """Return a short digest of the texts that the index holds."""
         texts = self.products[["product_id", "name", "description"]]
-        return hashlib.sha256(pd.util.hash_pandas_object(texts).to_numpy().tobytes()).hexdigest()[:16]
+        return hashlib.sha256(pd.util.hash_pandas_object(texts).to_numpy().tobytes()).hexdigest()[
+            :16
+        ]
 
     @cached_property
     def _encoder(self) -> Any:

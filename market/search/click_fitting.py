@@ -91,13 +91,15 @@ def fit_clicks(
     position_aware
         Whether places have intercepts. Without them, listings that stood high seem to be good.
     evidence
-        About the weights `weight_names(impressions, prior)`, from users who did not search.
+        From the choices of users who did not search; None without any.
     """
     names = weight_names(impressions, prior)
     start = np.array([prior.weights[name] for name in names])
     clicked = impressions.select(impressions.clicked)
     if not len(clicked):
         return ClickFit(prior, np.ones(1))
+    if evidence is not None:
+        evidence = evidence.select(names, start)
     data = _click_data(clicked, names, position_aware)
     penalty = _best_penalty(clicked, names, start, seed, position_aware, evidence)
     fitted = fit_click_logit(data, start, penalty=penalty, evidence=evidence)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import Bounds, minimize
 
 # The first place of each group of places that share an intercept: clicks far down are rare.
@@ -100,23 +102,64 @@ class ClickLogit:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What other choices say about the weights: their log likelihood near some weights.
+    """What choices of users who did not search say about the weights.
 
-    Its second-order approximation is exact enough there, and takes no time however many choices
-    there were.
+    It is the second-order approximation of their log likelihood, near the weights that fit them
+    best. It takes no time, however many choices there were.
 
     Attributes
     ----------
+    names
+        The k features of the choices.
     weights
-        (k,) the weights that fit the other choices best.
+        (k,) the weights that fit the choices best.
     slope, curvature
-        (k,) and (k, k) derivatives of the negative log likelihood at these weights; 0 for features
-        that the other choices do not have.
+        (k,) and (k, k), the derivatives of the negative log likelihood at these weights.
     """
 
+    names: list[str]
     weights: np.ndarray
     slope: np.ndarray
     curvature: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        tables: Sequence[pd.DataFrame],
+        relevance: Sequence[np.ndarray],
+        weights: dict[str, float],
+    ) -> Evidence:
+        """Sum up choices.
+
+        Parameters
+        ----------
+        tables
+            For each choice the features of its candidates; NaN is unknown.
+        relevance
+            For each choice (candidates,), 1 for a chosen listing, else 0.
+        weights
+            By feature.
+        """
+        columns = set().union(*(table.columns for table in tables))
+        names = [name for name in weights if name in columns]
+        best = np.array([weights[name] for name in names])
+        slope, curvature = np.zeros(len(names)), np.zeros((len(names), len(names)))
+        for table, chosen in zip(tables, relevance, strict=True):
+            features = np.nan_to_num(table.reindex(columns=names).to_numpy(float))
+            share = log_shares(features @ best, np.zeros(len(features), np.int64))[1]
+            mean = share @ features
+            slope += chosen.sum() * mean - chosen @ features
+            spread = (features * share[:, None]).T @ features - np.outer(mean, mean)
+            curvature += chosen.sum() * spread
+        return cls(names, best, slope, curvature)
+
+    def select(self, names: Sequence[str], weights: np.ndarray) -> Evidence:
+        """Return the evidence about other features, (k,) `weights` for those that it lacks."""
+        index = pd.Index(self.names).get_indexer(names)
+        known = index >= 0
+        curvature = self.curvature[np.ix_(index, index)] * np.outer(known, known)
+        best = np.where(known, self.weights[index], weights)
+        return Evidence(list(names), best, self.slope[index] * known, curvature)
 
     def cost(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the rise (a number) and the slope (k,) of the negative log likelihood."""

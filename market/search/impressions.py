@@ -179,11 +179,11 @@ def _shown_listings(engine: Engine, searches: pd.DataFrame, clicks: pd.DataFrame
     """Return search, place, position, gain and weight; a row for each shown listing."""
     sizes = searches["product_ids"].map(len).to_numpy(np.int64)
     numbers = np.repeat(np.arange(len(searches)), sizes)
-    starts = np.cumsum(sizes) - sizes
     ids = [product_id for shown in searches["product_ids"] for product_id in shown]
     table = pd.DataFrame({"search": numbers, "product_id": pd.Series(ids, dtype=str)})
-    offsets = searches["offset"].fillna(0).to_numpy(np.int64)
-    table["place"] = np.arange(len(table)) - starts[numbers] + offsets[numbers]
+    places = [place for shown in searches["places"] for place in shown]
+    offsets = searches["offset"].to_numpy(np.int64)
+    table["place"] = np.array(places, np.int64) + offsets[numbers]
     table["position"] = engine.catalogue.positions(table["product_id"])
     gains = click_gains(clicks).rename("gain").reset_index()
     table["search_id"] = searches["search_id"].to_numpy()[numbers]

@@ -78,12 +78,15 @@ class MatchPage:
         Of the next page; None if this is the last.
     copies
         (k,) the number of other matches that are copies of each; None without `collapse`.
+    offset
+        The number of hits before the page.
     """
 
     positions: np.ndarray
     total: int
     next_cursor: Cursor | None
     copies: np.ndarray | None = None
+    offset: int = 0
 
 
 def take_page(
@@ -126,6 +129,7 @@ def take_page(
         total,
         None if is_last else _advance(cursor, order, shown, skipped, page, catalogue),
         _count_copies(order.positions, page, catalogue) if request.collapse else None,
+        offset=len(kept) - len(left) + request.offset,
     )
 
 

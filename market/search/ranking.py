@@ -86,6 +86,8 @@ class SearchResult:
         Why a listing is shown or not, if the request asks for one.
     redirect
         Where a rule says that the search leads instead.
+    offset
+        The number of hits on earlier pages.
     """
 
     hits: list[Hit]
@@ -100,6 +102,7 @@ class SearchResult:
     facets: Facets | None = None
     explanation: Explanation | None = None
     redirect: Redirect | None = None
+    offset: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +186,7 @@ class RankedMatches:
                 replace(hit, copies=int(count))
                 for hit, count in zip(hits, page.copies, strict=True)
             ]
-        return SearchResult(hits, page.total, next_cursor=page.next_cursor)
+        return SearchResult(hits, page.total, next_cursor=page.next_cursor, offset=page.offset)
 
     def diversified_page(self, texts: Vectors, request: PageRequest) -> SearchResult:
         """Return a page of diversified hits, one of each group, by relevance and without cursors.
@@ -205,7 +208,7 @@ class RankedMatches:
             remaining = self.remaining(one_of_each=True).positions
             remaining = remaining[max(request.offset - len(order), 0) : end - len(order)]
             positions = np.concatenate([positions, remaining])
-        return SearchResult(self.hits(positions), total)
+        return SearchResult(self.hits(positions), total, offset=request.offset)
 
     def order(self, sort: str, *, complete: bool = True) -> MatchOrder:
         """Return the order of the matches.
@@ -303,13 +306,13 @@ class RankedMatches:
         index = np.searchsorted(candidates, positions)
         index[index == len(candidates)] = 0
         ranked = candidates[index] == positions if len(candidates) else np.zeros(len(index), bool)
-        contributions = self.contributions.iloc[index[ranked]]
+        parts_of = [(positions[ranked], self.contributions.iloc[index[ranked]])]
+        if not ranked.all():
+            others = positions[~ranked]
+            parts_of.append((others, self._own_contributions(others)))
         made = {
             int(position): hit
-            for chosen, parts in (
-                (positions[ranked], contributions),
-                (positions[~ranked], self._own_contributions(positions[~ranked])),
-            )
+            for chosen, parts in parts_of
             for position, hit in zip(
                 chosen, make_hits(chosen, parts, self.catalogue, self.distances), strict=True
             )

@@ -26,6 +26,7 @@ from market.data.histories import LoggedHistories
 from market.search.engine import Engine
 from market.service.bodies import BodyLimitMiddleware
 from market.service.catalogue_store import CatalogueStore
+from market.service.daily_outcomes import DailyOutcomes
 from market.service.errors import add_error_handlers
 from market.service.events import EventStore
 from market.service.following import following
@@ -41,6 +42,8 @@ from market.service.reload import Reloader
 from market.service.routes import pages
 from market.service.routes.assembly import TAGS, api_router, health_router
 from market.service.routes.responses import ERROR, TOO_MANY
+from market.service.search_log import SearchLog
+from market.service.search_recorder import SearchRecorder
 from market.service.security import (
     ApiCorsMiddleware,
     ApiKeyMiddleware,
@@ -136,6 +139,7 @@ def serve_index(
         lifespan=_lifespan(events, metrics, load),
     )
     catalogue = LiveCatalogue(CatalogueStore(events.database), index)
+    user_data = UserData(events.database)
     app.state.service = ServiceState(
         engine=catalogue.view.engine,
         photos=PhotoVersions(index.photos),
@@ -143,12 +147,20 @@ def serve_index(
         decoder=new_decoder(),
         predictor=ListingPredictor(),
         events=events,
-        user_data=UserData(events.database),
+        user_data=user_data,
         settings=settings,
         metrics=metrics,
         queues=make_queues(settings, metrics),
         catalogue=catalogue,
         view=catalogue.view,
+        recorder=SearchRecorder(
+            user_data.add_searches,
+            SearchLog(events.database).delete_before,
+            metrics,
+            share=settings.recorded_share,
+            days=settings.record_days,
+        ),
+        outcomes=DailyOutcomes(events.database),
     )
 
     def publish(view: LiveView) -> None:
@@ -168,20 +180,21 @@ def _lifespan(
 ) -> Callable[[FastAPI], Any]:
     """Return the lifespan.
 
-    It applies the changes of listings by other processes, reloads on SIGHUP where `load` is given,
-    and closes the event store.
+    It applies the changes of listings by other processes, records searches, reloads on SIGHUP where
+    `load` is given, and closes the event store.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         catalogue: LiveCatalogue = app.state.service.catalogue
-        async with following(catalogue):
-            if load is None:
-                yield
-            else:
-                reloader = Reloader(lambda: catalogue.replace_index(load()), metrics.reloads)
-                with reloader.on_hangup():
+        with app.state.service.recorder.running():
+            async with following(catalogue):
+                if load is None:
                     yield
+                else:
+                    reloader = Reloader(lambda: catalogue.replace_index(load()), metrics.reloads)
+                    with reloader.on_hangup():
+                        yield
         events.close()
 
     return lifespan

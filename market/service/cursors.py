@@ -15,7 +15,9 @@ from market.search.cursor import Cursor
 from market.service.schemas import SearchQuery
 
 # Parameters that may change from page to page.
-PAGING = {"cursor", "limit", "offset", "facets", "explain", "listing"}
+PAGING = {
+    "cursor", "limit", "offset", "facets", "explain", "listing", "record", "suggest_id",
+}  # fmt: skip
 
 
 def identify_search(

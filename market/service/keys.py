@@ -18,7 +18,7 @@ from market.core.checked_yaml import YamlText, without_missing
 from market.core.errors import MarketError
 from market.service.settings import Settings, check_key
 
-Scope = Literal["read", "events", "catalogue"]
+Scope = Literal["read", "events", "catalogue", "analytics"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 SECRETS = frozenset({"key", "sha256"})  # fields that no message quotes
 

@@ -19,6 +19,14 @@ class Metrics:
         self.events = Counter(
             "search_events", "Events stored, by type.", ["event"], registry=registry
         )
+        self.searches_recorded = Counter(
+            "search_recorded", "Searches recorded in the database.", registry=registry
+        )
+        self.searches_dropped = Counter(
+            "search_dropped",
+            "Searches not recorded, because the queue was full or the database failed.",
+            registry=registry,
+        )
         self.refused = Counter(
             "search_refused", "Requests refused by a full queue.", ["queue"], registry=registry
         )

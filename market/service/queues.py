@@ -117,12 +117,13 @@ class Queue:
 
 
 def make_queues(settings: Settings, metrics: Metrics) -> dict[str, Queue]:
-    """Return the queues `search`, `predict`, `catalogue` and `events`, observed by `metrics`."""
+    """Return the queues by name: `search`, `predict`, `catalogue`, `events` and `analytics`."""
     upload_bytes = int(settings.max_upload_mb * 1e6)
     limits = {
         "search": (settings.max_at_once, upload_bytes),
         "predict": (1, upload_bytes),
         "catalogue": (CATALOGUE_WRITERS, upload_bytes),
+        "analytics": (1, upload_bytes),
         "events": (EVENT_WRITERS, min(MAX_EVENT_BYTES, upload_bytes)),
     }
     return {

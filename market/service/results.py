@@ -100,6 +100,8 @@ def to_search_results(
     *,
     is_new_user: bool,
     near: str | None,
+    search_id: str,
+    variant: str,
     contributions: bool = False,
 ) -> schemas.SearchResults:
     """Return the schema of an engine's result, without a cursor.
@@ -112,6 +114,8 @@ def to_search_results(
         Result of one of the engine's searches.
     special_texts, is_new_user, near
         As in `explain`.
+    search_id, variant
+        As in `schemas.SearchResults`.
     contributions
         Whether hits have all contributions by feature.
     """
@@ -140,6 +144,8 @@ def to_search_results(
     if result.explanation is not None:
         fields["explanation"] = to_explanation(result.explanation)
     return schemas.SearchResults(
+        search_id=search_id,
+        variant=variant,
         hits=list(filter(None, map(to_hit, result.hits))),
         related=list(filter(None, (to_hit(hit, RELATED_TEXTS) for hit in result.related))),
         understood=result.understood or None,

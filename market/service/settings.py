@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from market.core.errors import MarketError
 from market.data.histories import HISTORY_EVENTS
+from market.search.analytics import MIN_USERS
 
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 MIN_KEY_LENGTH = 16  # characters: shorter keys can be guessed
@@ -44,6 +45,7 @@ def _check_origins(text: str) -> str:
 
 Count = Annotated[int, Field(gt=0)]
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
 ApiKey = Annotated[SecretStr, AfterValidator(check_key)]
 
 
@@ -95,10 +97,28 @@ class Settings(BaseSettings):
         default=None,
         description="Keys with scopes and limits: the path of a YAML file, or the list itself.",
     )
+    record_searches: bool = Field(
+        default=True, description="Whether to record searches, so that the ranking can learn."
+    )
+    record_share: Share = Field(
+        default=1, description="Share of users whose searches are recorded, from 0 to 1."
+    )
+    record_days: Annotated[int, Field(gt=0, le=36_500)] = Field(
+        default=90, description="Days after which a recorded search is deleted."
+    )
+    analytics_min_users: Count = Field(
+        default=MIN_USERS,
+        description="Analytics show a query only if so many different users asked it.",
+    )
     cors_origins: Annotated[str, AfterValidator(_check_origins)] = Field(
         default="",
         description="Origins whose pages may call the API, separated by spaces; * for all.",
     )
+
+    @property
+    def recorded_share(self) -> float:
+        """The share of users whose searches are recorded: 0 for none."""
+        return self.record_share if self.record_searches else 0.0
 
     @property
     def needs_key(self) -> bool:

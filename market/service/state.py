@@ -10,6 +10,7 @@ from market.core.params import load_params
 from market.data.histories import LoggedHistories, merge_histories
 from market.data.images import decode_limits
 from market.search.engine import Engine
+from market.service.daily_outcomes import DailyOutcomes
 from market.service.events import EventStore
 from market.service.listing_editor import ListingEditor
 from market.service.listing_edits import etag, listing_of_index
@@ -18,6 +19,7 @@ from market.service.metrics import Metrics
 from market.service.photos import PhotoDecoder, PhotoVersions
 from market.service.predictions import ListingPredictor
 from market.service.queues import Queue
+from market.service.search_recorder import SearchRecorder
 from market.service.settings import Settings
 from market.service.user_data import UserData
 
@@ -42,6 +44,8 @@ class ServiceState:
     queues: dict[str, Queue]
     catalogue: LiveCatalogue
     view: LiveView
+    recorder: SearchRecorder
+    outcomes: DailyOutcomes
 
     @property
     def editor(self) -> ListingEditor:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 
 from market.service.attribute_parameters import DESCRIPTION
 from market.service.routes import (
+    analytics,
     catalogue,
     events,
     health,
@@ -30,6 +31,7 @@ TAGS = [
     {"name": "catalogue", "description": "Changes of listings, which users find within a second."},
     {"name": "events", "description": "What users do, which personalises their next results."},
     {"name": "users", "description": "All data of one user, and its erasure: for the shop."},
+    {"name": "analytics", "description": "What became of searches: for the shop."},
     {"name": "predictions", "description": "Category and price of a new listing."},
     {"name": "health", "description": "For monitoring. `/metrics` has Prometheus metrics."},
 ]
@@ -39,6 +41,6 @@ api_router = APIRouter(
     dependencies=[Depends(refuse_repeated_parameters)],
     responses={422: ERROR},
 )
-for module in (search, suggest, listings, catalogue, events, predictions, users):
+for module in (search, suggest, listings, catalogue, events, predictions, users, analytics):
     api_router.include_router(check_declared(module.router))
 health_router = health.router  # needs no key

@@ -13,6 +13,8 @@ from market.service.attribute_parameters import is_attribute_parameter, parse_co
 from market.service.schemas import LIST_FIELDS
 from market.service.state import ServiceState
 
+PRIVACY_HEADERS = ("Sec-GPC", "DNT")  # Global Privacy Control, Do Not Track
+
 
 async def get_state(request: Request) -> ServiceState:
     """Return the state of the service at the time of the request."""
@@ -38,6 +40,14 @@ async def get_conditions(request: Request, state: State) -> dict[str, Condition]
 
 
 Conditions = Annotated[dict[str, Condition], Depends(get_conditions)]
+
+
+async def allows_recording(request: Request) -> bool:
+    """Return whether the browser's privacy headers allow recording a search."""
+    return all(request.headers.get(name, "").strip() != "1" for name in PRIVACY_HEADERS)
+
+
+AllowsRecording = Annotated[bool, Depends(allows_recording)]
 
 
 async def _parameters(request: Request) -> list[tuple[str, str]]:

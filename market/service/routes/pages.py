@@ -19,6 +19,8 @@ from market.service.routes.search import search, similar
 from market.service.state import ServiceState
 
 SIMILAR_LISTINGS = 12
+# The script of a page asks for the same again with the user's id; that answer is recorded.
+IS_RECORDED = False
 router = APIRouter(include_in_schema=False)
 
 
@@ -69,7 +71,7 @@ def _search_page(state: ServiceState, given: dict[str, list[str]]) -> Response:
         query = schemas.SearchQuery.model_validate({"limit": PAGE_SIZE, "facets": True} | fields)
         pairs = [(name, value) for name, values in given.items() for value in values]
         conditions = parse_conditions(pairs, state.engine.catalogue.attributes)
-        results = search(state, conditions, query)
+        results = search(state, conditions, IS_RECORDED, query)
     except ValidationError as error:
         faults = [fault["msg"].removeprefix("Value error, ") for fault in error.errors()]
         return HTMLResponse(_error_page(state, given, "; ".join(faults)), 422)
@@ -91,7 +93,7 @@ def _listing_page(
     try:
         listing = describe_product(state, product_id, near)
         query = schemas.SimilarQuery.model_validate({"limit": SIMILAR_LISTINGS})
-        neighbours = similar(state, product_id, {}, query).hits
+        neighbours = similar(state, product_id, {}, IS_RECORDED, query).hits
     except HTTPException as error:
         status = error.status_code
     settings = marketplace_settings(state)

@@ -16,9 +16,16 @@ from market.service import schemas
 from market.service.batches import parse_search
 from market.service.cursors import identify_search, read_cursor
 from market.service.queues import queued_route
+from market.service.recording import SearchRequest
 from market.service.results import to_engine_filters, to_search_results
-from market.service.routes.dependencies import Conditions, State, find_listing
+from market.service.routes.dependencies import (
+    AllowsRecording,
+    Conditions,
+    State,
+    find_listing,
+)
 from market.service.routes.responses import BODY_ERRORS, ERROR, UNAVAILABLE
+from market.service.search_log import DEFAULT_VARIANT, Kind, new_search_id
 from market.service.state import ServiceState
 
 router = APIRouter(
@@ -28,28 +35,34 @@ router = APIRouter(
 
 @router.get("/search", summary="Search in text", responses={404: ERROR})
 def search(
-    state: State, conditions: Conditions, query: Annotated[schemas.SearchQuery, Query()]
+    state: State,
+    conditions: Conditions,
+    allows_recording: AllowsRecording,
+    query: Annotated[schemas.SearchQuery, Query()],
 ) -> schemas.SearchResults:
     """Return listings that match the query, ranked for the user if one is given.
 
     Spelling is corrected; `corrected_query` then has the query that was used. Without a query, all
     listings that pass the filters match.
     """
-    return _search(state, query, conditions)
+    return _search(state, query, conditions, allows_recording)
 
 
 @router.post("/search/photo", summary="Search by photo", responses={**BODY_ERRORS, 404: ERROR})
 def search_by_photo(
     state: State,
     conditions: Conditions,
+    allows_recording: AllowsRecording,
     query: Annotated[schemas.PhotoQuery, Form(media_type="multipart/form-data")],
 ) -> schemas.SearchResults:
     """Return listings with similar photos; with `q`, also listings that match the query."""
-    return _search(state, query, conditions, query.photo.file.read())
+    return _search(state, query, conditions, allows_recording, query.photo.file.read())
 
 
 @router.post("/search/batch", summary="Several searches", responses=BODY_ERRORS)
-def search_batch(state: State, batch: schemas.SearchBatch) -> schemas.BatchResults:
+def search_batch(
+    state: State, allows_recording: AllowsRecording, batch: schemas.SearchBatch
+) -> schemas.BatchResults:
     """Return the results of each search, or the error that `GET /api/search` would give for it."""
     attributes = state.engine.catalogue.attributes
     searches: list[tuple[schemas.SearchQuery, dict[str, Condition]] | schemas.Error] = []
@@ -65,7 +78,7 @@ def search_batch(state: State, batch: schemas.SearchBatch) -> schemas.BatchResul
             results.append(each)
             continue
         try:
-            results.append(_search(state, *each))
+            results.append(_search(state, *each, allows_recording))
         except HTTPException as error:
             results.append(schemas.Error(error=error.detail))
     return schemas.BatchResults(results=results)
@@ -76,12 +89,16 @@ def similar(
     state: State,
     product_id: schemas.ProductId,
     conditions: Conditions,
+    allows_recording: AllowsRecording,
     query: Annotated[schemas.SimilarQuery, Query()],
 ) -> schemas.SearchResults:
     """Return listings with similar text or photos, without the listing itself and its copies."""
     find_listing(state, product_id)
     find = partial(state.engine.similar, product_id)
-    return _answer(state, find, query, conditions, query.user, SIMILAR_TEXTS)
+    request = SearchRequest(
+        "similar", query, conditions, query.user, allows_recording, similar_to=product_id
+    )
+    return _answer(state, find, request, SIMILAR_TEXTS)
 
 
 # 404: an id with a line break matches no route.
@@ -92,19 +109,22 @@ def recommend(
     state: State,
     user_id: schemas.UserId,
     conditions: Conditions,
+    allows_recording: AllowsRecording,
     query: Annotated[schemas.Page, Query()],
 ) -> schemas.SearchResults:
     """Return listings for a user, based on all their events so far.
 
     A user without events gets a mix of popular and new listings.
     """
-    return _answer(state, state.engine.recommend, query, conditions, user_id)
+    request = SearchRequest("recommendation", query, conditions, user_id, allows_recording)
+    return _answer(state, state.engine.recommend, request)
 
 
 def _search(
     state: ServiceState,
     query: schemas.SearchQuery,
     conditions: Mapping[str, Condition],
+    allows_recording: bool,
     photo: bytes | None = None,
 ) -> schemas.SearchResults:
     """Search in text or, given the file of a photo, by photo.
@@ -128,26 +148,28 @@ def _search(
         facets=query.facets,
         explain=query.listing,
     )
-    texts = SEARCH_TEXTS if photo is None else {}
-    return _answer(state, find, query, conditions, query.user, texts, identity)
+    kind: Kind = "search" if photo is None else "photo"
+    request = SearchRequest(kind, query, conditions, query.user, allows_recording, query.q)
+    return _answer(state, find, request, SEARCH_TEXTS if photo is None else {}, identity)
 
 
 def _answer(
     state: ServiceState,
     find: Callable[..., SearchResult],
-    page: schemas.Page,
-    conditions: Mapping[str, Condition],
-    user_id: str | None,
+    request: SearchRequest,
     special_texts: Mapping[str, str] | None = None,
     identity: str = "",
 ) -> schemas.SearchResults:
-    """Run `find`, a method of the engine, with the filters, the page and the user's history.
+    """Run `find`, a method of the engine, for a request, and record the answer.
 
-    `special_texts` are the texts of reasons that mean something special in this search. `identity`
-    binds the next cursor to this search.
+    The engine gets the filters, the page and the user's history. `special_texts` are the texts of
+    reasons that mean something special in this search. `identity` binds the next cursor to this
+    search.
     """
+    search_id = new_search_id()
+    page, user_id = request.page, request.user_id
     history = None if user_id is None else state.history(user_id)
-    filters = to_engine_filters(page, conditions)
+    filters = to_engine_filters(page, request.conditions)
     result = find(history=history, filters=filters, limit=page.limit, offset=page.offset)
     results = to_search_results(
         state,
@@ -155,8 +177,12 @@ def _answer(
         special_texts or {},
         is_new_user=history is None or history.empty,
         near=filters.place_name,
+        search_id=search_id,
+        variant=DEFAULT_VARIANT,
         contributions=getattr(page, "explain", False),
     )
     if result.next_cursor is not None:
         results.next_cursor = result.next_cursor.encode(identity)
+    if request.is_recorded:
+        state.recorder.record(request.record(results, result))
     return results

@@ -1,5 +1,15 @@
 """Requests and answers of the API, with their types, limits and descriptions."""
 
+from market.service.schemas.analytics import (
+    Analytics,
+    AnalyticsQuery,
+    AnalyticsRow,
+    Mean,
+    Period,
+    QueriesWithoutResults,
+    QueryWithoutResults,
+    UnmetQuery,
+)
 from market.service.schemas.catalogue import (
     BulkLine,
     BulkResult,
@@ -7,7 +17,7 @@ from market.service.schemas.catalogue import (
     Duplicate,
     ListingFields,
 )
-from market.service.schemas.events import ErasedUser, NewEvent, StoredEvent
+from market.service.schemas.events import Dwell, ErasedUser, NewEvent, OptOut, StoredEvent
 from market.service.schemas.fields import LIST_FIELDS, Error, ProductId, UserId
 from market.service.schemas.filters import Filters, Page, PhotoQuery, SearchQuery, SimilarQuery
 from market.service.schemas.health import Health
@@ -41,6 +51,9 @@ from market.service.schemas.suggestions import Suggestion, Suggestions, SuggestQ
 
 __all__ = [
     "LIST_FIELDS",
+    "Analytics",
+    "AnalyticsQuery",
+    "AnalyticsRow",
     "AttributeCounts",
     "AttributeDescription",
     "AttributeValue",
@@ -52,6 +65,7 @@ __all__ = [
     "ChangedListing",
     "DistanceCount",
     "Duplicate",
+    "Dwell",
     "ErasedUser",
     "Error",
     "Explanation",
@@ -64,15 +78,20 @@ __all__ = [
     "ListingFields",
     "ListingSummary",
     "MarketplaceSettings",
+    "Mean",
     "NewEvent",
     "NewListing",
     "Obstacle",
+    "OptOut",
     "Page",
+    "Period",
     "PhotoQuery",
     "Prediction",
     "PriceCount",
     "Product",
     "ProductId",
+    "QueriesWithoutResults",
+    "QueryWithoutResults",
     "Reason",
     "Redirect",
     "SearchBatch",
@@ -83,6 +102,7 @@ __all__ = [
     "SuggestQuery",
     "Suggestion",
     "Suggestions",
+    "UnmetQuery",
     "UnusablePhoto",
     "UserId",
 ]

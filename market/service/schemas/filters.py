@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from fastapi import UploadFile
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from market.core.errors import MarketError
 from market.data.photo_formats import FORMATS_DESCRIPTION
@@ -14,7 +14,15 @@ from market.search.cursor import LONGEST_CURSOR
 from market.search.filters import check_place
 from market.search.match_order import Sort, check_sort
 from market.service.attribute_parameters import is_attribute_parameter
-from market.service.schemas.fields import ProductId, UserId, as_form, without_null
+from market.service.schemas.fields import (
+    RECORD,
+    ProductId,
+    RequestFields,
+    SearchId,
+    UserId,
+    as_form,
+    without_null,
+)
 
 MAX_EXCLUDED = 200
 Seller = Annotated[str, Field(min_length=1, max_length=300)]
@@ -28,10 +36,11 @@ def _as_value_error(check: Callable[..., None], *values: Any, **options: Any) ->
         raise ValueError(str(error)) from None
 
 
-class Filters(BaseModel):
+class Filters(RequestFields):
     """Filters of listings. They are strict: results are never padded with non-matches."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=without_null)
+    model_config = ConfigDict(json_schema_extra=without_null)
+    instead: ClassVar[str] = "filter by an attribute with attr.{name}"
 
     price_min: float | None = Field(
         None, ge=0, le=1e9, description="Lowest price, in the currency of the listings."
@@ -96,6 +105,7 @@ class Page(Filters):
     offset: int = Field(
         0, ge=0, le=10_000_000, description="Number of results to skip, up to `total`."
     )
+    record: bool = RECORD
 
 
 class SearchQuery(Page):
@@ -114,6 +124,9 @@ class SearchQuery(Page):
         "relevance",
         description="Order of all results. Unknown prices, dates and distances come last, equal "
         "ones in order of relevance.",
+    )
+    suggest_id: SearchId | None = Field(
+        None, description="`search_id` of the suggestions from which the user started this search."
     )
     cursor: str | None = Field(
         None,
@@ -148,7 +161,7 @@ class SearchQuery(Page):
 class PhotoQuery(SearchQuery):
     """A search by photo, and optionally in text."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=as_form)
+    model_config = ConfigDict(json_schema_extra=as_form)
 
     photo: UploadFile = Field(description=f"{FORMATS_DESCRIPTION} file.")
 

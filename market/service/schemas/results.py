@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from market.service.schemas.fields import Error
+from market.service.schemas.fields import Error, RequestFields
 from market.service.schemas.listings import AttributeCounts, ListingSummary
 
 MAX_BATCH = 50  # searches
@@ -137,6 +137,11 @@ class Redirect(BaseModel):
 class SearchResults(BaseModel):
     """A page of results."""
 
+    search_id: str = Field(
+        description="Id of this answer, for the events and the searches that follow from it.",
+        examples=["01939b6f-7c3a-7d4e-8a51-5f0c6a3e9b42"],
+    )
+    variant: str = Field(description="Name of the ranking that made this answer.", examples=["A"])
     hits: list[Hit]
     total: int = Field(
         description="Exact number of listings that match and pass the filters. Offsets up to it "
@@ -182,10 +187,8 @@ class SearchResults(BaseModel):
     )
 
 
-class SearchBatch(BaseModel):
+class SearchBatch(RequestFields):
     """Several searches."""
-
-    model_config = ConfigDict(extra="forbid")
 
     searches: list[dict[str, Any]] = Field(
         min_length=1,

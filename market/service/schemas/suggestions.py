@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
+
+from market.service.schemas.fields import RECORD, RequestFields, UserId
 
 
-class SuggestQuery(BaseModel):
+class SuggestQuery(RequestFields):
     """What a user has typed."""
 
-    model_config = ConfigDict(extra="forbid")
-
     q: str = Field("", max_length=300, description="The text so far.", examples=["lapt"])
+    user: UserId | None = Field(
+        None, description="A user id, which is recorded; the suggestions do not depend on it."
+    )
+    record: bool = RECORD
     limit: int = Field(8, ge=1, le=20, description="Largest number of suggestions.")
 
 
@@ -32,4 +36,8 @@ class Suggestion(BaseModel):
 class Suggestions(BaseModel):
     """Suggestions: first queries, then categories, then listings."""
 
+    search_id: str = Field(
+        description="Id of this answer: `suggest_id` of the search that the user starts from it.",
+        examples=["01939b6f-7c3a-7d4e-8a51-5f0c6a3e9b42"],
+    )
     suggestions: list[Suggestion]

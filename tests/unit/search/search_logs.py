@@ -37,7 +37,7 @@ def make_searches(*searches: dict[str, Any]) -> pd.DataFrame:
         | search
         for number, search in enumerate(searches)
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame([{"places": [*range(len(row["product_ids"]))]} | row for row in rows])
 
 
 def make_clicks(*clicks: Sequence[Any]) -> pd.DataFrame:

@@ -69,10 +69,10 @@ def test_nothing_after_a_search_reaches_its_features(shop: Engine) -> None:
 def test_places_count_earlier_pages_and_listings_that_left(shop: Engine) -> None:
     searches = make_searches(
         {"query": "tent", "product_ids": ["p30", "gone", "p31"], "offset": 20},
-        {"query": "lamp", "product_ids": ["p50", "p51", "p50"]},
+        {"query": "lamp", "product_ids": ["p50", "p51", "p50"], "places": [0, 3, 4]},
     )
     impressions = collect(shop, searches, make_clicks(("s0", "p31", "buy"), ("s0", "gone")))
-    assert impressions.place.tolist() == [20, 22, 0, 1]
+    assert impressions.place.tolist() == [20, 22, 0, 3]
     assert impressions.search.tolist() == [0, 0, 1, 1]
     assert impressions.gain.tolist() == [0, 4, 0, 0]
     assert impressions.clicked.tolist() == [True, False]
