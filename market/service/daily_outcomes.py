@@ -105,8 +105,8 @@ class DailyOutcomes:
         ).join(SEARCHES, SEARCHES.c.search_id == EVENTS.c.search_id)
         searches = sa.select(*(SEARCHES.c[name] for name in READ_COLUMNS))
         with self._database.connect() as connection:
-            rows = connection.execute(searches.where(*wide)).all()
-            acts = connection.execute(events.where(*wide)).all() if rows else []
+            rows = [tuple(row) for row in connection.execute(searches.where(*wide))]
+            acts = [tuple(row) for row in connection.execute(events.where(*wide))] if rows else []
         if not rows:
             return SearchAnalytics.join([])
         log = pd.DataFrame(rows, columns=READ_COLUMNS, dtype=object)
