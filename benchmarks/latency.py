@@ -5,11 +5,11 @@
 The listings are synthetic: words follow Zipf's law, vectors lie around a few hundred centres, and
 each listing has one photo. The real sentence encoder encodes the queries. A search has all its
 steps: spelling, words, text vectors, feedback from photos, filters on price and distance, a user
-with ten events, the ranker and its explanations. Its parts are measured in turns with it on queries
-of the same kind: encoding, BM25 with the selection of the best scores, and FAISS over the text
-vectors. The ratio compares medians of one run. FAISS over the image vectors, which a search in
-words does not use, and a recommendation to the same user are measured as well. The neighbours of
-listings are random, which does not change the time.
+with ten events, the ranker, explanations and the end of the results. Its parts are measured in
+turns with it on queries of the same kind: encoding, BM25 with the selection of the best scores, and
+FAISS over the text vectors. The ratio compares medians of one run. FAISS over the image vectors,
+which a search in words does not use, and a recommendation to the same user are measured as well.
+The neighbours of listings are random, which does not change the time.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ from market.search.lexical import LexicalIndex
 from market.search.listing_vectors import ListingVectors
 from market.search.neighbours import NEIGHBOURS
 from market.search.ranker import Ranker
+from market.search.relevance import Cutoff, Relevance
 from market.search.retrieval import MAX_CANDIDATES
 from market.search.vectors import VectorIndex
 from market.service.app import make_app
@@ -58,6 +59,12 @@ CENTRES = 300
 TEXT_WIDTH, IMAGE_WIDTH = 384, 576
 MAX_FLAT = 200_000  # listings; a larger index is partitioned, as params.yaml advises
 PARTS = ["encoder", "bm25", "faiss_text"]  # of a search in words
+# About what queries in words get on the sample.
+CUTOFF = Cutoff(
+    {"bm25": 2.4, "bm25_of_best": 4.4, "text_excess": 0.0, "text_excess_of_best": 2.1,
+     "no_good_words": 2.7},
+    intercept=-5.7, min_relevant=0.16, min_related=0.1,
+)  # fmt: skip
 FILTERS = Filters(price_max=150, near="Middle", radius_km=300)
 
 
@@ -170,6 +177,7 @@ def make_subject(count: int, rng: np.random.Generator) -> Subject:
         collaborative=None,
         encode_text=CachedTextEncoder(partial(load_text_encoder, "cpu")),
         encode_photo=lambda photo: np.zeros(IMAGE_WIDTH, np.float32),
+        relevance=Relevance(words=CUTOFF),
     )
     rows = rng.integers(count, size=10_000)
     queries = list(dict.fromkeys(" ".join(drawn[row, :3]) for row in rows))

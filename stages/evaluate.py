@@ -1,7 +1,7 @@
 """Evaluate search, similar photos and recommendations, each beside simple baselines.
 
 In:  models/rank, models/index, models/embed, data/merged/listings.parquet,
-     data/clean/interactions.parquet.
+     data/clean/interactions.parquet, data/clean/searches.parquet.
 Out: metrics/evaluate.json. Intervals are 95 % bootstrap intervals over queries or users.
 
 search. Category names as queries ("Mirrors, Clocks & Ornaments"): the listings of that leaf are
@@ -18,6 +18,11 @@ count.
 
 photo_to_photo. The second photo of a test product must find its first one among all photos except
 copies of the second. No model was fitted on which photos belong to one product.
+
+searches. Searches after the cut-off whose queries no earlier search has: the listings that they
+showed, in the order `shown`, by `bm25`, by the `prior` and by the `model` that learned from earlier
+searches. A click counts 1 / examination of its place, as estimated before the cut-off. Searches
+without a click count 0.
 
 personalised. `log` is a split by time: all models were fitted on the events before a cut-off. The
 target of a user is the first listing after the cut-off that is new to them; candidates and features
@@ -53,7 +58,9 @@ from market.core.paths import (
 )
 from market.core.stage import stage
 from market.core.torch_setup import set_up_torch
+from market.data.searches import read_searches
 from market.search.cases import log_of_listings
+from market.search.click_evaluation import evaluate_clicks
 from market.search.encoders import CachedTextEncoder
 from market.search.engine import Engine
 from market.search.evaluation import (
@@ -96,6 +103,14 @@ def main() -> str:
     photos = pd.read_parquet(LISTINGS, columns=PHOTO_COLUMNS)
     split = read_split(LISTINGS, engine.listings["product_id"])
     metrics = {
+        "searches": evaluate_clicks(
+            engine,
+            read_searches(),
+            log,
+            models.later_searches,
+            max_searches=params.max_searches,
+            seed=params.seed,
+        ),
         "search": evaluate_searches(engine, models.searches, seed=params.seed),
         "shown": evaluate_ends(
             engine,

@@ -1,16 +1,17 @@
 """Fit the ranker to a log of interactions, if there is one, and to queries with known answers.
 
 In:  models/index, models/embed, data/merged/listings.parquet, data/clean/interactions.parquet,
-     rules.yaml.
+     data/clean/searches.parquet, rules.yaml.
 Out: models/rank: the ranker and the collaborative model that are served, which have learned from
      the whole log, and the models that stage evaluate scores; metrics/rank.json, which also says
      what the rules of rules.yaml cost in NDCG@10.
 
 The weights of the query features, and where the results of a search end, are chosen on the names
-of categories and of train products, and on photos of train products.
+of categories and of train products, and on photos of train products. If there is a log of searches
+with clicks, all weights then learn from it, provided that this helps on queries that were held out.
 Stage evaluate scores models that have not learned from the events and queries they are scored on: a
-ranker and a collaborative model for each protocol, and query weights and a cut-off for each half of
-the category names.
+ranker and a collaborative model for each protocol, query weights and a cut-off for each half of the
+category names, and a ranker that learned from the searches before a cut-off.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from market.core.paths import (
 )
 from market.core.stage import stage
 from market.core.torch_setup import set_up_torch
+from market.data.searches import read_searches
 from market.search.cases import log_of_listings
 from market.search.encoders import CachedTextEncoder
 from market.search.engine import Engine
@@ -54,6 +56,7 @@ from market.search.ranking_models import (
 from market.search.relevance_fitting import draw_photo_queries, tune_relevance
 from market.search.rules import Rules
 from market.search.rules_cost import latest_day, rules_cost
+from market.search.search_learning import learn_from_searches
 
 
 @stage
@@ -92,9 +95,21 @@ def main() -> str:
     relevance, cutoffs, quality = tune_relevance(engine, queries, photos)
     searches = [replace(test, words=cutoff) for test, cutoff in zip(searches, cutoffs, strict=True)]
 
+    learning = learn_from_searches(
+        engine,
+        read_searches(),
+        log,
+        searches,
+        weights=weights,
+        protocol=protocol,
+        test_share=params.test_share,
+        max_searches=params.max_searches,
+        seed=params.seed,
+    )
+
     with replace_when_done(RANKER) as folder:
-        RankingModels(ranker.with_weights(weights), collaborative, relevance).save(folder)
-        EvaluationModels(searches, protocols).save(folder)
+        RankingModels(learning.ranker, collaborative, relevance).save(folder)
+        EvaluationModels(learning.tests, protocols, learning.later).save(folder)
     learned = protocol is not None and protocol.learned
     metrics = {
         "learned": learned,
@@ -102,8 +117,11 @@ def main() -> str:
         "seed": params.seed,
         "weights": weights,
         "relevance": quality,
+        "searches": learning.summary(seed=params.seed),
     }
-    metrics["rules"] = rules_cost(engine, rules, searches, day=latest_day(engine), seed=params.seed)
+    engine = engine.with_ranker(learning.ranker)
+    tests = learning.tests
+    metrics["rules"] = rules_cost(engine, rules, tests, day=latest_day(engine), seed=params.seed)
     write_json(METRICS / "rank.json", metrics)
     source = f"learned from {metrics['n']:,} choices of users" if learned else "prior weights"
     not_by_time = "; the log cannot be split by time: only leave_last_out will be evaluated"

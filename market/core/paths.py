@@ -12,6 +12,7 @@ from market.core.errors import MarketError
 PARAMS = Path("params.yaml")
 RULES = Path("rules.yaml")
 DVC_FILES = (Path("data/sample/dvc.yaml"), Path("dvc.yaml"))
+DVC_LOCK = Path("dvc.lock")
 README = Path("README.md")
 
 DATA = Path("data")
@@ -52,6 +53,8 @@ PRICE_MODEL = MODELS / "price"
 SEARCH_INDEX = MODELS / "index"
 FREQUENT_SEARCHES = DATA / "searches" / "frequent.parquet"
 RANKER = MODELS / "rank"
+PROMOTED = MODELS / "promoted"  # the version that serves instead of RANKER, if there is one
+VARIANTS = MODELS / "variants"  # of experiments: a folder for each revision
 
 METRICS = Path("metrics")
 PLOTS = Path("plots")

@@ -30,6 +30,7 @@ class Rank(Section):
     """Settings of stage rank."""
 
     known_items: Count
+    max_searches: Count
     max_users: Count
     test_share: Proportion
     seed: Seed
@@ -38,5 +39,6 @@ class Rank(Section):
 class Evaluate(Section):
     """Settings of stage evaluate."""
 
+    max_searches: Count
     max_users: Count
     seed: Seed

@@ -40,7 +40,8 @@ class CatalogueChanges:
     photos
         PHOTO_COLUMNS of each photo of a changed listing, sorted by image_id.
     events
-        COLUMNS of the service's events, as strings, in the order of storage.
+        COLUMNS of the service's events, as strings, in the order of storage; search_id and
+        dwell_seconds too, if an event has them.
     folder
         The folder of the files of `photos`; None without any.
     erasures

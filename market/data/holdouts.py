@@ -237,3 +237,46 @@ def histories_before(log: pd.DataFrame, targets: np.ndarray) -> list[pd.DataFram
     place[order] = np.arange(len(log))
     by_user = log.iloc[order]
     return [by_user.iloc[start:end] for start, end in zip(starts, place[targets], strict=True)]
+
+
+def histories_at(log: pd.DataFrame, users: pd.Series, times: pd.Series) -> list[pd.DataFrame]:
+    """Return the events of some users before some moments.
+
+    Parameters
+    ----------
+    log
+        See the module.
+    users
+        (k,) user ids; a missing one is a user without a history.
+    times
+        (k,) moments. Events of the moment itself are left out.
+
+    Returns
+    -------
+    list of pd.DataFrame
+        k tables of rows of the log, in order of time.
+
+    Examples
+    --------
+    >>> log = pd.DataFrame(
+    ...     {
+    ...         "user_id": list("abab"),
+    ...         "product_id": list("wxyz"),
+    ...         "timestamp": pd.date_range("2024-03-01", periods=4),
+    ...     }
+    ... )
+    >>> users, times = pd.Series(["a", None]), pd.Series(pd.Timestamp("2024-03-03")).repeat(2)
+    >>> [history["product_id"].tolist() for history in histories_at(log, users, times)]
+    [['w'], []]
+    """
+    codes, known_users = pd.factorize(log["user_id"])
+    order = np.argsort(codes, kind="stable")
+    by_user = log.iloc[order]
+    moments = by_user["timestamp"].to_numpy()
+    wanted = known_users.get_indexer(users)
+    starts, ends = (np.searchsorted(codes[order], wanted, side=side) for side in ("left", "right"))
+    histories = []
+    for start, end, time in zip(starts, ends, times.to_numpy(), strict=True):
+        length = int(np.searchsorted(moments[start:end], time))
+        histories.append(by_user.iloc[start : start + length])
+    return histories

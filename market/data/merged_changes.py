@@ -105,6 +105,8 @@ def merge_log(table: RawTable, changes: CatalogueChanges) -> RawTable:
         own = "event" if "event" not in read else "event of the service"
         columns["event"] = own
         read = read.assign(**{own: "view"})
+    for name in events.columns:  # columns of the service alone
+        columns.setdefault(name, name)
     logged = {*_keys(read[[columns[name] for name in COLUMNS]].set_axis(COLUMNS, axis=1))}
     is_new = np.array([key not in logged for key in _keys(events)], bool)
     added = events[is_new].rename(columns=columns)

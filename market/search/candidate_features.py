@@ -106,6 +106,53 @@ def candidate_features(
         m rows; a column for each feature, NaN where unknown.
     """
     attributes = listing_attributes(candidates, catalogue, vectors)
+    return pd.concat(
+        [
+            query_features(query, candidates, attributes, vectors, feedback_weights),
+            user_and_listing_features(
+                candidates,
+                attributes,
+                user,
+                catalogue,
+                vectors,
+                browsing=query.empty,
+                now=now,
+                distances=distances,
+            ),
+        ],
+        axis=1,
+    )
+
+
+def user_and_listing_features(
+    candidates: np.ndarray,
+    attributes: Attributes,
+    user: User,
+    catalogue: Catalogue,
+    vectors: ListingVectors,
+    *,
+    browsing: bool,
+    now: pd.Timestamp,
+    distances: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Compute the features that do not depend on the query: of the user and of the listings.
+
+    Parameters
+    ----------
+    candidates
+        (m,) positions.
+    attributes
+        The attributes of the candidates.
+    browsing
+        Whether the query is empty.
+    user, catalogue, vectors, now, distances
+        As for `candidate_features`.
+
+    Returns
+    -------
+    DataFrame
+        m rows; a column for each feature, NaN where unknown.
+    """
     listing_features = pd.DataFrame(
         {
             "recency": freshness(candidates, catalogue, now),
@@ -114,9 +161,8 @@ def candidate_features(
     )
     features = pd.concat(
         [
-            query_features(query, candidates, attributes, vectors, feedback_weights),
             _taste_features(user, attributes, catalogue, vectors),
-            _collaborative_features(user, candidates, catalogue, browsing=query.empty),
+            _collaborative_features(user, candidates, catalogue, browsing=browsing),
             listing_features,
         ],
         axis=1,

@@ -153,6 +153,15 @@ class EngineData:
         """Return this engine with other cut-offs of its results."""
         return replace(self, relevance=relevance)
 
+    def with_models(self, models: RankingModels) -> Self:
+        """Return this engine with other models of the ranking, over the same listings."""
+        return replace(
+            self,
+            ranker=models.ranker,
+            collaborative=models.collaborative,
+            relevance=models.relevance,
+        )
+
     @cached_property
     def suggestions(self) -> SuggestionSource:
         """Where suggested queries come from: the index, also when changes are laid over it."""

@@ -138,7 +138,7 @@ def evaluate_searches(
     """
     parts: dict[str, list[Scores]] = {"category_names": [], "without_other": [], "known_items": []}
     for test in tests:
-        weighted = engine.with_ranker(engine.ranker.with_weights(test.weights))
+        weighted = engine.with_ranker(test.ranker(engine.ranker))
         scores = score_search(weighted.with_relevance(KEEP_ALL), test.queries, seed=seed)
         parts[test.kind].append(scores)
         if test.kind == "category_names":

@@ -18,6 +18,7 @@ from market.data.holdouts import (
 )
 from market.data.language import Language
 from market.search.cases import held_out_cases
+from market.search.click_logit import Evidence
 from market.search.collaborative import CollaborativeModel
 from market.search.engine import Engine
 from market.search.evaluation_queries import Queries, category_queries, known_item_queries
@@ -62,6 +63,10 @@ class Choices:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    def evidence(self, ranker: Ranker) -> Evidence:
+        """Sum up what the choices say about the weights of a ranker that was fitted to them."""
+        return Evidence.of(self.features, self.relevance, ranker.weights)
 
 
 def collect_choices(
@@ -175,6 +180,7 @@ def fit_protocols(
             n_choices=len(choices),
             learned=ranker is not None,
             recent_days=choose_recent_days(log, validation, max_users=max_users, seed=seed),
+            evidence=None if ranker is None else choices.evidence(ranker),
         )
     return fitted
 

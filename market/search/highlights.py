@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from market.data.language import Language
@@ -16,6 +17,7 @@ from market.search.synonyms import NO_SYNONYMS, Synonyms
 MAX_SNIPPET = 200  # characters
 CONTEXT = 60  # characters that may stand before the first match of a snippet
 MAX_DESCRIPTION = 20_000  # characters that are looked at
+MAX_WORDS = 30_000  # whose stems are remembered: 0.5 kB each
 
 Span = tuple[int, int]  # start and end, exclusive, in characters
 
@@ -116,11 +118,16 @@ class Highlighter:
     def _matches(self, written: str) -> bool:
         if written not in self._known:
             self._known[written] = any(
-                self.language.stem(word) in self.stems
-                or (self.prefix and self.language.key(word).startswith(self.prefix))
-                for word in self.language.words(written)
+                stem in self.stems or (self.prefix and key.startswith(self.prefix))
+                for stem, key in _stems_and_keys(written, self.language)
             )
         return self._known[written]
+
+
+@lru_cache(MAX_WORDS)
+def _stems_and_keys(written: str, language: Language) -> tuple[tuple[str, str], ...]:
+    """Return stem and key of each word of a text without spaces: most queries meet the same."""
+    return tuple((language.stem(word), language.key(word)) for word in language.words(written))
 
 
 def _densest_part(text: str, spans: Sequence[Span]) -> Span:

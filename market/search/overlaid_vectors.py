@@ -98,6 +98,11 @@ class OverlaidVectors:
             np.concatenate([similarities, largest[near]]),
         )
 
+    def all_cosines(self, query: np.ndarray) -> np.ndarray | None:
+        """Return the cosine of a query to every vector: see `VectorIndex.all_cosines`."""
+        base = self.base.all_cosines(query)
+        return None if base is None else np.concatenate([base, self.added @ query])
+
     def _split(self, allowed: np.ndarray | None) -> tuple[np.ndarray | None, np.ndarray]:
         """Return what is allowed in the index, and the rows (j,) of `added` that are allowed."""
         if allowed is None:

@@ -306,13 +306,13 @@ class RankedMatches:
         index = np.searchsorted(candidates, positions)
         index[index == len(candidates)] = 0
         ranked = candidates[index] == positions if len(candidates) else np.zeros(len(index), bool)
-        contributions = self.contributions.iloc[index[ranked]]
+        parts_of = [(positions[ranked], self.contributions.iloc[index[ranked]])]
+        if not ranked.all():
+            others = positions[~ranked]
+            parts_of.append((others, self._own_contributions(others)))
         made = {
             int(position): hit
-            for chosen, parts in (
-                (positions[ranked], contributions),
-                (positions[~ranked], self._own_contributions(positions[~ranked])),
-            )
+            for chosen, parts in parts_of
             for position, hit in zip(
                 chosen, make_hits(chosen, parts, self.catalogue, self.distances), strict=True
             )

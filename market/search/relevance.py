@@ -14,18 +14,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
 
 from market.core.atomic import write_json
+from market.search.comparison import Comparison
 from market.search.overlaid_vectors import Vectors
 
-REFERENCES = 1000  # listings whose similarity to a query says what is usual
 WORD_FEATURES = ("bm25", "bm25_of_best", "text_excess", "text_excess_of_best", "no_good_words")
 PHOTO_FEATURES = ("image_excess", "image_excess_of_best", "image_similarity")
-EXCESS_UNIT = 5.0  # standard deviations
 _FILE = "relevance.json"
 
 
@@ -80,33 +79,6 @@ class Relevance:
 KEEP_ALL = Relevance()
 
 
-class Similarities(NamedTuple):
-    """The cosines of one query vector to listings in general.
-
-    `best` is the largest; `mean` and `deviation` are those of REFERENCES listings.
-    """
-
-    best: float
-    mean: float
-    deviation: float
-
-    @classmethod
-    def of(cls, vector: np.ndarray, index: Vectors) -> Similarities | None:
-        """Compare a query vector (width,) with an index; None if the index is empty."""
-        if not len(index):
-            return None
-        positions = np.unique(np.linspace(0, len(index) - 1, REFERENCES).astype(np.int64))
-        cosines = index.vectors(positions) @ vector
-        best = max(float(index.search(vector[None], 1)[0][0, 0]), float(cosines.max()))
-        return cls(best, float(cosines.mean()), max(float(cosines.std()), 1e-6))
-
-    def excess(self, cosines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return by how much cosines (m,) exceed the mean, and that as a share of the best."""
-        excess = np.clip((cosines - self.mean) / self.deviation, 0, None) / EXCESS_UNIT
-        best = max((self.best - self.mean) / self.deviation / EXCESS_UNIT, 1e-6)
-        return excess, np.clip(excess / best, 0, 1)
-
-
 @dataclass(frozen=True, eq=False)
 class QueryRelevance:
     """The relevance of the matches of one query.
@@ -118,13 +90,14 @@ class QueryRelevance:
     best_bm25
         The largest BM25 score of any listing; None for a query without words.
     texts, images
-        How similar the query is to listings; None for a query without a text or image vector.
+        The query compared with listings; None without a text or image vector, or without listings
+        that have one.
     """
 
     relevance: Relevance
     best_bm25: float | None
-    texts: Similarities | None
-    images: Similarities | None
+    texts: Comparison | None
+    images: Comparison | None
 
     @classmethod
     def of(
@@ -140,15 +113,17 @@ class QueryRelevance:
         return cls(
             relevance,
             None if bm25 is None else float(bm25.max(initial=0)),
-            None if text_vector is None else Similarities.of(text_vector, text_index),
-            None if image_vector is None else Similarities.of(image_vector, image_index),
+            Comparison.of(text_vector, text_index),
+            Comparison.of(image_vector, image_index),
         )
 
     def word_features(self, bm25: np.ndarray, cosines: np.ndarray) -> np.ndarray:
         """Return the WORD_FEATURES (m, 5) of matches from BM25 scores and text cosines (m,)."""
         best = self.best_bm25 or 0.0
         excess, of_best = (
-            (np.zeros(len(bm25)),) * 2 if self.texts is None else self.texts.excess(cosines)
+            (np.zeros(len(bm25)),) * 2
+            if self.texts is None
+            else self.texts.similarities.excess(cosines)
         )
         no_good_words = np.full(len(bm25), 1 - best)
         return np.column_stack([bm25, bm25 / max(best, 1e-9), excess, of_best, no_good_words])
@@ -156,7 +131,8 @@ class QueryRelevance:
     def photo_features(self, cosines: np.ndarray) -> np.ndarray:
         """Return the PHOTO_FEATURES (m, 3) of matches from image cosines (m,)."""
         assert self.images is not None
-        return np.column_stack([*self.images.excess(cosines), np.clip(cosines, 0, None)])
+        excess, of_best = self.images.similarities.excess(cosines)
+        return np.column_stack([excess, of_best, np.clip(cosines, 0, None)])
 
     def classify(
         self, bm25: np.ndarray | None, text: np.ndarray | None, image: np.ndarray | None
@@ -172,18 +148,21 @@ class QueryRelevance:
         text, image
             (m,) cosines, 0 below the thresholds of retrieval; None without such a vector.
         """
-        parts: list[tuple[Cutoff | None, np.ndarray]] = []
+        words, photo = self.relevance.words, self.relevance.photo
+        parts: list[tuple[Cutoff, np.ndarray]] = []
         if bm25 is not None:
+            if words is None:
+                return np.ones(len(bm25), bool), np.zeros(len(bm25), bool)
             cosines = np.zeros(len(bm25)) if text is None else text
-            parts.append((self.relevance.words, self.word_features(bm25, cosines)))
+            parts.append((words, self.word_features(bm25, cosines)))
         if image is not None and self.images is not None:
-            parts.append((self.relevance.photo, self.photo_features(image)))
+            if photo is None:
+                return np.ones(len(image), bool), np.zeros(len(image), bool)
+            parts.append((photo, self.photo_features(image)))
         if not parts:  # a photo, and no listing has one: nothing matches
             return np.zeros(0, bool), np.zeros(0, bool)
         relevant = related = np.zeros(len(parts[0][1]), bool)
         for cutoff, features in parts:
-            if cutoff is None:
-                return np.ones(len(features), bool), np.zeros(len(features), bool)
             probabilities = cutoff.probabilities(features)
             relevant = relevant | (probabilities >= cutoff.min_relevant)
             related = related | (probabilities >= cutoff.min_related)

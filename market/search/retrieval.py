@@ -9,7 +9,9 @@ import pandas as pd
 
 from market.search.catalogue import Catalogue
 from market.search.collaborative import CollaborativeModel
+from market.search.comparison import Comparison
 from market.search.listing_vectors import ListingVectors
+from market.search.overlaid_vectors import Vectors
 from market.search.query import MIN_IMAGE_SIMILARITY, Query
 
 MAX_CANDIDATES = 200  # from each of BM25, text vectors and image vectors
@@ -81,6 +83,7 @@ def retrieve(
     catalogue, vectors
         The n listings.
     """
+    relevance = query.relevance
     matched = np.zeros(len(allowed), bool)
     features: dict[str, np.ndarray] = {}
     candidates = []
@@ -91,30 +94,43 @@ def retrieve(
         matched |= bm25 > 0
         features["bm25"] = np.square(bm25)
     if query.text_vector is not None:
-        near, cosines = vectors.texts.within(
-            query.text_vector[None],
-            query.min_text_similarity,
-            allowed,
-            min_search_effort=MAX_CANDIDATES,
-        )
+        near, cosines = _within(
+            query.text_vector, vectors.texts, None if relevance is None else relevance.texts,
+            query.min_text_similarity, allowed, MAX_CANDIDATES,
+        )  # fmt: skip
         candidates.append(near[_largest(cosines, MAX_CANDIDATES)])
         matched[near] = True
         features["text_similarity"] = np.zeros(len(allowed), np.float32)
         features["text_similarity"][near] = cosines
     if query.image_vector is not None:
         owner = catalogue.photos.owner
-        rows, cosines = vectors.images.within(
-            query.image_vector[None],
-            MIN_IMAGE_SIMILARITY,
-            allowed[owner],
-            min_search_effort=MAX_PHOTOS,
-        )
+        rows, cosines = _within(
+            query.image_vector, vectors.images, None if relevance is None else relevance.images,
+            MIN_IMAGE_SIMILARITY, allowed[owner], MAX_PHOTOS,
+        )  # fmt: skip
         candidates.append(owner[rows[_largest(cosines, MAX_PHOTOS)]])
         matched[owner[rows]] = True
         features["image_similarity"] = np.zeros(len(allowed), np.float32)
         np.maximum.at(features["image_similarity"], owner[rows], cosines)
     matches = Matches(np.unique(np.concatenate(candidates)), matched, features)
     return matches if query.relevance is None else _cut_off(matches, query)
+
+
+def _within(
+    vector: np.ndarray,
+    index: Vectors,
+    comparison: Comparison | None,
+    min_similarity: float,
+    allowed: np.ndarray,
+    effort: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions and cosines as `VectorIndex.within`, from a comparison if there is one.
+
+    The cut-off needs the cosines of all listings; without it, those of the allowed ones suffice.
+    """
+    if comparison is not None:
+        return comparison.within(min_similarity, allowed, min_search_effort=effort)
+    return index.within(vector[None], min_similarity, allowed, min_search_effort=effort)
 
 
 def _cut_off(matches: Matches, query: Query) -> Matches:

@@ -37,7 +37,7 @@ def rules_cost(
     Parameters
     ----------
     engine
-        Without rules. The weights of each test replace its ranker's.
+        Without rules. Each test has a ranker that has not learned from its queries.
     rules
         The rules.
     tests
@@ -60,7 +60,7 @@ def rules_cost(
     ruled = engine.with_rules(rules, day)
     scores: dict[str, list[tuple[float, float, bool]]] = {}
     for test in tests:
-        ranker = engine.ranker.with_weights(test.weights)
+        ranker = test.ranker(engine.ranker)
         engines = ruled.with_ranker(ranker), engine.with_ranker(ranker)
         for text, relevant in progress(test.queries.items(), desc="score rules", unit="query"):
             rankings = [

@@ -179,6 +179,21 @@ class VectorIndex:
         positions = np.unique(positions)
         return positions, largest[positions]
 
+    def all_cosines(self, query: np.ndarray) -> np.ndarray | None:
+        """Return the cosine (n,) of a query (width,) to every vector, as `within` computes it.
+
+        None if the index is approximate: it compares only some of them.
+        """
+        if not isinstance(self._kind, faiss.IndexFlat):
+            return None
+        cosines: np.ndarray = np.full(len(self), -np.inf, np.float32)
+        if len(self):
+            query = np.ascontiguousarray(query[None], np.float32)
+            # `search` takes five times as long if FAISS may use several threads.
+            _, found, positions = self._index.range_search(query, -np.inf)
+            cosines[positions] = found
+        return cosines
+
     def recall_of(self, exact: VectorIndex, queries: np.ndarray) -> float:
         """Return recall@10: the mean share of the nearest vectors that this index finds as well.
 

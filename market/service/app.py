@@ -139,6 +139,7 @@ def serve_index(
         lifespan=_lifespan(events, metrics, load),
     )
     catalogue = LiveCatalogue(CatalogueStore(events.database), index)
+    user_data = UserData(events.database)
     app.state.service = ServiceState(
         engine=catalogue.view.engine,
         photos=PhotoVersions(index.photos),
@@ -146,13 +147,19 @@ def serve_index(
         decoder=new_decoder(),
         predictor=ListingPredictor(),
         events=events,
-        user_data=UserData(events.database),
+        user_data=user_data,
         settings=settings,
         metrics=metrics,
         queues=make_queues(settings, metrics),
         catalogue=catalogue,
         view=catalogue.view,
-        recorder=SearchRecorder(SearchLog(events.database), metrics, settings.recorded_share),
+        recorder=SearchRecorder(
+            user_data.add_searches,
+            SearchLog(events.database).delete_before,
+            metrics,
+            share=settings.recorded_share,
+            days=settings.record_days,
+        ),
         outcomes=DailyOutcomes(events.database),
     )
 

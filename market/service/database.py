@@ -81,7 +81,9 @@ class Database:
     def create_missing(
         self, tables: Sequence[sa.Table], widened: dict[str, tuple[int, int]] | None = None
     ) -> None:
-        """Create the tables and indices that do not exist.
+        """Create the tables, columns and indices that do not exist.
+
+        A column that a table of an earlier version lacks must allow null.
 
         Parameters
         ----------
@@ -120,8 +122,10 @@ class Database:
             for table in tables:
                 if not inspector.has_table(table.name):
                     connection.execute(CreateTable(table, if_not_exists=True))
-                elif table.name in widened and connection.dialect.name == "postgresql":
-                    _widen(connection, inspector, table.name, *widened[table.name])
+                else:
+                    _add_columns(connection, inspector, table)
+                    if table.name in widened and connection.dialect.name == "postgresql":
+                        _widen(connection, inspector, table.name, *widened[table.name])
                 for index in table.indexes:
                     if not inspector.has_index(table.name, str(index.name)):
                         connection.execute(CreateIndex(index, if_not_exists=True))
@@ -140,6 +144,20 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def _add_columns(connection: sa.Connection, inspector: sa.Inspector, table: sa.Table) -> None:
+    """Add the columns that a table of an earlier version lacks."""
+    present = {column["name"] for column in inspector.get_columns(table.name)}
+    dialect = connection.dialect
+    # SQLite has no IF NOT EXISTS here; two workers that start together are `create_missing`'s.
+    condition = "IF NOT EXISTS " if dialect.name == "postgresql" else ""
+    quote = dialect.identifier_preparer.format_column
+    for column in table.columns:
+        if column.name not in present:
+            kind = column.type.compile(dialect)
+            change = f"ADD COLUMN {condition}{quote(column)} {kind}"
+            connection.execute(sa.text(f"ALTER TABLE {table.name} {change}"))
 
 
 def _widen(

@@ -23,11 +23,14 @@ EVENTS = sa.Table(
     sa.Column("product_id", sa.String(LONGEST_ID), nullable=False),
     sa.Column("event", sa.String(20), nullable=False),
     sa.Column("timestamp", sa.DateTime(), nullable=False),  # UTC
+    sa.Column("search_id", sa.String(LONGEST_ID)),
+    sa.Column("dwell_seconds", sa.Float()),
     sa.Index("events_of_user", "user_id", "id"),
 )
 
 
 TABLES = (EVENTS,)
+SEARCH_COLUMNS = ["search_id", "dwell_seconds"]  # of events that follow from a search
 
 
 class EventStore:
@@ -55,7 +58,14 @@ class EventStore:
         self.database.create_missing([EVENTS], {EVENTS.name: (OLD_ID_LENGTH, LONGEST_ID)})
 
     def add(
-        self, user_id: str, product_id: str, event: str, timestamp: datetime | None = None
+        self,
+        user_id: str,
+        product_id: str,
+        event: str,
+        timestamp: datetime | None = None,
+        *,
+        search_id: str | None = None,
+        dwell_seconds: float | None = None,
     ) -> int:
         """Store an event.
 
@@ -67,6 +77,10 @@ class EventStore:
             Type of the event, such as "view".
         timestamp
             Time of the event; UTC without a time zone. Defaults to now.
+        search_id
+            The search from which the event follows.
+        dwell_seconds
+            How long the user looked at the listing.
 
         Returns
         -------
@@ -83,11 +97,31 @@ class EventStore:
             "product_id": product_id,
             "event": event,
             "timestamp": _utc(timestamp or datetime.now(UTC)),
+            "search_id": search_id,
+            "dwell_seconds": dwell_seconds,
         }
         with self._engine.begin() as connection:
             result = connection.execute(EVENTS.insert(), row)
         (event_id,) = result.inserted_primary_key or (0,)
         return int(event_id)
+
+    def set_dwell(self, event_id: int, user_id: str, seconds: float) -> bool:
+        """Set how long a user looked at the listing of an event.
+
+        Returns
+        -------
+        bool
+            False if the user has no such event.
+
+        Raises
+        ------
+        sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError
+            The database does not answer.
+        """
+        own = (EVENTS.c.id == event_id) & (EVENTS.c.user_id == user_id)
+        with self._engine.begin() as connection:
+            result = connection.execute(EVENTS.update().where(own).values(dwell_seconds=seconds))
+        return result.rowcount > 0
 
     def history(self, user_id: str, last: int) -> pd.DataFrame:
         """Return the events of a user that were stored last, in order of time.
@@ -132,17 +166,19 @@ class EventStore:
         Returns
         -------
         pandas.DataFrame
-            user_id, product_id, event and timestamp (ISO 8601, UTC).
+            user_id, product_id, event, timestamp (ISO 8601, UTC), search_id and dwell_seconds, the
+            last two NaN where unknown.
 
         Raises
         ------
         sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError
             The database does not answer.
         """
-        columns = [EVENTS.c[name] for name in COLUMNS]
+        names = [*COLUMNS, *SEARCH_COLUMNS]
+        columns = [EVENTS.c[name] for name in names]
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(*columns).order_by(EVENTS.c.id)).all()
-        events = pd.DataFrame(rows, columns=COLUMNS)
+        events = pd.DataFrame(rows, columns=names, dtype=object)
         events["timestamp"] = [time.isoformat() for time in events["timestamp"]]
         return events.astype("str")
 

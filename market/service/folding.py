@@ -16,7 +16,7 @@ from market.data.catalogue_changes import FOLDED, KEEPS_RAW_PHOTOS, PHOTO_COLUMN
 from market.data.live_listings import raw_table
 from market.service.catalogue_store import CatalogueStore, StoredListing
 from market.service.database import STORE_ERRORS
-from market.service.events import EventStore
+from market.service.events import SEARCH_COLUMNS, EventStore
 from market.service.settings import Settings
 from market.service.user_data import UserData
 
@@ -118,8 +118,13 @@ def _to_changes(
         photos=pd.DataFrame(rows, columns=PHOTO_COLUMNS, dtype="str").sort_values(
             "image_id", ignore_index=True
         ),
-        events=events,
+        events=_without_unused(events),
     )
+
+
+def _without_unused(events: pd.DataFrame) -> pd.DataFrame:
+    """Return the events without the optional columns that none of them has."""
+    return events.drop(columns=[name for name in SEARCH_COLUMNS if events[name].isna().all()])
 
 
 def _fields(state: StoredListing) -> dict:

@@ -14,6 +14,7 @@ from starlette.datastructures import FormData, UploadFile
 from market.data.photo_formats import FORMATS_DESCRIPTION
 from market.service.errors import describe_faults
 from market.service.schemas import BulkLine, ListingFields
+from market.service.schemas.fields import USE_KNOWN, describe_unknown
 
 MAX_LINES = 10_000  # of a bulk request; `max_upload_mb` limits its size
 MULTIPART = "multipart/form-data"
@@ -171,7 +172,7 @@ def _validated(model: type[Model], content: Any) -> Model:
 def _check_names(form: FormData, known: tuple[str, ...]) -> None:
     for name in form:
         if name not in known:
-            raise HTTPException(422, f"{name:.60}: unknown field (known: {', '.join(known)})")
+            raise HTTPException(422, describe_unknown(name, known, USE_KNOWN))
 
 
 async def _files(form: FormData) -> tuple[bytes, ...] | None:

@@ -134,7 +134,7 @@ class SearchLog:
         """
         if searches:
             with self._database.begin() as connection:
-                connection.execute(SEARCHES.insert(), [_to_row(search) for search in searches])
+                insert_searches(connection, searches)
 
     def between(self, start: datetime, end: datetime) -> pd.DataFrame:
         """Return the searches of a period.
@@ -195,8 +195,15 @@ class SearchLog:
         return searches.astype(kinds)
 
 
+def insert_searches(connection: sa.Connection, searches: Sequence[RecordedSearch]) -> None:
+    """Insert at least one search in the transaction of a connection."""
+    connection.execute(SEARCHES.insert(), [_to_row(search) for search in searches])
+
+
 def _to_row(search: RecordedSearch) -> dict[str, Any]:
     row = {name: getattr(search, name) for name in COLUMNS}
+    # PostgreSQL stores neither NUL nor half of a surrogate pair.
+    row["query"] = search.query.replace("\0", "").encode("utf-8", "replace").decode()
     for name in _LISTS:
         if row[name] is not None:
             row[name] = json.dumps([*row[name]])

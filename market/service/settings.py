@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     record_share: Share = Field(
         default=1, description="Share of users whose searches are recorded, from 0 to 1."
     )
+    record_days: Annotated[int, Field(gt=0, le=36_500)] = Field(
+        default=90, description="Days after which a recorded search is deleted."
+    )
     analytics_min_users: Count = Field(
         default=MIN_USERS,
         description="Analytics show a query only if so many different users asked it.",

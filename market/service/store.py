@@ -26,12 +26,13 @@ import sqlalchemy as sa
 
 from market.core.atomic import replace_when_done
 from market.core.errors import MarketError
-from market.service import catalogue_tables, events, user_data
+from market.service import catalogue_tables, events, search_log, user_data
 from market.service.database import STORE_ERRORS, Database
 from market.service.settings import Settings
 
 TABLES: tuple[sa.Table, ...] = (
     *events.TABLES,
+    *search_log.TABLES,
     *user_data.TABLES,
     *catalogue_tables.TABLES,
 )
@@ -60,12 +61,17 @@ def dump(database: Database, path: Path) -> int:
     with replace_when_done(path) as partial, gzip.open(partial, "wt", encoding="utf-8") as file:
         file.write(json.dumps({"format": FORMAT}) + "\n")
         with _snapshot(database) as connection:
-            existing = set(sa.inspect(connection).get_table_names())
+            inspector = sa.inspect(connection)
+            existing = set(inspector.get_table_names())
             for table in TABLES:
                 if table.name not in existing:
                     continue
+                # A table of an earlier version may lack columns.
+                names = [column["name"] for column in inspector.get_columns(table.name)]
                 rows = connection.execute(
-                    sa.select(table).order_by(*table.primary_key),
+                    sa.select(*(table.c[name] for name in names if name in table.c)).order_by(
+                        *table.primary_key
+                    ),
                     execution_options={"yield_per": BATCH},
                 )
                 for row in rows:

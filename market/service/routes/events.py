@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Path
 
 from market.service import schemas
 from market.service.queues import queued_route
@@ -23,6 +25,27 @@ router = APIRouter(
 def event(state: State, new: schemas.NewEvent) -> schemas.StoredEvent:
     """Store an event durably. It affects the user's very next results."""
     find_listing(state, new.product_id)
-    event_id = state.events.add(new.user_id, new.product_id, new.event, new.timestamp)
+    event_id = state.events.add(
+        new.user_id,
+        new.product_id,
+        new.event,
+        new.timestamp,
+        search_id=new.search_id,
+        dwell_seconds=new.dwell_seconds,
+    )
     state.metrics.events.labels(new.event).inc()
     return schemas.StoredEvent(id=event_id)
+
+
+@router.post(
+    "/events/{event_id}/dwell",
+    summary="Add to a view how long it lasted",
+    status_code=204,
+    responses={**BODY_ERRORS, 404: ERROR},
+)
+def dwell(
+    state: State, event_id: Annotated[int, Path(ge=1, lt=2**63)], dwell: schemas.Dwell
+) -> None:
+    """Store how long the user of an event looked at the listing; a later value replaces it."""
+    if not state.events.set_dwell(event_id, dwell.user_id, dwell.dwell_seconds):
+        raise HTTPException(404, f"this user has no event {event_id}")

@@ -17,7 +17,7 @@ from market.service.schemas.catalogue import (
     Duplicate,
     ListingFields,
 )
-from market.service.schemas.events import ErasedUser, NewEvent, StoredEvent
+from market.service.schemas.events import Dwell, ErasedUser, NewEvent, OptOut, StoredEvent
 from market.service.schemas.fields import LIST_FIELDS, Error, ProductId, UserId
 from market.service.schemas.filters import Filters, Page, PhotoQuery, SearchQuery, SimilarQuery
 from market.service.schemas.health import Health
@@ -65,6 +65,7 @@ __all__ = [
     "ChangedListing",
     "DistanceCount",
     "Duplicate",
+    "Dwell",
     "ErasedUser",
     "Error",
     "Explanation",
@@ -81,6 +82,7 @@ __all__ = [
     "NewEvent",
     "NewListing",
     "Obstacle",
+    "OptOut",
     "Page",
     "Period",
     "PhotoQuery",

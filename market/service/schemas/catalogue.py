@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     PlainValidator,
     WithJsonSchema,
 )
 
-from market.service.schemas.fields import ProductId
+from market.service.schemas.fields import ProductId, RequestFields
 from market.service.schemas.predictions import Prediction, UnusablePhoto
 
 EARLIEST, LATEST = 1990, 2100  # years of a plausible time
@@ -55,10 +54,10 @@ def _plausible(time: datetime | None) -> datetime | None:
     return (time.astimezone(UTC) if time.tzinfo else time).replace(tzinfo=None)
 
 
-class ListingFields(BaseModel):
+class ListingFields(RequestFields):
     """The fields of a listing; null and an empty text mean that it has none."""
 
-    model_config = ConfigDict(extra="forbid")
+    instead: ClassVar[str] = 'state it as an attribute: "attributes": {{"{name}": …}}'
 
     name: str | None = Field(None, examples=["Oak bedside table"])
     description: str | None = None

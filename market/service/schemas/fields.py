@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from market.data.ids import ID_PATTERN, ID_RULES, LONGEST_ID
 
+MAX_SHOWN = 60  # characters of an unknown field that an error quotes
+USE_KNOWN = "use a known field"
 LIST_FIELDS = {"photos", "exclude", "exclude_seller"}  # fields that may be given more than once
 
 
@@ -56,6 +60,42 @@ def as_form(schema: dict[str, Any]) -> None:
             continue
         kind = {key: field.pop(key) for key in [*field] if key not in annotations}
         field["anyOf"] = [kind, {"type": "string", "maxLength": 0}]
+
+
+def describe_unknown(name: str, known: Sequence[str], instead: str) -> str:
+    """Return one line about an unknown field of a request; parameters as in `RequestFields`.
+
+    Examples
+    --------
+    >>> describe_unknown("nme", ["name", "price"], "use a known field")
+    "unknown field 'nme' (known: name, price): remove it, or rename it to 'name'"
+    """
+    similar = difflib.get_close_matches(name, known, n=1)
+    quoted = repr(name[:MAX_SHOWN])  # one line, whatever the name contains
+    instead = f"rename it to {similar[0]!r}" if similar else instead.format(name=quoted[1:-1])
+    return f"unknown field {quoted} (known: {', '.join(known)}): remove it, or {instead}"
+
+
+class RequestFields(BaseModel):
+    """The fields of a body, a form or a URL. Unknown ones are refused, before anything else.
+
+    Attributes
+    ----------
+    instead
+        What to do with an unknown field instead of removing it; {name} stands for the field.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    instead: ClassVar[str] = USE_KNOWN
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, fields: Any) -> Any:
+        if isinstance(fields, Mapping):
+            unknown = [str(name) for name in fields if name not in cls.model_fields]
+            if unknown:
+                raise ValueError(describe_unknown(unknown[0], [*cls.model_fields], cls.instead))
+        return fields
 
 
 class Error(BaseModel):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from fastapi import UploadFile
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from market.core.errors import MarketError
 from market.data.photo_formats import FORMATS_DESCRIPTION
@@ -17,6 +17,7 @@ from market.service.attribute_parameters import is_attribute_parameter
 from market.service.schemas.fields import (
     RECORD,
     ProductId,
+    RequestFields,
     SearchId,
     UserId,
     as_form,
@@ -35,10 +36,11 @@ def _as_value_error(check: Callable[..., None], *values: Any, **options: Any) ->
         raise ValueError(str(error)) from None
 
 
-class Filters(BaseModel):
+class Filters(RequestFields):
     """Filters of listings. They are strict: results are never padded with non-matches."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=without_null)
+    model_config = ConfigDict(json_schema_extra=without_null)
+    instead: ClassVar[str] = "filter by an attribute with attr.{name}"
 
     price_min: float | None = Field(
         None, ge=0, le=1e9, description="Lowest price, in the currency of the listings."
@@ -159,7 +161,7 @@ class SearchQuery(Page):
 class PhotoQuery(SearchQuery):
     """A search by photo, and optionally in text."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=as_form)
+    model_config = ConfigDict(json_schema_extra=as_form)
 
     photo: UploadFile = Field(description=f"{FORMATS_DESCRIPTION} file.")
 

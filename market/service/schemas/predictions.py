@@ -6,13 +6,13 @@ from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from market.data.photo_formats import FORMAT_NAMES, FORMATS_DESCRIPTION
-from market.service.schemas.fields import as_form
+from market.service.schemas.fields import RequestFields, as_form
 
 
-class NewListing(BaseModel):
+class NewListing(RequestFields):
     """A new listing. Every field is optional."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=as_form)
+    model_config = ConfigDict(json_schema_extra=as_form)
 
     name: str = Field("", max_length=500, examples=["Oak bedside table"])
     description: str = Field("", max_length=20_000)

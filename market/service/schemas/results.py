@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from market.service.schemas.fields import Error
+from market.service.schemas.fields import Error, RequestFields
 from market.service.schemas.listings import AttributeCounts, ListingSummary
 
 MAX_BATCH = 50  # searches
@@ -187,10 +187,8 @@ class SearchResults(BaseModel):
     )
 
 
-class SearchBatch(BaseModel):
+class SearchBatch(RequestFields):
     """Several searches."""
-
-    model_config = ConfigDict(extra="forbid")
 
     searches: list[dict[str, Any]] = Field(
         min_length=1,

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from market.service.schemas.fields import RECORD, UserId
+from market.service.schemas.fields import RECORD, RequestFields, UserId
 
 
-class SuggestQuery(BaseModel):
+class SuggestQuery(RequestFields):
     """What a user has typed."""
-
-    model_config = ConfigDict(extra="forbid")
 
     q: str = Field("", max_length=300, description="The text so far.", examples=["lapt"])
     user: UserId | None = Field(

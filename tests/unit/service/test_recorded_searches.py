@@ -135,3 +135,83 @@ def test_nothing_is_recorded_of_a_request_that_objects(
     batch = client.post("/api/search/batch", json={"searches": [fields]}, headers=headers)
     assert UUID(batch.json()["results"][0]["search_id"])
     assert recorded(client, store).empty
+
+
+def test_searches_can_be_left_unrecorded(shop: Engine, store: EventStore) -> None:
+    app = make_app(shop, NO_PHOTOS, store, Settings(record_searches=False))
+    client = TestClient(app)
+    assert get(client, "/api/search", q="lamp")["search_id"]
+    assert recorded(client, store).empty
+
+
+# --- The data of a user ---------------------------------------------------------------------------
+def test_an_export_lists_the_searches_and_an_erasure_deletes_them(
+    client: TestClient, store: EventStore
+) -> None:
+    answer = get(client, "/api/search", q="lamp", user="anna", price_max=100)
+    get(client, "/api/search", q="lamp", user="ben")
+    recorded(client, store)
+    (line,) = [json.loads(line) for line in client.get("/api/users/anna/data").text.splitlines()]
+    assert line["search_id"] == answer["search_id"] and line["source"] == "searches"
+    assert line["product_ids"] == [hit["product_id"] for hit in answer["hits"]]
+    assert line["filters"] == {"price_max": 100.0} and line["query"] == "lamp"
+    get(client, "/api/search", q="sofa", user="anna")  # still in the queue
+    client.delete("/api/users/anna").raise_for_status()
+    assert recorded(client, store)["user_id"].tolist() == ["ben"]
+    assert client.get("/api/users/anna/data").text == ""
+
+
+def test_no_search_of_a_user_who_opted_out_is_recorded(
+    client: TestClient, store: EventStore
+) -> None:
+    assert client.put("/api/users/a%2Fb/opt-out").json() == {"opted_out": True}
+    get(client, "/api/search", q="lamp", user="a/b")
+    get(client, "/api/recommend/a/b")
+    assert recorded(client, store).empty
+    (line,) = client.get("/api/users/a%2Fb/data").text.splitlines()
+    assert json.loads(line)["source"] == "opt-out"
+    assert client.delete("/api/users/a%2Fb/opt-out").json() == {"opted_out": False}
+    get(client, "/api/search", q="lamp", user="a/b")
+    assert len(recorded(client, store)) == 1, "and the opt-out's DELETE erased nobody"
+    assert client.get("/api/users/a%2Fb/data").text.count("opt-out") == 0
+
+
+# --- Events ---------------------------------------------------------------------------------------
+def test_an_event_keeps_the_search_from_which_it_follows(
+    client: TestClient, store: EventStore
+) -> None:
+    event = {"user_id": "anna", "product_id": "p01", "event": "view"}
+    search_id = get(client, "/api/search", q="lamp", user="anna")["search_id"]
+    for more in ({}, {"search_id": search_id, "dwell_seconds": 12.5}):
+        assert client.post("/api/events", json={**event, **more}).status_code == 201
+    events = store.all_events()
+    assert events["search_id"].isna()[0] and events["dwell_seconds"].isna()[0]
+    assert events[["search_id", "dwell_seconds"]].iloc[1].tolist() == [search_id, "12.5"]
+    lines = [json.loads(line) for line in client.get("/api/users/anna/data").text.splitlines()]
+    assert "search_id" not in lines[0] and lines[1]["dwell_seconds"] == 12.5
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"search_id": ""}, {"search_id": "a\nb"}, {"search_id": 5}, {"search_id": "x" * 5000},
+        {"dwell_seconds": -1}, {"dwell_seconds": 86_401}, {"dwell_seconds": "long"},
+    ],
+)  # fmt: skip
+def test_malformed_fields_of_an_event_are_refused(
+    client: TestClient, fields: dict[str, Any]
+) -> None:
+    event = {"user_id": "anna", "product_id": "p01", "event": "view", **fields}
+    answer = client.post("/api/events", json=event)
+    assert answer.status_code == 422 and next(iter(fields)) in answer.json()["error"]
+
+
+def test_a_view_is_given_its_dwell_time_by_its_own_user(
+    client: TestClient, store: EventStore
+) -> None:
+    event = {"user_id": "anna", "product_id": "p01", "event": "view"}
+    number = client.post("/api/events", json=event).json()["id"]
+    for user, status in [("ben", 404), ("anna", 204)]:
+        body = {"user_id": user, "dwell_seconds": 4.5}
+        assert client.post(f"/api/events/{number}/dwell", json=body).status_code == status
+    assert store.all_events()["dwell_seconds"].tolist() == ["4.5"]

@@ -4,44 +4,64 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
 from market.service import search_recorder
-from market.service.database import Database
 from market.service.metrics import Metrics
-from market.service.search_log import RecordedSearch, SearchLog
+from market.service.search_log import RecordedSearch
 from market.service.search_recorder import SearchRecorder, is_sampled
 
 
-def a_search(number: int, **fields: Any) -> RecordedSearch:
-    return RecordedSearch(
-        f"s{number:04d}", "anna", datetime(2026, 3, 1, 12, number % 60), "lamp", ["p1"], **fields
-    )
+def a_search(number: int) -> RecordedSearch:
+    return RecordedSearch(f"s{number:04d}", "anna", datetime(2026, 3, 1), "lamp", ["p1"])
 
 
-class FailingLog:
-    """A log whose database is away while `is_away`."""
-
-    is_away = True
+class FakeLog:
+    """A log in memory whose database is away while `is_away`, and refuses the query "bad"."""
 
     def __init__(self) -> None:
-        self.stored: list[RecordedSearch] = []
+        self.is_away = False
+        self.stored: list[str] = []
+        self.old = 0
+        self.deletions: list[datetime] = []
 
-    def add(self, searches: Sequence[RecordedSearch]) -> None:
+    def store(self, searches: Sequence[RecordedSearch]) -> int:
+        self._check()
+        if any(search.query == "bad" for search in searches):
+            raise sa.exc.DataError("INSERT", {}, Exception("bad"))
+        self.stored += [search.search_id for search in searches]
+        return len(searches)
+
+    def delete_before(self, time: datetime) -> int:
+        self._check()
+        self.deletions.append(time)
+        deleted = min(self.old, 1000)
+        self.old -= deleted
+        return deleted
+
+    def _check(self) -> None:
         if self.is_away:
             raise sa.exc.OperationalError("INSERT", {}, Exception("no route\nto host"))
-        self.stored += searches
 
 
 @pytest.fixture
 def metrics() -> Metrics:
     return Metrics(CollectorRegistry())
+
+
+@pytest.fixture
+def fake() -> FakeLog:
+    return FakeLog()
+
+
+@pytest.fixture
+def recorder(fake: FakeLog, metrics: Metrics) -> SearchRecorder:
+    return SearchRecorder(fake.store, fake.delete_before, metrics, days=30)
 
 
 def counts(metrics: Metrics) -> tuple[float, float]:
@@ -50,44 +70,70 @@ def counts(metrics: Metrics) -> tuple[float, float]:
 
 
 def test_searches_left_in_the_queue_are_written_at_the_end(
-    tmp_path: Path, metrics: Metrics
+    recorder: SearchRecorder, fake: FakeLog, metrics: Metrics
 ) -> None:
-    database = Database(f"sqlite:///{tmp_path}/events.sqlite")
-    searches = SearchLog(database)
-    recorder = SearchRecorder(searches, metrics)
-    with recorder.running():
-        for number in range(1200):
-            recorder.record(a_search(number))
-    assert len(searches.all_searches()) == 1200 and counts(metrics) == (1200, 0)
-    database.close()
+    for _ in range(2):  # an app may start again
+        with recorder.running():
+            for number in range(1200):
+                recorder.record(a_search(number))
+    assert len(fake.stored) == 2400 and counts(metrics) == (2400, 0)
 
 
-def test_a_full_queue_drops_and_counts(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_queue_drops_and_counts(
+    fake: FakeLog, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(search_recorder, "MAX_QUEUED", 3)
-    log: Any = FailingLog()
-    recorder = SearchRecorder(log, metrics)
+    recorder = SearchRecorder(fake.store, fake.delete_before, metrics)
     for number in range(5):
         recorder.record(a_search(number))
-    log.is_away = False
     recorder.write()
-    assert [search.search_id for search in log.stored] == ["s0000", "s0001", "s0002"]
-    assert counts(metrics) == (3, 2)
+    assert fake.stored == ["s0000", "s0001", "s0002"] and counts(metrics) == (3, 2)
 
 
 def test_an_outage_is_logged_once_and_loses_nothing_that_fits_the_queue(
-    metrics: Metrics, caplog: pytest.LogCaptureFixture
+    recorder: SearchRecorder, fake: FakeLog, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log: Any = FailingLog()
-    recorder = SearchRecorder(log, metrics)
+    fake.is_away = True
     with caplog.at_level(logging.ERROR):
         for number in range(3):
             recorder.record(a_search(number))
             recorder.write()
+            recorder.delete_old()
     (line,) = caplog.messages
     assert line.startswith("Searches cannot be recorded for now") and "\n" not in line
-    log.is_away = False
+    fake.is_away = False
     recorder.write()
-    assert len(log.stored) == 3 and counts(metrics) == (3, 0)
+    assert len(fake.stored) == 3 and counts(metrics) == (3, 0)
+
+
+def test_an_outage_at_the_end_is_counted_and_ends(
+    recorder: SearchRecorder, fake: FakeLog, metrics: Metrics
+) -> None:
+    fake.is_away = True
+    with recorder.running():
+        for number in range(700):
+            recorder.record(a_search(number))
+    assert counts(metrics) == (0, 700)
+
+
+def test_a_search_that_the_database_refuses_stops_no_other(
+    recorder: SearchRecorder, fake: FakeLog, metrics: Metrics
+) -> None:
+    for number, query in enumerate(["good", "bad", "good"]):
+        recorder.record(replace(a_search(number), query=query))
+    recorder.write()
+    assert fake.stored == ["s0000", "s0002"] and counts(metrics) == (2, 1)
+
+
+def test_old_searches_are_deleted_in_batches_until_none_is_left(
+    recorder: SearchRecorder, fake: FakeLog
+) -> None:
+    fake.old = 2500
+    for _ in range(10):
+        recorder.delete_old()
+    assert fake.old == 0 and len(fake.deletions) == 4, "then it rests"
+    age = datetime.now(UTC).replace(tzinfo=None) - fake.deletions[0]
+    assert timedelta(days=30) <= age < timedelta(days=30, minutes=1)
 
 
 def test_searches_of_a_user_are_in_the_sample_together() -> None:

@@ -285,7 +285,6 @@ def test_a_batch_encodes_its_queries_together(shop: Engine) -> None:
             [{"attr.width": {"min": 3}}],
             "attr.width: give a text, a number, true or false, or a list of them",
         ),
-        ([{"q": "x", "photo": "y"}], "photo: Extra inputs are not permitted"),
         ([{"explain": True, "listing": "nothing"}], "there is no product 'nothing'"),
         (
             [{"limit": "many"}],
@@ -300,6 +299,14 @@ def test_a_wrong_search_of_a_batch_has_its_own_error(
     assert answer.status_code == 200
     assert answer.json()["results"][0] == {"error": error}
     assert answer.json()["results"][1]["total"] == 6
+
+
+def test_an_unknown_field_of_a_search_is_named(client: TestClient) -> None:
+    answer = client.post("/api/search/batch", json={"searches": [{"colour": "red"}, {"qq": "x"}]})
+    first, second = (result["error"] for result in answer.json()["results"])
+    assert first.startswith("unknown field 'colour' (known: price_min, price_max, category, ")
+    assert first.endswith("): remove it, or filter by an attribute with attr.colour")
+    assert second.startswith("unknown field 'qq' (known: ") and "\n" not in first + second
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,188 @@
+"""Learn the ranker's weights from clicks, if they help on queries that were held out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from market.core.stage import progress
+from market.search.click_logit import ClickData, ClickLogit, Evidence, fit_click_logit
+from market.search.click_metrics import corrected_ndcg, mean_and_error, mean_by_query
+from market.search.impressions import Impressions
+from market.search.ranker import Ranker
+
+FOLDS = 5  # of queries: each is held out once
+INNER_FOLDS = 3  # within the others, to choose a penalty
+PENALTIES = (
+    3.0,
+    0.3,
+    0.03,
+)  # costs in log likelihood of a weight at a distance of 1 from its prior
+MIN_QUERIES = 20  # different queries with a click; with fewer the prior stays
+ERRORS = 2.0  # standard errors that the gain must exceed
+
+
+@dataclass(frozen=True, eq=False)
+class ClickFit:
+    """A ranker fitted to clicks.
+
+    Attributes
+    ----------
+    ranker
+        The ranker.
+    examination
+        (places,) the probability that users look at a place, relative to the first one; the last
+        value holds for all later places.
+    """
+
+    ranker: Ranker
+    examination: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedRanker:
+    """A ranker that clicks moved, or the prior if held-out queries did not gain.
+
+    Attributes
+    ----------
+    ranker
+        The ranker to serve.
+    accepted
+        Whether it learned from the clicks.
+    gain
+        The mean gain of corrected NDCG@10 on held-out queries.
+    standard_error
+        Of the gain, over queries; infinite if there were too few to judge.
+    n_searches
+        The searches that could be learned from.
+    examination
+        As in ClickFit, whether accepted or not.
+    """
+
+    ranker: Ranker
+    accepted: bool
+    gain: float
+    standard_error: float
+    n_searches: int
+    examination: np.ndarray
+
+
+def fit_clicks(
+    impressions: Impressions,
+    prior: Ranker,
+    *,
+    seed: int,
+    position_aware: bool = True,
+    evidence: Evidence | None = None,
+) -> ClickFit:
+    """Fit all weights to clicks, near those of a prior.
+
+    Searches without a click say nothing about the order of what they showed, and are ignored.
+
+    Parameters
+    ----------
+    impressions
+        With the features of each shown listing.
+    prior
+        The ranker without clicks.
+    seed
+        Of the folds on which the penalty is chosen.
+    position_aware
+        Whether places have intercepts. Without them, listings that stood high seem to be good.
+    evidence
+        From the choices of users who did not search; None without any.
+    """
+    names = weight_names(impressions, prior)
+    start = np.array([prior.weights[name] for name in names])
+    clicked = impressions.select(impressions.clicked)
+    if not len(clicked):
+        return ClickFit(prior, np.ones(1))
+    if evidence is not None:
+        evidence = evidence.select(names, start)
+    data = _click_data(clicked, names, position_aware)
+    penalty = _best_penalty(clicked, names, start, seed, position_aware, evidence)
+    fitted = fit_click_logit(data, start, penalty=penalty, evidence=evidence)
+    ranker = prior.with_weights(dict(zip(names, fitted.weights.tolist(), strict=True)))
+    return ClickFit(ranker, fitted.examination if position_aware else np.ones(1))
+
+
+def learn_from_clicks(
+    impressions: Impressions, prior: Ranker, *, seed: int, evidence: Evidence | None = None
+) -> LearnedRanker:
+    """Learn from clicks, and keep the result only if it helps on queries that were held out.
+
+    Each query is held out once: a ranker that has not seen it ranks what its searches showed, and
+    so does the prior. The gain of corrected NDCG@10, averaged by query, must exceed ERRORS standard
+    errors. The penalty is chosen without the held-out queries, so this is a single test.
+
+    Parameters
+    ----------
+    impressions, prior, seed, evidence
+        As for `fit_clicks`.
+    """
+    clicked = impressions.select(impressions.clicked)
+    fitted = fit_clicks(clicked, prior, seed=seed, evidence=evidence)
+    if len(np.unique(clicked.query)) < MIN_QUERIES:
+        return LearnedRanker(prior, False, 0.0, np.inf, len(clicked), fitted.examination)
+    gains = np.zeros(len(clicked))
+    fold_of = folds_of(clicked.query, FOLDS, seed)
+    for fold in progress(range(FOLDS), desc="test what clicks teach", unit="fold"):
+        held_out = clicked.select(fold_of == fold)
+        fit = fit_clicks(clicked.select(fold_of != fold), prior, seed=seed, evidence=evidence)
+        after, before = (
+            corrected_ndcg(held_out, ranker.predict(held_out.features), fit.examination)
+            for ranker in (fit.ranker, prior)
+        )
+        gains[fold_of == fold] = after - before
+    gain, error = mean_and_error(mean_by_query(gains, clicked.query))
+    accepted = bool(gain > ERRORS * error)
+    ranker = fitted.ranker if accepted else prior
+    return LearnedRanker(ranker, accepted, gain, error, len(clicked), fitted.examination)
+
+
+def weight_names(impressions: Impressions, prior: Ranker) -> list[str]:
+    """Return the features that have a weight and are known for some shown listing."""
+    known = impressions.features.notna().any()
+    return [name for name in prior.weights if known.get(name, False)]
+
+
+def folds_of(query: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Return the fold (searches,) of each search; searches for the same query share one."""
+    number = np.unique(query, return_inverse=True)[1]
+    fold = np.random.default_rng(seed).permutation(number.max(initial=-1) + 1) % count
+    return fold[number]
+
+
+def _click_data(impressions: Impressions, names: list[str], position_aware: bool) -> ClickData:
+    return ClickData.of(
+        impressions.features[names].to_numpy(float),
+        impressions.gain * impressions.weight,
+        impressions.search,
+        impressions.place if position_aware else None,
+    )
+
+
+def _best_penalty(
+    clicked: Impressions,
+    names: list[str],
+    prior: np.ndarray,
+    seed: int,
+    position_aware: bool,
+    evidence: Evidence | None,
+) -> float:
+    """Return the one of PENALTIES under which clicks on held-out queries are most likely."""
+    fold_of = folds_of(clicked.query, INNER_FOLDS, seed + 1)
+    totals = np.zeros(len(PENALTIES))
+    for fold in range(INNER_FOLDS):
+        rest, held_out = (
+            _click_data(clicked.select(mask), names, position_aware)
+            for mask in (fold_of != fold, fold_of == fold)
+        )
+        if not len(rest.search) or not len(held_out.search):
+            continue
+        model: ClickLogit | None = None
+        for number, penalty in enumerate(PENALTIES):
+            model = fit_click_logit(rest, prior, penalty=penalty, evidence=evidence, start=model)
+            totals[number] += model.log_likelihood(held_out)
+    return PENALTIES[int(totals.argmax())]
