@@ -180,8 +180,7 @@ def test_a_kill_loses_recorded_searches_of_the_queue_at_most(url: str) -> None:
         from datetime import datetime
         from prometheus_client import CollectorRegistry
         from market.service import search_recorder
-        from market.service.database import Database
-from market.service.events import EVENTS, SEARCH_COLUMNS, EventStore
+        from market.service.events import EventStore
         from market.service.metrics import Metrics
         from market.service.search_log import RecordedSearch, SearchLog, new_search_id
         from market.service.user_data import UserData
