@@ -43,6 +43,7 @@ from market.service.reload import Reloader
 from market.service.routes import pages
 from market.service.routes.assembly import TAGS, api_router, health_router
 from market.service.routes.responses import ERROR, TOO_MANY
+from market.service.search_counters import SearchCounters
 from market.service.search_log import SearchLog
 from market.service.search_recorder import SearchRecorder
 from market.service.security import (
@@ -164,6 +165,7 @@ def serve_index(
             days=settings.record_days,
         ),
         outcomes=DailyOutcomes(events.database),
+        counters=SearchCounters(metrics, events.database),
     )
 
     def publish(view: LiveView) -> None:

@@ -20,6 +20,8 @@ from market.service.metrics import Metrics
 from market.service.photos import PhotoDecoder, PhotoVersions
 from market.service.predictions import ListingPredictor
 from market.service.queues import Queue
+from market.service.search_counters import SearchCounters
+from market.service.search_log import RecordedSearch
 from market.service.search_recorder import SearchRecorder
 from market.service.settings import Settings
 from market.service.user_data import UserData
@@ -48,7 +50,13 @@ class ServiceState:
     view: LiveView
     recorder: SearchRecorder
     outcomes: DailyOutcomes
+    counters: SearchCounters
     experiment: Experiment | None = None
+
+    def record(self, search: RecordedSearch) -> None:
+        """Record a search in the background, and count it."""
+        self.recorder.record(search)
+        self.counters.count_search(search)
 
     @property
     def editor(self) -> ListingEditor:

@@ -215,5 +215,5 @@ def _answer(
     if result.next_cursor is not None:
         results.next_cursor = result.next_cursor.encode(identity)
     if request.is_recorded:
-        state.recorder.record(request.record(results, answer))
+        state.record(request.record(results, answer))
     return results

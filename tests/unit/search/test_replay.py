@@ -23,7 +23,9 @@ SHOWN, K = 6, 3
 EXAMINATION = np.array([1.0, 0.7, 0.5, 0.4, 0.3, 0.25])
 
 
-def simulate(searches: int, seed: int, chance: float = 0.0) -> tuple[Impressions, np.ndarray, ...]:
+def simulate(
+    searches: int, seed: int, chance: float = 0.0
+) -> tuple[Impressions, np.ndarray, np.ndarray]:
     """Return impressions, the attraction of their rows, and the propensity of their places."""
     rng = np.random.default_rng(seed)
     query = rng.integers(0, 100, searches)
