@@ -26,7 +26,7 @@ def experiment(
 ) -> schemas.ExperimentReport:
     """Return clicks and conversions of both variants, with intervals that hold at every look.
 
-    docs/experiments.md says how to start an experiment and when to end it.
+    docs/compare.md says how to start an experiment and when to end it.
     """
     database, running = state.events.database, state.experiment
     recorded = experiment_names(database)
