@@ -51,6 +51,7 @@ STAGES = (
     "index",
     "rank",
     "evaluate",
+    "analyse",
     "report",
 )
 
