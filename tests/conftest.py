@@ -53,6 +53,7 @@ STAGES = (
     "index",
     "rank",
     "evaluate",
+    "analyse",
     "report",
 )
 
