@@ -146,9 +146,7 @@ def simulate(
     queries: list[LeafQuery], served: Ranker, clicker: Clicker, *, sessions: int, seed: int
 ) -> tuple[Impressions, np.ndarray]:
     """Return the impressions of simulated searches, and the relevance (n,) of their rows."""
-    rankings = [
-        np.argsort(-served.predict(query.features), kind="stable") for query in queries
-    ]
+    rankings = [np.argsort(-served.predict(query.features), kind="stable") for query in queries]
     searches = simulate_searches(
         rankings, [query.relevant for query in queries], clicker, searches=sessions, seed=seed
     )
@@ -177,9 +175,7 @@ def compare(
         yield {
             "sessions": count,
             "prior": score(served),
-            "naive": score(
-                fit_clicks(impressions, served, seed=seed, position_aware=False).ranker
-            ),
+            "naive": score(fit_clicks(impressions, served, seed=seed, position_aware=False).ranker),
             "ungated": score(fit_clicks(impressions, served, seed=seed).ranker),
             "ours": score(learned.ranker),
             "truth": score(truth),
@@ -209,7 +205,7 @@ def run_placebo(queries: list[LeafQuery], runs: int, seed: int) -> pd.DataFrame:
     """Return for each simulated log of clicks by the place alone whether the gate accepted."""
     rows = []
     for number in progress(range(runs), desc="placebo", unit="log"):
-        searched, held_out = split_leaves(queries, seed + number)
+        searched, _ = split_leaves(queries, seed + number)
         impressions, _ = simulate(
             searched, Ranker.prior(), PLACEBO, sessions=PLACEBO_SESSIONS, seed=seed + number + 1000
         )
@@ -239,7 +235,9 @@ def run_comparison(
 
 @click.command(cls=BenchmarkCommand, help=__doc__)
 @click.option("--index", type=click.Path(path_type=Path), default=SEARCH_INDEX, show_default=True)
-@click.option("--prices", type=click.Path(exists=True, path_type=Path), help=f"As {EXPECTED_PRICES}.")
+@click.option(
+    "--prices", type=click.Path(exists=True, path_type=Path), help=f"As {EXPECTED_PRICES}."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write all runs, as CSV.")
 @click.option("--seed", default=0, show_default=True, help="The first.")
 @click.option("--seeds", default=5, show_default=True, help="The number of seeds.")
