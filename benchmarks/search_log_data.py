@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -309,4 +309,5 @@ def split_searches(
 
 def _draw(key: str, seed: int) -> float:
     """Return a number below 1 that the key and the seed decide."""
-    return zlib.crc32(f"{seed} {key}".encode()) / 2**32
+    digest = hashlib.blake2b(f"{seed} {key}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) / 2**64
