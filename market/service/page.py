@@ -109,7 +109,7 @@ def render_listing(
     *,
     root: str,
     base_url: str,
-    similar: list[schemas.Hit],
+    similar: schemas.SearchResults | None = None,
 ) -> str:
     """Return the page of a listing.
 
@@ -126,7 +126,7 @@ def render_listing(
     base_url
         The root of the service as a whole URL, for other sites that show the page's photo.
     similar
-        Similar listings.
+        Similar listings, if they are known.
     """
     return _templates.get_template("listing.html.j2").render(
         root=root,

@@ -7,17 +7,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from market.service.schemas.fields import without_null
+from market.service.schemas.fields import RequestFields, without_null
 
 DEFAULT_DAYS = 28
 Day = Annotated[date, Field(ge=date(1990, 1, 1), le=date(2999, 12, 31))]
 ReportedKind = Literal["search", "recommendation", "similar", "suggest"]
 
 
-class Period(BaseModel):
+class Period(RequestFields):
     """Days (UTC), and the form of the answer."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=without_null)
+    model_config = ConfigDict(json_schema_extra=without_null)
 
     start: Day | None = Field(
         None,

@@ -49,10 +49,8 @@ class NewEvent(RequestFields):
         return self
 
 
-class Dwell(BaseModel):
+class Dwell(RequestFields):
     """How long the user of an event looked at the listing."""
-
-    model_config = ConfigDict(extra="forbid")
 
     user_id: UserId
     dwell_seconds: DwellSeconds

@@ -92,9 +92,10 @@ class RequestFields(BaseModel):
     @classmethod
     def _refuse_unknown(cls, fields: Any) -> Any:
         if isinstance(fields, Mapping):
-            unknown = [str(name) for name in fields if name not in cls.model_fields]
+            known = [field.alias or name for name, field in cls.model_fields.items()]
+            unknown = [str(name) for name in fields if name not in known]
             if unknown:
-                raise ValueError(describe_unknown(unknown[0], [*cls.model_fields], cls.instead))
+                raise ValueError(describe_unknown(unknown[0], known, cls.instead))
         return fields
 
 

@@ -140,7 +140,7 @@ NO_LISTINGS = {
     "load", "with_ranker", "with_collaborative", "with_rules", "with_changes", "daily_rules",
     "with_relevance", "with_end", "relevance", "encode_ahead", "build_query", "photo_vectors",
     "place", "place_of", "correct", "understand", "index", "rules", "formats", "rules_day",
-    "suggestion_source",
+    "suggestion_source", "with_models",
 }  # fmt: skip
 # Listings that an answer leaves out, and the raw table that stages read.
 RAW = {"listings", "already_seen", "same_product"}
@@ -222,6 +222,7 @@ NO_LISTING_ROUTES = {
     "/api/events", "/api/predict", "/api/places", "/api/categories", "/api/attributes",
     "/api/suggest",  # see the test of the engine
     "/api/settings", "/healthz", "/metrics", "/api/users/{user_id}/data",
+    "/api/analytics", "/api/analytics/no-results", "/api/experiments",  # what users were shown and did, in numbers
     "/api/photos/live/{sha256}",  # asks the store of changes: see the tests of the live catalogue
 }  # fmt: skip
 

@@ -44,7 +44,7 @@ def test_the_old_key_has_all_scopes() -> None:
     settings = Settings(api_key=SecretStr(PAGE), api_keys=SecretStr(f"[{{{ENTRY}}}]"))
     keys = KeyRing.from_settings(settings)
     old, shop = keys.find(PAGE), keys.find(SHOP)
-    assert old is not None and old.scopes == ("read", "events", "catalogue")
+    assert old is not None and old.scopes == ("read", "events", "catalogue", "analytics")
     assert shop is not None and shop.scopes == ("read",)
 
 

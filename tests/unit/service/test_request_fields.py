@@ -27,7 +27,8 @@ def fault(model: type[BaseModel], fields: dict[str, object]) -> str:
 @pytest.mark.parametrize("model", [*kinds(RequestFields)], ids=lambda model: model.__name__)
 def test_every_request_names_unknown_and_known_fields(model: type[BaseModel]) -> None:
     line = fault(model, {"qwxz\n": 1})
-    assert line.startswith(f"unknown field 'qwxz\\n' (known: {', '.join(model.model_fields)}): ")
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    assert line.startswith(f"unknown field 'qwxz\\n' (known: {', '.join(names)}): ")
     assert line.count("remove it, or ") == 1 and "\n" not in line
 
 
