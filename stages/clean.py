@@ -1,8 +1,10 @@
 """Check and type the tables of the raw folder, decode each photo once, and list the rejects.
 
-In:  data/<dataset>/raw (Products.csv, Images.csv, images/ and, optionally, interactions.csv),
+In:  data/<dataset>/raw (Products.csv, Images.csv, images/ and, optionally, interactions.csv and
+     searches.csv),
      data/changes (changes of the live catalogue, which replace, remove and add rows).
-Out: data/clean/ products.parquet, images.parquet, interactions.parquet (empty without a log),
+Out: data/clean/ products.parquet, images.parquet, interactions.parquet and searches.parquet (empty
+     without such a log), frequent_searches.parquet (queries of many users, for suggestions),
      photos/ (packed squares), rejects.csv; metrics/clean.json. After an error data/clean stays as
      it was, and data/clean.rejects.csv holds the rejects up to there.
 """

@@ -3,7 +3,8 @@
 All of it is invented: words come from tables, photos are drawn from shapes, users are simulated,
 and telephone numbers are from Ofcom's range for drama. One seed gives the same bytes in every file.
 
-Out: data/sample/raw (Products.csv, Images.csv, images/, interactions.csv, README.txt).
+Out: data/sample/raw (Products.csv, Images.csv, images/, interactions.csv, searches.csv,
+     README.txt).
 """
 
 from __future__ import annotations

@@ -87,7 +87,11 @@ FIELDS = (
     "latitude", "longitude", "created", "status", "seller_id",
 )  # fmt: skip
 IMAGE_FIELDS = ("id", "product_id", "image_ref", "create_time")
-EVENT_FIELDS = ("user_id", "product_id", "event", "timestamp")
+EVENT_FIELDS = ("user_id", "product_id", "event", "timestamp", "search_id", "dwell_seconds")
+SEARCH_FIELDS = (
+    "search_id", "user_id", "timestamp", "query", "product_ids", "kind", "variant", "offset",
+    "total", "filters", "propensities", "rules", "suggest_id",
+)  # fmt: skip
 EVENTS = ("view", "save", "message", "buy")  # with a weight each; all others count as views
 ATTRIBUTE_TYPES = ("text", "category", "number", "boolean", "date")
 
@@ -142,6 +146,16 @@ class Input(Section):
         one_of("input.event_columns", EVENT_FIELDS),
         each_column_once("input.event_columns"),
         Field(description="a column, or null, for each field"),
+    ]
+    # These two have defaults, as sections that an earlier version kept do not have them.
+    searches: Annotated[
+        str, AfterValidator(file_name), Field(description="a file name, or empty for none")
+    ] = "searches.csv"
+    search_columns: Annotated[
+        dict[str, str | None],
+        one_of("input.search_columns", SEARCH_FIELDS),
+        each_column_once("input.search_columns"),
+        Field(default_factory=dict, description="a column, or null, for each field"),
     ]
     events: Annotated[
         dict[str, str],
@@ -202,6 +216,7 @@ class Clean(Section):
     max_megapixels: Positive
     placeholder_above: Positive
     max_rejected_share: Annotated[float, Field(gt=0, le=1)]
+    min_search_users: Annotated[int, Field(ge=5)] = 5
 
 
 class Merge(Section):

@@ -17,23 +17,25 @@ from market.core.errors import MarketError
 from market.core.settings import Clean, Input
 from market.data.attributes import ATTRIBUTE_TYPES, Details, clean_details
 from market.data.catalogue_changes import THROUGH, CatalogueChanges
-from market.data.cleaning_messages import check_prices, html_messages, unknown_event_messages
+from market.data.cleaning_messages import check_prices, html_messages
 from market.data.dates import order_messages
+from market.data.frequent_searches import frequent_searches, write_frequent_searches
 from market.data.ids import ID_RULES
-from market.data.interactions import (
-    COLUMNS,
-    read_times,
-    sort_interactions,
-    unknown_events,
-)
+from market.data.interactions import read_times
 from market.data.listing_faults import listing_faults
 from market.data.listings import clean_products, html_counts
+from market.data.log_cleaning import (
+    CleanLog,
+    LogCleaner,
+    ProductIds,
+    interaction_messages,
+    interaction_metrics,
+)
 from market.data.merged_changes import (
     DELETED,
     mark_deleted,
     merge_images,
     merge_listings,
-    merge_log,
 )
 from market.data.photo_files import RawImages, read_images
 from market.data.photo_store import pack_photos
@@ -46,6 +48,7 @@ from market.data.rejects import (
     reject_files,
 )
 from market.data.schemas import check_rows, products_schema
+from market.data.searches import no_searches, write_searches
 from market.data.squares import square_photos
 from market.data.tables import RawTable
 
@@ -103,11 +106,10 @@ class Cleaner:
         self.settings = settings
         self._rejects: list[pd.DataFrame] = []
         self._details = Details(pd.DataFrame(), {}, {}, [])
-        self._erased = 0  # the number of events of erased users
         self._html: dict[str, int] = {}  # the number of texts with HTML, by the file's column
 
     def run(self, out: Path) -> Cleaned:
-        """Write products.parquet, images.parquet, interactions.parquet, photos/ and rejects.csv.
+        """Write the tables products, images, interactions and searches, photos/ and rejects.csv.
 
         Parameters
         ----------
@@ -124,14 +126,15 @@ class Cleaner:
         # look like faults of their own.
         products = self._clean_products()
         images = self._match_images(products)
-        log = self._clean_log(products)
+        log, searches = self._clean_logs(products)
         photos = self._pack_photos(images, out)
         products.kept.to_parquet(out / paths.PRODUCTS.name, index=False)
         photos.table.to_parquet(out / paths.IMAGES.name, index=False)
         log.kept.to_parquet(out / paths.INTERACTIONS.name, index=False)
+        self._write_searches(searches.kept if searches else no_searches(), out)
         rejects = self.rejects()
         rejects.to_csv(out / paths.REJECTS.name, index=False, lineterminator="\n")
-        return self._report(products, images, log, photos)
+        return self._report(products, images, photos, log, searches)
 
     def rejects(self) -> pd.DataFrame:
         """Return the rejects known so far (`rejects.REJECT_COLUMNS`)."""
@@ -231,43 +234,27 @@ class Cleaner:
         images.check_share(images.rejected_of_total, self.settings.max_rejected_share)
         return images
 
-    def _clean_log(self, products: _Table) -> _Table:
-        """Return the log of interactions, without rows where there is no file."""
-        if not self.folder.has_log and self.changes.events.empty:
-            table = self._read_log()
-            log = table.read.astype({"timestamp": "datetime64[us]"})
-            return _Table(table, log, reject_files([], []))
-        table = merge_log(self._read_log(), self.changes)
-        known, rejected = products.kept["product_id"], pd.Series(_rejected_ids(products))
-        log, rejects = sort_interactions(
-            table,
-            known,
-            rejected,
-            products_file=products.raw.path.name,
-            id_rules=ID_RULES,
-            country=self.folder.settings.country,
+    def _clean_logs(self, products: _Table) -> tuple[CleanLog, CleanLog | None]:
+        """Return the log of interactions, and that of searches if there is one."""
+        ids = ProductIds(
+            products.raw.path.name,
+            products.kept["product_id"],
+            pd.Series(_rejected_ids(products), dtype="str"),
         )
-        check_nothing_lost(table.path, len(table.read), len(log), len(rejects))
-        log, rejects = self._leave_out_erased(log, rejects)
-        self._add_rejects(table, rejects, required=True)
-        return _Table(table, log, rejects)
+        cleaner = LogCleaner(self.folder, ids, self.changes)
+        log = cleaner.clean_interactions()
+        if self.folder.has_log or not self.changes.events.empty:
+            self._add_rejects(log.raw, log.rejects, required=True)
+        searches = cleaner.clean_searches()
+        if searches is not None:
+            self._add_rejects(searches.raw, searches.rejects, required=False)
+        return log, searches
 
-    def _leave_out_erased(
-        self, log: pd.DataFrame, rejects: pd.DataFrame
-    ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return the log and its rejects, which name users, without those that were erased."""
-        erasures = self.changes.erasures
-        if not erasures.times:
-            return log, rejects
-        kept, named = erasures.kept(log), erasures.concern(rejects["id"])
-        self._erased = int((~kept).sum() + named.sum())
-        return log[kept].reset_index(drop=True), rejects[~named].reset_index(drop=True)
-
-    def _read_log(self) -> RawTable:
-        if self.folder.has_log:
-            return self.folder.interactions()
-        empty = pd.DataFrame({name: pd.Series(dtype="str") for name in COLUMNS})
-        return RawTable.select(self.folder.log_path, empty, {name: name for name in COLUMNS})
+    def _write_searches(self, searches: pd.DataFrame, out: Path) -> None:
+        write_searches(searches, out / paths.SEARCHES.name)
+        country = self.folder.settings.country
+        frequent = frequent_searches(searches, self.settings.min_search_users, country)
+        write_frequent_searches(frequent, out / paths.FREQUENT_SEARCHES.name)
 
     def _pack_photos(self, images: RawImages, out: Path) -> _Photos:
         files, ids = images.usable["path"].tolist(), images.usable["id"].tolist()
@@ -313,9 +300,16 @@ class Cleaner:
         max_share = self.settings.max_rejected_share
         check_rejected_share(table, rejects, max_share=max_share, required=required)
 
-    def _report(self, products: _Table, images: RawImages, log: _Table, photos: _Photos) -> Cleaned:
+    def _report(
+        self,
+        products: _Table,
+        images: RawImages,
+        photos: _Photos,
+        log: CleanLog,
+        searches: CleanLog | None,
+    ) -> Cleaned:
         rejects = self.rejects()
-        tables = (products.raw, images.table, log.raw)
+        tables = [products.raw, images.table, log.raw, *([searches.raw] if searches else [])]
         messages = [line for table in tables for line in table.unread_messages()]
         messages += images.messages
         messages += html_messages(products.raw.path, self._html)
@@ -329,31 +323,19 @@ class Cleaner:
         ]
         country = self.folder.settings.country
         messages += order_messages(images.table, "create_time", country)
-        messages += order_messages(log.raw, "timestamp", country)
-        if self._erased:
-            messages.append(
-                f"{log.raw.path}: {self._erased} events of erased users are left out; the file "
-                "still has them"
-            )
-        if "event" not in log.raw.columns:
-            messages.append(f"{log.raw.path}: no column 'event': every row counts as a view")
-        unknown = unknown_events(log.kept)
+        messages += interaction_messages(log, country)
+        messages += searches.messages("searches", country) if searches else []
         metrics = {
             "products": _product_metrics(products, photos),
             "photos": _photo_metrics(images, photos, rejects, unread_times),
-            "interactions": {
-                "read": len(log.kept) + len(log.rejects) + self._erased,
-                "kept": len(log.kept),
-                "rejected": len(log.rejects),
-                "unknown_events": unknown,
-                **({"erased": self._erased} if self._erased else {}),
-            },
+            "interactions": interaction_metrics(log, searches),
+            **({"searches": searches.metrics()} if searches else {}),
             **({"attributes": self._details.metrics} if self._details.metrics else {}),
             **({"texts_with_html": self._html} if self._html else {}),
             "ignored_columns": ignored,
             "rejected": dict(Counter(reason_kind(reason) for reason in rejects["reason"])),
         }
-        return Cleaned(metrics, messages + unknown_event_messages(log.raw.path, unknown))
+        return Cleaned(metrics, messages)
 
 
 def _rejected_ids(products: _Table) -> list[str]:

@@ -15,6 +15,9 @@ from market.data.rejects import PRODUCT_REJECTED, reject_rows, unknown_product_r
 from market.data.tables import RawTable
 
 COLUMNS = ["user_id", "product_id", "event", "timestamp"]
+# Of logs that know which search led to an event, and how long the user then read.
+SEARCH_ID, DWELL = "search_id", "dwell_seconds"
+OPTIONAL_COLUMNS = [SEARCH_ID, DWELL]
 # Other names of the columns, as in MovieLens. A rating becomes an event of that name ("4.0").
 ALIASES = {
     "userId": "user_id", "movieId": "product_id", "movie_id": "product_id",
@@ -87,6 +90,18 @@ def read_times(text: pd.Series, country: str | None = None) -> tuple[pd.Series, 
     return times.where(faults.eq("")), faults
 
 
+def read_seconds(text: pd.Series) -> pd.Series:
+    """Return durations (n,) as floats; NaN where missing, negative or no finite number.
+
+    Examples
+    --------
+    >>> read_seconds(pd.Series(["12.5", "0", "-1", "soon", None])).tolist()
+    [12.5, 0.0, nan, nan, nan]
+    """
+    seconds = pd.to_numeric(text, errors="coerce").astype(float)
+    return seconds.where(seconds.ge(0) & seconds.lt(np.inf))
+
+
 def log_columns(columns: Iterable[str]) -> dict[str, str]:
     """Return the name of each of COLUMNS in a log.
 
@@ -157,8 +172,8 @@ def sort_interactions(
     Parameters
     ----------
     table
-        The log, with the columns user_id, product_id and timestamp. Without the column event every
-        row is a view.
+        The log, with the columns user_id, product_id and timestamp, and any of OPTIONAL_COLUMNS.
+        Without the column event every row is a view.
     products
         The known product ids; None allows any.
     rejected
@@ -174,14 +189,15 @@ def sort_interactions(
     Returns
     -------
     log, rejects
-        The log (COLUMNS) by time, ties in the order of the file, with ids and events as str and
-        timestamps as `read_times` returns them; and the rejects (`rejects.REJECT_COLUMNS`), whose
-        id is the user's.
+        The log (COLUMNS, and those of OPTIONAL_COLUMNS that the table has) by time, ties in the
+        order of the file, with ids and events as str, timestamps as `read_times` returns them, and
+        seconds as `read_seconds` does; and the rejects (`rejects.REJECT_COLUMNS`), whose id is the
+        user's.
     """
     rows = table.rows
     if "event" not in rows:
         rows = rows.assign(event="view")
-    rows = rows[COLUMNS]
+    rows = rows[[*COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in rows)]]
     times, faults = read_times(rows["timestamp"], country)
     reason = pd.Series("", index=rows.index)
     if products is not None:
@@ -198,5 +214,8 @@ def sort_interactions(
     for name in reversed(COLUMNS):
         reason[rows[name].isna()] = f"{table.own_name(name)} is missing"
     rejects = reject_rows(table.path.name, reason, rows["user_id"])
-    log = rows.assign(timestamp=times)[reason.eq("")]
+    log = rows.assign(timestamp=times)
+    if DWELL in log:
+        log[DWELL] = read_seconds(log[DWELL])
+    log = log[reason.eq("")]
     return log.sort_values("timestamp", kind="stable", ignore_index=True), rejects

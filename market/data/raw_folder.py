@@ -10,7 +10,8 @@ import pandas as pd
 from market.core.errors import MarketError
 from market.core.settings import IMAGE_FIELDS, Input
 from market.data.described_export import check_described
-from market.data.interactions import log_columns
+from market.data.interactions import OPTIONAL_COLUMNS, log_columns
+from market.data.search_cleaning import ALIASES, LISTS, join_filters, search_columns
 from market.data.tables import RawTable, is_table_name, read_table
 from market.data.typed_tables import CellStyle, frame_to_strings
 
@@ -54,6 +55,30 @@ class RawFolder:
     def has_log(self) -> bool:
         """Whether there is a log of interactions."""
         return bool(self.settings.interactions) and self.log_path.exists()
+
+    @property
+    def searches_path(self) -> Path:
+        """The log of searches, which need not exist: the named file, or one in another format.
+
+        Raises
+        ------
+        MarketError
+            If the named file does not exist, but several in other formats do.
+        """
+        path = self.path / self.settings.searches
+        others = [] if path.exists() else _other_formats(path)
+        if len(others) > 1:
+            names = " and ".join(other.name for other in others)
+            raise MarketError(
+                f"{self.path} has {names}: set input.searches to the one that is the log of "
+                "searches, or remove the other"
+            )
+        return others[0] if others else path
+
+    @property
+    def has_searches(self) -> bool:
+        """Whether there is a log of searches."""
+        return bool(self.settings.searches) and self.searches_path.exists()
 
     def listings(self, *, labelled: bool, frame: pd.DataFrame | None = None) -> RawTable:
         """Read the table of listings.
@@ -130,7 +155,9 @@ class RawFolder:
         return table
 
     def interactions(self) -> RawTable:
-        """Read the log: user_id, product_id, timestamp and, if it has it, event.
+        """Read the log: user_id, product_id, timestamp and, if it has them, the other columns.
+
+        These are event and `interactions.OPTIONAL_COLUMNS`.
 
         Columns may also have a name of MovieLens (`interactions.ALIASES`). Events are renamed by
         input.events.
@@ -142,7 +169,8 @@ class RawFolder:
         """
         settings = self.settings
         read = self._read("interactions")
-        columns = {**log_columns(read.columns), **settings.event_columns}
+        optional = {name: name for name in OPTIONAL_COLUMNS if name in read}
+        columns = {**log_columns(read.columns), **optional, **settings.event_columns}
         wanted = {name: column for name, column in columns.items() if column is not None}
         event = wanted.get("event")
         if settings.events and event is not None and event in read:
@@ -151,6 +179,35 @@ class RawFolder:
         required = [name for name in ("user_id", "product_id", "timestamp", *settings.event_columns)
                     if name in wanted]  # fmt: skip
         table.require("input.event_columns", {name: name for name in required})
+        return table
+
+    def searches(self) -> RawTable:
+        """Read the log of searches: the columns of `searches.SEARCH_COLUMNS` that it has.
+
+        Columns may also have one of the names in `search_cleaning.ALIASES`.
+
+        Raises
+        ------
+        MarketError
+            If the table cannot be read, or has no search_id, timestamp or product_ids.
+        """
+        path, own = self.searches_path, self.settings.search_columns
+        lists = {*LISTS, *ALIASES, *(own[name] or "" for name in LISTS if name in own)}
+        read = join_filters(
+            read_table(
+                path,
+                encoding=self.settings.encoding,
+                separator=self.settings.separator,
+                styles=dict.fromkeys(lists, CellStyle(between=None)),
+            ),
+            own.get("filters") or "filters",
+        )
+        columns = {**search_columns(read.columns), **own}
+        wanted = {name: column for name, column in columns.items() if column is not None}
+        table = RawTable.select(path, read, wanted)
+        required = [name for name in ("search_id", "timestamp", "product_ids", *own)
+                    if name in wanted]  # fmt: skip
+        table.require("input.search_columns", {name: name for name in required})
         return table
 
     def _read(self, key: str, styles: Mapping[str, CellStyle] | None = None) -> pd.DataFrame:
@@ -168,10 +225,22 @@ class RawFolder:
 
 def _check_other_format(path: Path, key: str) -> None:
     """Raise MarketError if the folder has the table in another format than the settings say."""
+    for other in _other_formats(path):
+        raise MarketError(
+            f"{path} does not exist, but {other.name!r} does: set input.{key} to {other.name}"
+        )
+
+
+def _other_formats(path: Path) -> list[Path]:
+    """Return the files beside a table that have its name, in any letter case, but another format.
+
+    They are sorted.
+    """
     stem = path.name.partition(".")[0].lower()
-    for other in sorted(path.parent.iterdir()) if path.parent.is_dir() else ():
-        same_stem = other.name.partition(".")[0].lower() == stem
-        if same_stem and other.name.lower() != path.name.lower() and is_table_name(other.name):
-            raise MarketError(
-                f"{path} does not exist, but {other.name!r} does: set input.{key} to {other.name}"
-            )
+    return [
+        other
+        for other in (sorted(path.parent.iterdir()) if path.parent.is_dir() else ())
+        if other.name.partition(".")[0].lower() == stem
+        and other.name.lower() != path.name.lower()
+        and is_table_name(other.name)
+    ]

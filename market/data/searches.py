@@ -55,7 +55,15 @@ def read_searches(path: Path = paths.SEARCHES) -> pd.DataFrame:
         or None for unknown propensities; `total` is Int64, and the texts `user_id` and `suggest_id`
         may be missing.
     """
-    table = pq.read_table(path, schema=SCHEMA) if path.exists() else SCHEMA.empty_table()
+    return _to_frame(pq.read_table(path, schema=SCHEMA)) if path.exists() else no_searches()
+
+
+def no_searches() -> pd.DataFrame:
+    """Return an empty table of searches, typed as `read_searches` returns it."""
+    return _to_frame(SCHEMA.empty_table())
+
+
+def _to_frame(table: pa.Table) -> pd.DataFrame:
     columns: dict[str, pd.Series] = {}
     for field in SCHEMA:
         column = table[field.name]

@@ -180,8 +180,8 @@ class SuggestionSource:
 def read_searched(path: Path) -> pd.DataFrame | None:
     """Return the frequent searches in a Parquet file; None if there is none.
 
-    Whoever writes the file (searches are not recorded yet) leaves out every query that fewer than
-    MIN_PEOPLE different people searched for; this reader leaves them out again.
+    Stage clean leaves out every query that fewer than clean.min_search_users different people
+    searched for; `SuggestionSource` leaves out those of fewer than MIN_PEOPLE again.
 
     Parameters
     ----------

@@ -47,6 +47,10 @@ def read_schema(path: Path) -> pa.Schema:
     return pa.Schema.from_pandas(pd.read_csv(path).convert_dtypes(), preserve_index=False)
 
 
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
 def type_word(kind: pa.DataType) -> str:
     """Return the dictionary's word for an Arrow type."""
     tests = {
@@ -55,7 +59,8 @@ def type_word(kind: pa.DataType) -> str:
         "number": pa.types.is_floating,
         "yes or no": pa.types.is_boolean,
         "time": pa.types.is_timestamp,
-        "texts": pa.types.is_list,
+        "texts": lambda kind: pa.types.is_list(kind) and not _is_number(kind.value_type),
+        "numbers": lambda kind: pa.types.is_list(kind) and _is_number(kind.value_type),
         "bytes": pa.types.is_binary,
         "array": lambda kind: isinstance(kind, pa.FixedShapeTensorType),
     }

@@ -1,4 +1,4 @@
-"""The synthetic marketplace: a raw folder with tables, photos and a log of interactions."""
+"""The synthetic marketplace: a raw folder with tables, photos and logs of what users did."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from market.core.errors import MarketError
 from market.data.synthetic.interactions import draw_interactions
 from market.data.synthetic.listings import draw_products
 from market.data.synthetic.photo_files import draw_images, write_photos
+from market.data.synthetic.searches import draw_searches
 
 MIN_PRODUCTS = 40  # every trap finds a place
 README = (
@@ -25,8 +26,8 @@ def write_marketplace(folder: Path, products: int, seed: int) -> None:
     Parameters
     ----------
     folder
-        The raw folder, created if absent: Products.csv, Images.csv, images/, interactions.csv and
-        README.txt.
+        The raw folder, created if absent: Products.csv, Images.csv, images/, interactions.csv,
+        searches.csv and README.txt.
     products
         Number of listings, at least 40.
     seed
@@ -43,12 +44,15 @@ def write_marketplace(folder: Path, products: int, seed: int) -> None:
     listings = draw_products(rng, products)
     images = draw_images(rng, listings)
     log = draw_interactions(rng, listings)
+    # A generator of its own: the other files stay the same, whatever is drawn for this one.
+    searches, log = draw_searches(np.random.Generator(np.random.PCG64([seed, 1])), listings, log)
     write_photos(rng, folder / "images", listings, images)
     columns = ["id", "product_name", "category", "product_description", "price", "location"]
     for name, text in {
         "Products.csv": to_csv(listings, columns),
         "Images.csv": to_csv(images, ["id", "product_id", "image_ref", "create_time"]),
         "interactions.csv": to_csv(log, list(log.columns), index=False),
+        "searches.csv": to_csv(searches, list(searches.columns), index=False),
         "README.txt": README,
     }.items():
         (folder / name).write_bytes(text.encode())

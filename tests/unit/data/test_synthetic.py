@@ -191,7 +191,7 @@ def test_some_products_have_no_photo_that_decodes(
 
 # --- interactions.csv -----------------------------------------------------------------------------
 def test_interactions_keep_the_rules(products: pd.DataFrame, log: pd.DataFrame) -> None:
-    assert list(log.columns) == ["user_id", "product_id", "event", "timestamp"]
+    assert list(log.columns) == ["user_id", "product_id", "event", "timestamp", "search_id"]
     assert log["user_id"].str.startswith("simulated-").all()
     assert log["user_id"].nunique() == PRODUCTS // 3
     assert log["user_id"].value_counts().between(5, 40).all()
@@ -213,6 +213,36 @@ def test_shoppers_have_a_taste(products: pd.DataFrame, log: pd.DataFrame) -> Non
     leaf = log["product_id"].map(products.set_index("id")["category"])
     top = leaf.groupby(log["user_id"]).agg(lambda own: own.value_counts(normalize=True).iloc[0])
     assert top.mean() > 2 * leaf.value_counts(normalize=True).iloc[0]
+
+
+# --- searches.csv ---------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def searches(raw: Path) -> pd.DataFrame:
+    return pd.read_csv(raw / "searches.csv", dtype=str, keep_default_na=False)
+
+
+def test_searches_lead_to_the_events_that_name_them(
+    products: pd.DataFrame, log: pd.DataFrame, searches: pd.DataFrame
+) -> None:
+    assert searches["search_id"].is_unique and searches["timestamp"].is_monotonic_increasing
+    linked = log.dropna(subset="search_id").merge(searches, on="search_id", suffixes=("", "_then"))
+    assert len(linked) == log["search_id"].notna().sum() > 0.1 * len(log)
+    assert linked["user_id"].eq(linked["user_id_then"]).all()
+    assert (linked["timestamp_then"] < linked["timestamp"]).all()
+    shown = linked["product_ids"].str.split()
+    places = [ids.index(own) for ids, own in zip(shown, linked["product_id"], strict=True)]
+    assert np.mean(places) < 0.4 * shown.map(len).mean(), "users look at the top most"
+    assert searches["product_ids"].str.split().explode().dropna().isin(products["id"]).all()
+
+
+def test_some_searches_have_no_click_no_result_or_no_user(
+    log: pd.DataFrame, searches: pd.DataFrame
+) -> None:
+    unclicked = ~searches["search_id"].isin(log["search_id"])
+    assert 0.1 < unclicked.mean() < 0.4
+    assert searches["total"].eq(searches["product_ids"].str.count(r"\S+").astype(str)).mean() > 0.3
+    assert (searches["total"].eq("0") == searches["product_ids"].eq("")).all()
+    assert searches["query"].ne("").all() and searches["query"].duplicated().any()
 
 
 # --- The whole ------------------------------------------------------------------------------------
