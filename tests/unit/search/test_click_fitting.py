@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from click_models import FEATURES, TRUE, draw, true_ndcg
 
-from market.search.click_fitting import ClickFit, fit_clicks, folds_of, learn_from_clicks
+from market.search.click_fitting import ClickFit, fit_clicks, learn_from_clicks
 from market.search.click_logit import PLACE_GROUPS, ClickData, Evidence, fit_click_logit
 from market.search.impressions import Impressions
+from market.search.query_folds import folds_of
 from market.search.ranker import PRIOR, Ranker
 
 
