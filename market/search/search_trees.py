@@ -15,10 +15,12 @@ from market.search.click_metrics import corrected_ndcg, mean_and_error, mean_by_
 from market.search.collaborative import EVENT_WEIGHTS
 from market.search.impressions import Impressions
 from market.search.query_folds import folds_of
-from market.search.ranker import LISTING_FEATURES, TREE_COUNTS, TREE_PARAMS, Ranker
+from market.search.ranker import LISTING_FEATURES, TREE_PARAMS, Ranker
 
 MIN_SEARCHES = 1000  # with a click; trees need more of them than weights
 FOLDS = 3
+TREE_COUNTS = (20, 40, 80)
+ERRORS = 1.0  # standard errors that the gain must exceed; the whole ranker is tested once more
 MAX_GAIN = int(max(EVENT_WEIGHTS.values()))
 
 
@@ -30,7 +32,7 @@ def with_search_trees(
     seed: int,
     position_aware: bool = True,
 ) -> Ranker:
-    """Return the ranker with trees, if they clearly help on queries that they were not grown on.
+    """Return the ranker with trees, if they help on queries that they were not grown on.
 
     Parameters
     ----------
@@ -89,7 +91,7 @@ def _best_count(
     seed: int,
     position_aware: bool,
 ) -> int:
-    """Return the best of TREE_COUNTS on held-out queries; 0 if none clearly helps."""
+    """Return the best of TREE_COUNTS on held-out queries; 0 if none helps."""
     fold_of = folds_of(clicked.query, FOLDS, seed)
     gains = np.zeros((len(TREE_COUNTS), len(clicked)))
     for fold in range(FOLDS):
@@ -106,4 +108,4 @@ def _best_count(
     by_count = [mean_and_error(mean_by_query(row, clicked.query)) for row in gains]
     best = int(np.argmax([gain for gain, _ in by_count]))
     gain, error = by_count[best]
-    return TREE_COUNTS[best] if gain > 2 * error else 0
+    return TREE_COUNTS[best] if gain > ERRORS * error else 0
