@@ -92,12 +92,12 @@ class ClickLogit:
         places = np.arange(PLACE_GROUPS[-1] + 1)
         return np.exp(self.intercepts[place_groups(places)])
 
-    def log_likelihood(self, data: ClickData) -> float:
-        """Return the log likelihood of clicks."""
+    def log_likelihoods(self, data: ClickData) -> np.ndarray:
+        """Return the log likelihood (searches,) of the clicks of each search."""
         utility = np.exp(self.log_scale) * (data.features @ self.weights)
         if data.place_group is not None:
             utility = utility + self.intercepts[data.place_group]
-        return float(data.relevance @ log_shares(utility, data.search)[0])
+        return np.bincount(data.search, data.relevance * log_shares(utility, data.search)[0])
 
 
 @dataclass(frozen=True, eq=False)
