@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.optimize import Bounds, minimize
+from threadpoolctl import threadpool_limits
 
 # The first place of each group of places that share an intercept: clicks far down are rare.
 PLACE_GROUPS = np.array([*range(10), 10, 12, 15, 20, 30, 50])
@@ -230,7 +231,8 @@ def fit_click_logit(
     lowest = np.r_[np.zeros(n_weights), -MAX_LOG_SCALE, np.full(n_places, -np.inf)]
     highest = np.r_[np.full(n_weights, np.inf), MAX_LOG_SCALE, np.full(n_places, np.inf)]
     bounds = Bounds(lowest, highest)
-    best = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds).x
+    with threadpool_limits(1, "blas"):  # with two, each waits for the other
+        best = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds).x
     weights, log_scale, steps = np.split(best, [n_weights, n_weights + 1])
     return ClickLogit(weights, np.r_[0.0, np.cumsum(steps)], float(log_scale[0]))
 
