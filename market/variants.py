@@ -2,7 +2,7 @@
 
 In:  NAME, a git revision, a DVC experiment or a registered version, whose models/rank comes from
      DVC's cache or remote.
-Out: models/variants/NAME. VARIANT_B=NAME serves it (docs/experiments.md). The workspace stays as
+Out: models/variants/NAME. VARIANT_B=NAME serves it (docs/compare.md). The workspace stays as
      it is.
 """
 
@@ -10,23 +10,17 @@ from __future__ import annotations
 
 import click
 
-from market.core.atomic import replace_when_done
 from market.core.paths import SEARCH_INDEX, require
 from market.core.stage import stage
 from market.search.model_registry import ModelRegistry
-from market.search.model_versions import variant_folder
 
 
 @stage
 @click.argument("name")
 def main(name: str) -> str:
     require(SEARCH_INDEX)
-    registry = ModelRegistry()
-    revision = registry.resolve(name)
-    target = variant_folder(name)
-    with replace_when_done(target) as folder:
-        registry.bring(revision, name, folder)
-    return f"brought the models of {name} ({revision[:7]}) into {target}: set VARIANT_B={name}"
+    folder = ModelRegistry().bring_variant(name)
+    return f"brought the models of {name} into {folder}: VARIANT_B={name} serves them"
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class SearchAnalytics:
         rows = self.outcomes
         keys = ["kind"]
         if by == "day":
-            rows = rows.assign(day=rows["timestamp"].astype("datetime64[us]").dt.strftime("%F"))
+            rows = rows.assign(day=rows["timestamp"].astype("datetime64[us]").dt.normalize())
         if by is not None:
             keys.append(by)
         if by == "query":
@@ -96,6 +96,8 @@ class SearchAnalytics:
             table[f"{name}_n"] = n
             table[f"{name}_low"], table[f"{name}_high"] = low, high
         table = _with_click_place(table, grouped["first_place"]).reset_index()
+        if by == "day":
+            table["day"] = table["day"].dt.strftime("%Y-%m-%d")
         if by == "query":
             table = table.sort_values(
                 ["kind", "searches", "query"], ascending=[True, False, True], ignore_index=True

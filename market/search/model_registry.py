@@ -18,10 +18,17 @@ from typing import NamedTuple
 
 import yaml
 
+from market.core.atomic import replace_when_done
 from market.core.errors import MarketError
 from market.core.extras import needs_extra
 from market.core.paths import DVC_LOCK, PARAMS, RANKER, SEARCH_INDEX
-from market.search.model_versions import RANK, ModelVersion, check_encoder, read_models
+from market.search.model_versions import (
+    RANK,
+    ModelVersion,
+    check_encoder,
+    read_models,
+    variant_folder,
+)
 
 with needs_extra("train"):
     import gto.api
@@ -175,6 +182,19 @@ class ModelRegistry:
         read_models(folder / RANK)
         version.save(folder)
         return version
+
+    def bring_variant(self, name: str) -> Path:
+        """Bring the models of a version, revision or experiment; return their folder.
+
+        Raises
+        ------
+        MarketError
+            As `resolve` and `bring` do.
+        """
+        target = self._root / variant_folder(name)
+        with replace_when_done(target) as folder:
+            self.bring(self.resolve(name), name, folder)
+        return target
 
     def _text_encoder(self, revision: str) -> str | None:
         """Return the sentence encoder that dvc.lock of a commit names; None without one."""

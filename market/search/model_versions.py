@@ -69,6 +69,15 @@ def served_version(folder: Path = PROMOTED) -> str:
     return ModelVersion.load(folder).name if folder.exists() else LATEST
 
 
+def promotion_stamp(folder: Path = PROMOTED) -> tuple[int, int] | None:
+    """Return what changes with each promotion: the time and inode of its file, None without one."""
+    try:
+        stat = (folder / _VERSION).stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino
+
+
 def load_served_models() -> tuple[str, RankingModels]:
     """Return the models to serve and the name of their version: the promoted ones, or models/rank.
 
@@ -95,14 +104,15 @@ def load_variant(name: str) -> RankingModels:
     MarketError
         If there are no such models, or they do not fit the index.
     """
-    if (folder := variant_folder(name)).exists():
-        return load_version(folder)[1]
-    if not Path(name).is_dir():
+    folder = variant_folder(name)
+    if not folder.exists():
+        folder = Path(name)
+    if not folder.is_dir():
         raise MarketError(
-            f"VARIANT_B={name}: no such folder, and no models of this revision in {VARIANTS}: run "
-            f"`python -m market.variants {name}`, which brings them"
+            f"{name}: no such folder, and no models of this revision in {VARIANTS}: run `python -m "
+            f"market.variants {name}`, which brings them"
         )
-    return read_models(Path(name))
+    return load_version(folder)[1] if (folder / _VERSION).exists() else read_models(folder)
 
 
 def variant_folder(name: str) -> Path:

@@ -52,7 +52,31 @@ RELATED_TEXTS = {
 }
 SIMILAR_TEXTS = {"text_similarity": "similar description", "image_similarity": "similar photos"}
 
-QUERY_FEATURES = ("bm25", "text_similarity", "text_similarity.neighbours", "image_similarity")
+# How well a listing matches the query.
+MATCH_FEATURES = ("bm25", "text_similarity", "text_similarity.neighbours", "image_similarity")
+
+
+def rank_detail(feature: str) -> str:
+    """Return the name of the detail that holds the reciprocal rank of a feature.
+
+    Examples
+    --------
+    >>> rank_detail("bm25"), rank_detail("text_similarity.neighbours")
+    ('bm25.reciprocal_rank', 'text_similarity.neighbours_reciprocal_rank')
+    """
+    return f"{feature}{'_' if '.' in feature else '.'}reciprocal_rank"
+
+
+# With what is derived from these for a query in words (`market.search.query_features`).
+QUERY_FEATURES = (
+    *MATCH_FEATURES,
+    *map(rank_detail, MATCH_FEATURES),
+    "bm25.phrase",
+    "bm25.covered",
+    "text_similarity.uncovered",
+    "text_similarity.unknown",
+    "text_similarity.short",
+)
 # The same for all users. The trees may use these in either direction; more of any other feature
 # never lowers a score.
 LISTING_FEATURES = ("popularity", "trending", "recency", "price_fairness")
@@ -61,10 +85,19 @@ NEW_USER = ".new_user"  # suffix of a feature of users without a history
 
 PRIOR = {
     # The query outweighs the user: its weights are half of the sum for a user with a history.
+    # Chosen on names of train listings, and on names of categories with few listings and of upper
+    # levels, which no evaluation uses (docs/experiments.md).
     "bm25": 6.0,
-    "text_similarity": 4.0,
-    "text_similarity.neighbours": 2.0,  # mean of both of these over the most similar listings
-    "image_similarity": 6.0,
+    "bm25.phrase": 4.0,
+    "text_similarity": 6.0,
+    "text_similarity.neighbours": 4.0,  # mean of both of these over the most similar listings
+    "image_similarity": 2.0,
+    **{rank_detail(name): 1.0 for name in MATCH_FEATURES},
+    # A weight of 0 grows only if queries or a log show that the feature helps.
+    "bm25.covered": 0.0,
+    "text_similarity.uncovered": 0.0,
+    "text_similarity.unknown": 0.0,
+    "text_similarity.short": 0.0,
     # The log of MovieLens 100k gave these four weights, rounded.
     "co_occurrence": 1.5,
     "co_occurrence.recent": 2.0,
@@ -80,7 +113,7 @@ PRIOR = {
     # For users with a history these only break ties.
     "popularity": 0.6,
     "trending": 0.6,
-    "trending.hours": 0.0,  # a weight of 0 grows only if a log shows that the feature helps
+    "trending.hours": 0.0,
     "trending.day": 0.0,
     "trending.month": 0.0,
     "popularity.new_user": 0.6,
@@ -90,6 +123,13 @@ PRIOR = {
     "trending.month.new_user": 0.0,
     "recency": 0.3,
     "price_fairness": 0.3,
+}
+# Weights of MATCH_FEATURES that choose the listings for pseudo-relevance feedback.
+FEEDBACK = {
+    "bm25": 6.0,
+    "text_similarity": 4.0,
+    "text_similarity.neighbours": 2.0,
+    "image_similarity": 6.0,
 }
 PRIOR_PENALTY = 1.0  # cost in log likelihood of a weight at a distance of 1 from its prior
 
@@ -111,10 +151,6 @@ TREE_PARAMS = {
 _WEIGHTS, _TREES, _SEARCH_TREES = "ranker.json", "trees.txt", "search_trees.txt"
 
 
-def _prior_feedback() -> dict[str, float]:
-    return {name: PRIOR[name] for name in QUERY_FEATURES}
-
-
 @dataclass
 class Ranker:
     """A weighted sum of features, corrected by trees.
@@ -130,7 +166,7 @@ class Ranker:
     search_trees
         Correct searches in words only; None if they would not help.
     feedback
-        Weights of QUERY_FEATURES that choose the listings for pseudo-relevance feedback. Feedback
+        Weights of MATCH_FEATURES that choose the listings for pseudo-relevance feedback. Feedback
         changes the features that the other weights are tuned on, so tuning leaves these alone.
 
     Examples
@@ -147,7 +183,7 @@ class Ranker:
 
     weights: dict[str, float]
     trees: lightgbm.Booster | None = None
-    feedback: dict[str, float] = field(default_factory=_prior_feedback)
+    feedback: dict[str, float] = field(default_factory=FEEDBACK.copy)
     search_trees: lightgbm.Booster | None = None
 
     @classmethod

@@ -166,7 +166,7 @@ class RankedMatches:
             Its weights are adapted to the parts of the query.
         """
         ranker = ranker.with_weights(
-            query.weigh({name: ranker.weights[name] for name in QUERY_FEATURES})
+            query.weigh({name: ranker.weights.get(name, 0.0) for name in QUERY_FEATURES})
         )
         scores, contributions = rules.boost(matches.candidates, *ranker.score(features))
         return cls(query, matches, ranker, catalogue, distances, now, scores, contributions, rules)

@@ -125,13 +125,13 @@ def _numbered(searches: pd.DataFrame) -> pd.DataFrame:
         candidates = np.flatnonzero(is_typed[1:] & is_continued & (group[1:] == group[:-1]))
         is_continued[:] = False
         is_continued[candidates] = [
-            _continues(texts[place], texts[place + 1]) for place in candidates
+            continues_text(texts[place], texts[place + 1]) for place in candidates
         ]
         continues[1:] = (group[1:] == group[:-1]) & np.where(is_typed[1:], is_continued, is_page)
     return rows.assign(number=np.cumsum(~continues) - 1)
 
 
-def _continues(text: str, later: str) -> bool:
+def continues_text(text: str, later: str) -> bool:
     """Return whether a user typed on at the end of a text, or deleted its end."""
     return later.startswith(text) or text.startswith(later)
 

@@ -24,6 +24,7 @@ from market.core.errors import MarketError
 from market.core.torch_setup import set_up_torch
 from market.data.histories import LoggedHistories
 from market.search.engine import Engine
+from market.search.model_versions import promotion_stamp
 from market.service.bodies import BodyLimitMiddleware
 from market.service.catalogue_store import CatalogueStore
 from market.service.daily_outcomes import DailyOutcomes
@@ -42,6 +43,7 @@ from market.service.reload import Reloader
 from market.service.routes import pages
 from market.service.routes.assembly import TAGS, api_router, health_router
 from market.service.routes.responses import ERROR, TOO_MANY
+from market.service.search_counters import SearchCounters
 from market.service.search_log import SearchLog
 from market.service.search_recorder import SearchRecorder
 from market.service.security import (
@@ -52,6 +54,7 @@ from market.service.security import (
 from market.service.settings import Settings
 from market.service.state import ServiceState, new_decoder
 from market.service.user_data import UserData
+from market.service.variants import Experiment
 
 STATIC = Path(__file__).parent / "static"
 COMPRESSION = 5  # of 9: a page takes 1 ms, and is 3 % larger than at 9
@@ -79,7 +82,7 @@ def create_app() -> FastAPI:
         device = str(set_up_torch(seed=0))
 
         def load() -> Index:
-            return Index.load(settings.history_events, device)
+            return Index.load(settings.history_events, device, settings.variant_b)
 
         return serve_index(load(), EventStore(settings.events_url), settings, load=load)
     except MarketError as error:
@@ -153,6 +156,7 @@ def serve_index(
         queues=make_queues(settings, metrics),
         catalogue=catalogue,
         view=catalogue.view,
+        experiment=Experiment.from_settings(settings),
         recorder=SearchRecorder(
             user_data.add_searches,
             SearchLog(events.database).delete_before,
@@ -161,6 +165,7 @@ def serve_index(
             days=settings.record_days,
         ),
         outcomes=DailyOutcomes(events.database),
+        counters=SearchCounters(metrics, events.database),
     )
 
     def publish(view: LiveView) -> None:
@@ -180,8 +185,8 @@ def _lifespan(
 ) -> Callable[[FastAPI], Any]:
     """Return the lifespan.
 
-    It applies the changes of listings by other processes, records searches, reloads on SIGHUP where
-    `load` is given, and closes the event store.
+    It applies the changes of listings by other processes, records searches, and closes the event
+    store. Where `load` is given, it reloads on SIGHUP and when models are promoted.
     """
 
     @asynccontextmanager
@@ -193,8 +198,10 @@ def _lifespan(
                     yield
                 else:
                     reloader = Reloader(lambda: catalogue.replace_index(load()), metrics.reloads)
+                    promotions = reloader.on_change(promotion_stamp, catalogue.serve_promoted)
                     with reloader.on_hangup():
-                        yield
+                        async with promotions:
+                            yield
         events.close()
 
     return lifespan

@@ -32,6 +32,8 @@ def parse_search(
         If a parameter is invalid.
     """
     given = {name: value for name, value in fields.items() if value is not None}
+    if "variant" in given:
+        raise MarketError("variant: a batch cannot choose it: send GET /api/search")
     for name in LIST_FIELDS & given.keys():
         given[name] = _as_list(given[name])
     try:

@@ -23,7 +23,7 @@ from market.service.user_data import ERASED_USERS
 MAX_DAYS = 366
 MAX_SEARCHES = 2_000_000  # rows of one period; a million take about 0.2 GB of memory
 RECENT_SECONDS = 30  # a day is kept while its clicks still arrive
-SETTLED_SECONDS = 3600  # an earlier day is kept
+SETTLED_SECONDS = 24 * 3600  # an earlier day is kept
 READ_COLUMNS = (
     "search_id", "user_id", "timestamp", "query", "product_ids", "kind", "variant", "offset",
     "total", "filters", "suggest_id",
@@ -33,7 +33,7 @@ READ_COLUMNS = (
 class DailyOutcomes:
     """Outcomes of the searches of each day (UTC), without ids of users.
 
-    A day is read once and kept for an hour; today and yesterday for seconds. An erasure of a user
+    A day is read once and kept for a day; today and yesterday for seconds. An erasure of a user
     empties what is kept.
 
     Parameters
@@ -105,8 +105,8 @@ class DailyOutcomes:
         ).join(SEARCHES, SEARCHES.c.search_id == EVENTS.c.search_id)
         searches = sa.select(*(SEARCHES.c[name] for name in READ_COLUMNS))
         with self._database.connect() as connection:
-            rows = connection.execute(searches.where(*wide)).all()
-            acts = connection.execute(events.where(*wide)).all() if rows else []
+            rows = [tuple(row) for row in connection.execute(searches.where(*wide))]
+            acts = [tuple(row) for row in connection.execute(events.where(*wide))] if rows else []
         if not rows:
             return SearchAnalytics.join([])
         log = pd.DataFrame(rows, columns=READ_COLUMNS, dtype=object)

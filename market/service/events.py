@@ -26,6 +26,7 @@ EVENTS = sa.Table(
     sa.Column("search_id", sa.String(LONGEST_ID)),
     sa.Column("dwell_seconds", sa.Float()),
     sa.Index("events_of_user", "user_id", "id"),
+    sa.Index("events_of_search", "search_id"),
 )
 
 

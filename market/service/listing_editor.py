@@ -25,6 +25,7 @@ from market.service.uploads import read_uploads
 
 MAX_TRIES = 20  # of an edit whose listing others change at the same time
 MAX_PHOTOS = 20  # of a listing
+Uploads = tuple[list[StoredPhoto], list[tuple[int, str]]]  # from `read_uploads`
 log = logging.getLogger("uvicorn.error")
 
 
@@ -126,9 +127,10 @@ class ListingEditor:
             The store does not answer.
         """
         outcomes: dict[int, Edited | EditRefused] = {}
+        uploads: dict[int, Uploads] = {}
         waiting = dict(enumerate(edits))
         for _ in range(MAX_TRIES):
-            drafts = self._draft_all(waiting, outcomes)
+            drafts = self._draft_all(waiting, uploads, outcomes)
             waiting = self._save(drafts, outcomes)
             if not waiting:
                 break
@@ -138,23 +140,31 @@ class ListingEditor:
         return [outcomes[number] for number in range(len(edits))]
 
     def _draft_all(
-        self, edits: dict[int, Edit], outcomes: dict[int, Edited | EditRefused]
+        self,
+        edits: dict[int, Edit],
+        uploads: dict[int, Uploads],
+        outcomes: dict[int, Edited | EditRefused],
     ) -> dict[int, _Draft]:
-        """Return a draft for each edit that can be made; refuse the others."""
+        """Return a draft for each edit that can be made; refuse the others.
+
+        `uploads` remembers the photos of each edit, so that a second try need not decode them.
+        """
         drafts = {}
         for number, edit in edits.items():
             try:
-                drafts[number] = self._draft(edit)
+                drafts[number] = self._draft(number, edit, uploads)
             except EditRefused as refusal:
                 outcomes[number] = refusal
         self._refuse_faults(drafts, outcomes)
         self._predict(drafts)
         return drafts
 
-    def _draft(self, edit: Edit) -> _Draft:
+    def _draft(self, number: int, edit: Edit, uploads: dict[int, Uploads]) -> _Draft:
         former = self.former(edit.product_id)
         check_conditions(edit, former)
-        photos, unusable = read_uploads(edit.photos or (), self._settings)
+        if number not in uploads:
+            uploads[number] = read_uploads(edit.photos or (), self._settings)
+        photos, unusable = uploads[number]
         by_digest = {photo.sha256: photo for photo in photos}
         listing = edited(edit, former, tuple(by_digest))
         if len(listing.photos) > MAX_PHOTOS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 
@@ -40,6 +41,12 @@ class LiveView:
     live_photos: tuple[int | LivePhoto, ...] = ()
     applied: int = 0
     states: Mapping[str, StoredListing] = field(default_factory=dict)
+
+    @cached_property
+    def engine_b(self) -> Engine | None:
+        """The engine with the models of variant B, over the same listings; None without one."""
+        models = self.index.models_b
+        return None if models is None else self.engine.with_models(models)
 
 
 class LiveCatalogue:
@@ -97,6 +104,16 @@ class LiveCatalogue:
             self.view = self._begin(index)
             self._publish(self.view)
             self.store.keep_vectors_of([self.preparer.encoder_digest] if self._prepared else [])
+
+    def serve_promoted(self) -> None:
+        """Serve the ranking models that are promoted by now, over the same listings.
+
+        Raises
+        ------
+        MarketError
+            If they do not fit the index.
+        """
+        self.replace_index(self.view.index.with_served_models())
 
     def _begin(self, index: Index) -> LiveView:
         """Return the view of an index with all changes that it does not contain."""

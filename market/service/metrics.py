@@ -19,6 +19,34 @@ class Metrics:
         self.events = Counter(
             "search_events", "Events stored, by type.", ["event"], registry=registry
         )
+        kinds = ["kind", "variant"]
+        self.answers = Counter(
+            "search_answers",
+            "First pages of searches, recommendations and suggestions, with results or none.",
+            [*kinds, "results"],
+            registry=registry,
+        )
+        self.clicks = Counter(
+            "search_clicks", "Answers with a first click.", kinds, registry=registry
+        )
+        self.click_places = Counter(
+            "search_click_places", "Sum of the places of first clicks.", kinds, registry=registry
+        )
+        self.conversions = Counter(
+            "search_conversions", "Answers with a message or purchase.", kinds, registry=registry
+        )
+        self.questions = Counter(
+            "search_questions",
+            "Answers to known users that a new query could reformulate.",
+            kinds,
+            registry=registry,
+        )
+        self.reformulations = Counter(
+            "search_reformulations",
+            "Those of search_questions that another query followed soon, without a click.",
+            kinds,
+            registry=registry,
+        )
         self.searches_recorded = Counter(
             "search_recorded", "Searches recorded in the database.", registry=registry
         )

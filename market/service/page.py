@@ -13,7 +13,7 @@ from pathlib import Path
 import jinja2
 
 from market.service import schemas
-from market.service.active_filters import chips, heading, link, price_links, understood_texts
+from market.service.active_filters import chips, heading, link, price_links, understood_chips
 from market.service.page_texts import PageTexts, badge, listing_url, marked, search_url
 from market.service.state import ServiceState
 
@@ -46,7 +46,7 @@ _templates.globals.update(
     price_links=price_links,
     search_url=search_url,
     sorts=SORTS,
-    understood_texts=understood_texts,
+    understood_chips=understood_chips,
 )
 
 
@@ -109,7 +109,7 @@ def render_listing(
     *,
     root: str,
     base_url: str,
-    similar: list[schemas.Hit],
+    similar: schemas.SearchResults | None = None,
 ) -> str:
     """Return the page of a listing.
 
@@ -126,7 +126,7 @@ def render_listing(
     base_url
         The root of the service as a whole URL, for other sites that show the page's photo.
     similar
-        Similar listings.
+        Similar listings, if they are known.
     """
     return _templates.get_template("listing.html.j2").render(
         root=root,

@@ -9,15 +9,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from market.search.attributes import PREFIX, Condition
-from market.search.ranking import Hit, SearchResult
+from market.search.ranking import Hit
 from market.search.rule_application import BOOST, PIN
 from market.service import schemas
 from market.service.search_log import Kind, RecordedSearch
+from market.service.variants import VariantResult
 
 # Parameters that choose no listings, or that the record has under their own names.
 NO_FILTERS = {
     "q", "user", "limit", "offset", "cursor", "facets", "explain", "listing", "photo", "record",
-    "suggest_id",
+    "suggest_id", "variant",
 }  # fmt: skip
 COORDINATE_DIGITS = 2  # about 1 km: an exact place would tell where a user lives
 
@@ -57,16 +58,30 @@ class SearchRequest:
         """Whether the request may be recorded."""
         return self.allows_recording and self.page.record
 
-    def record(self, results: schemas.SearchResults, result: SearchResult) -> RecordedSearch:
+    @property
+    def is_by_relevance(self) -> bool:
+        """Whether the ranker alone decides the order."""
+        return getattr(self.page, "sort", "relevance") == "relevance"
+
+    @property
+    def can_mix(self) -> bool:
+        """Whether its answer can be interleaved."""
+        page = self.page
+        if not isinstance(page, schemas.SearchQuery) or not self.is_by_relevance:
+            return False
+        return not (page.collapse or page.max_per_seller or page.explain)
+
+    def record(self, results: schemas.SearchResults, answer: VariantResult) -> RecordedSearch:
         """Return the record of the request.
 
         Parameters
         ----------
         results
             The answer.
-        result
+        answer
             The engine's result, from which the answer was made.
         """
+        result = answer.result
         shown = [hit.product_id for hit in results.hits]
         ruled = {hit.product_id for hit in result.hits if _is_ruled(hit)}
         return RecordedSearch(
@@ -78,10 +93,15 @@ class SearchRequest:
             kind=self.kind,
             variant=results.variant,
             offset=result.offset,
+            propensities=[answer.propensities.get(each, 1.0) for each in shown]
+            if answer.propensities
+            else None,
             total=results.total,
             filters=json.dumps(self.filters(), sort_keys=True),
             rules=[product_id for product_id in shown if product_id in ruled],
             suggest_id=getattr(self.page, "suggest_id", None),
+            experiment=answer.variant.experiment,
+            teams=[answer.teams.get(each, "") for each in shown] if answer.teams else None,
         )
 
     def filters(self) -> dict[str, Any]:

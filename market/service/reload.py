@@ -1,4 +1,4 @@
-"""Replacement of the search index while requests continue, on SIGHUP."""
+"""Replacement of the index while requests continue: on SIGHUP, or when models are promoted."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from prometheus_client import Counter
+
+WATCH_SECONDS = 1.0  # between two looks at whether models were promoted
 
 log = logging.getLogger("uvicorn.error")
 
@@ -30,22 +32,30 @@ class Reloader:
 
     def __init__(self, replace: Callable[[], None], outcomes: Counter) -> None:
         self._replace, self._outcomes = replace, outcomes
-        self._is_requested = False
+        self._requested: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
 
-    def request(self) -> None:
-        """Start a reload, or another one after a running reload, as the files have changed."""
-        self._is_requested = True
+    def request(self, replace: Callable[[], None] | None = None) -> None:
+        """Start a reload, or another one after a running reload, as the files have changed.
+
+        Parameters
+        ----------
+        replace
+            Replaces a part of the index, as the Reloader's own function replaces all of it.
+        """
+        chosen = replace or self._replace
+        if chosen not in self._requested:
+            self._requested.append(chosen)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
-        while self._is_requested:
-            self._is_requested = False
+        while self._requested:
+            replace = self._requested.pop(0)
             started = time.monotonic()
-            log.info("Reload: loading the new index while the old one serves.")
+            log.info("Reload: loading new models while the old ones serve.")
             try:
-                await asyncio.to_thread(self._replace)
+                await asyncio.to_thread(replace)
             except Exception as error:
                 self._outcomes.labels("failed").inc()
                 message = " ".join(str(error).split()) or type(error).__name__
@@ -56,6 +66,27 @@ class Reloader:
                 await asyncio.to_thread(gc.collect)
                 self._outcomes.labels("done").inc()
                 log.info("Reload done in %.1f s.", time.monotonic() - started)
+
+    @asynccontextmanager
+    async def on_change(
+        self, stamp: Callable[[], object], replace: Callable[[], None]
+    ) -> AsyncIterator[None]:
+        """Request `replace` whenever `stamp` returns something new while the block runs."""
+        task = asyncio.get_running_loop().create_task(self._watch(stamp, replace))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _watch(self, stamp: Callable[[], object], replace: Callable[[], None]) -> None:
+        known = stamp()
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if (current := stamp()) != known:
+                known = current
+                self.request(replace)
 
     @contextmanager
     def on_hangup(self) -> Iterator[None]:

@@ -39,11 +39,13 @@ SEARCHES = sa.Table(
     sa.Column("propensities", sa.Text()),  # JSON
     sa.Column("rules", sa.Text(), nullable=False),  # JSON
     sa.Column("suggest_id", sa.String(LONGEST_ID)),
+    sa.Column("experiment", sa.String(LONGEST_ID)),
+    sa.Column("teams", sa.Text()),  # JSON
     sa.Index("searches_by_time", "timestamp"),
     sa.Index("searches_of_user", "user_id"),
 )
 TABLES = (SEARCHES,)
-_LISTS = ("product_ids", "propensities", "rules")  # columns that hold JSON
+_LISTS = ("product_ids", "propensities", "rules", "teams")  # columns that hold JSON
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,10 @@ class RecordedSearch:
         The shown listings that a rule placed or raised.
     suggest_id
         The search_id of the suggestions that led to this search.
+    experiment
+        The experiment that chose the variant; None outside of one.
+    teams
+        With interleaving, the variant of each listing: A, B, or "" for neither.
     """
 
     search_id: str
@@ -93,6 +99,8 @@ class RecordedSearch:
     propensities: Sequence[float] | None = None
     rules: Sequence[str] = ()
     suggest_id: str | None = None
+    experiment: str | None = None
+    teams: Sequence[str] | None = None
 
 
 COLUMNS = [field.name for field in fields(RecordedSearch)]
@@ -164,6 +172,16 @@ class SearchLog:
     def of_user(self, user_id: str) -> pd.DataFrame:
         """Return the searches of a user as `between` does."""
         return self._read(SEARCHES.c.user_id == user_id)
+
+    def ids(self) -> list[str]:
+        """Return the ids of all searches, by time."""
+        query = sa.select(SEARCHES.c.search_id).order_by(SEARCHES.c.timestamp, SEARCHES.c.search_id)
+        with self._database.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def of_ids(self, search_ids: Sequence[str]) -> pd.DataFrame:
+        """Return the searches with these ids (at most 10,000), as `between` does."""
+        return self._read(SEARCHES.c.search_id.in_(search_ids))
 
     def delete_before(self, time: datetime) -> int:
         """Delete at most DELETED_AT_ONCE of the searches before a time (UTC); return how many."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 import joblib
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from market.core.errors import MarketError
 from market.data.histories import HISTORY_EVENTS
 from market.search.analytics import MIN_USERS
+from market.search.exploration import MAX_CHANCE
 
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 MIN_KEY_LENGTH = 16  # characters: shorter keys can be guessed
@@ -103,6 +104,26 @@ class Settings(BaseSettings):
     record_share: Share = Field(
         default=1, description="Share of users whose searches are recorded, from 0 to 1."
     )
+    variant_b: str = Field(
+        default="",
+        description="Models of variant B: a folder, or what `python -m market.variants` brought.",
+    )
+    variant_share: Share = Field(
+        default=0.5, description="Share of users that get variant B, from 0 to 1."
+    )
+    variant_mode: Literal["split", "interleave"] = Field(
+        default="split", description="Whether these users get B, or both rankings interleaved."
+    )
+    experiment: str = Field(
+        default="",
+        max_length=100,
+        description="Name of the experiment. Another name assigns the users anew.",
+    )
+    exploration: Annotated[float, Field(ge=0, le=MAX_CHANCE)] = Field(
+        default=0,
+        description="Probability with which neighbours below the first place swap, 0 to 0.5.",
+    )
+    exploration_seed: int = Field(default=0, description="Seed of the exploration.")
     record_days: Annotated[int, Field(gt=0, le=36_500)] = Field(
         default=90, description="Days after which a recorded search is deleted."
     )

@@ -10,6 +10,7 @@ from market.core.params import load_params
 from market.data.histories import LoggedHistories, merge_histories
 from market.data.images import decode_limits
 from market.search.engine import Engine
+from market.search.experiments import INTERLEAVED, A, B
 from market.service.daily_outcomes import DailyOutcomes
 from market.service.events import EventStore
 from market.service.listing_editor import ListingEditor
@@ -19,9 +20,12 @@ from market.service.metrics import Metrics
 from market.service.photos import PhotoDecoder, PhotoVersions
 from market.service.predictions import ListingPredictor
 from market.service.queues import Queue
+from market.service.search_counters import SearchCounters
+from market.service.search_log import RecordedSearch
 from market.service.search_recorder import SearchRecorder
 from market.service.settings import Settings
 from market.service.user_data import UserData
+from market.service.variants import Experiment, Variant
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +50,41 @@ class ServiceState:
     view: LiveView
     recorder: SearchRecorder
     outcomes: DailyOutcomes
+    counters: SearchCounters
+    experiment: Experiment | None = None
+
+    def record(self, search: RecordedSearch) -> None:
+        """Record a search in the background, and count it."""
+        self.recorder.record(search)
+        self.counters.count_search(search)
 
     @property
     def editor(self) -> ListingEditor:
         """What carries out edits of listings."""
         settings, input_settings = load_params("clean", "input")
         return ListingEditor(self.catalogue, self.predictor, settings, input_settings)
+
+    def variant_of(self, user_id: str | None, forced: str | None = None) -> Variant:
+        """Return the ranking that a user gets.
+
+        Parameters
+        ----------
+        user_id
+            None without a user, who gets A outside of the experiment.
+        forced
+            A or B, for a test outside of the experiment.
+        """
+        experiment, engine_b = self.experiment, self.view.engine_b
+        if experiment is None or engine_b is None:
+            return Variant(A, self.engine)
+        if forced is not None or user_id is None:
+            name = forced or A
+            return Variant(name, engine_b if name == B else self.engine)
+        name = experiment.variant_of(user_id)
+        if name == INTERLEAVED:
+            same_end = engine_b.with_relevance(self.engine.relevance)  # so both have the same hits
+            return Variant(name, self.engine, experiment.name, same_end)
+        return Variant(name, engine_b if name == B else self.engine, experiment.name)
 
     def history(self, user_id: str) -> pd.DataFrame:
         """Return the last events of a user, from the log and the event store, in order of time.
@@ -90,7 +123,7 @@ class ServiceState:
 
     def with_view(self, view: LiveView) -> ServiceState:
         """Return the state over another view, with the same event store, queues and metrics."""
-        if view.index is self.view.index:
+        if view.index.photos is self.view.index.photos:  # other listings or ranking models alone
             photos = self.photos.with_live(view.live_photos)
             return replace(self, engine=view.engine, photos=photos, view=view)
         return replace(

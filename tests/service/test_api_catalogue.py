@@ -21,7 +21,7 @@ from live_engine import (
     without_models,
 )
 
-from market.service import predictions
+from market.service import listing_editor, predictions
 from market.service.loaded_index import Index
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -215,6 +215,30 @@ def test_photos_are_served_and_unusable_ones_are_named(client: TestClient) -> No
     assert client.get("/api/products/a").json()["photo"] == photo, "a PUT of JSON keeps photos"
     client.delete("/api/listings/a")
     assert client.get(f"/{photo}").status_code == 404
+
+
+def test_an_edit_that_loses_a_race_decodes_its_photos_once(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[int] = []
+    read_uploads, former = listing_editor.read_uploads, listing_editor.ListingEditor.former
+    others = [{"name": "Faster kettle"}]
+
+    def read(files: Any, settings: Any) -> Any:
+        decoded.append(len(files))
+        return read_uploads(files, settings)
+
+    def former_then_another(self: Any, product_id: str) -> Any:
+        state = former(self, product_id)
+        if others:
+            put(client, product_id, others.pop())
+        return state
+
+    monkeypatch.setattr(listing_editor, "read_uploads", read)
+    monkeypatch.setattr(listing_editor.ListingEditor, "former", former_then_another)
+    answer = client.put("/api/listings/a", **form(KETTLE, colour_file(200, 30, 30)))
+    assert answer.status_code == 200 and sorted(decoded) == [0, 1]
+    assert client.get("/api/products/a").json()["name"] == "Copper kettle"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("search_api")  # share one engine
 
 
 def test_health_depends_on_the_event_store(client: TestClient, store: EventStore) -> None:
-    assert get(client, "/healthz") == {"status": "ok"}
+    assert get(client, "/healthz") == {"status": "ok", "version": "latest"}
     database = Path(str(store._engine.url.database))
     store.close()
     database.parent.rename(database.parent.with_name(f"{database.parent.name}-away"))

@@ -26,6 +26,7 @@ from playwright.sync_api import (
 from market.search.engine import Engine
 from market.search.filters import Filters
 from market.service.events import EventStore
+from market.service.user_data import UserData
 
 pytestmark = [
     pytest.mark.xdist_group("page"),  # share one browser and one service
@@ -242,6 +243,35 @@ def test_events_change_the_recommendations(
     expect(page.get_by_role("heading", name="For you")).to_be_visible()
     assert page.evaluate("localStorage.user") == user
     assert recommended(page) == after
+
+
+def test_events_name_the_search_they_follow_and_its_suggestions(
+    visit: Callable[..., Page], page_store: EventStore
+) -> None:
+    page = visit()
+    wait_for_scripts(page)
+    answer = {"search_id": "typed", "suggestions": [{"kind": "query", "text": "laptop"}]}
+    page.route("**/api/suggest?*", lambda route: route.fulfill(json=answer))
+    search(page, "lap")
+    with page.expect_response(re.compile("suggest_id=typed")) as response:
+        page.get_by_role("option", name="laptop").click()
+    search_id = response.value.json()["search_id"]
+    expect(cards(page).first).to_have_attribute("data-search", search_id)
+    open_first(page)
+    with page.expect_response("**/api/events"):
+        page.get_by_role("button", name="Save", exact=True).click()
+    user = page.evaluate("localStorage.user")
+    with page.expect_response("**/api/similar/**"):
+        page.reload()  # the view ends, and another begins
+    similar = page.locator("#similar-cards a.open").first
+    expect(similar).to_have_attribute("data-search", re.compile("-7"))
+    similar_id = similar.get_attribute("data-search")
+    with page.expect_response("**/api/events"):
+        similar.click()
+    events = UserData(page_store.database).events(user)
+    assert events["event"].tolist() == ["view", "save", "view", "view"]
+    assert events["search_id"].tolist() == [search_id] * 3 + [similar_id]
+    assert events["dwell_seconds"].iloc[0] > 0
 
 
 def test_failed_event_shows_an_error(visit: Callable[..., Page]) -> None:

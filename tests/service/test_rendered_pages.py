@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +21,7 @@ def test_the_first_page_of_results_needs_no_script(client: TestClient) -> None:
     links = [f'href="listing/{quote(hit["product_id"], safe="")}"' for hit in hits]
     places = [page.text.index(link) for link in links]
     assert places == sorted(places), "the order of the API"
+    assert re.search('data-search="[0-9a-f]{8}-[0-9a-f]{4}-7', page.text), "for the events"
     assert '<form class="search"' in page.text and 'name="description"' in page.text
 
 

@@ -107,7 +107,7 @@ def serving(project: Path, **settings: str) -> Iterator[Served]:
                     assert process.poll() is None, log.read_text()
                     assert time.monotonic() < until
                     time.sleep(0.1)
-            assert health.json() == {"status": "ok"}
+            assert health.json() == {"status": "ok", "version": "latest"}
             yield served
         finally:
             process.kill()

@@ -11,6 +11,7 @@ from market.service.routes import (
     analytics,
     catalogue,
     events,
+    experiments,
     health,
     listings,
     predictions,
@@ -41,6 +42,9 @@ api_router = APIRouter(
     dependencies=[Depends(refuse_repeated_parameters)],
     responses={422: ERROR},
 )
-for module in (search, suggest, listings, catalogue, events, predictions, users, analytics):
+MODULES = (
+    search, suggest, listings, catalogue, events, predictions, users, analytics, experiments,
+)  # fmt: skip
+for module in MODULES:
     api_router.include_router(check_declared(module.router))
 health_router = health.router  # needs no key

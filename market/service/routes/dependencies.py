@@ -10,9 +10,12 @@ from fastapi import Depends, HTTPException, Request
 from market.core.errors import MarketError
 from market.search.attributes import Condition
 from market.service.attribute_parameters import is_attribute_parameter, parse_conditions
+from market.service.keys import ApiKey, Scope
 from market.service.schemas import LIST_FIELDS
+from market.service.scopes import KEY
 from market.service.state import ServiceState
 
+VARIANT_SCOPE: Scope = "catalogue"  # that may choose the ranking of a request
 PRIVACY_HEADERS = ("Sec-GPC", "DNT")  # Global Privacy Control, Do Not Track
 
 
@@ -48,6 +51,21 @@ async def allows_recording(request: Request) -> bool:
 
 
 AllowsRecording = Annotated[bool, Depends(allows_recording)]
+
+
+async def check_variant(request: Request) -> None:
+    """Refuse a request that chooses its variant with a key that may not.
+
+    Raises
+    ------
+    HTTPException
+        403: the key lacks the scope.
+    """
+    key: ApiKey | None = request.scope.get("state", {}).get(KEY)
+    if key is None or VARIANT_SCOPE in key.scopes:
+        return
+    if any(name == "variant" for name, _ in await _parameters(request)):
+        raise HTTPException(403, f"variant: the key {key.name!r} lacks the scope {VARIANT_SCOPE!r}")
 
 
 async def _parameters(request: Request) -> list[tuple[str, str]]:

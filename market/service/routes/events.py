@@ -34,6 +34,8 @@ def event(state: State, new: schemas.NewEvent) -> schemas.StoredEvent:
         dwell_seconds=new.dwell_seconds,
     )
     state.metrics.events.labels(new.event).inc()
+    if new.search_id is not None:
+        state.counters.count_event(event_id, new.user_id, new.search_id, new.product_id, new.event)
     return schemas.StoredEvent(id=event_id)
 
 

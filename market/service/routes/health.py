@@ -20,4 +20,4 @@ def health(state: State) -> schemas.Health:
         state.events.check()
     except STORE_ERRORS:
         raise HTTPException(503, "the event store does not answer", RETRY_LATER) from None
-    return schemas.Health(status="ok")
+    return schemas.Health(status="ok", version=state.view.index.version)

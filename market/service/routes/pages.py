@@ -46,9 +46,7 @@ async def listing_page(request: Request, state: State, product_id: str) -> Respo
     root = "../" * (1 + _raw_path(request).partition("/listing/")[2].count("/"))
     base_url = str(request.base_url)
     if state.settings.needs_key:
-        page = render_listing(
-            None, None, product_id, None, root=root, base_url=base_url, similar=[]
-        )
+        page = render_listing(None, None, product_id, None, root=root, base_url=base_url)
         return HTMLResponse(page)
     try:
         async with state.queues["search"].turns.turn(request.is_disconnected):
@@ -57,9 +55,7 @@ async def listing_page(request: Request, state: State, product_id: str) -> Respo
             )
     except HTTPException as refusal:
         settings = marketplace_settings(state)
-        page = render_listing(
-            state, settings, product_id, None, root=root, base_url=base_url, similar=[]
-        )
+        page = render_listing(state, settings, product_id, None, root=root, base_url=base_url)
         return HTMLResponse(page, refusal.status_code, refusal.headers)
 
 
@@ -89,11 +85,11 @@ def _error_page(state: ServiceState, given: dict[str, list[str]], error: str) ->
 def _listing_page(
     state: ServiceState, product_id: str, near: str | None, root: str, base_url: str
 ) -> Response:
-    status, listing, neighbours = 200, None, []
+    status, listing, neighbours = 200, None, None
     try:
         listing = describe_product(state, product_id, near)
         query = schemas.SimilarQuery.model_validate({"limit": SIMILAR_LISTINGS})
-        neighbours = similar(state, product_id, {}, IS_RECORDED, query).hits
+        neighbours = similar(state, product_id, {}, IS_RECORDED, query)
     except HTTPException as error:
         status = error.status_code
     settings = marketplace_settings(state)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, HTTPException, Query
+from fastapi import APIRouter, Depends, Form, HTTPException, Query
 
 from market.core.errors import MarketError
 from market.search.attributes import Condition
+from market.search.cursor import Cursor
+from market.search.engine import Engine
+from market.search.exploration import seed_of
 from market.search.ranker import SEARCH_TEXTS, SIMILAR_TEXTS
 from market.search.ranking import SearchResult
 from market.service import schemas
@@ -22,14 +25,19 @@ from market.service.routes.dependencies import (
     AllowsRecording,
     Conditions,
     State,
+    check_variant,
     find_listing,
 )
 from market.service.routes.responses import BODY_ERRORS, ERROR, UNAVAILABLE
-from market.service.search_log import DEFAULT_VARIANT, Kind, new_search_id
+from market.service.search_log import Kind, new_search_id
 from market.service.state import ServiceState
+from market.service.variants import explore, find_with_variant
 
 router = APIRouter(
-    tags=["search"], route_class=queued_route("search", "read"), responses={503: UNAVAILABLE}
+    tags=["search"],
+    route_class=queued_route("search", "read"),
+    responses={503: UNAVAILABLE},
+    dependencies=[Depends(check_variant)],
 )
 
 
@@ -94,7 +102,10 @@ def similar(
 ) -> schemas.SearchResults:
     """Return listings with similar text or photos, without the listing itself and its copies."""
     find_listing(state, product_id)
-    find = partial(state.engine.similar, product_id)
+
+    def find(engine: Engine, **options: Any) -> SearchResult:
+        return engine.similar(product_id, **options)
+
     request = SearchRequest(
         "similar", query, conditions, query.user, allows_recording, similar_to=product_id
     )
@@ -117,7 +128,7 @@ def recommend(
     A user without events gets a mix of popular and new listings.
     """
     request = SearchRequest("recommendation", query, conditions, user_id, allows_recording)
-    return _answer(state, state.engine.recommend, request)
+    return _answer(state, Engine.recommend, request)
 
 
 def _search(
@@ -137,20 +148,25 @@ def _search(
     if query.listing is not None and state.engine.catalogue.positions([query.listing])[0] < 0:
         raise HTTPException(404, f"there is no product {query.listing!r}")
     identity = identify_search(query, conditions, photo or b"")
-    find = partial(
-        state.engine.search,
-        query.q,
-        photo=None if photo is None else state.decoder.decode(photo),
-        sort=query.sort,
-        cursor=read_cursor(query.cursor, identity),
-        collapse=query.collapse,
-        max_per_seller=query.max_per_seller,
-        facets=query.facets,
-        explain=query.listing,
-    )
+    picture = None if photo is None else state.decoder.decode(photo)
+    cursor = read_cursor(query.cursor, identity)
+
+    def find(engine: Engine, **options: Any) -> SearchResult:
+        fixed = {
+            "photo": picture,
+            "sort": query.sort,
+            "cursor": cursor,
+            "collapse": query.collapse,
+            "max_per_seller": query.max_per_seller,
+            "facets": query.facets,
+            "explain": query.listing,
+        }
+        return engine.search(query.q, **fixed | options)
+
     kind: Kind = "search" if photo is None else "photo"
     request = SearchRequest(kind, query, conditions, query.user, allows_recording, query.q)
-    return _answer(state, find, request, SEARCH_TEXTS if photo is None else {}, identity)
+    texts = SEARCH_TEXTS if photo is None else {}
+    return _answer(state, find, request, texts, identity=identity, cursor=cursor)
 
 
 def _answer(
@@ -158,19 +174,34 @@ def _answer(
     find: Callable[..., SearchResult],
     request: SearchRequest,
     special_texts: Mapping[str, str] | None = None,
+    *,
     identity: str = "",
+    cursor: Cursor | None = None,
 ) -> schemas.SearchResults:
-    """Run `find`, a method of the engine, for a request, and record the answer.
+    """Run `find` with the engine of the user's variant, and record the answer.
 
     The engine gets the filters, the page and the user's history. `special_texts` are the texts of
     reasons that mean something special in this search. `identity` binds the next cursor to this
-    search.
+    search, and `cursor` is that of the request.
     """
     search_id = new_search_id()
     page, user_id = request.page, request.user_id
     history = None if user_id is None else state.history(user_id)
     filters = to_engine_filters(page, request.conditions)
-    result = find(history=history, filters=filters, limit=page.limit, offset=page.offset)
+    variant = state.variant_of(user_id, page.variant)
+    answer = find_with_variant(
+        partial(find, history=history, filters=filters),
+        variant,
+        limit=page.limit,
+        offset=page.offset,
+        cursor=cursor,
+        can_mix=request.can_mix,
+        seed=seed_of(variant.experiment or "", user_id or "", identity),
+    )
+    chance = state.settings.exploration
+    if chance and request.is_by_relevance and not answer.teams:
+        answer = explore(answer, chance, str(state.settings.exploration_seed), search_id)
+    result = answer.result
     results = to_search_results(
         state,
         result,
@@ -178,11 +209,11 @@ def _answer(
         is_new_user=history is None or history.empty,
         near=filters.place_name,
         search_id=search_id,
-        variant=DEFAULT_VARIANT,
+        variant=answer.variant.name,
         contributions=getattr(page, "explain", False),
     )
     if result.next_cursor is not None:
         results.next_cursor = result.next_cursor.encode(identity)
     if request.is_recorded:
-        state.recorder.record(request.record(results, result))
+        state.record(request.record(results, answer))
     return results

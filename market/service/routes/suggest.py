@@ -31,7 +31,7 @@ def suggest(
         search_id=new_search_id(), suggestions=list(filter(None, suggestions))
     )
     if allows_recording and query.record:
-        state.recorder.record(record_suggestions(query, answer))
+        state.record(record_suggestions(query, answer))
     return answer
 
 

@@ -18,6 +18,13 @@ from market.service.schemas.catalogue import (
     ListingFields,
 )
 from market.service.schemas.events import Dwell, ErasedUser, NewEvent, OptOut, StoredEvent
+from market.service.schemas.experiments import (
+    Estimated,
+    ExperimentQuery,
+    ExperimentReport,
+    InterleavedComparison,
+    RateComparison,
+)
 from market.service.schemas.fields import LIST_FIELDS, Error, ProductId, UserId
 from market.service.schemas.filters import Filters, Page, PhotoQuery, SearchQuery, SimilarQuery
 from market.service.schemas.health import Health
@@ -68,6 +75,9 @@ __all__ = [
     "Dwell",
     "ErasedUser",
     "Error",
+    "Estimated",
+    "ExperimentQuery",
+    "ExperimentReport",
     "Explanation",
     "FacetCounts",
     "Filters",
@@ -75,6 +85,7 @@ __all__ = [
     "HighlightedText",
     "Highlights",
     "Hit",
+    "InterleavedComparison",
     "ListingFields",
     "ListingSummary",
     "MarketplaceSettings",
@@ -92,6 +103,7 @@ __all__ = [
     "ProductId",
     "QueriesWithoutResults",
     "QueryWithoutResults",
+    "RateComparison",
     "Reason",
     "Redirect",
     "SearchBatch",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from fastapi import UploadFile
 from pydantic import ConfigDict, Field, model_validator
@@ -106,6 +106,11 @@ class Page(Filters):
         0, ge=0, le=10_000_000, description="Number of results to skip, up to `total`."
     )
     record: bool = RECORD
+    variant: Literal["A", "B"] | None = Field(
+        None,
+        description="The ranking to use, for a test outside of the experiment; it needs a key of "
+        "the scope catalogue. Without it the experiment chooses.",
+    )
 
 
 class SearchQuery(Page):

@@ -55,6 +55,23 @@ export async function fetchJson(path, params = {}, options = {}) {
   return body;
 }
 
+/** The results of a search, each hit with the `search_id` of the answer. */
+export async function fetchResults(path, params, options) {
+  const results = await fetchJson(path, params, options);
+  for (const hit of [...results.hits, ...(results.related ?? [])]) {
+    hit.search_id = results.search_id;
+  }
+  return results;
+}
+
+/** Send JSON, even while the page closes, and return the JSON of the answer. */
+export const postJson = (path, body) => fetchJson(path, {}, {
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify(body),
+  keepalive: true,
+});
+
 /** Show the photo at `path` in an <img>. An <img> cannot send a key, so with a key it is fetched. */
 export async function showPhoto(image, path) {
   if (!apiKey()) {

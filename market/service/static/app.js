@@ -11,18 +11,22 @@ import { addressOf, currentParams, currentSearch, saveScroll, updateState } from
 import { listenToPhotos } from "./photo-input.js";
 import { hasPhoto, photoKey, removePhoto, usePhoto } from "./photo.js";
 import { clearFilters, restoreResults, searchNow, searchSoon, showMore } from "./results.js";
+import { listenToCards } from "./search-ids.js";
 import { listenToStartPage } from "./start.js";
 import { closeSuggestions, listenToSuggestions } from "./suggestions.js";
 import { listenToReasons } from "./why.js";
 
 const SCROLL_PAUSE = 180; // ms without scrolling before the position is saved
 
-/** Search for what an address asks for, with the photo that is in use. */
-function searchFor(params, { keepsPhoto = false } = {}) {
+/**
+ * Search for what an address asks for, with the photo that is in use. `suggestId` is the search_id
+ * of the suggestions among which the user chose it.
+ */
+function searchFor(params, { keepsPhoto = false, suggestId = null } = {}) {
   closeSuggestions();
   fillForm(new URLSearchParams(params));
   if (!keepsPhoto) removePhoto();
-  searchNow();
+  searchNow({ suggestId });
 }
 
 function listenToForm() {
@@ -95,6 +99,7 @@ listenToForm();
 listenToFilterPanel();
 listenToLinks();
 listenToHistory();
+listenToCards();
 listenToHeader(load);
 listenToPhotos();
 listenToSuggestions(searchFor);

@@ -56,7 +56,7 @@ export function saveButton(listing) {
     if (isSaved(listing.product_id)) unsave(listing.product_id);
     else {
       save(listing);
-      recordEvent(listing.product_id, "save").catch(() => {}); // it is saved here all the same
+      recordEvent(listing.product_id, "save", listing.search_id).catch(() => {}); // it is saved here all the same
     }
     show();
   });
@@ -72,6 +72,7 @@ export function card(hit, { isBrief = false, isEager = false, near = "" } = {}) 
     "a", { className: "open", href: listingAddress(hit.product_id, near), lang },
     marked(hit.name || UNTITLED, hit.name ? hit.highlights?.name : []));
   link.dataset.product = hit.product_id;
+  if (hit.search_id) link.dataset.search = hit.search_id;
   const details = attributeTexts(hit).filter(({ attribute }) => attribute.type !== "text")
     .slice(0, MAX_ATTRIBUTES).map(({ attribute, text }) => `${attribute.label}: ${text}`);
   const snippet = hit.highlights?.description;

@@ -1,13 +1,15 @@
 // The page of a listing: its details, the actions, and similar listings.
 
-import { fetchJson, KeyError, messageOf, root } from "./api.js";
+import { fetchJson, fetchResults, KeyError, messageOf, root } from "./api.js";
 import { card } from "./cards.js";
 import { $, announce, element } from "./dom.js";
+import { measureDwell } from "./dwell.js";
 import { loadSettings } from "./format.js";
 import { askForKey, listenToHeader } from "./header.js";
 import { forget, isSaved, rememberSeen, save, unsave } from "./kept.js";
 import { listingView } from "./listing-view.js";
 import { currentParams, setTitle } from "./navigation.js";
+import { listenToCards, searchOf } from "./search-ids.js";
 import { recordedEvents, recordEvent, userId } from "./user.js";
 
 const SIMILAR_LISTINGS = 12;
@@ -29,7 +31,8 @@ async function load() {
     $("listing").replaceChildren(listingView(listing, actionButtons(listing)));
     setTitle(listing.name);
     rememberSeen(listing);
-    recordEvent(id, "view").catch(() => {}); // nothing that the user could do about it
+    recordEvent(id, "view", searchOf(id)).then((view) => view && measureDwell(view))
+      .catch(() => {}); // nothing that the user could do about it
     await showSimilar(path);
   } catch (error) {
     showError(error);
@@ -38,7 +41,7 @@ async function load() {
 
 async function showSimilar(path) {
   const params = { limit: SIMILAR_LISTINGS, user: userId() };
-  const { hits } = await fetchJson(`api/similar/${path}`, params).catch(() => ({ hits: [] }));
+  const { hits } = await fetchResults(`api/similar/${path}`, params).catch(() => ({ hits: [] }));
   if (!hits.length) return;
   $("similar-cards").replaceChildren(...hits.map((hit) => card(hit, { isBrief: true })));
   $("similar").hidden = false;
@@ -86,7 +89,7 @@ async function act(listing, button, event, label, labelWhenDone) {
   button.disabled = true;
   try {
     if (event === "save") save(listing);
-    await recordEvent(id, event);
+    await recordEvent(id, event, searchOf(id));
     show(labelWhenDone, true);
   } catch (error) {
     if (event === "save") show(labelWhenDone, true); // in this browser it is
@@ -114,4 +117,5 @@ function listenToBack() {
 
 listenToHeader(load);
 listenToBack();
+listenToCards();
 load();

@@ -1,6 +1,6 @@
 // The row of recommendations on the start page.
 
-import { fetchJson, latestOnly } from "./api.js";
+import { fetchResults, latestOnly } from "./api.js";
 import { card, skeletons } from "./cards.js";
 import { $ } from "./dom.js";
 import { isStartPage } from "./form.js";
@@ -24,7 +24,7 @@ export async function showRecommendations() {
     }
     $("for-you").hidden = false;
     const path = `api/recommend/${encodeURIComponent(userId())}`;
-    const request = fetchJson(path, { limit: NUMBER }, { signal });
+    const request = fetchResults(path, { limit: NUMBER }, { signal });
     const [{ hits }] = await Promise.all([request, loadSettings()]);
     if (signal.aborted) return;
     const isPersonal = hasHistory();

@@ -1,6 +1,6 @@
 // The search and its results.
 
-import { fetchJson, KeyError, latestOnly, messageOf } from "./api.js";
+import { fetchResults, KeyError, latestOnly, messageOf } from "./api.js";
 import { showCounts } from "./attributes.js";
 import { card, skeletons } from "./cards.js";
 import { showChips } from "./chips.js";
@@ -29,25 +29,29 @@ const EAGER_PHOTOS = 8; // photos that load at once, as they are in view
 const newRequest = latestOnly();
 let shown = $("cards").children.length; // hits in the grid; the service has rendered the first
 let cursor = null; // of the next page, if the API gives one
+let suggestedBy = null; // search_id of the suggestions among which the user chose this search
 let settling; // timer
 
 // --- Requests -------------------------------------------------------------------------------------
 function requestHits(offset, limit, signal) {
   const search = currentForm();
   if (search.saved) return requestSaved(signal);
-  const params = { ...search, limit, ...(offset === 0 && { facets: true }) };
+  const params = {
+    ...search, limit, ...(offset === 0 && { facets: true }),
+    ...(suggestedBy && { suggest_id: suggestedBy }),
+  };
   if (offset && cursor) params.cursor = cursor;
   else params.offset = offset;
   // The row of recommendations personalises the start page; the list below is the same for all.
   if (!isStartPage()) params.user = userId();
   const photo = currentPhoto();
-  if (!photo) return fetchJson("api/search", params, { signal });
+  if (!photo) return fetchResults("api/search", params, { signal });
   const body = new FormData();
   for (const [name, value] of Object.entries(params)) {
     for (const each of [value].flat()) body.append(name, each);
   }
   body.set("photo", photo, "photo.jpg");
-  return fetchJson("api/search/photo", {}, { method: "POST", body, signal });
+  return fetchResults("api/search/photo", {}, { method: "POST", body, signal });
 }
 
 /** The first `number` hits, as one result. */
@@ -68,9 +72,9 @@ async function requestFirst(number, signal) {
 // --- Searches -------------------------------------------------------------------------------------
 export const searchSoon = debounce(TYPING_PAUSE, () => runSearch({ isTyping: true }));
 
-export function searchNow() {
+export function searchNow({ suggestId = null } = {}) {
   searchSoon.cancel();
-  runSearch();
+  runSearch({ suggestId });
 }
 
 /** Show the results of this entry of the history again, with the same scroll position. */
@@ -79,8 +83,9 @@ export function restoreResults() {
   runSearch({ isRestoring: true });
 }
 
-async function runSearch({ isTyping = false, isRestoring = false } = {}) {
+async function runSearch({ isTyping = false, isRestoring = false, suggestId = null } = {}) {
   if (!checkFilters()) return;
+  suggestedBy = suggestId;
   const signal = newRequest();
   const search = currentForm();
   const before = isRestoring ? history.state ?? {} : {};
@@ -171,7 +176,7 @@ function cardsOf(hits, isFirst = false) {
 
 function showResults(search, results) {
   showHeading(search, results);
-  showChips(search, results.understood);
+  showChips(search, results);
   showCounts(results.attributes);
   showFacets(search, results, allCategories());
   $("error").hidden = true;

@@ -5,6 +5,8 @@ import { listingAddress } from "./cards.js";
 import { $, announce, debounce, element, icon } from "./dom.js";
 import { has } from "./format.js";
 import { picture } from "./photos.js";
+import { rememberOpened } from "./search-ids.js";
+import { userId } from "./user.js";
 
 const LIMIT = 8;
 const TYPING_PAUSE = 90; // ms without a keystroke
@@ -12,6 +14,7 @@ const KINDS = { category: "Category", listing: "Listing" };
 const newRequest = latestOnly();
 let isSupported = true;
 let suggestions = [];
+let searchId = null; // of their answer
 let active = -1; // index of the highlighted suggestion
 
 export const isOpen = () => !$("suggestions").hidden;
@@ -57,9 +60,11 @@ const requestSoon = debounce(TYPING_PAUSE, async () => {
   if (!isSupported || !q || document.activeElement !== $("q")) return;
   const signal = newRequest();
   try {
-    const answer = await fetchJson("api/suggest", { q, limit: LIMIT }, { signal });
+    const params = { q, limit: LIMIT, user: userId() };
+    const answer = await fetchJson("api/suggest", params, { signal });
     if (signal.aborted || document.activeElement !== $("q")) return;
     show(answer.suggestions ?? []);
+    searchId = answer.search_id ?? null;
     if (suggestions.length) announce(`${suggestions.length} suggestions`);
   } catch (error) {
     if (error.status === 404) isSupported = false;
@@ -67,11 +72,16 @@ const requestSoon = debounce(TYPING_PAUSE, async () => {
   }
 });
 
-/** `search(params)` shows the results of a suggested query or category. */
+/** `search(params, options)` shows the results of a suggested query or category. */
 function choose({ kind, text, category, product_id: id }, search) {
   closeSuggestions();
-  if (kind === "listing") location.assign(listingAddress(id));
-  else search(kind === "category" ? { category: category || text } : { q: text });
+  if (kind === "listing") {
+    rememberOpened(id, searchId);
+    location.assign(listingAddress(id));
+  } else {
+    const params = kind === "category" ? { category: category || text } : { q: text };
+    search(params, { suggestId: searchId });
+  }
 }
 
 function onKey(event, search) {

@@ -1,6 +1,6 @@
 // The user: a random id of this browser, and the events that it has recorded.
 
-import { fetchJson } from "./api.js";
+import { postJson } from "./api.js";
 import { storageOf } from "./storage.js";
 
 const storage = storageOf("localStorage");
@@ -23,15 +23,16 @@ export const recordedEvents = (productId) => new Set(allEvents()[productId] ?? [
 
 export const hasHistory = () => storage.get("events") !== null;
 
-/** Send an event to the service; it affects the next results. Throws RequestError. */
-export async function recordEvent(productId, event) {
-  await fetchJson("api/events", {}, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ user_id: userId(), product_id: productId, event }),
-    keepalive: true,
+/**
+ * Send an event to the service, which affects the next results, with the `search_id` of the answer
+ * from which it follows. Return the number of the event. Throws RequestError.
+ */
+export async function recordEvent(productId, event, searchId) {
+  const stored = await postJson("api/events", {
+    user_id: userId(), product_id: productId, event, ...(searchId && { search_id: searchId }),
   });
   const events = allEvents();
   events[productId] = [...new Set([...(events[productId] ?? []), event])];
   storage.set("events", JSON.stringify(events));
+  return stored?.id;
 }

@@ -214,3 +214,25 @@ def test_searches_around_midnight_belong_to_one_day_each(
     assert first["searches"] == second["searches"] == 1
     assert first["click_place"]["value"] == 3 and first["reformulation"]["value"] == 1
     assert second["ctr"]["value"] == 0
+
+
+def test_prometheus_counts_what_the_api_answers(
+    shop: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    store = EventStore(f"sqlite:///{tmp_path_factory.mktemp('counted')}/events.sqlite")
+    client = TestClient(make_app(shop, NO_PHOTOS, store, Settings()))
+    answer = client.get("/api/search", params={"q": "lamp", "user": "anna"}).json()
+    client.get("/api/search", params={"q": "lamp", "price_min": 9999})
+    client.get("/api/search", params={"q": "lamp", "record": "false"})
+    event = {"user_id": "anna", "product_id": answer["hits"][1]["product_id"], "event": "message",
+             "search_id": answer["search_id"]}  # fmt: skip
+    assert client.post("/api/events", json=event).status_code == 201
+    text = client.get("/metrics").text
+    for line in (
+        'search_answers_total{kind="search",results="some",variant="A"} 1.0',
+        'search_answers_total{kind="search",results="none",variant="A"} 1.0',
+        'search_clicks_total{kind="search",variant="A"} 1.0',
+        'search_click_places_total{kind="search",variant="A"} 2.0',
+        'search_conversions_total{kind="search",variant="A"} 1.0',
+    ):
+        assert line in text

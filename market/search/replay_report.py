@@ -1,0 +1,271 @@
+"""The report of an offline replay: estimates for clicks and purchases, and their limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from market.data.holdouts import histories_at
+from market.search.cases import sample_rows
+from market.search.click_fitting import fit_clicks
+from market.search.click_metrics import corrected_ndcg
+from market.search.collaborative import EVENT_WEIGHTS
+from market.search.engine import Engine
+from market.search.impressions import Impressions, read_filters
+from market.search.ranker import Ranker
+from market.search.ranking_models import RankingModels
+from market.search.replay import (
+    MIN_EFFECTIVE,
+    MIN_SUPPORT,
+    Reordering,
+    ReplayEstimate,
+    estimate_by_matches,
+    estimate_by_places,
+    estimate_shown,
+    fit_attraction,
+    logged_propensities,
+    match_support,
+)
+
+MIN_EXPLORED = 100  # searches with logged propensities, below which matches say nothing
+SUPPORT_SEARCHES = 200  # that are searched again to see what the new models would show
+
+
+@dataclass(frozen=True, eq=False)
+class ReplayRow:
+    """An estimate of a reward, and its difference to the order that it is compared with."""
+
+    reward: str
+    estimate: ReplayEstimate
+    difference: ReplayEstimate | None
+
+
+@dataclass(frozen=True, eq=False)
+class ReplayReport:
+    """The result of a replay.
+
+    Attributes
+    ----------
+    rows
+        By reward and estimator.
+    compared_with
+        What the differences are to.
+    searches, queries
+        Numbers of what the estimates come from.
+    examination
+        (places,) as fitted to the log.
+    effective_clicks
+        As `Reordering.effective_clicks`.
+    support
+        The share of the first places of the new models that the log has shown.
+    warnings
+        What makes the estimates doubtful.
+    """
+
+    rows: list[ReplayRow]
+    compared_with: str
+    searches: int
+    queries: int
+    examination: np.ndarray
+    effective_clicks: float
+    support: float
+    warnings: list[str]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the report as numbers and texts."""
+
+        def described(estimate: ReplayEstimate) -> dict[str, Any]:
+            value = estimate.estimate
+            is_known = np.isfinite(value.standard_error)
+            return {
+                "value": value.value if is_known else None,
+                "standard_error": value.standard_error if is_known else None,
+                "queries": value.users,
+            }
+
+        return {
+            "compared_with": self.compared_with,
+            "searches": self.searches,
+            "queries": self.queries,
+            "examination": self.examination.tolist(),
+            "effective_clicks": self.effective_clicks,
+            "support": self.support,
+            "warnings": self.warnings,
+            "estimates": [
+                {
+                    "reward": row.reward,
+                    "estimator": row.estimate.name,
+                    "new": described(row.estimate),
+                    "difference": None if row.difference is None else described(row.difference),
+                }
+                for row in self.rows
+            ],
+        }
+
+
+def replay(
+    engine: Engine,
+    new: RankingModels,
+    old: RankingModels | None,
+    searches: pd.DataFrame,
+    clicks: pd.DataFrame,
+    log: pd.DataFrame,
+    *,
+    k: int,
+    max_searches: int,
+    seed: int,
+) -> ReplayReport:
+    """Replay the logged searches with new models.
+
+    Parameters
+    ----------
+    engine
+        Over the listings.
+    new, old
+        The models, and those to compare with; None compares with the order that was shown.
+    searches, clicks, log
+        As for `Impressions.collect`.
+    k
+        The first places that count.
+    max_searches, seed
+        Of more searches, so many are drawn with the seed, which the folds depend on as well.
+    """
+
+    def collect(models: RankingModels) -> Impressions:
+        return Impressions.collect(
+            engine.with_models(models), searches, clicks, log, max_searches=max_searches, seed=seed
+        )
+
+    impressions = collect(new)
+    examination = fit_clicks(impressions, Ranker.prior(), seed=seed).examination
+    scores = new.ranker.predict(impressions.features)
+    old_scores = None if old is None else old.ranker.predict(collect(old).features)
+    propensity = logged_propensities(impressions, searches)
+    rows: list[ReplayRow] = []
+    for reward_name, least in (("clicks", 0.0), ("purchases", EVENT_WEIGHTS["buy"] - 1e-9)):
+        reward = (impressions.gain > least).astype(float)
+        attraction = fit_attraction(impressions, reward, examination, seed=seed)
+        estimates, compared = (
+            _estimates(impressions, each, reward, examination, propensity, attraction, k)
+            for each in (scores, -impressions.place if old_scores is None else old_scores)
+        )
+        rows += [
+            ReplayRow(f"{reward_name}@{k}", one, one.minus(other) if one.name != "shown" else None)
+            for one, other in zip(estimates, compared, strict=True)
+        ]
+    ndcg, compared_ndcg = (
+        ReplayEstimate(
+            "corrected", corrected_ndcg(impressions, each, examination), impressions.query
+        )
+        for each in (scores, -impressions.place if old_scores is None else old_scores)
+    )
+    rows.append(ReplayRow("ndcg@10", ndcg, ndcg.minus(compared_ndcg)))
+    clicked = (impressions.gain > 0).astype(float)
+    order = Reordering.by_scores(impressions, scores, clicked, examination, k=k)
+    support = shown_share(engine.with_models(new), searches, log, k=k, seed=seed)
+    return ReplayReport(
+        rows,
+        "the order that was shown" if old is None else "the models of --baseline",
+        len(impressions),
+        len(np.unique(impressions.query)),
+        examination,
+        order.effective_clicks,
+        support,
+        _warnings(order, propensity, support, k),
+    )
+
+
+def _estimates(
+    impressions: Impressions,
+    scores: np.ndarray,
+    reward: np.ndarray,
+    examination: np.ndarray,
+    propensity: np.ndarray,
+    attraction: np.ndarray,
+    k: int,
+) -> list[ReplayEstimate]:
+    """Return the estimates for an order: those by matches only with enough exploration."""
+    order = Reordering.by_scores(impressions, scores, reward, examination, k=k)
+    estimates = [estimate_shown(order), *estimate_by_places(order, attraction)]
+    explored = _explored(impressions, propensity)
+    if explored.sum() >= MIN_EXPLORED:
+        part = impressions.select(explored)
+        rows = explored[impressions.search]
+        order = Reordering(part, reward[rows], order.new_place[rows], examination, k)
+        estimates += estimate_by_matches(order, propensity[rows], attraction[rows])
+    return estimates
+
+
+def _explored(impressions: Impressions, propensity: np.ndarray) -> np.ndarray:
+    """Return (searches,) bool: which searches have logged propensities for all their listings."""
+    missing = np.isnan(propensity)
+    return np.bincount(impressions.search, missing, minlength=len(impressions)) == 0
+
+
+def shown_share(
+    engine: Engine, searches: pd.DataFrame, log: pd.DataFrame, *, k: int, seed: int
+) -> float:
+    """Return the share of an engine's first k listings that logged searches have shown.
+
+    Parameters
+    ----------
+    engine
+        With the new models.
+    searches, log
+        As for `Impressions.collect`; only first pages in words count.
+    k
+        Cut to the length of the page that was shown.
+    seed
+        Of the draw of SUPPORT_SEARCHES searches.
+    """
+    first = (searches["offset"] == 0) & (searches["kind"] == "search") & (searches["query"] != "")
+    chosen = searches[first & (searches["product_ids"].map(len) > 0)]
+    chosen = chosen.sort_values("timestamp", kind="stable")
+    chosen = chosen.iloc[sample_rows(np.arange(len(chosen)), SUPPORT_SEARCHES, seed)]
+    engine.encode_ahead(chosen["query"].unique().tolist())
+    histories = histories_at(log, chosen["user_id"], chosen["timestamp"])
+    shown = total = 0
+    for search, history in zip(chosen.itertuples(), histories, strict=True):
+        limit = min(k, len(search.product_ids))
+        filters = read_filters(search.filters)
+        hits = engine.search(search.query, history=history, filters=filters, limit=limit).hits
+        shown += sum(hit.product_id in search.product_ids for hit in hits)
+        total += len(hits)
+    return shown / total if total else 0.0
+
+
+def _warnings(order: Reordering, propensity: np.ndarray, support: float, k: int) -> list[str]:
+    """Return what makes the estimates doubtful."""
+    warnings = []
+    if order.effective_clicks < MIN_EFFECTIVE:
+        warnings.append(
+            f"the clicks count like {order.effective_clicks:.0f} equally weighted ones, and "
+            f"{MIN_EFFECTIVE} are needed: collect more searches before you decide"
+        )
+    if support < MIN_SUPPORT:
+        warnings.append(
+            f"the log has shown only {support:.0%} of the first {k} listings of the new models: "
+            "the estimates are for another order of what was shown; serve the models as variant B "
+            "to know the rest"
+        )
+    explored = _explored(order.impressions, propensity)
+    if explored.sum() < MIN_EXPLORED:
+        warnings.append(
+            f"{explored.sum()} searches have exploration, and estimates by matches need "
+            f"{MIN_EXPLORED}: without it the estimates rely on the fitted examination of places"
+        )
+    else:
+        rows = explored[order.impressions.search]
+        part = Reordering(
+            order.impressions.select(explored), order.reward[rows], order.new_place[rows],
+            order.examination, k,
+        )  # fmt: skip
+        if (share := match_support(part, propensity[rows])) < MIN_SUPPORT:
+            warnings.append(
+                f"exploration could show only {share:.0%} of the new order's first places, because "
+                "it moves listings by one place: estimates by matches are for these places alone"
+            )
+    return warnings
