@@ -9,11 +9,10 @@ import os
 
 import numpy as np
 import pytest
-from click_models import TRUE, draw, true_ndcg
+from click_models import TRUE, draw, served_ranker, true_ndcg
 from scipy.stats import binom
 
 from market.search.click_fitting import fit_clicks, learn_from_clicks
-from market.search.ranker import Ranker
 
 pytestmark = pytest.mark.campaign
 
@@ -23,7 +22,7 @@ EXPECTED_RATE = 0.025  # of means above two standard errors, without an effect
 
 def test_clicks_that_ignore_relevance_rarely_move_the_ranking() -> None:
     learned = [
-        learn_from_clicks(draw(240, seed, placebo=True), Ranker.prior(), seed=seed)
+        learn_from_clicks(draw(240, seed, placebo=True), served_ranker(), seed=seed)
         for seed in range(DRAWS)
     ]
     moved = sum(each.accepted for each in learned)
@@ -33,13 +32,13 @@ def test_clicks_that_ignore_relevance_rarely_move_the_ranking() -> None:
 
 @pytest.mark.parametrize("searches", [300, 1000, 4000])
 def test_the_fit_with_places_approaches_the_truth(searches: int) -> None:
-    truth = true_ndcg(Ranker.prior().with_weights(TRUE), seed=99)
-    prior = true_ndcg(Ranker.prior(), seed=99)
+    truth = true_ndcg(served_ranker().with_weights(TRUE), seed=99)
+    prior = true_ndcg(served_ranker(), seed=99)
     rows = []
     for seed in range(5):
         impressions = draw(searches, seed)
         fits = [
-            fit_clicks(impressions, Ranker.prior(), seed=seed, position_aware=aware)
+            fit_clicks(impressions, served_ranker(), seed=seed, position_aware=aware)
             for aware in (False, True)
         ]
         rows.append([true_ndcg(fit.ranker, seed=99) for fit in fits])
