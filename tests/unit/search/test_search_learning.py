@@ -153,6 +153,15 @@ def test_later_searches_with_unseen_queries_are_evaluated(shop: Engine) -> None:
     }
 
 
+def test_without_later_searches_nothing_is_evaluated(shop: Engine) -> None:
+    searches, log = make_log()
+    for days in (-9, 9):
+        time = NIGHT + pd.Timedelta(days=days)
+        later = SearchesProtocol(time, Ranker.prior(), Ranker.prior(), np.ones(1))
+        summary = evaluate_clicks(shop, searches.iloc[:1], log, later, max_searches=99, seed=0)
+        assert summary["n"] == (days < 0)
+
+
 def test_what_was_learned_is_saved(tmp_path: Path) -> None:
     ranker = Ranker.prior().with_weights({"bm25": 2.5})
     later = SearchesProtocol(NIGHT, Ranker.prior(), ranker, np.array([1.0, 0.25]))
