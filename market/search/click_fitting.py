@@ -170,7 +170,10 @@ def _best_penalty(
     position_aware: bool,
     evidence: Evidence | None,
 ) -> float:
-    """Return the one of PENALTIES under which clicks on held-out queries are most likely."""
+    """Return the one of PENALTIES under which clicks on held-out queries are most likely.
+
+    As in the test of the gain, each query counts once, however often it is searched.
+    """
     fold_of = folds_of(clicked.query, INNER_FOLDS, seed + 1)
     totals = np.zeros(len(PENALTIES))
     for fold in range(INNER_FOLDS):
@@ -183,5 +186,6 @@ def _best_penalty(
         model: ClickLogit | None = None
         for number, penalty in enumerate(PENALTIES):
             model = fit_click_logit(rest, prior, penalty=penalty, evidence=evidence, start=model)
-            totals[number] += model.log_likelihood(held_out)
+            by_search = model.log_likelihoods(held_out)
+            totals[number] += mean_by_query(by_search, clicked.query[fold_of == fold]).sum()
     return PENALTIES[int(totals.argmax())]

@@ -156,7 +156,7 @@ def query_keys(engine: Engine, texts: Sequence[str] | pd.Series) -> list[str]:
     Spelling, word endings and the order of the words make no difference.
     """
     key_of = {}
-    for text in dict.fromkeys(texts):
+    for text in progress(dict.fromkeys(texts), desc="compare queries", unit="query"):
         stems = stems_of(engine.correct(engine.understand(text).words), engine.lexical.language)
         key_of[text] = " ".join(sorted(set(stems))) or text.strip().casefold()
     return [key_of[text] for text in texts]
