@@ -4,9 +4,10 @@ A listing's score is a weighted sum of its features, almost all between 0 and 1.
 odds: a feature at 1 instead of 0 multiplies a listing's odds of being chosen by e^weight. PRIOR
 holds the weights without a log of interactions. A log moves the weights that it has evidence on
 towards those that make the users' choices most likely, and none below 0. Boosted trees (LambdaRank)
-then correct the sum if that helps users whom they were not fitted on. The trees read the features
-of users and listings, but not of the query, because no log holds queries. With and without trees,
-the contributions of the features add up to the score.
+then correct the sum if that helps users whom they were not fitted on. These trees read the features
+of users and listings, but not of the query, because users who browse have none. With a log of
+searches, further trees may correct searches in words. With and without trees, the contributions of
+the features add up to the score.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ QUERY_FEATURES = (
 # The same for all users. The trees may use these in either direction; more of any other feature
 # never lowers a score.
 LISTING_FEATURES = ("popularity", "trending", "recency", "price_fairness")
+SEARCH_FEATURE = "bm25"  # which only searches in words have
 NEW_USER = ".new_user"  # suffix of a feature of users without a history
 
 PRIOR = {
@@ -146,7 +148,7 @@ TREE_PARAMS = {
     "verbosity": -1,
 }
 
-_WEIGHTS, _TREES = "ranker.json", "trees.txt"
+_WEIGHTS, _TREES, _SEARCH_TREES = "ranker.json", "trees.txt", "search_trees.txt"
 
 
 @dataclass
@@ -160,7 +162,9 @@ class Ranker:
     weights
         By feature or detail.
     trees
-        None if they would not help.
+        Correct every answer; None if they would not help.
+    search_trees
+        Correct searches in words only; None if they would not help.
     feedback
         Weights of MATCH_FEATURES that choose the listings for pseudo-relevance feedback. Feedback
         changes the features that the other weights are tuned on, so tuning leaves these alone.
@@ -180,6 +184,7 @@ class Ranker:
     weights: dict[str, float]
     trees: lightgbm.Booster | None = None
     feedback: dict[str, float] = field(default_factory=FEEDBACK.copy)
+    search_trees: lightgbm.Booster | None = None
 
     @classmethod
     def prior(cls) -> Ranker:
@@ -308,19 +313,27 @@ class Ranker:
         names = [name for name in features if name in self.weights]
         values = np.nan_to_num(features[names].to_numpy(float))
         scores = values @ np.array([self.weights[name] for name in names])
-        if self.trees is None or not len(features):
+        all_trees = self._trees_for(features)
+        if not all_trees or not len(features):
             return scores
         if shortlist is None or shortlist >= len(features):
-            return scores + np.asarray(self.trees.predict(self._tree_input(features)))
+            for trees in all_trees:
+                scores = scores + np.asarray(trees.predict(_tree_input(trees, features)))
+            return scores
         best = np.argpartition(-scores, shortlist)
         best, rest = best[:shortlist], best[shortlist:]
-        scores[best] += self.trees.predict(self._tree_input(features.iloc[best]))
+        for trees in all_trees:
+            scores[best] += trees.predict(_tree_input(trees, features.iloc[best]))
         scores[rest] -= max(0.0, scores[rest].max() - scores[best].min()) + 1
         return scores
 
     def with_weights(self, weights: dict[str, float]) -> Ranker:
         """Return this ranker with some weights replaced; the weights of feedback stay."""
         return replace(self, weights=self.weights | weights)
+
+    def without_trees(self) -> Ranker:
+        """Return the weighted sum alone."""
+        return replace(self, trees=None, search_trees=None)
 
     def score(self, features: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
         """Return scores, and the contribution of each feature to them.
@@ -345,9 +358,9 @@ class Ranker:
         trees", 2020.
         """
         contributions = self._weighted(features)
-        if self.trees is not None and len(features):
-            table = self._tree_input(features)
-            shap = np.asarray(self.trees.predict(table, pred_contrib=True))[:, :-1]
+        for trees in self._trees_for(features) if len(features) else ():
+            table = _tree_input(trees, features)
+            shap = np.asarray(trees.predict(table, pred_contrib=True))[:, :-1]
             of_trees = pd.DataFrame(shap, features.index, table.columns)
             contributions = contributions.add(of_trees, fill_value=0.0)
         contributions = contributions.T.groupby(lambda name: name.split(".")[0]).sum().T
@@ -357,23 +370,36 @@ class Ranker:
         )
         return contributions.to_numpy().sum(1), contributions
 
-    def _tree_input(self, features: pd.DataFrame) -> pd.DataFrame:
-        """Return the columns that the trees were grown on."""
-        assert self.trees is not None
-        return features.reindex(columns=self.trees.feature_name()).astype(float)
+    def _trees_for(self, features: pd.DataFrame) -> list[lightgbm.Booster]:
+        """Return the trees that correct the scores of a table of features."""
+        search_trees = self.search_trees if SEARCH_FEATURE in features else None
+        return [trees for trees in (self.trees, search_trees) if trees is not None]
 
     def save(self, folder: Path) -> None:
         """Write the ranker into `folder`, which exists; equal rankers are equal bytes."""
         content = {"weights": self.weights, "feedback": self.feedback}
         text = json.dumps(content, indent=2, sort_keys=True)
         (folder / _WEIGHTS).write_text(text + "\n", encoding="utf-8")
-        trees = "" if self.trees is None else self.trees.model_to_string()
-        (folder / _TREES).write_text(trees, encoding="utf-8")
+        for name, trees in ((_TREES, self.trees), (_SEARCH_TREES, self.search_trees)):
+            text = "" if trees is None else trees.model_to_string()
+            (folder / name).write_text(text, encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Ranker:
         """Return the ranker that `save` wrote."""
         content: dict[str, Any] = json.loads((folder / _WEIGHTS).read_text(encoding="utf-8"))
-        trees = (folder / _TREES).read_text(encoding="utf-8")
-        booster = lightgbm.Booster(model_str=trees) if trees else None
-        return cls(content["weights"], booster, content["feedback"])
+        trees, search_trees = (
+            lightgbm.Booster(model_str=text) if text else None
+            for text in (_read_trees(folder / name) for name in (_TREES, _SEARCH_TREES))
+        )
+        return cls(content["weights"], trees, content["feedback"], search_trees)
+
+
+def _read_trees(path: Path) -> str:
+    """Return the text of a file of trees; "" in a version that had none."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _tree_input(trees: lightgbm.Booster, features: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that some trees were grown on."""
+    return features.reindex(columns=trees.feature_name()).astype(float)

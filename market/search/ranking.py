@@ -327,7 +327,7 @@ class RankedMatches:
         own_features = {name: values[positions] for name, values in self.matches.features.items()}
         if self.query.empty:
             own_features["recency"] = np.nan_to_num(freshness(positions, self.catalogue, self.now))
-        return replace(self.ranker, trees=None).score(pd.DataFrame(own_features))[1]
+        return self.ranker.without_trees().score(pd.DataFrame(own_features))[1]
 
 
 def make_hits(
