@@ -36,7 +36,7 @@ from market.core.model_settings import (
     Train,
     TrainText,
 )
-from market.core.search_settings import Evaluate, Index, Rank
+from market.core.search_settings import Analyse, Evaluate, Index, Rank
 from market.core.section import Count, Positive, Section, Seed, Side
 
 
@@ -273,3 +273,4 @@ class Params(Section):
     index: Index
     rank: Rank
     evaluate: Evaluate
+    analyse: Analyse

@@ -36,6 +36,7 @@ from market.data.merged_changes import (
     mark_deleted,
     merge_images,
     merge_listings,
+    name_live_rows,
 )
 from market.data.photo_files import RawImages, read_images
 from market.data.photo_store import pack_photos
@@ -205,7 +206,7 @@ class Cleaner:
         schema = products_schema(labelled=True, id_rules=ID_RULES)
         faults = mark_deleted(table, listing_faults(table, self.folder.settings), self.changes)
         rows, rejects = check_rows(table, schema, faults)
-        self._rejects.append(rejects)
+        self._rejects.append(name_live_rows(rejects, table, self.changes))
         # Users deleted these on purpose, however many they are.
         self._check_share(table, rejects[rejects["reason"].ne(DELETED)], required=True)
         products = clean_products(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from market.core.paths import CHANGES
 from market.data.attributes import FIELD_TYPES
-from market.data.catalogue_changes import KEEPS_RAW_PHOTOS, CatalogueChanges
+from market.data.catalogue_changes import KEEPS_RAW_PHOTOS, LISTINGS, CatalogueChanges
 from market.data.interactions import COLUMNS, read_times
 from market.data.photo_files import RawImages
 from market.data.raw_folder import ATTRIBUTE
@@ -48,6 +49,35 @@ def merge_listings(table: RawTable, changes: CatalogueChanges) -> RawTable:
 def mark_deleted(table: RawTable, faults: pd.Series, changes: CatalogueChanges) -> pd.Series:
     """Return the faults of the listings (n,), among them that a listing was deleted."""
     return faults.mask(table.rows["id"].isin(changes.removed), DELETED)
+
+
+def name_live_rows(
+    rejects: pd.DataFrame, table: RawTable, changes: CatalogueChanges
+) -> pd.DataFrame:
+    """Return the rejects of merged listings with the table that each row comes from.
+
+    A row of the live catalogue has the file of its changes as `source`, and its number there as
+    `record`.
+
+    Parameters
+    ----------
+    rejects
+        Of the rows of `table`.
+    table
+        From `merge_listings`.
+    changes
+        The changes.
+    """
+    ids = table.rows["id"].iloc[rejects["record"].to_numpy(int) - 1].to_numpy()
+    rows_there = pd.Index(changes.listings["id"]).get_indexer(ids)
+    merged = pd.Series(table.rows.index, table.rows["id"])
+    first = merged[~merged.index.duplicated()].reindex(ids).to_numpy()
+    is_live = (rows_there >= 0) & (first == rejects["record"].to_numpy(int) - 1)
+    is_live &= rejects["reason"].ne(DELETED).to_numpy()
+    named = rejects.copy()
+    named.loc[is_live, "source"] = (CHANGES / LISTINGS).as_posix()
+    named.loc[is_live, "record"] = rows_there[is_live] + 1
+    return named
 
 
 def merge_images(
