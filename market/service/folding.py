@@ -13,10 +13,11 @@ from market.core.errors import MarketError
 from market.core.fold_settings import EVENTS_URL
 from market.core.settings import Input
 from market.data.catalogue_changes import FOLDED, KEEPS_RAW_PHOTOS, PHOTO_COLUMNS, CatalogueChanges
+from market.data.interactions import OPTIONAL_COLUMNS
 from market.data.live_listings import raw_table
 from market.service.catalogue_store import CatalogueStore, StoredListing
 from market.service.database import STORE_ERRORS
-from market.service.events import SEARCH_COLUMNS, EventStore
+from market.service.events import EventStore
 from market.service.settings import Settings
 from market.service.user_data import UserData
 
@@ -124,7 +125,7 @@ def _to_changes(
 
 def _without_unused(events: pd.DataFrame) -> pd.DataFrame:
     """Return the events without the optional columns that none of them has."""
-    return events.drop(columns=[name for name in SEARCH_COLUMNS if events[name].isna().all()])
+    return events.drop(columns=[name for name in OPTIONAL_COLUMNS if events[name].isna().all()])
 
 
 def _fields(state: StoredListing) -> dict:
