@@ -142,7 +142,7 @@ def test_the_searches_of_events_are_handed_over_if_an_event_has_one(
         events.add("carl", "p4", "view", NOON, search_id="s1", dwell_seconds=2.5)
     changes = fold(url, input_settings(), tmp_path / "changes")
     table = merge_log(RawTable.select(raw, pd.DataFrame(columns=COLUMNS), log_columns(COLUMNS)),
-                      CatalogueChanges.load(tmp_path / "changes"))  # fmt: skip
+                      CatalogueChanges.load(tmp_path / "changes").events)  # fmt: skip
     assert table.rows.columns.tolist() == [*COLUMNS, *OPTIONAL_COLUMNS]
     assert table.rows[OPTIONAL_COLUMNS].dropna().to_numpy().tolist() == [["s1", "2.5"]]
     assert len(table.rows) == len(changes.events)
