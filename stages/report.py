@@ -12,6 +12,7 @@ import pandas as pd
 
 from market.core.atomic import replace_when_done
 from market.core.paths import (
+    ANALYTICS,
     CALIBRATION_PLOT,
     EXPECTED_PRICES,
     LABEL_ERRORS,
@@ -46,7 +47,9 @@ from market.reporting.listing_cards import (
 )
 from market.reporting.report import audit, comparison, confusion, overview, render
 from market.reporting.search_examples import example_cards
+from market.reporting.search_section import search_section
 from market.reporting.stage_csv import read_stage_csv
+from market.search.analytics_tables import AnalyticsTables
 from market.search.engine import Engine
 
 COLUMNS = ["product_id", "name", "category", "photo_index", "price", "price_is_placeholder"]
@@ -75,10 +78,10 @@ def category_sections(listings: pd.DataFrame, photos: PhotoStore) -> dict[str, A
 @stage
 def main() -> str:
     plots = (CALIBRATION_PLOT, PHOTO_CURVES, TEXT_CURVES, PRICE_PLOT)
-    tables = (LISTINGS, PHOTOS, TEST_PREDICTIONS, LABEL_ERRORS, EXPECTED_PRICES)
+    tables = (LISTINGS, PHOTOS, TEST_PREDICTIONS, LABEL_ERRORS, EXPECTED_PRICES, ANALYTICS)
     require(*tables, *plots, SEARCH_INDEX, RANKER)
     set_up_torch(0)
-    metrics = read_metrics(METRICS, ("clean", *HEADLINE_STAGES))
+    metrics = read_metrics(METRICS, ("clean", "analyse", *HEADLINE_STAGES))
     listings = pd.read_parquet(LISTINGS, columns=COLUMNS)
     photos = PhotoStore(PHOTOS)
     engine = Engine.load(SEARCH_INDEX, RANKER)
@@ -95,6 +98,8 @@ def main() -> str:
             predicted_prices(prices, formats),
             price_residuals(prices, formats),
         ]
+    if "searches" in content["sections"]:
+        content |= search_section(AnalyticsTables.load(ANALYTICS), engine)
     with replace_when_done(REPORT) as temporary:
         temporary.write_text(render(content), encoding="utf-8")
     return f"{len(content['sections'])} sections in {REPORT}"

@@ -39,6 +39,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 STAGES = (
     "check",
     "fold",
+    "pull_logs",
     "clean",
     "resize",
     "merge",
@@ -52,6 +53,7 @@ STAGES = (
     "index",
     "rank",
     "evaluate",
+    "analyse",
     "report",
 )
 
@@ -79,7 +81,9 @@ SMALL = {
     "regress.n_estimators": 20,
     "index.n_components": 16,
     "rank.known_items": 10,
+    "rank.max_searches": 40,
     "rank.max_users": 6,
+    "evaluate.max_searches": 20,
     "evaluate.max_users": 6,
     "train.batch_size": 16,
     "train_text.epochs": 1,

@@ -20,6 +20,7 @@ SAMPLE_RAW = DATA / "sample/raw"
 DATASET = DATA / "dataset.json"
 
 CHANGES = DATA / "changes"
+LOGS = DATA / "logs"
 
 CLEAN = DATA / "clean"
 PRODUCTS = CLEAN / "products.parquet"
@@ -32,6 +33,7 @@ REJECTS = CLEAN / "rejects.csv"
 DISPLAY_PHOTOS = DATA / "display"
 REJECTS_OF_ERROR = DATA / "clean.rejects.csv"  # no output of a stage: written after an error
 
+ANALYTICS = DATA / "analytics"
 LISTINGS = DATA / "merged/listings.parquet"
 PHOTO_EMBEDDINGS = DATA / "embeddings/photo.npy"
 TEXT_EMBEDDINGS = DATA / "embeddings/text.parquet"

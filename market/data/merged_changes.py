@@ -121,13 +121,19 @@ def merge_images(
     )
 
 
-def merge_log(table: RawTable, changes: CatalogueChanges) -> RawTable:
+def merge_log(table: RawTable, events: pd.DataFrame) -> RawTable:
     """Return the log with the service's events below.
 
     An event in both (same user, product, event and second), as after an export of the service's
     events into the log, counts once.
+
+    Parameters
+    ----------
+    table
+        The log.
+    events
+        `interactions.COLUMNS` and any of OPTIONAL_COLUMNS, as strings.
     """
-    events = changes.events
     if events.empty:
         return table
     columns, read = {**table.columns}, table.read
@@ -137,10 +143,39 @@ def merge_log(table: RawTable, changes: CatalogueChanges) -> RawTable:
         read = read.assign(**{own: "view"})
     for name in events.columns:  # columns of the service alone
         columns.setdefault(name, name)
-    logged = {*_keys(read[[columns[name] for name in COLUMNS]].set_axis(COLUMNS, axis=1))}
-    is_new = np.array([key not in logged for key in _keys(events)], bool)
-    added = events[is_new].rename(columns=columns)
+    logged = read[[columns[name] for name in COLUMNS]].set_axis(COLUMNS, axis=1)
+    added = new_events(events, logged).rename(columns=columns)
     read = pd.concat([read, added], ignore_index=True)
+    return RawTable(table.path, read, columns, table.absent)
+
+
+def new_events(events: pd.DataFrame, logged: pd.DataFrame) -> pd.DataFrame:
+    """Return the events (n rows) that a log does not have: same user, product, event and second.
+
+    Parameters
+    ----------
+    events, logged
+        `interactions.COLUMNS`, as strings.
+    """
+    known = {*_keys(logged)}
+    return events[np.array([key not in known for key in _keys(events)], bool)]
+
+
+def merge_searches(table: RawTable, searches: pd.DataFrame) -> RawTable:
+    """Return the log of searches with the service's searches below, each search_id once.
+
+    Parameters
+    ----------
+    table
+        The log.
+    searches
+        `search_cleaning.RAW_COLUMNS`, as strings.
+    """
+    columns, read = {**table.columns}, table.read
+    for name in searches.columns:
+        columns.setdefault(name, name)
+    added = searches[~searches["search_id"].isin(read[columns["search_id"]])]
+    read = pd.concat([read, added.rename(columns=columns)], ignore_index=True)
     return RawTable(table.path, read, columns, table.absent)
 
 

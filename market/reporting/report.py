@@ -31,6 +31,7 @@ SECTIONS = {
     "labels": "Likely mislabelled listings",
     "prices": "Price predictions",
     "search": "Search and recommendation",
+    "searches": "Searches of users",
     "results": "Headline metrics",
 }
 
@@ -46,10 +47,12 @@ def overview(metrics: Metrics) -> dict[str, Any]:
     """Return what the page's text states: facts, and why stages were skipped.
 
     `sections` are the titles of the sections to show, by id: without the sections of a stage that
-    was skipped.
+    was skipped, and without "searches" if no searches were logged.
     """
     skipped = skipped_stages(metrics)
     left_out = {id for stage in skipped for id in SECTIONS_OF.get(stage, ())}
+    if not metrics.get("analyse", {}).get("searches"):
+        left_out.add("searches")
     sections = {id: title for id, title in SECTIONS.items() if id not in left_out}
     content = facts(metrics, "dataset") | {"sections": sections, "skipped": skipped}
     if "classify" in skipped:

@@ -11,7 +11,7 @@ from rapidfuzz.distance import OSA
 
 from market.search.engine import Engine
 
-MIN_SIMILARITY = 0.6  # of spellings: 1 - edits / letters of the longer word
+MIN_SIMILARITY = 0.7  # of spellings: 1 - edits / letters of the longer word
 RELATED = 12  # listings that vote for the category
 HINT_COLUMNS = ["results_now", "corrected", "closest_words", "category"]
 

@@ -9,12 +9,13 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from market.core.errors import MarketError
 from market.search.analytics import SearchAnalytics
+from market.search.analytics_tables import nest_means
 from market.search.unmet_queries import add_hints
 from market.service import schemas
-from market.service.analytics_tables import to_csv, to_rate_rows
 from market.service.queues import queued_route
 from market.service.routes.dependencies import State
 from market.service.routes.responses import UNAVAILABLE
+from market.service.spreadsheets import to_csv
 from market.service.state import ServiceState
 
 CSV = "text/csv"
@@ -44,7 +45,7 @@ def rates(
     if _wants_csv(query, request):
         return _csv(table)
     return schemas.Analytics.model_validate(
-        _period(query, min_users) | {"rows": to_rate_rows(table)}
+        _period(query, min_users) | {"rows": [nest_means(row) for row in table.to_dict("records")]}
     )
 
 

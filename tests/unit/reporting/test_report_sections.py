@@ -8,6 +8,7 @@ import pandas as pd
 
 from market.core.formats import BRITISH
 from market.reporting import charts, report
+from market.search.analytics_tables import MEANS
 
 PRODUCTS = pd.DataFrame(
     {
@@ -58,6 +59,10 @@ def test_the_text_of_a_listing_never_becomes_html() -> None:
         "reasons": [(evil, 0.5)],
     }
     calibration = pd.DataFrame({"confidence": [0.9], "accuracy": [0.5], "n": [1]})
+    mean = {"value": 0.5, "n": 2, "low": 0.1, "high": 0.9}
+    rates = {"searches": 2, "users": 2} | dict.fromkeys(MEANS, mean)
+    unmet = {"searches": 1, "users": 1, "with_filters": 0, "results_now": 2}
+    unmet["last_seen"] = pd.Timestamp("2026-03-01")
     page = report.render(
         {
             **{"sections": report.SECTIONS, "skipped": {}},
@@ -76,9 +81,13 @@ def test_the_text_of_a_listing_never_becomes_html() -> None:
             "mislabelled": [card],
             "price_charts": [],
             "searches": [{"title": evil, "total": 1, "query": [result], "results": [result]}],
+            **{"search_charts": [], "variants": []},
+            "kinds": [rates | {"kind": evil}],
+            "queries": [rates | {"title": evil}],
+            "unmet": [unmet | dict.fromkeys(("query", "closest_words", "category"), evil)],
             "results": [{"title": evil, "runs": [[0.5, None, None, 1], [None] * 4]}],
         }
     )
-    assert "<script" not in page and page.count("&lt;script&gt;alert(1)") >= 14
+    assert "<script" not in page and page.count("&lt;script&gt;alert(1)") >= 19
     assert "synthetic" not in page
     assert page.startswith("<!doctype html>")

@@ -9,7 +9,7 @@ from market.search.unmet_queries import HINT_COLUMNS, add_hints
 
 HINTS = {
     "xylophone": (0, "", "", ""),
-    "lovelier": (0, "", "lovelier → lovely", ""),
+    "bicyclette": (0, "", "bicyclette → bicycle", ""),
     "giutar": (10, "guitar", "", "Music / Instruments / Guitars"),
     "red tents": (14, "red tent", "", "Sports / Camping / Other"),
 }
