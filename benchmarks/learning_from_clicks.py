@@ -205,7 +205,7 @@ def run_placebo(queries: list[LeafQuery], runs: int, seed: int) -> pd.DataFrame:
     """Return for each simulated log of clicks by the place alone whether the gate accepted."""
     rows = []
     for number in progress(range(runs), desc="placebo", unit="log"):
-        searched, held_out = split_leaves(queries, seed + number)
+        searched, _ = split_leaves(queries, seed + number)
         impressions, _ = simulate(
             searched, Ranker.prior(), PLACEBO, sessions=PLACEBO_SESSIONS, seed=seed + number + 1000
         )

@@ -4,9 +4,9 @@ Out: Products.csv, searches.csv and interactions.csv in --out. The texts are inv
      hold odd characters, and there are no photos, prices or categories.
 
 Products and queries belong to topics, each with words of its own. A listing is relevant to a query
-if it belongs to the query's topic and is of good quality, which only clicks show. The shown order is
-by common words, with noise. Users read from the top and leave when satisfied. As in many logs, one
-search in ten has no user, and times are dates unless --times says otherwise.
+if it belongs to the query's topic and is of good quality, which only clicks show. The shown order
+is by common words, with noise. Users read from the top and leave when satisfied. As in many logs,
+one search in ten has no user, and times are dates unless --times says otherwise.
 """
 
 from __future__ import annotations

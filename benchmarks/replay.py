@@ -5,12 +5,13 @@ probability, and click what attracts them. The new ranker sees more of the quali
 estimator: the bias, the spread of the estimates, the mean standard error that it states, and how
 often its 95 % interval holds the truth.
 
-python benchmarks/replay.py [--draws 200] [--searches 2000]
+python benchmarks/replay.py [--draws 200] [--searches 1000] [--kind exploration …]
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import click
 import numpy as np
@@ -139,18 +140,20 @@ def measure(
     ]
 
 
+KINDS: dict[str, Callable[[int, int], list[tuple[ReplayEstimate, float]]]] = {
+    "examination known": partial(replay_once, is_fitted=False),
+    "examination fitted": partial(replay_once, is_fitted=True),
+    "exploration": replay_explored,
+}
+
+
 @click.command(cls=BenchmarkCommand)
 @click.option("--draws", default=200, show_default=True, help="Simulated logs.")
-@click.option("--searches", default=2000, show_default=True, help="Searches of each log.")
-def main(draws: int, searches: int) -> None:
+@click.option("--searches", default=1000, show_default=True, help="Searches of each log.")
+@click.option("--kind", "kinds", multiple=True, type=click.Choice([*KINDS]), default=[*KINDS])
+def main(draws: int, searches: int, kinds: tuple[str, ...]) -> None:
     """Print bias, spread, stated error and coverage of each estimator."""
-    rows = measure(
-        "examination known", draws, lambda seed: replay_once(searches, seed, is_fitted=False)
-    )
-    rows += measure(
-        "examination fitted", draws, lambda seed: replay_once(searches, seed, is_fitted=True)
-    )
-    rows += measure("exploration", draws, lambda seed: replay_explored(searches, seed))
+    rows = [row for kind in kinds for row in measure(kind, draws, partial(KINDS[kind], searches))]
     headers = ["estimator", "truth", "bias", "spread", "stated error", "coverage"]
     print(tabulate(rows, headers=headers))
 

@@ -182,8 +182,8 @@ def run(
     )
     click.echo(
         f"{len(engine.listings):,} listings, {len(log.searches):,} searches, {len(log.clicks):,} "
-        f"events on listings that they showed\nfitted on {len(fitting.impressions):,} searches with "
-        f"a click for {len(np.unique(fitting.impressions.query)):,} queries, judged on "
+        f"events on listings that they showed\nfitted on {len(fitting.impressions):,} searches "
+        f"with a click for {len(np.unique(fitting.impressions.query)):,} queries, judged on "
         f"{len(judged.impressions):,} for {len(np.unique(judged.impressions.query)):,} others"
         + ("" if split.cutoff is None else f", from {split.cutoff:%Y-%m-%d %H:%M} on")
     )

@@ -1,7 +1,7 @@
 """Features of shown listings for LambdaMART, as metarank's documentation builds them for search.
 
-Counts are of earlier events only: at the time of each search, metarank knows no later ones. In a log
-without times they are of the searches in other folds.
+Counts are of earlier events only: at the time of each search, metarank knows no later ones. In a
+log without times they are of the searches in other folds.
 """
 
 from __future__ import annotations
@@ -60,9 +60,18 @@ class ShownRows:
         assert impressions.search_ids is not None
         table = searches.assign(key=keys.loc[searches.index])
         table = table.set_index("search_id").loc[impressions.search_ids]
-        first = table["offset"].to_numpy(np.int64)[impressions.search]
-        shown = table["product_ids"].to_numpy()[impressions.search]
-        ids = [ids[place] for ids, place in zip(shown, impressions.place - first, strict=True)]
+        shown_at = [
+            dict(zip(np.add(places, offset), ids, strict=True))
+            for places, offset, ids in zip(
+                table["places"], table["offset"], table["product_ids"], strict=True
+            )
+        ]
+        ids = [
+            shown_at[search][place]
+            for search, place in zip(
+                impressions.search.tolist(), impressions.place.tolist(), strict=True
+            )
+        ]
         return cls(
             impressions.search,
             engine.catalogue.positions(ids),

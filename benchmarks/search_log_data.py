@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
+import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,15 +13,18 @@ import pandas as pd
 
 from market.core.errors import MarketError
 from market.core.params import load_params
+from market.core.paths import INTERACTIONS, SEARCHES
 from market.core.settings import Input
 from market.data.cleaning import Cleaner
 from market.data.interactions import log_columns
+from market.data.raw_folder import RawFolder
 from market.data.rejects import reason_kind
+from market.data.search_cleaning import ALIASES, LISTS, search_columns
 from market.data.searches import CLICK_COLUMNS, clicks_of, read_searches
 from market.data.tables import read_table
+from market.data.typed_tables import CellStyle
 
-SEARCHES_CSV = "searches.csv"
-SEARCH_FILES = (SEARCHES_CSV, "searches.parquet", "searches.jsonl", "searches.jsonl.gz")
+SEARCHES_CSV, EVENTS_CSV = "searches.csv", "interactions.csv"  # of the prepared folder
 SESSION = pd.Timedelta(minutes=30)  # after a search, an event of its user with a shown product
 FIRST_TIME = pd.Timestamp("2000-01-01")  # of the first row of a log without times
 MIN_SHOWN = 2  # listings of a search: one alone cannot be ranked
@@ -52,24 +57,24 @@ def prepare_raw(raw: Path, folder: Path, settings: Input) -> tuple[bool, list[st
     MarketError
         If a table or a column that nothing can replace is missing.
     """
-    searches_path = next((raw / name for name in SEARCH_FILES if (raw / name).exists()), None)
-    if searches_path is None:
-        raise MarketError(f"{raw} has no {SEARCHES_CSV}: put the log of searches there")
-    events_path = raw / settings.interactions
-    searches = _read(searches_path, settings, ("search_id", "query", "product_ids"))
-    events = _read(events_path, settings, ("product_id",))
+    folder_as_written = RawFolder(raw, settings)
+    events_path = folder_as_written.log_path
+    searches = _read(
+        folder_as_written.searches_path, settings, search_columns, ("search_id", "product_ids")
+    )
+    events = _read(events_path, settings, log_columns, ("product_id",))
     if "search_id" not in events and not ("user_id" in events and "user_id" in searches):
         raise MarketError(
-            f"{events_path}: no column 'search_id', and no user_id in both tables: add one of them, "
-            "so that each interaction has its search"
+            f"{events_path}: no column 'search_id', and no user_id in both tables: add one of "
+            "them, so that each interaction has its search"
         )
     notes: list[str] = []
     timed = complete_times(searches, events, notes)
     complete_users(searches, events, notes)
     folder.mkdir(parents=True)
     (folder / settings.products).symlink_to((raw / settings.products).resolve())
-    searches.to_csv(folder / SEARCHES_CSV, index=False)
-    events.to_csv(folder / settings.interactions, index=False)
+    for name, table in ((SEARCHES_CSV, searches), (EVENTS_CSV, events)):
+        table.to_csv(folder / name, index=False, sep=settings.separator, encoding=settings.encoding)
     return timed, notes
 
 
@@ -121,11 +126,19 @@ def complete_users(searches: pd.DataFrame, events: pd.DataFrame, notes: list[str
         notes.append(f"{missing:,} interactions have no user: they get that of their search")
 
 
-def _read(path: Path, settings: Input, required: tuple[str, ...]) -> pd.DataFrame:
+def _read(
+    path: Path,
+    settings: Input,
+    standard_names: Callable[[Iterable[str]], dict[str, str]],
+    required: tuple[str, ...],
+) -> pd.DataFrame:
+    """Return a table as strings, with lists as JSON, under the names that the code knows."""
     if not path.exists():
         raise MarketError(f"{path} does not exist: put the table there")
-    table = read_table(path, encoding=settings.encoding, separator=settings.separator)
-    table = table.rename(columns={own: name for name, own in log_columns(table.columns).items()})
+    read = partial(read_table, path, encoding=settings.encoding, separator=settings.separator)
+    lists = dict.fromkeys([*LISTS, *ALIASES], CellStyle(between=None))
+    table = read(styles=lists if standard_names is search_columns else None)
+    table = table.rename(columns={own: name for name, own in standard_names(table.columns).items()})
     missing = [name for name in required if name not in table]
     if missing:
         raise MarketError(
@@ -160,6 +173,10 @@ class SearchLog:
     @classmethod
     def clean(cls, folder: Path, out: Path, settings: Input, *, timed: bool) -> SearchLog:
         """Run stage clean on a folder of `prepare_raw`, and read what it wrote to `out`."""
+        settings = settings.model_copy(
+            update={"searches": SEARCHES_CSV, "interactions": EVENTS_CSV, "search_columns": {},
+                    "event_columns": {}}
+        )  # fmt: skip
         limits = load_params("clean").model_copy(update={"max_rejected_share": 1.0})
         cleaner = Cleaner(folder, limits, settings)
         out.mkdir(parents=True)
@@ -167,14 +184,15 @@ class SearchLog:
         rejects = cleaner.rejects()
         for (file, reason), rows in rejects.groupby(["source", rejects["reason"].map(reason_kind)]):
             click.echo(f"{file}: {len(rows):,} rows left out: {reason}", err=True)
-        searches, events = interim(folder, out)  # INTERIM
+        searches = read_searches(out / SEARCHES.name)
+        events = pd.read_parquet(out / INTERACTIONS.name)
         if "search_id" not in events:
             events = events.assign(search_id=match_searches(searches, events))
             found = int(events["search_id"].notna().sum())
             click.echo(
                 f"interactions have no search_id: {found:,} of {len(events):,} follow a search of "
-                f"their user that showed the product, within {SESSION.seconds // 60} minutes or, if "
-                "times are dates, on the same day",
+                f"their user that showed the product, within {SESSION.seconds // 60} minutes or, "
+                "if times are dates, on the same day",
                 err=True,
             )
         return cls(searches, events, clicks_of(searches, events), timed)
@@ -282,8 +300,8 @@ def split_searches(
                 searches[usable & ~judged & ~later], searches[usable & judged & later], cutoff
             )
         click.echo(
-            f"fewer than {MIN_JUDGED} searches with a click are of judged queries and late: split by "
-            "query only",
+            f"fewer than {MIN_JUDGED} searches with a click are of judged queries and late: split "
+            "by query only",
             err=True,
         )
     return Split(searches[usable & ~judged], searches[usable & judged], None)
@@ -291,27 +309,5 @@ def split_searches(
 
 def _draw(key: str, seed: int) -> float:
     """Return a number below 1 that the key and the seed decide."""
-    return zlib.crc32(f"{seed} {key}".encode()) / 2**32
-
-
-def interim(folder, out):  # INTERIM: until stage clean reads searches
-    from market.data.interactions import read_times
-    from market.data.searches import DEFAULTS, SEARCH_COLUMNS
-
-    if (out / "searches.parquet").exists():
-        return read_searches(out / "searches.parquet"), pd.read_parquet(
-            out / "interactions.parquet"
-        )
-    s = read_table(folder / "searches.csv")
-    s["timestamp"] = read_times(s["timestamp"])[0]
-    s["product_ids"] = s["product_ids"].fillna("").str.split()
-    s = s.reindex(columns=SEARCH_COLUMNS)
-    for k, v in DEFAULTS.items():
-        s[k] = v if k not in ("query",) else s[k].fillna("")
-    s["propensities"] = None
-    s["rules"] = [[] for _ in range(len(s))]
-    e = read_table(folder / "interactions.csv")
-    e["timestamp"] = read_times(e["timestamp"])[0]
-    known = pd.read_parquet(out / "products.parquet")["product_id"]
-    e = e[e["product_id"].isin(known)].sort_values("timestamp", kind="stable", ignore_index=True)
-    return s.sort_values("timestamp", kind="stable", ignore_index=True), e
+    digest = hashlib.blake2b(f"{seed} {key}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) / 2**64

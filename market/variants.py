@@ -2,7 +2,7 @@
 
 In:  NAME, a git revision, a DVC experiment or a registered version, whose models/rank comes from
      DVC's cache or remote.
-Out: models/variants/NAME. VARIANT_B=NAME serves it (docs/experiments.md). The workspace stays as
+Out: models/variants/NAME. VARIANT_B=NAME serves it (docs/compare.md). The workspace stays as
      it is.
 """
 

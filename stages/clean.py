@@ -2,7 +2,8 @@
 
 In:  data/<dataset>/raw (Products.csv, Images.csv, images/ and, optionally, interactions.csv and
      searches.csv),
-     data/changes (changes of the live catalogue, which replace, remove and add rows).
+     data/changes (changes of the live catalogue, which replace, remove and add rows), data/logs
+     (searches and events of the service, which add rows).
 Out: data/clean/ products.parquet, images.parquet, interactions.parquet and searches.parquet (empty
      without such a log), frequent_searches.parquet (queries of many users, for suggestions),
      photos/ (packed squares), rejects.csv; metrics/clean.json. After an error data/clean stays as
@@ -17,17 +18,27 @@ from market.core.atomic import replace_when_done, write_json
 from market.core.cluster import cluster
 from market.core.errors import MarketError
 from market.core.params import load_params
-from market.core.paths import CHANGES, CLEAN, METRICS, REJECTS, REJECTS_OF_ERROR, raw_folder
+from market.core.paths import (
+    CHANGES,
+    CLEAN,
+    LOGS,
+    METRICS,
+    REJECTS,
+    REJECTS_OF_ERROR,
+    raw_folder,
+)
 from market.core.stage import stage
 from market.data.catalogue_changes import CatalogueChanges
 from market.data.cleaning import Cleaner
+from market.data.pulled_logs import PulledLogs
 
 
 @stage
 def main() -> str:
     dataset, settings, input_settings = load_params("dataset", "clean", "input")
     changes = CatalogueChanges.load(CHANGES)
-    cleaner = Cleaner(raw_folder(dataset), settings, input_settings, changes)
+    pulled = PulledLogs.load(LOGS)
+    cleaner = Cleaner(raw_folder(dataset), settings, input_settings, changes, pulled)
     REJECTS_OF_ERROR.unlink(missing_ok=True)  # of an earlier run
     try:
         with replace_when_done(CLEAN) as out, cluster():

@@ -21,6 +21,7 @@ import yaml
 from click.testing import CliRunner, Result
 from cluster import INITDB, Cluster, cluster
 from filelock import FileLock
+from module_scheduling import ModuleScheduling
 from raw_input import ORIGINAL
 
 from market.core import paths
@@ -38,6 +39,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 STAGES = (
     "check",
     "fold",
+    "pull_logs",
     "clean",
     "resize",
     "merge",
@@ -79,7 +81,9 @@ SMALL = {
     "regress.n_estimators": 20,
     "index.n_components": 16,
     "rank.known_items": 10,
+    "rank.max_searches": 40,
     "rank.max_users": 6,
+    "evaluate.max_searches": 20,
     "evaluate.max_users": 6,
     "train.batch_size": 16,
     "train_text.epochs": 1,
@@ -88,11 +92,17 @@ SMALL = {
 }
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Share out whole modules; see `module_scheduling`."""
+    return ModuleScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the tests so that no process waits.
 
     Of two processes one first builds `reproduced` and the other `ran`, in a minute or two. Tests
-    that need neither come next. Groups follow, because a group runs in one process.
+    that need neither come next. Groups follow, because a group runs in one process and is long.
     """
     slow = ("reproduced", "ran")
     builders = [next((item for item in items if name in _fixtures(item)), None) for name in slow]

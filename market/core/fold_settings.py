@@ -1,4 +1,4 @@
-"""The settings of the stage that folds the live catalogue into the raw data."""
+"""The settings of the stages that bring the service's data into the pipeline."""
 
 from __future__ import annotations
 
@@ -13,5 +13,11 @@ EVENTS_URL = "EVENTS_URL"  # value of `store`: the setting of the service of thi
 
 class Fold(Section):
     """Settings of stage fold."""
+
+    store: Annotated[str, Field(description="empty, EVENTS_URL, or a URL as SQLAlchemy writes it")]
+
+
+class PullLogs(Section):
+    """Settings of stage pull_logs."""
 
     store: Annotated[str, Field(description="empty, EVENTS_URL, or a URL as SQLAlchemy writes it")]

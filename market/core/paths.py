@@ -20,6 +20,7 @@ SAMPLE_RAW = DATA / "sample/raw"
 DATASET = DATA / "dataset.json"
 
 CHANGES = DATA / "changes"
+LOGS = DATA / "logs"
 
 CLEAN = DATA / "clean"
 PRODUCTS = CLEAN / "products.parquet"

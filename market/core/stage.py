@@ -76,7 +76,9 @@ def stage(main: Callable[..., str]) -> click.Command:
     At the end the command prints the summary that `main` returns, the time that it took, and the
     folders that it wrote. A MarketError becomes one line and exit status 1.
     """
-    name = Path(inspect.getfile(main)).stem
+    file = Path(inspect.getfile(main))
+    # A command such as market/pull_logs.py is not the stage of that name.
+    name = f"market.{file.stem}" if file.parent.name == "market" else file.stem
 
     def run(**options: Any) -> None:
         start = time.monotonic()

@@ -20,6 +20,7 @@ from market.data.interactions import COLUMNS
 FOLDED = "~"  # begins the image_id of a photo from the live catalogue
 KEEPS_RAW_PHOTOS = "keeps_raw_photos"
 THROUGH = "changes_through"  # key of `DataFrame.attrs`: number of the last change among listings
+LISTINGS = "listings.parquet"
 PHOTO_COLUMNS = ["product_id", "image_id", "sha256"]
 
 
@@ -92,7 +93,7 @@ class CatalogueChanges:
             for sha256 in sorted({*self.photos["sha256"]}):
                 (partial / "photos" / f"{sha256}.jpg").write_bytes(read_photo(sha256))
             if not self.is_empty:
-                self.listings.to_parquet(partial / "listings.parquet", index=False)
+                self.listings.to_parquet(partial / LISTINGS, index=False)
                 self.photos.to_parquet(partial / "photos.parquet", index=False)
                 self.events.to_parquet(partial / "events.parquet", index=False)
             content = {"through": self.through, "removed": sorted(self.removed),
@@ -119,7 +120,7 @@ class CatalogueChanges:
                 return replace(cls.none(), erasures=erasures)
             return cls(
                 content["through"],
-                pd.read_parquet(folder / "listings.parquet"),
+                pd.read_parquet(folder / LISTINGS),
                 frozenset(content["removed"]),
                 pd.read_parquet(folder / "photos.parquet"),
                 pd.read_parquet(folder / "events.parquet"),

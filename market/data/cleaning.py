@@ -36,9 +36,11 @@ from market.data.merged_changes import (
     mark_deleted,
     merge_images,
     merge_listings,
+    name_live_rows,
 )
 from market.data.photo_files import RawImages, read_images
 from market.data.photo_store import pack_photos
+from market.data.pulled_logs import PulledLogs
 from market.data.raw_folder import RawFolder
 from market.data.rejects import (
     NO_FILE,
@@ -92,6 +94,8 @@ class Cleaner:
         How the raw folder is written.
     changes
         Changes of the live catalogue, by default none.
+    pulled
+        Searches and events of the service, by default none.
     """
 
     def __init__(
@@ -100,8 +104,10 @@ class Cleaner:
         settings: Clean,
         input_settings: Input,
         changes: CatalogueChanges | None = None,
+        pulled: PulledLogs | None = None,
     ) -> None:
         self.changes = changes or CatalogueChanges.none()
+        self.pulled = pulled or PulledLogs.none()
         self.folder = RawFolder(raw, input_settings)
         self.settings = settings
         self._rejects: list[pd.DataFrame] = []
@@ -200,7 +206,7 @@ class Cleaner:
         schema = products_schema(labelled=True, id_rules=ID_RULES)
         faults = mark_deleted(table, listing_faults(table, self.folder.settings), self.changes)
         rows, rejects = check_rows(table, schema, faults)
-        self._rejects.append(rejects)
+        self._rejects.append(name_live_rows(rejects, table, self.changes))
         # Users deleted these on purpose, however many they are.
         self._check_share(table, rejects[rejects["reason"].ne(DELETED)], required=True)
         products = clean_products(
@@ -241,9 +247,9 @@ class Cleaner:
             products.kept["product_id"],
             pd.Series(_rejected_ids(products), dtype="str"),
         )
-        cleaner = LogCleaner(self.folder, ids, self.changes)
+        cleaner = LogCleaner(self.folder, ids, self.changes, self.pulled)
         log = cleaner.clean_interactions()
-        if self.folder.has_log or not self.changes.events.empty:
+        if cleaner.has_events:
             self._add_rejects(log.raw, log.rejects, required=True)
         searches = cleaner.clean_searches()
         if searches is not None:

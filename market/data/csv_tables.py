@@ -137,6 +137,14 @@ def _count_records(text: str, path: Path, separator: str, kind: str) -> int:
     return max(count - 1, 0)
 
 
+def split_records(text: str, separator: str) -> list[str]:
+    """Return the records of a table that `parse_csv` accepts, with their line ends.
+
+    A first line such as "sep=;" is left out, as `usual_lines` does.
+    """
+    return [record for record in _record(separator).findall(usual_lines(text)) if record]
+
+
 def _check_header(path: Path, header: str, separator: str) -> None:
     if header.count("\r") > 1:
         raise MarketError(f"{path}: its lines end in \\r alone: convert them to \\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from market.data.catalogue_changes import CatalogueChanges
@@ -19,10 +20,11 @@ from market.data.interactions import (
     sort_interactions,
     unknown_events,
 )
-from market.data.merged_changes import merge_log
+from market.data.merged_changes import merge_log, merge_searches
+from market.data.pulled_logs import PulledLogs
 from market.data.raw_folder import RawFolder
 from market.data.rejects import check_nothing_lost, reject_files
-from market.data.search_cleaning import sort_searches
+from market.data.search_cleaning import RAW_COLUMNS, sort_searches
 from market.data.tables import RawTable
 
 
@@ -91,12 +93,28 @@ class LogCleaner:
         Its products.
     changes
         Changes of the live catalogue, with the service's events and the erased users.
+    pulled
+        Further searches and events of the service.
     """
 
-    def __init__(self, folder: RawFolder, products: ProductIds, changes: CatalogueChanges) -> None:
+    def __init__(
+        self,
+        folder: RawFolder,
+        products: ProductIds,
+        changes: CatalogueChanges,
+        pulled: PulledLogs,
+    ) -> None:
         self._folder = folder
         self._products = products
         self._changes = changes
+        self._pulled = pulled
+        self._erasures = (changes.erasures, pulled.erasures, folder.erasures())
+
+    @property
+    def has_events(self) -> bool:
+        """Whether there is a log of interactions, or the service has events."""
+        no_events = self._changes.events.empty and self._pulled.events.empty
+        return self._folder.has_log or not no_events
 
     def clean_interactions(self) -> CleanLog:
         """Return the log of interactions, without rows where there is no file.
@@ -106,11 +124,12 @@ class LogCleaner:
         MarketError
             If the file cannot be read.
         """
-        if not self._folder.has_log and self._changes.events.empty:
+        if not self.has_events:
             table = self._read_interactions()
             log = table.read.astype({"timestamp": "datetime64[us]"})
             return CleanLog(table, log, reject_files([], []))
-        table = merge_log(self._read_interactions(), self._changes)
+        table = merge_log(self._read_interactions(), self._changes.events)
+        table = merge_log(table, self._pulled.events)
         log, rejects = sort_interactions(
             table,
             self._products.known,
@@ -120,23 +139,23 @@ class LogCleaner:
             country=self._folder.settings.country,
         )
         check_nothing_lost(table.path, len(table.read), len(log), len(rejects))
-        kept = self._changes.erasures.kept(log)
-        named = self._changes.erasures.concern(rejects["id"])  # of users
+        kept = self._not_erased(log)
+        named = np.any([one.concern(rejects["id"]) for one in self._erasures], axis=0)  # of users
         erased = int((~kept).sum() + named.sum())
         log, rejects = log[kept].reset_index(drop=True), rejects[~named].reset_index(drop=True)
         return CleanLog(table, log, rejects, erased, notes=_unread_seconds(table))
 
     def clean_searches(self) -> CleanLog | None:
-        """Return the log of searches; None without a file.
+        """Return the log of searches; None if there is neither a file nor a search of the service.
 
         Raises
         ------
         MarketError
             If the file cannot be read.
         """
-        if not self._folder.has_searches:
+        if not self._folder.has_searches and self._pulled.searches.empty:
             return None
-        table = self._folder.searches()
+        table = merge_searches(self._read_searches(), self._pulled.searches)
         searches = sort_searches(
             table,
             self._products.known,
@@ -146,7 +165,7 @@ class LogCleaner:
         )
         log, rejects = searches.kept, searches.rejects
         check_nothing_lost(table.path, len(table.read), len(log), len(rejects))
-        kept = log["user_id"].isna().to_numpy() | self._changes.erasures.kept(log)
+        kept = log["user_id"].isna().to_numpy() | self._not_erased(log)
         return CleanLog(
             table,
             log[kept].reset_index(drop=True),
@@ -154,6 +173,18 @@ class LogCleaner:
             int((~kept).sum()),
             searches.counts,
             tuple(searches.messages),
+        )
+
+    def _not_erased(self, log: pd.DataFrame) -> np.ndarray:
+        """Return (n,) bool: the rows that no erasure concerns."""
+        return np.all([one.kept(log) for one in self._erasures], axis=0)
+
+    def _read_searches(self) -> RawTable:
+        if self._folder.has_searches:
+            return self._folder.searches()
+        empty = pd.DataFrame({name: pd.Series(dtype="str") for name in RAW_COLUMNS})
+        return RawTable.select(
+            self._folder.searches_path, empty, {name: name for name in RAW_COLUMNS}
         )
 
     def _read_interactions(self) -> RawTable:

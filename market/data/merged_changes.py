@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from market.core.paths import CHANGES
 from market.data.attributes import FIELD_TYPES
-from market.data.catalogue_changes import KEEPS_RAW_PHOTOS, CatalogueChanges
+from market.data.catalogue_changes import KEEPS_RAW_PHOTOS, LISTINGS, CatalogueChanges
 from market.data.interactions import COLUMNS, read_times
 from market.data.photo_files import RawImages
 from market.data.raw_folder import ATTRIBUTE
@@ -50,6 +51,35 @@ def mark_deleted(table: RawTable, faults: pd.Series, changes: CatalogueChanges) 
     return faults.mask(table.rows["id"].isin(changes.removed), DELETED)
 
 
+def name_live_rows(
+    rejects: pd.DataFrame, table: RawTable, changes: CatalogueChanges
+) -> pd.DataFrame:
+    """Return the rejects of merged listings with the table that each row comes from.
+
+    A row of the live catalogue has the file of its changes as `source`, and its number there as
+    `record`.
+
+    Parameters
+    ----------
+    rejects
+        Of the rows of `table`.
+    table
+        From `merge_listings`.
+    changes
+        The changes.
+    """
+    ids = table.rows["id"].iloc[rejects["record"].to_numpy(int) - 1].to_numpy()
+    rows_there = pd.Index(changes.listings["id"]).get_indexer(ids)
+    merged = pd.Series(table.rows.index, table.rows["id"])
+    first = merged[~merged.index.duplicated()].reindex(ids).to_numpy()
+    is_live = (rows_there >= 0) & (first == rejects["record"].to_numpy(int) - 1)
+    is_live &= rejects["reason"].ne(DELETED).to_numpy()
+    named = rejects.copy()
+    named.loc[is_live, "source"] = (CHANGES / LISTINGS).as_posix()
+    named.loc[is_live, "record"] = rows_there[is_live] + 1
+    return named
+
+
 def merge_images(
     images: RawImages, known: pd.Series, rejected: pd.Series, changes: CatalogueChanges
 ) -> RawImages:
@@ -91,13 +121,19 @@ def merge_images(
     )
 
 
-def merge_log(table: RawTable, changes: CatalogueChanges) -> RawTable:
+def merge_log(table: RawTable, events: pd.DataFrame) -> RawTable:
     """Return the log with the service's events below.
 
     An event in both (same user, product, event and second), as after an export of the service's
     events into the log, counts once.
+
+    Parameters
+    ----------
+    table
+        The log.
+    events
+        `interactions.COLUMNS` and any of OPTIONAL_COLUMNS, as strings.
     """
-    events = changes.events
     if events.empty:
         return table
     columns, read = {**table.columns}, table.read
@@ -107,10 +143,39 @@ def merge_log(table: RawTable, changes: CatalogueChanges) -> RawTable:
         read = read.assign(**{own: "view"})
     for name in events.columns:  # columns of the service alone
         columns.setdefault(name, name)
-    logged = {*_keys(read[[columns[name] for name in COLUMNS]].set_axis(COLUMNS, axis=1))}
-    is_new = np.array([key not in logged for key in _keys(events)], bool)
-    added = events[is_new].rename(columns=columns)
+    logged = read[[columns[name] for name in COLUMNS]].set_axis(COLUMNS, axis=1)
+    added = new_events(events, logged).rename(columns=columns)
     read = pd.concat([read, added], ignore_index=True)
+    return RawTable(table.path, read, columns, table.absent)
+
+
+def new_events(events: pd.DataFrame, logged: pd.DataFrame) -> pd.DataFrame:
+    """Return the events (n rows) that a log does not have: same user, product, event and second.
+
+    Parameters
+    ----------
+    events, logged
+        `interactions.COLUMNS`, as strings.
+    """
+    known = {*_keys(logged)}
+    return events[np.array([key not in known for key in _keys(events)], bool)]
+
+
+def merge_searches(table: RawTable, searches: pd.DataFrame) -> RawTable:
+    """Return the log of searches with the service's searches below, each search_id once.
+
+    Parameters
+    ----------
+    table
+        The log.
+    searches
+        `search_cleaning.RAW_COLUMNS`, as strings.
+    """
+    columns, read = {**table.columns}, table.read
+    for name in searches.columns:
+        columns.setdefault(name, name)
+    added = searches[~searches["search_id"].isin(read[columns["search_id"]])]
+    read = pd.concat([read, added.rename(columns=columns)], ignore_index=True)
     return RawTable(table.path, read, columns, table.absent)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from market.core.errors import MarketError
 from market.core.settings import IMAGE_FIELDS, Input
 from market.data.described_export import check_described
+from market.data.erasures import Erasures
 from market.data.interactions import OPTIONAL_COLUMNS, log_columns
 from market.data.search_cleaning import ALIASES, LISTS, join_filters, search_columns
 from market.data.tables import RawTable, is_table_name, read_table
@@ -17,6 +18,7 @@ from market.data.typed_tables import CellStyle, frame_to_strings
 
 # Fields of `input.columns` whose column has another name in the original marketplace.
 LISTING_COLUMNS = {"name": "product_name", "description": "product_description"}
+ERASED_USERS = "erased_users.json"  # the file in a raw folder that market.pull_logs writes
 PHOTO = "photo_"  # begins the names of the columns under input.photo_columns
 ATTRIBUTE = "attribute_"  # begins the names of the columns under input.attributes
 
@@ -79,6 +81,23 @@ class RawFolder:
     def has_searches(self) -> bool:
         """Whether there is a log of searches."""
         return bool(self.settings.searches) and self.searches_path.exists()
+
+    def erasures(self) -> Erasures:
+        """Return the users whose data `market.pull_logs` knows to be erased.
+
+        Raises
+        ------
+        MarketError
+            The file is damaged.
+        """
+        path = self.path / ERASED_USERS
+        try:
+            return Erasures.load(path)
+        except (OSError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())[:100]
+            raise MarketError(
+                f"{path} is damaged ({reason}): remove it and run `python -m market.pull_logs`"
+            ) from None
 
     def listings(self, *, labelled: bool, frame: pd.DataFrame | None = None) -> RawTable:
         """Read the table of listings.

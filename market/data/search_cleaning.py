@@ -25,6 +25,7 @@ ALIASES = {
     "shown_ids": "product_ids", "items": "product_ids", "item_ids": "product_ids",
     "itemIds": "product_ids", "productIds": "product_ids", "hits": "product_ids",
 }  # fmt: skip
+RAW_COLUMNS = [name for name in SEARCH_COLUMNS if name != "places"]
 LISTS = ("product_ids", "propensities", "rules")
 NOT_A_COUNT = "is not a whole number from 0"
 
@@ -39,7 +40,7 @@ class CleanSearches(NamedTuple):
 
 
 def search_columns(columns: Iterable[str]) -> dict[str, str]:
-    """Return the name of each of SEARCH_COLUMNS in a log of searches.
+    """Return the name of each of RAW_COLUMNS in a log of searches.
 
     A column that is called so counts before ALIASES, of which the first counts. A column that the
     log does not have keeps its name.
@@ -51,7 +52,7 @@ def search_columns(columns: Iterable[str]) -> dict[str, str]:
     ('query_id', 'results', 'query')
     """
     present = list(columns)
-    names = {name: name for name in SEARCH_COLUMNS if name != "places"}
+    names = {name: name for name in RAW_COLUMNS}
     for name in reversed(present):
         standard = ALIASES.get(name)
         if standard is not None and standard not in present:
@@ -110,8 +111,7 @@ def sort_searches(
     country
         As for `interactions.read_times`.
     """
-    columns = [name for name in SEARCH_COLUMNS if name != "places"]
-    rows = table.rows.reindex(columns=columns).astype("str")  # NaN stays missing
+    rows = table.rows.reindex(columns=RAW_COLUMNS).astype("str")  # NaN stays missing
     times, time_faults = read_times(rows["timestamp"], country)
     shown = _Shown(rows, {*known})
     offsets, offset_faults = _read_counts(rows["offset"])

@@ -10,7 +10,9 @@ from market.core.stage import progress
 from market.search.click_logit import ClickData, ClickLogit, Evidence, fit_click_logit
 from market.search.click_metrics import corrected_ndcg, mean_and_error, mean_by_query
 from market.search.impressions import Impressions
+from market.search.query_folds import folds_of
 from market.search.ranker import Ranker
+from market.search.search_trees import with_search_trees
 
 FOLDS = 5  # of queries: each is held out once
 INNER_FOLDS = 3  # within the others, to choose a penalty
@@ -104,7 +106,11 @@ def fit_clicks(
     penalty = _best_penalty(clicked, names, start, seed, position_aware, evidence)
     fitted = fit_click_logit(data, start, penalty=penalty, evidence=evidence)
     ranker = prior.with_weights(dict(zip(names, fitted.weights.tolist(), strict=True)))
-    return ClickFit(ranker, fitted.examination if position_aware else np.ones(1))
+    examination = fitted.examination if position_aware else np.ones(1)
+    ranker = with_search_trees(
+        clicked, ranker, examination, seed=seed, position_aware=position_aware
+    )
+    return ClickFit(ranker, examination)
 
 
 def learn_from_clicks(
@@ -145,13 +151,6 @@ def weight_names(impressions: Impressions, prior: Ranker) -> list[str]:
     """Return the features that have a weight and are known for some shown listing."""
     known = impressions.features.notna().any()
     return [name for name in prior.weights if known.get(name, False)]
-
-
-def folds_of(query: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Return the fold (searches,) of each search; searches for the same query share one."""
-    number = np.unique(query, return_inverse=True)[1]
-    fold = np.random.default_rng(seed).permutation(number.max(initial=-1) + 1) % count
-    return fold[number]
 
 
 def _click_data(impressions: Impressions, names: list[str], position_aware: bool) -> ClickData:

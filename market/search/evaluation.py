@@ -17,6 +17,7 @@ from market.search.evaluation_queries import Queries
 from market.search.metrics import DEPTH, MetricValues, score_list
 from market.search.popularity import Popularity
 from market.search.query import Query
+from market.search.ranker import MATCH_FEATURES
 from market.search.ranking_models import FittedProtocol, SearchTest
 from market.search.relevance import KEEP_ALL
 from market.search.simulation import simulate_log
@@ -89,7 +90,9 @@ def score_search(engine: Engine, queries: Queries, *, seed: int) -> Scores:
             "model": [hit.product_id for hit in result.hits],
             "bm25": candidates.ranking(bm25),
             "embedding": _rank_by_text_similarity(engine, text),
-            "reciprocal_rank_fusion": candidates.ranking(fuse_ranks(candidates.features)),
+            "reciprocal_rank_fusion": candidates.ranking(
+                fuse_ranks(candidates.features[list(MATCH_FEATURES)])
+            ),
             "random": rng.choice(all_ids, min(DEPTH, len(all_ids)), replace=False).tolist(),
         }
         for method, ranking in rankings.items():

@@ -33,7 +33,7 @@ from market.search.ranking_models import (
     RankingModels,
     SearchTest,
 )
-from market.search.tuning import EVERYTHING, choose_weights, score_weights
+from market.search.tuning import EVERYTHING, answer_queries, fit_weights
 
 MIN_CHOICES = 30  # choices of users; with fewer the ranker keeps its prior weights
 MAX_WINDOWS = 4  # validation holdouts by time that the ranker learns from
@@ -263,11 +263,13 @@ def tune_weights(
         were chosen on the other half, those for the test items on the first half.
     """
     (first, second), items = queries.category_halves, queries.train_items
-    of_first, of_second, of_items = (score_weights(engine, part) for part in (first, second, items))
-    by_first, by_second = (choose_weights([half, of_items]) for half in (of_first, of_second))
+    of_first, of_second, of_items = (
+        answer_queries(engine, part) for part in (first, second, items)
+    )
+    by_first, by_second = (fit_weights([half, of_items]) for half in (of_first, of_second))
     tests = [
         SearchTest("category_names", first, by_second),
         SearchTest("category_names", second, by_first),
         SearchTest("known_items", queries.test_items, by_first),
     ]
-    return choose_weights([of_first + of_second, of_items]), tests
+    return fit_weights([of_first + of_second, of_items]), tests

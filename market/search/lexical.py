@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from market.core.languages import COMPOUNDING
 from market.data.language import MAX_WORD_LENGTH, Language
 from market.data.words import SPACED_WORD
 from market.search.bm25 import BM25, Postings
+from market.search.phrases import NameStems, Pair, pair_shares, pairs_of
 from market.search.synonyms import NO_SYNONYMS, SYNONYM_WEIGHT, Synonyms
 from market.search.vocabulary import Vocabulary
 from market.search.word_reader import WordReader
@@ -24,6 +26,11 @@ from market.search.word_reader import WordReader
 MAX_CORRECTED_WORDS = 64  # of a query; each is compared with the whole vocabulary
 MIN_HEAD, MIN_FIRST = 4, 3  # letters of the last part of a compound, and of all before it
 COMPOUND_WEIGHT = 0.5  # of a compound, beside the word itself
+PLURAL_ENDINGS = ("s", "es")
+NO_NAMES = NameStems.unknown(0)
+# Returns for the positions of listings (k,) which share (k,) of the query's pairs of adjacent words
+# stands in their names.
+Phrases = Callable[[np.ndarray], np.ndarray]
 
 
 def max_edits(word: str) -> int:
@@ -47,6 +54,8 @@ class LexicalIndex:
         The words, for spelling correction.
     language
         The language of listings and queries.
+    names
+        The stems of the names in order: of the listings of `bm25.base`, and of `bm25.added`.
     reader
         Splits texts into words; by default a new one.
     rule_words
@@ -58,12 +67,14 @@ class LexicalIndex:
         bm25: BM25,
         vocabulary: Vocabulary,
         language: Language,
+        names: tuple[NameStems, NameStems],
         reader: WordReader | None = None,
         rule_words: Sequence[str] = (),
     ) -> None:
         self.language = language
         self.bm25 = bm25
         self.vocabulary = vocabulary
+        self.names = names
         self._reader = reader or WordReader(language)
         self._rule_words = rule_words
         self._rule_keys = {language.key(word) for word in rule_words}
@@ -97,7 +108,9 @@ class LexicalIndex:
         listings = [reader.read(*text) for text in zip(names, descriptions, strict=True)]
         in_texts, in_names = reader.count(listings)
         vocabulary = Vocabulary.build(in_texts, in_names, dictionary, spoken)
-        return cls(BM25(reader.postings(listings)), vocabulary, spoken, reader)
+        postings = reader.postings(listings)
+        names_in_order = reader.names(listings, postings), NO_NAMES
+        return cls(BM25(postings), vocabulary, spoken, names_in_order, reader)
 
     def with_changes(
         self,
@@ -127,24 +140,29 @@ class LexicalIndex:
         if len(withdrawn):
             mask = np.zeros(len(base.lengths), bool)
             mask[withdrawn] = True
+        postings = self._reader.postings(added)
         return LexicalIndex(
-            BM25(base, self._reader.postings(added), mask),
+            BM25(base, postings, mask),
             self.vocabulary.with_changes(more_listings, more_names),
             self.language,
+            (self.names[0], self._reader.names(added, postings)),
             self._reader,
             self._rule_words,
         )
 
     def with_rule_words(self, words: Sequence[str]) -> LexicalIndex:
         """Return this index with other words of rules, to which it corrects typing errors too."""
-        return LexicalIndex(self.bm25, self.vocabulary, self.language, self._reader, words)
+        return LexicalIndex(
+            self.bm25, self.vocabulary, self.language, self.names, self._reader, words
+        )
 
     def correct_spelling(self, text: str) -> str:
         """Correct the typing errors of a query.
 
         An unknown word is replaced by the word of the listings with the fewest edits (letters
         added, left out, changed, or swapped with the next one: optimal string alignment), at most
-        `max_edits`; among equals, by the one in the most names. A word without such a neighbour
+        `max_edits`; among equals, by the one in the most names. An English plural whose singular is
+        known becomes the singular instead. A word without such a neighbour
         stays, and so does everything after the first MAX_CORRECTED_WORDS words. Chinese, Japanese
         and Thai stay as well: an error there changes where words begin, and most have few signs.
         """
@@ -163,7 +181,18 @@ class LexicalIndex:
         # Among equally near words, extractOne returns the first: that of a listing.
         words = [nearest, *self._rule_words] if nearest else self._rule_words
         found = process.extractOne(folded, words, scorer=OSA.distance, score_cutoff=edits)
-        return found[0] if found else word
+        return self._singular(folded) or found[0] if found else word
+
+    def _singular(self, word: str) -> str | None:
+        """Return the known singular of an English plural; None if there is none.
+
+        An unknown "modems" means "modem", even if "models" is in more names.
+        """
+        for ending in PLURAL_ENDINGS if self.language.code == "en" else ():
+            singular = word.removesuffix(ending)
+            if singular != word and self._is_known(singular):
+                return singular
+        return None
 
     def knows(self, text: str) -> bool:
         """Return whether a listing or the language contains any word of the text.
@@ -189,6 +218,17 @@ class LexicalIndex:
         stem = self.language.stem(folded)
         in_rules = self.language.key(folded) in self._rule_keys
         return in_rules or self.bm25.contains(stem) or bool(self.compounds(stem))
+
+    def known_share(self, words: Sequence[str], completions: Sequence[str] = ()) -> float:
+        """Return the share of a query's words that listings contain; 1 without words.
+
+        The last word counts as contained if it has completions, which are words of listings.
+        """
+        if not words:
+            return 1.0
+        certain = words[:-1] if completions else words
+        known = sum(self.is_in_listings(word) for word in certain)
+        return (known + len(words) - len(certain)) / len(words)
 
     def completions(self, word: str, count: int) -> list[str]:
         """Return the commonest words of listings that start with a word and are longer."""
@@ -287,6 +327,29 @@ class LexicalIndex:
             return last / total if total else last
         return (self.scores(" ".join(words), synonyms) * best + last) / total
 
+    def phrases(self, text: str, completions: Sequence[str] = ()) -> Phrases | None:
+        """Return how to look up phrases of a query in names; None for a query of one word.
+
+        `completions` are as for `scores`.
+        """
+        words = self.language.words(text)
+        stems = [self.language.stem(word) for word in (words[:-1] if completions else words)]
+        last = tuple(dict.fromkeys(map(self.language.stem, completions)))
+        pairs = pairs_of(stems, last)
+        return partial(self._phrase_shares, pairs) if pairs else None
+
+    def _phrase_shares(self, pairs: Sequence[Pair], positions: np.ndarray) -> np.ndarray:
+        """Return the share (k,) of the pairs that the names of listings (k,) have."""
+        (base, added), count = self.names, len(self.bm25.base.lengths)
+        if not len(added):
+            return pair_shares(pairs, positions, base, self.bm25.base)
+        shares = np.zeros(len(positions))
+        in_base = positions < count
+        shares[in_base] = pair_shares(pairs, positions[in_base], base, self.bm25.base)
+        others = positions[~in_base] - count
+        shares[~in_base] = pair_shares(pairs, others, added, self.bm25.added)
+        return shares
+
     def _add_up(self, parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         """Return the sum (n,) of scores, each given as the positions and scores of listings."""
         total = np.zeros(len(self.bm25), np.float32)
@@ -298,6 +361,7 @@ class LexicalIndex:
         """Write the index into `folder`, creating it. Equal listings give equal bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         self.bm25.base.save(folder)
+        self.names[0].save(folder)
         self.vocabulary.words.to_parquet(folder / "words.parquet", index=False)
         write_json(folder / "language.json", {"language": self.language.code})
 
@@ -307,7 +371,9 @@ class LexicalIndex:
         settings = json.loads((folder / "language.json").read_text(encoding="utf-8"))
         language = Language(settings["language"])
         words = pd.read_parquet(folder / "words.parquet")
-        return cls(BM25(Postings.load(folder)), Vocabulary(words, language), language)
+        postings = Postings.load(folder)
+        names = NameStems.load(folder, len(postings.lengths)), NO_NAMES
+        return cls(BM25(postings), Vocabulary(words, language), language, names)
 
 
 def _with_prefix(prefix: str, words: list[str]) -> Iterator[str]:

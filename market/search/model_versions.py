@@ -160,8 +160,9 @@ def read_models(folder: Path) -> RankingModels:
             "`rank` writes it"
         ) from None
     weights = set(models.ranker.weights)
-    trees = models.ranker.trees
-    columns = weights | (set() if trees is None else set(trees.feature_name()))
+    columns = set(weights)
+    for trees in (models.ranker.trees, models.ranker.search_trees):
+        columns |= set() if trees is None else set(trees.feature_name())
     unknown, missing = sorted(columns - set(PRIOR)), sorted(set(QUERY_FEATURES) - weights)
     if unknown or missing:
         faults = [f"unknown: {', '.join(unknown)}"] * bool(unknown)

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from sklearn.preprocessing import normalize
 
-from market.search.lexical import LexicalIndex
+from market.search.lexical import LexicalIndex, Phrases
 from market.search.listing_vectors import ListingVectors
 from market.search.prefixes import unfinished_word
 from market.search.relevance import QueryRelevance
@@ -37,6 +37,12 @@ class Query:
         The smallest cosine to `text_vector` of a match.
     relevance
         Which matches are relevant; None if all are.
+    phrases
+        Looks up pairs of adjacent words in the names of listings; None without such a pair.
+    n_words
+        The number of words, without stop words.
+    known_share
+        The share of the words that listings contain.
     """
 
     bm25: np.ndarray | None = None
@@ -44,6 +50,9 @@ class Query:
     image_vector: np.ndarray | None = None
     min_text_similarity: float = MIN_QUERY_SIMILARITY
     relevance: QueryRelevance | None = None
+    phrases: Phrases | None = None
+    n_words: int = 0
+    known_share: float = 1.0
 
     @property
     def empty(self) -> bool:
@@ -55,7 +64,8 @@ class Query:
 
         The weights are chosen on queries in words, whose image similarity is only a guess. If the
         query is a photo or a listing, text and image count equally; if it has only one of the two,
-        that one has all the weight.
+        that one has all the weight. With words and a photo, the photo has half of the weight, all
+        of it on `image_similarity` itself.
 
         Parameters
         ----------
@@ -80,9 +90,12 @@ class Query:
             vectors = {"text_similarity": self.text_vector, "image_similarity": self.image_vector}
             given = [name for name, vector in vectors.items() if vector is not None]
             return weights | {name: total / len(given) for name in given}
-        text_total = total - weights["image_similarity"]
-        scale = total / 2 / text_total if text_total else 0.0
-        return {name: weight * scale for name, weight in weights.items()} | {
+        of_words = {
+            name: 0.0 if name.startswith("image_similarity") else weight
+            for name, weight in weights.items()
+        }
+        scale = total / 2 / (sum(of_words.values()) or 1.0)
+        return {name: weight * scale for name, weight in of_words.items()} | {
             "image_similarity": total / 2
         }
 
@@ -118,11 +131,15 @@ def build_query(
     is_typing
         Whether the last word may be unfinished (`unfinished_word`).
     """
-    bm25 = text_vector = image_vector = None
+    bm25 = text_vector = image_vector = phrases = None
+    words = lexical.language.words(text)
+    known_share = 1.0
     if text.strip():
         unfinished = unfinished_word(text, lexical) if is_typing else None
         completions = () if unfinished is None else unfinished.completions
         bm25 = lexical.scores(text, synonyms, completions)
+        phrases = lexical.phrases(text, completions)
+        known_share = lexical.known_share(words, completions)
         # An encoder maps even "qwxz" to some vector, but it means nothing.
         if unfinished is not None:
             text_vector = encode_text(unfinished.finish(text))
@@ -136,7 +153,15 @@ def build_query(
         image = vectors.mean_images(position)[0]
         image_vector = _mean_direction(image_vector, image if image.any() else None)
     min_similarity = MIN_TEXT_SIMILARITY if bm25 is None else MIN_QUERY_SIMILARITY
-    return Query(bm25, text_vector, image_vector, min_similarity)
+    return Query(
+        bm25,
+        text_vector,
+        image_vector,
+        min_similarity,
+        phrases=phrases,
+        n_words=len(words),
+        known_share=known_share,
+    )
 
 
 def _mean_direction(one: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:

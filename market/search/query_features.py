@@ -7,10 +7,12 @@ import pandas as pd
 
 from market.search.listing_vectors import ListingVectors
 from market.search.query import Query
+from market.search.ranker import MATCH_FEATURES, rank_detail
 from market.search.user_features import Attributes
 
 FEEDBACK_COUNT = 5  # best candidates that refine the query
 FEEDBACK_WEIGHT = 0.6  # of their text vectors beside the query's
+RANK_CONSTANT = 60  # of reciprocal rank fusion
 
 
 def query_features(
@@ -25,8 +27,19 @@ def query_features(
     - `bm25`: the square of the BM25 score. Squared, because a listing with all words of the query
       is far more often relevant than a listing with half of them.
     - `text_similarity` and `image_similarity`: the cosine, as a share of the largest.
-    - `text_similarity.neighbours`, for queries in words: `bm25` and `text_similarity`, averaged
-      over the listing's neighbours.
+
+    For queries in words also:
+
+    - `text_similarity.neighbours`: `bm25` and `text_similarity`, averaged over the listing's
+      neighbours.
+    - `bm25.phrase`: the share of the query's pairs of adjacent words that are adjacent in the
+      listing's name.
+    - `….reciprocal_rank` of each MATCH_FEATURE: 61 / (60 + place), so that equal weights of these
+      make a reciprocal rank fusion.
+    - what lets the weights depend on the query: `bm25.covered` is `bm25` times the largest BM25
+      score of any listing; `text_similarity.uncovered` is `text_similarity` times what that score
+      lacks to 1, `.unknown` times the share of words that no listing contains, and `.short`
+      divided by the number of words.
 
     A query in words is refined by pseudo-relevance feedback (Rocchio 1971): its text vector moves
     towards the best FEEDBACK_COUNT candidates, and without a photo in the query, similarity to
@@ -70,6 +83,8 @@ def query_features(
             images = attributes.photo
             similarity = _share_of_largest(images @ (shares @ images[best]))
             features["image_similarity"] = np.where(images.any(1), similarity, np.nan)
+    if query.bm25 is not None:
+        features |= _details(features, query, query.bm25, candidates)
     return pd.DataFrame(features, index=range(len(candidates)))
 
 
@@ -95,6 +110,42 @@ class _TextFeatures:
             scores = (self._neighbour_bm25 + similarity) / 2
             features["text_similarity.neighbours"] = scores[self._columns].mean(axis=1)
         return features
+
+
+def _details(
+    features: dict[str, np.ndarray], query: Query, bm25: np.ndarray, candidates: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the features of a query in words that `query_features` derives from the others."""
+    details = {
+        rank_detail(name): reciprocal_ranks(features[name])
+        for name in MATCH_FEATURES
+        if name in features
+    }
+    if query.phrases is not None:
+        details["bm25.phrase"] = query.phrases(candidates)
+    best = float(bm25.max(initial=0))
+    details["bm25.covered"] = features["bm25"] * best
+    if "text_similarity" in features:
+        similarity = features["text_similarity"]
+        details["text_similarity.uncovered"] = similarity * (1 - best)
+        details["text_similarity.unknown"] = similarity * (1 - query.known_share)
+        details["text_similarity.short"] = similarity / max(query.n_words, 1)
+    return details
+
+
+def reciprocal_ranks(values: np.ndarray) -> np.ndarray:
+    """Return for each value (m,) 61 / (60 + place): 1 for the largest; NaN stays.
+
+    Equal values share the best of their places.
+
+    Examples
+    --------
+    >>> reciprocal_ranks(np.array([0.2, 0.9, 0.2])).round(3)
+    array([0.984, 1.   , 0.984])
+    """
+    better = np.searchsorted(np.sort(-values), -values)
+    ranks = (RANK_CONSTANT + 1) / (RANK_CONSTANT + 1 + better)
+    return np.where(np.isnan(values), np.nan, ranks)
 
 
 def _feedback(

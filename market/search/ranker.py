@@ -4,9 +4,10 @@ A listing's score is a weighted sum of its features, almost all between 0 and 1.
 odds: a feature at 1 instead of 0 multiplies a listing's odds of being chosen by e^weight. PRIOR
 holds the weights without a log of interactions. A log moves the weights that it has evidence on
 towards those that make the users' choices most likely, and none below 0. Boosted trees (LambdaRank)
-then correct the sum if that helps users whom they were not fitted on. The trees read the features
-of users and listings, but not of the query, because no log holds queries. With and without trees,
-the contributions of the features add up to the score.
+then correct the sum if that helps users whom they were not fitted on. These trees read the features
+of users and listings, but not of the query, because users who browse have none. With a log of
+searches, further trees may correct searches in words. With and without trees, the contributions of
+the features add up to the score.
 """
 
 from __future__ import annotations
@@ -51,18 +52,52 @@ RELATED_TEXTS = {
 }
 SIMILAR_TEXTS = {"text_similarity": "similar description", "image_similarity": "similar photos"}
 
-QUERY_FEATURES = ("bm25", "text_similarity", "text_similarity.neighbours", "image_similarity")
+# How well a listing matches the query.
+MATCH_FEATURES = ("bm25", "text_similarity", "text_similarity.neighbours", "image_similarity")
+
+
+def rank_detail(feature: str) -> str:
+    """Return the name of the detail that holds the reciprocal rank of a feature.
+
+    Examples
+    --------
+    >>> rank_detail("bm25"), rank_detail("text_similarity.neighbours")
+    ('bm25.reciprocal_rank', 'text_similarity.neighbours_reciprocal_rank')
+    """
+    return f"{feature}{'_' if '.' in feature else '.'}reciprocal_rank"
+
+
+# With what is derived from these for a query in words (`market.search.query_features`).
+QUERY_FEATURES = (
+    *MATCH_FEATURES,
+    *map(rank_detail, MATCH_FEATURES),
+    "bm25.phrase",
+    "bm25.covered",
+    "text_similarity.uncovered",
+    "text_similarity.unknown",
+    "text_similarity.short",
+)
 # The same for all users. The trees may use these in either direction; more of any other feature
 # never lowers a score.
 LISTING_FEATURES = ("popularity", "trending", "recency", "price_fairness")
+SEARCH_FEATURE = "bm25"  # which only searches in words have
 NEW_USER = ".new_user"  # suffix of a feature of users without a history
 
 PRIOR = {
     # The query outweighs the user: its weights are half of the sum for a user with a history.
+    # Chosen on names of train listings, and on names of categories with few listings and of upper
+    # levels, which no evaluation uses (docs/experiments.md).
     "bm25": 6.0,
-    "text_similarity": 4.0,
-    "text_similarity.neighbours": 2.0,  # mean of both of these over the most similar listings
-    "image_similarity": 6.0,
+    "bm25.phrase": 4.0,
+    "text_similarity": 6.0,
+    "text_similarity.neighbours": 4.0,  # mean of both of these over the most similar listings
+    "image_similarity": 2.0,
+    **{rank_detail(name): 1.0 for name in MATCH_FEATURES},
+    # A weight of 0 grows only if queries or a log show that the feature helps.
+    "bm25.covered": 0.0,
+    "text_similarity.uncovered": 0.0,
+    "text_similarity.unknown": 0.0,
+    "text_similarity.short": 0.0,
     # The log of MovieLens 100k gave these four weights, rounded.
     "co_occurrence": 1.5,
     "co_occurrence.recent": 2.0,
@@ -78,7 +113,7 @@ PRIOR = {
     # For users with a history these only break ties.
     "popularity": 0.6,
     "trending": 0.6,
-    "trending.hours": 0.0,  # a weight of 0 grows only if a log shows that the feature helps
+    "trending.hours": 0.0,
     "trending.day": 0.0,
     "trending.month": 0.0,
     "popularity.new_user": 0.6,
@@ -88,6 +123,13 @@ PRIOR = {
     "trending.month.new_user": 0.0,
     "recency": 0.3,
     "price_fairness": 0.3,
+}
+# Weights of MATCH_FEATURES that choose the listings for pseudo-relevance feedback.
+FEEDBACK = {
+    "bm25": 6.0,
+    "text_similarity": 4.0,
+    "text_similarity.neighbours": 2.0,
+    "image_similarity": 6.0,
 }
 PRIOR_PENALTY = 1.0  # cost in log likelihood of a weight at a distance of 1 from its prior
 
@@ -106,11 +148,7 @@ TREE_PARAMS = {
     "verbosity": -1,
 }
 
-_WEIGHTS, _TREES = "ranker.json", "trees.txt"
-
-
-def _prior_feedback() -> dict[str, float]:
-    return {name: PRIOR[name] for name in QUERY_FEATURES}
+_WEIGHTS, _TREES, _SEARCH_TREES = "ranker.json", "trees.txt", "search_trees.txt"
 
 
 @dataclass
@@ -124,9 +162,11 @@ class Ranker:
     weights
         By feature or detail.
     trees
-        None if they would not help.
+        Correct every answer; None if they would not help.
+    search_trees
+        Correct searches in words only; None if they would not help.
     feedback
-        Weights of QUERY_FEATURES that choose the listings for pseudo-relevance feedback. Feedback
+        Weights of MATCH_FEATURES that choose the listings for pseudo-relevance feedback. Feedback
         changes the features that the other weights are tuned on, so tuning leaves these alone.
 
     Examples
@@ -143,7 +183,8 @@ class Ranker:
 
     weights: dict[str, float]
     trees: lightgbm.Booster | None = None
-    feedback: dict[str, float] = field(default_factory=_prior_feedback)
+    feedback: dict[str, float] = field(default_factory=FEEDBACK.copy)
+    search_trees: lightgbm.Booster | None = None
 
     @classmethod
     def prior(cls) -> Ranker:
@@ -272,19 +313,27 @@ class Ranker:
         names = [name for name in features if name in self.weights]
         values = np.nan_to_num(features[names].to_numpy(float))
         scores = values @ np.array([self.weights[name] for name in names])
-        if self.trees is None or not len(features):
+        all_trees = self._trees_for(features)
+        if not all_trees or not len(features):
             return scores
         if shortlist is None or shortlist >= len(features):
-            return scores + np.asarray(self.trees.predict(self._tree_input(features)))
+            for trees in all_trees:
+                scores = scores + np.asarray(trees.predict(_tree_input(trees, features)))
+            return scores
         best = np.argpartition(-scores, shortlist)
         best, rest = best[:shortlist], best[shortlist:]
-        scores[best] += self.trees.predict(self._tree_input(features.iloc[best]))
+        for trees in all_trees:
+            scores[best] += trees.predict(_tree_input(trees, features.iloc[best]))
         scores[rest] -= max(0.0, scores[rest].max() - scores[best].min()) + 1
         return scores
 
     def with_weights(self, weights: dict[str, float]) -> Ranker:
         """Return this ranker with some weights replaced; the weights of feedback stay."""
         return replace(self, weights=self.weights | weights)
+
+    def without_trees(self) -> Ranker:
+        """Return the weighted sum alone."""
+        return replace(self, trees=None, search_trees=None)
 
     def score(self, features: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
         """Return scores, and the contribution of each feature to them.
@@ -309,9 +358,9 @@ class Ranker:
         trees", 2020.
         """
         contributions = self._weighted(features)
-        if self.trees is not None and len(features):
-            table = self._tree_input(features)
-            shap = np.asarray(self.trees.predict(table, pred_contrib=True))[:, :-1]
+        for trees in self._trees_for(features) if len(features) else ():
+            table = _tree_input(trees, features)
+            shap = np.asarray(trees.predict(table, pred_contrib=True))[:, :-1]
             of_trees = pd.DataFrame(shap, features.index, table.columns)
             contributions = contributions.add(of_trees, fill_value=0.0)
         contributions = contributions.T.groupby(lambda name: name.split(".")[0]).sum().T
@@ -321,23 +370,36 @@ class Ranker:
         )
         return contributions.to_numpy().sum(1), contributions
 
-    def _tree_input(self, features: pd.DataFrame) -> pd.DataFrame:
-        """Return the columns that the trees were grown on."""
-        assert self.trees is not None
-        return features.reindex(columns=self.trees.feature_name()).astype(float)
+    def _trees_for(self, features: pd.DataFrame) -> list[lightgbm.Booster]:
+        """Return the trees that correct the scores of a table of features."""
+        search_trees = self.search_trees if SEARCH_FEATURE in features else None
+        return [trees for trees in (self.trees, search_trees) if trees is not None]
 
     def save(self, folder: Path) -> None:
         """Write the ranker into `folder`, which exists; equal rankers are equal bytes."""
         content = {"weights": self.weights, "feedback": self.feedback}
         text = json.dumps(content, indent=2, sort_keys=True)
         (folder / _WEIGHTS).write_text(text + "\n", encoding="utf-8")
-        trees = "" if self.trees is None else self.trees.model_to_string()
-        (folder / _TREES).write_text(trees, encoding="utf-8")
+        for name, trees in ((_TREES, self.trees), (_SEARCH_TREES, self.search_trees)):
+            text = "" if trees is None else trees.model_to_string()
+            (folder / name).write_text(text, encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Ranker:
         """Return the ranker that `save` wrote."""
         content: dict[str, Any] = json.loads((folder / _WEIGHTS).read_text(encoding="utf-8"))
-        trees = (folder / _TREES).read_text(encoding="utf-8")
-        booster = lightgbm.Booster(model_str=trees) if trees else None
-        return cls(content["weights"], booster, content["feedback"])
+        trees, search_trees = (
+            lightgbm.Booster(model_str=text) if text else None
+            for text in (_read_trees(folder / name) for name in (_TREES, _SEARCH_TREES))
+        )
+        return cls(content["weights"], trees, content["feedback"], search_trees)
+
+
+def _read_trees(path: Path) -> str:
+    """Return the text of a file of trees; "" in a version that had none."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _tree_input(trees: lightgbm.Booster, features: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that some trees were grown on."""
+    return features.reindex(columns=trees.feature_name()).astype(float)

@@ -166,7 +166,7 @@ class RankedMatches:
             Its weights are adapted to the parts of the query.
         """
         ranker = ranker.with_weights(
-            query.weigh({name: ranker.weights[name] for name in QUERY_FEATURES})
+            query.weigh({name: ranker.weights.get(name, 0.0) for name in QUERY_FEATURES})
         )
         scores, contributions = rules.boost(matches.candidates, *ranker.score(features))
         return cls(query, matches, ranker, catalogue, distances, now, scores, contributions, rules)
@@ -327,7 +327,7 @@ class RankedMatches:
         own_features = {name: values[positions] for name, values in self.matches.features.items()}
         if self.query.empty:
             own_features["recency"] = np.nan_to_num(freshness(positions, self.catalogue, self.now))
-        return replace(self.ranker, trees=None).score(pd.DataFrame(own_features))[1]
+        return self.ranker.without_trees().score(pd.DataFrame(own_features))[1]
 
 
 def make_hits(

@@ -21,6 +21,7 @@ from market.search.tuning import EVERYTHING
 MAX_PHOTO_QUERIES = 200  # listings of a split whose photos become queries
 MIN_QUERIES = 5  # of a kind, to choose a cut-off on
 MIN_ITEM_RECALL = 0.95  # share of the known items that must stay among the results
+MIN_PHOTO_RECALL = 0.9  # share of the recall of all matches that searches by photo must keep
 RELATED_BETA = 3  # related listings end where F3 is largest: recall counts nine times
 THRESHOLDS = 400  # that are tried
 PENALTY = 0.02  # of the squared weights
@@ -195,6 +196,8 @@ def fit_cutoff(
     names: tuple[str, ...],
     complete: Sequence[LabelledMatches],
     items: Sequence[LabelledMatches] = (),
+    *,
+    min_recall: float = 0.0,
 ) -> Cutoff | None:
     """Return the cut-off with the largest mean F1 on training queries.
 
@@ -207,6 +210,8 @@ def fit_cutoff(
     items
         Queries for known items, of which MIN_ITEM_RECALL must stay among the results. F1 is
         measured on them if there are fewer than MIN_QUERIES others.
+    min_recall
+        The share of the mean recall of all matches that must stay, on `complete`.
 
     Returns
     -------
@@ -222,10 +227,11 @@ def fit_cutoff(
     values = np.concatenate([chance for kind in chances for chance in kind])
     if not len(values):
         return None
+    shares = np.linspace(0, 1, THRESHOLDS)
     # Most matches are irrelevant, so most of the thresholds to try are among the best matches.
-    tried = np.unique(np.quantile(values, np.linspace(0, 1, THRESHOLDS) ** 0.2))
-    relevant = _best_threshold(kinds, chances, tried, beta=1)
-    related = _best_threshold(kinds, chances, tried, beta=RELATED_BETA)
+    tried = np.unique(np.quantile(values, np.r_[shares**0.2, shares if min_recall else []]))
+    relevant = _best_threshold(kinds, chances, tried, beta=1, min_recall=min_recall)
+    related = _best_threshold(kinds, chances, tried, beta=RELATED_BETA, min_recall=min_recall)
     return Cutoff(cutoff.weights, intercept, relevant, min(related, relevant))
 
 
@@ -260,9 +266,13 @@ def _best_threshold(
     tried: np.ndarray,
     *,
     beta: float,
+    min_recall: float,
 ) -> float:
-    """Return the threshold with the best F of the first kind, among those that keep the items."""
-    f_score, recall = (
+    """Return the threshold with the best F of the first kind, among those that keep enough.
+
+    That is the share `min_recall` of the recall of the first kind, and the items.
+    """
+    f_score, recall, item_recall = (
         np.mean(
             [
                 getattr(measure(query, chance, tried, beta), name)
@@ -270,11 +280,12 @@ def _best_threshold(
             ],
             axis=0,
         )
-        for kind, name in ((0, "f1"), (-1, "recall"))
+        for kind, name in ((0, "f1"), (0, "recall"), (-1, "recall"))
     )
+    keeps_enough = recall >= min_recall * recall[0]
     if len(kinds) > 1:
-        f_score = np.where(recall >= MIN_ITEM_RECALL * recall[0], f_score, -1)
-    return float(tried[np.argmax(f_score)])
+        keeps_enough &= item_recall >= MIN_ITEM_RECALL * item_recall[0]
+    return float(tried[np.argmax(np.where(keeps_enough, f_score, -1))])
 
 
 def draw_photo_queries(split: np.ndarray, part: str, seed: int) -> np.ndarray:
@@ -310,7 +321,8 @@ def tune_relevance(
     names = halves[0] + halves[1]
     by_photo = match_photos(engine, photos)
     relevance = Relevance(
-        fit_cutoff(WORD_FEATURES, names, items), fit_cutoff(PHOTO_FEATURES, by_photo)
+        fit_cutoff(WORD_FEATURES, names, items),
+        fit_cutoff(PHOTO_FEATURES, by_photo, min_recall=MIN_PHOTO_RECALL),
     )
     metrics = {
         "category_names": average_quality(relevance.words, names),

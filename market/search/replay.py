@@ -252,7 +252,12 @@ def fit_attraction(
             continue
         # The rate of clicks by examination: a Poisson regression with the examination as exposure.
         model = HistGradientBoostingRegressor(
-            loss="poisson", max_leaf_nodes=8, max_iter=60, min_samples_leaf=40, random_state=seed
+            loss="poisson",
+            learning_rate=0.2,
+            max_iter=30,
+            max_leaf_nodes=8,
+            min_samples_leaf=40,
+            random_state=seed,
         )
         model.fit(features[rest], reward[rest] / seen[rest], sample_weight=seen[rest])
         attraction[held_out] = model.predict(features[held_out])

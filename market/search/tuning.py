@@ -1,35 +1,37 @@
-"""Choose the weights of the query's features by the NDCG@10 of queries with known answers.
+"""Fit the weights of the query's features to queries with known answers, by their NDCG@10.
 
-No log holds queries, so these weights cannot be learned from one.
+NDCG is a step function of the weights. It is smoothed: a listing's place is one plus the sum of the
+probabilities that another listing stands above it, each a logistic function of the difference of
+the two scores. The weights that maximise it are found by gradient, near their prior.
+
+A log of searches replaces these weights if that helps (`market.search.click_fitting`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from market.core.stage import progress
 from market.search.engine import Engine
 from market.search.evaluation_queries import Queries
 from market.search.filters import Filters
-from market.search.metrics import DEPTH, ndcg
+from market.search.metrics import DEPTH, NDCG_DEPTH, ideal_gain
 from market.search.ranker import PRIOR, QUERY_FEATURES
 
 EVERYTHING = Filters(flagged=True, include_unavailable=True)
-STEPS = 10
-TOTAL_WEIGHT = sum(PRIOR[name] for name in QUERY_FEATURES)  # of any choice of weights
-# (286, features): every division of the total weight in tenths.
-GRID = np.array(
-    [
-        tenths
-        for tenths in product(range(STEPS + 1), repeat=len(QUERY_FEATURES))
-        if sum(tenths) == STEPS
-    ]
-) / STEPS  # fmt: skip
+SOFTNESS = 0.3  # difference of two scores at which their order is fairly certain (73 %)
+MAX_RELEVANT = 100  # relevant candidates of a query that count: others are far from the first ten
+# The cost of moving a weight, as a loss of NDCG summed over queries: quadratic near the prior,
+# where it keeps chance out, and PENALTY per unit far from it, so that a feature that means nothing
+# here, such as the similarity of an encoder for another language, can still lose its weight.
+PENALTY = 0.3
+FULL_COUNT = 100  # queries of a set from which on more of them weigh no more
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,57 +68,104 @@ class QueryCandidates:
         return [self.ids[row] for row in np.argsort(-scores, kind="stable")[:DEPTH]]
 
 
-def ndcg_by_weights(candidates: QueryCandidates, relevant: set[str]) -> np.ndarray:
-    """Return the NDCG@10 (len(GRID),) of a query by each row of weights in GRID.
+@dataclass(frozen=True, eq=False)
+class AnsweredQuery:
+    """A query with known answers: the m candidates, and which of them are relevant.
 
-    Parameters
+    Attributes
     ----------
-    candidates
-        The candidates of the query.
+    features
+        (m, QUERY_FEATURES).
+    other_scores
+        (m,).
     relevant
-        The relevant ids; one that is no candidate counts as missed.
-
-    Examples
-    --------
-    >>> features = pd.DataFrame(0.0, index=range(2), columns=list(QUERY_FEATURES))
-    >>> features["bm25"] = [1.0, 0.0]
-    >>> candidates = QueryCandidates(["lamp", "sofa"], features, np.zeros(2))
-    >>> ndcg_of_weights = ndcg_by_weights(candidates, {"lamp"})
-    >>> bool((ndcg_of_weights[GRID[:, 0] > 0] == 1).all())  # wherever bm25 has a weight
-    True
+        (r,) rows of the relevant candidates, at most MAX_RELEVANT.
+    n_relevant
+        The number of relevant listings, those that were not retrieved included.
     """
-    if not candidates.ids:
-        return np.zeros(len(GRID))
-    scores = TOTAL_WEIGHT * GRID @ candidates.features.to_numpy().T + candidates.other_scores
-    is_relevant = np.array([id_ in relevant for id_ in candidates.ids], bool)
-    return ndcg(scores, is_relevant, len(relevant))
+
+    features: np.ndarray
+    other_scores: np.ndarray
+    relevant: np.ndarray
+    n_relevant: int
+
+    @classmethod
+    def of(cls, candidates: QueryCandidates, answers: set[str]) -> AnsweredQuery:
+        """Compare candidates with the relevant ids."""
+        features = candidates.features.to_numpy()
+        rows = np.flatnonzero([product_id in answers for product_id in candidates.ids])
+        if len(rows) > MAX_RELEVANT:
+            scores = features[rows] @ _PRIOR_WEIGHTS
+            rows = np.sort(rows[np.argsort(-scores, kind="stable")[:MAX_RELEVANT]])
+        return cls(features, candidates.other_scores, rows, len(answers))
+
+    def smooth_ndcg(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the smoothed NDCG@10 by weights (QUERY_FEATURES,), and its gradient.
+
+        References
+        ----------
+        Qin, Liu and Li, "A general approximation framework for direct optimization of information
+        retrieval measures", 2010.
+        """
+        scores = (self.features @ weights + self.other_scores) / SOFTNESS
+        above = expit(scores[None, :] - scores[self.relevant][:, None])  # (r, m)
+        place = above.sum(axis=1) + 0.5  # a listing compared with itself counts one half
+        gain = 1 / np.log2(place + 1)
+        gain_slope = -np.square(gain) / ((place + 1) * np.log(2))
+        counts = expit(NDCG_DEPTH + 0.5 - place)  # a place below the tenth gains nothing
+        slope = gain_slope * counts - gain * counts * (1 - counts)  # of the gain, by the place
+        pull = above * (1 - above) * slope[:, None]
+        by_score = pull.sum(axis=0)
+        by_score[self.relevant] -= pull.sum(axis=1)
+        ideal = float(ideal_gain(self.n_relevant))
+        return (
+            float(gain @ counts) / ideal,
+            by_score @ self.features / (SOFTNESS * ideal),
+        )
 
 
-def score_weights(engine: Engine, queries: Queries) -> list[np.ndarray]:
-    """Return `ndcg_by_weights` of each query."""
+_PRIOR_WEIGHTS = np.array([PRIOR[name] for name in QUERY_FEATURES])
+
+
+def answer_queries(engine: Engine, queries: Queries) -> list[AnsweredQuery]:
+    """Return the candidates of each query, and which of them are relevant."""
     return [
-        ndcg_by_weights(QueryCandidates.of(engine, text), relevant)
-        for text, relevant in progress(queries.items(), desc="score weights", unit="query")
+        AnsweredQuery.of(QueryCandidates.of(engine, text), answers)
+        for text, answers in progress(queries.items(), desc="collect candidates", unit="query")
     ]
 
 
-def choose_weights(query_sets: Sequence[Sequence[np.ndarray]]) -> dict[str, float]:
-    """Return the weights of QUERY_FEATURES with the best mean NDCG@10.
+def fit_weights(query_sets: Sequence[Sequence[AnsweredQuery]]) -> dict[str, float]:
+    """Return the weights of QUERY_FEATURES with the best smoothed NDCG@10, near their prior.
 
     Parameters
     ----------
     query_sets
-        Sets of queries, each query as `ndcg_by_weights` scores it. Every set counts the same,
-        whatever the number of its queries; an empty set is ignored.
+        Sets of queries. From FULL_COUNT queries on every set counts the same, whatever their
+        number; smaller ones count less, because the prior knows better than a few queries.
 
     Returns
     -------
     dict
-        Weights that add up to TOTAL_WEIGHT; among equally good ones the most even.
+        Weights, none below 0: the prior's without queries, and of features that make no difference.
     """
-    means = [np.mean(queries, axis=0) for queries in query_sets if len(queries)]
-    value = np.round(np.mean(means, axis=0), 6) if means else np.zeros(len(GRID))
-    best = GRID[np.lexsort((np.ptp(GRID, axis=1), -value))[0]]
-    return {
-        name: float(TOTAL_WEIGHT * share) for name, share in zip(QUERY_FEATURES, best, strict=True)
-    }
+    weighted = [
+        (query, min(len(queries), FULL_COUNT) / len(queries))
+        for queries in query_sets
+        for query in queries
+        if len(query.relevant)
+    ]
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        offset = weights - _PRIOR_WEIGHTS
+        distance = np.sqrt(1 + np.square(offset))
+        value, slope = PENALTY * float((distance - 1).sum()), PENALTY * offset / distance
+        for query, count in weighted:
+            score, gradient = query.smooth_ndcg(weights)
+            value -= count * score
+            slope = slope - count * gradient
+        return value, slope
+
+    bounds = [(0.0, None)] * len(_PRIOR_WEIGHTS)
+    best = minimize(loss, _PRIOR_WEIGHTS, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return dict(zip(QUERY_FEATURES, best.tolist(), strict=True))

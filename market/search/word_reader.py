@@ -12,13 +12,14 @@ from cachetools import LRUCache
 
 from market.data.language import Language
 from market.search.bm25 import Postings
+from market.search.phrases import NameStems
 
 NAME_WEIGHT = 5  # a word of the name counts as often as this many words of the description
 CACHED_TEXTS = 20_000  # of changed listings: most stay the same when others change
 
 
 class ListingWords(NamedTuple):
-    """The words of a listing, as numbers of a WordReader: int32, each once.
+    """The words of a listing, as numbers of a WordReader: int32, each once but in `name_stems`.
 
     Attributes
     ----------
@@ -30,12 +31,15 @@ class ListingWords(NamedTuple):
         The stems of the text.
     counts
         How often the text contains each stem; a word of the name counts NAME_WEIGHT times.
+    name_stems
+        The stems of the name in the order of its words, each as often as the name has it.
     """
 
     name: np.ndarray
     text: np.ndarray
     stems: np.ndarray
     counts: np.ndarray
+    name_stems: np.ndarray
 
 
 class WordReader:
@@ -67,7 +71,8 @@ class WordReader:
             np.array([self._stem_of[word] for word in words], np.int32), return_inverse=True
         )
         sums = np.bincount(rows, weights=counts, minlength=len(stems)).astype(np.int32)
-        return ListingWords(np.unique(in_name), words, stems, sums)
+        name_stems = np.array([self._stem_of[word] for word in in_name], np.int32)
+        return ListingWords(np.unique(in_name), words, stems, sums, name_stems)
 
     def remember(self, names: Sequence[str], descriptions: Sequence[str]) -> list[ListingWords]:
         """Return the words of several listings, and read only those that are new."""
@@ -88,6 +93,11 @@ class WordReader:
             [listing.counts for listing in listings],
             self._stems,
         )
+
+    def names(self, listings: Sequence[ListingWords], postings: Postings) -> NameStems:
+        """Return the names of listings, with the stems numbered as in their postings."""
+        names = [listing.name_stems for listing in listings]
+        return NameStems.build(names, self._stems, postings.vocabulary)
 
     def count(self, listings: Sequence[ListingWords]) -> tuple[Counter[str], Counter[str]]:
         """Return the numbers of listings, and of names, that contain each word."""

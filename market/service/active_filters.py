@@ -16,8 +16,12 @@ Given = Mapping[str, Sequence[str]]  # the parameters of an address
 
 
 def link(given: Given, **changes: str | int | None) -> str:
-    """Return the address of a search with other parameters; None removes one."""
+    """Return the address of a search with other parameters; None removes one.
+
+    It leads to the first page, unless the changes name another.
+    """
     params: dict[str, Sequence[str]] = {**given}
+    params.pop("offset", None)
     for name, value in changes.items():
         params.pop(name, None)
         if value is not None:
@@ -48,15 +52,20 @@ def chips(
     return found
 
 
-def understood_texts(results: SearchResults | None, texts: PageTexts | None) -> list[str]:
-    """Return what the service took from the words of the query, such as a highest price."""
-    understood = (results.understood or {}) if results is not None else {}
-    if texts is None:
+def understood_chips(
+    given: Given, results: SearchResults | None, texts: PageTexts | None
+) -> list[tuple[str, str]]:
+    """Return the text of each filter that comes from the words of the query, such as a price.
+
+    Each has the address of a search for the other words. Parameters are as in `chips`.
+    """
+    if texts is None or results is None:
         return []
     words = {"price_min": "from", "price_max": "up to"}
+    without = link(given, q=results.remaining_query or None)
     return [
-        f"{words[name]} {texts.money(amount)}, from your words"
-        for name, amount in understood.items()
+        (f"{words[name]} {texts.money(amount)}, from your words", without)
+        for name, amount in (results.understood or {}).items()
         if name in words
     ]
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-import sqlalchemy as sa
 
-from market.core.errors import MarketError
-from market.core.fold_settings import EVENTS_URL
 from market.core.settings import Input
 from market.data.catalogue_changes import FOLDED, KEEPS_RAW_PHOTOS, PHOTO_COLUMNS, CatalogueChanges
 from market.data.live_listings import raw_table
 from market.service.catalogue_store import CatalogueStore, StoredListing
-from market.service.database import STORE_ERRORS
-from market.service.events import SEARCH_COLUMNS, EventStore
-from market.service.settings import Settings
+from market.service.events import SEARCH_COLUMNS
+from market.service.pipeline_store import open_store
 from market.service.user_data import UserData
 
 
@@ -43,10 +38,7 @@ def fold(store: str, settings: Input, folder: Path) -> CatalogueChanges:
     MarketError
         The database does not exist or does not answer.
     """
-    url = os.environ.get(EVENTS_URL, default_url()) if store == EVENTS_URL else store
-    _check_exists(url)
-    events = EventStore(url)
-    try:
+    with open_store(store, "fold.store") as events:
         catalogue = CatalogueStore(events.database)
         # One query, so the states are those of one moment. What changes later has larger numbers.
         states = catalogue.changes_after(0)
@@ -54,31 +46,7 @@ def fold(store: str, settings: Input, folder: Path) -> CatalogueChanges:
         changes = _to_changes(states, photos, events.all_events(), settings)
         changes = replace(changes, erasures=UserData(events.database).erasures())
         changes.save(folder, photos.__getitem__)
-    except STORE_ERRORS as error:
-        reason = " ".join(str(error).split())[:200]
-        raise MarketError(f"fold.store does not answer: {reason}") from None
-    finally:
-        events.close()
     return changes
-
-
-def default_url() -> str:
-    """Return the URL that the service uses unless EVENTS_URL is set."""
-    return str(Settings.model_fields["events_url"].default)
-
-
-def _check_exists(url: str) -> None:
-    """Raise MarketError for a SQLite file that does not exist: opening it would create it."""
-    try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise MarketError(f"fold.store cannot be used: {error}") from None
-    is_sqlite = parsed.get_backend_name() == "sqlite"
-    if is_sqlite and not Path(parsed.database or "").is_file():
-        raise MarketError(
-            f"fold.store: {parsed.database} does not exist: start the service once, correct the "
-            'path, or set fold.store to ""'
-        )
 
 
 def _photos(states: list[StoredListing], store: CatalogueStore) -> dict[str, bytes]:
@@ -118,11 +86,11 @@ def _to_changes(
         photos=pd.DataFrame(rows, columns=PHOTO_COLUMNS, dtype="str").sort_values(
             "image_id", ignore_index=True
         ),
-        events=_without_unused(events),
+        events=without_unused(events),
     )
 
 
-def _without_unused(events: pd.DataFrame) -> pd.DataFrame:
+def without_unused(events: pd.DataFrame) -> pd.DataFrame:
     """Return the events without the optional columns that none of them has."""
     return events.drop(columns=[name for name in SEARCH_COLUMNS if events[name].isna().all()])
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import jinja2
 
 from market.service import schemas
-from market.service.active_filters import chips, heading, link, price_links, understood_texts
+from market.service.active_filters import chips, heading, link, price_links, understood_chips
 from market.service.page_texts import PageTexts, badge, listing_url, marked, search_url
 from market.service.state import ServiceState
 
@@ -46,7 +46,7 @@ _templates.globals.update(
     price_links=price_links,
     search_url=search_url,
     sorts=SORTS,
-    understood_texts=understood_texts,
+    understood_chips=understood_chips,
 )
 
 

@@ -149,6 +149,7 @@ def to_search_results(
         hits=list(filter(None, map(to_hit, result.hits))),
         related=list(filter(None, (to_hit(hit, RELATED_TEXTS) for hit in result.related))),
         understood=result.understood or None,
+        remaining_query=result.searched if result.understood else None,
         total=result.total,
         **fields,
         corrected_query=result.corrected_query,

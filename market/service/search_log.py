@@ -173,6 +173,16 @@ class SearchLog:
         """Return the searches of a user as `between` does."""
         return self._read(SEARCHES.c.user_id == user_id)
 
+    def ids(self) -> list[str]:
+        """Return the ids of all searches, by time."""
+        query = sa.select(SEARCHES.c.search_id).order_by(SEARCHES.c.timestamp, SEARCHES.c.search_id)
+        with self._database.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def of_ids(self, search_ids: Sequence[str]) -> pd.DataFrame:
+        """Return the searches with these ids (at most 10,000), as `between` does."""
+        return self._read(SEARCHES.c.search_id.in_(search_ids))
+
     def delete_before(self, time: datetime) -> int:
         """Delete at most DELETED_AT_ONCE of the searches before a time (UTC); return how many."""
         old = (

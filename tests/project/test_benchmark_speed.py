@@ -49,6 +49,7 @@ def cells(table: str) -> list[list[str]]:
 
 
 # --- Scripts --------------------------------------------------------------------------------------
+@pytest.mark.campaign  # 10 to 25 seconds
 def test_clean_is_compared_with_the_plain_way(raw: Path) -> None:
     options = ["--raw", raw, "--case", "clean", "--pairs", "1", "--large", "1"]
     header, row = cells(run("benchmarks/stages.py", *options))

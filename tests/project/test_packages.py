@@ -20,7 +20,12 @@ EXTRAS = PROJECT["optional-dependencies"]
 GROUPS = {"": PROJECT["dependencies"], **EXTRAS}
 PINS = re.findall(r"^([\w.-]+)==", (REPO / "requirements.txt").read_text(encoding="utf-8"), re.M)
 # Packages that are imported, but installed as a dependency of another one.
-INDIRECT = {"httpcore": "httpx", "markupsafe": "jinja2", "ruamel.yaml": "dvc"}
+INDIRECT = {
+    "httpcore": "httpx",
+    "markupsafe": "jinja2",
+    "ruamel.yaml": "dvc",
+    **dict.fromkeys(("gto", "scmrepo", "dvc-data"), "dvc"),
+}
 OPTIONAL = {"pillow_heif"}  # of the extra heic: used if it is installed
 FIRST, LAST = (3, 11), (3, 14)
 DISTRIBUTIONS = packages_distributions()  # takes a second

@@ -1,7 +1,7 @@
 """Commands in README.md and docs/: each one runs and prints what the page shows.
 
-The usual suite runs those of "Change a setting". A campaign of several minutes runs all of them, in
-the order of the pages, in one repository of the tiny dataset:
+The usual suite reads them, and asks DVC what those of "Change a setting" would run. A campaign of
+several minutes runs all of them, in the order of the pages, in one repository of the tiny dataset:
 python -m pytest -m campaign tests/project/test_readme.py
 """
 
@@ -219,6 +219,20 @@ def test_commands_without_make_are_those_of_the_makefile() -> None:
 
 
 # --- The commands ---------------------------------------------------------------------------------
+def test_a_changed_setting_concerns_the_stages_that_the_page_shows(repo: Path) -> None:
+    (example,) = (example for example in EXAMPLES if "-n longer -S" in example.command)
+    _, _, setting = example.command.partition("-S train.epochs=")
+    params = yaml.safe_load((repo / "params.yaml").read_text(encoding="utf-8"))
+    params["train"]["epochs"] = int(setting)
+    (repo / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    concerned = yaml.safe_load(run(repo, "dvc", "status", "--json").stdout)
+    shown = re.findall(r"^Running stage '(\w+)'", example.shown, re.M)
+    unchanged = re.findall(r"^Stage '(\w+)' didn't change", example.shown, re.M)
+    assert shown[0] in concerned and {"train_text", "regress"} == {*unchanged}
+    assert not concerned.keys() & {*unchanged}
+
+
+@pytest.mark.campaign  # 45 seconds
 def test_changing_a_setting_prints_what_the_page_shows(checkout: Path) -> None:
     *examples, back = (
         example

@@ -267,7 +267,7 @@ def test_events_name_the_search_they_follow_and_its_suggestions(
     expect(similar).to_have_attribute("data-search", re.compile("-7"))
     similar_id = similar.get_attribute("data-search")
     with page.expect_response("**/api/events"):
-        similar.click(modifiers=["Control"])  # in a new tab
+        similar.click()
     events = UserData(page_store.database).events(user)
     assert events["event"].tolist() == ["view", "save", "view", "view"]
     assert events["search_id"].tolist() == [search_id] * 3 + [similar_id]

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from repository import REPO
+from sqlalchemy.schema import DropIndex
 
 from market.service import search_log, store
-from market.service.events import EventStore
+from market.service.database import Database
+from market.service.events import EVENTS, SEARCH_COLUMNS, EventStore
 from market.service.search_log import COLUMNS, RecordedSearch, SearchLog
 from market.service.user_data import UserData
 
@@ -134,26 +136,31 @@ def test_no_search_outlives_an_erasure_at_the_same_time(log: SearchLog, data: Us
     assert log.all_searches().empty
 
 
+def make_old(url: str) -> None:
+    """Make a database with an event, as a version without searches made it."""
+    with closing(EventStore(url)) as events:
+        events.add("anna", "p1", "view", NOON)
+        with events.database.begin() as connection:
+            for index in EVENTS.indexes:
+                connection.execute(DropIndex(index))
+            for name in SEARCH_COLUMNS:
+                connection.execute(sa.text(f"ALTER TABLE events DROP COLUMN {name}"))
+
+
+def test_a_dump_of_an_old_database_restores(url: str, tmp_path: Path) -> None:
+    make_old(url)
+    file = tmp_path / "dump.ndjson.gz"
+    with closing(Database(url)) as old:
+        assert store.dump(old, file) == 1
+    new_url = f"sqlite:///{tmp_path}/restored.sqlite"
+    with closing(Database(new_url)) as new:
+        assert store.restore(new, file) == 1
+    with closing(EventStore(new_url)) as events:
+        assert events.all_events()[SEARCH_COLUMNS].isna().all().all()
+
+
 def test_an_old_table_of_events_gains_the_columns_of_searches(url: str) -> None:
-    EventStore(url).close()
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(sa.text("DROP TABLE events"))
-        kind = "INTEGER" if engine.dialect.name == "sqlite" else "BIGSERIAL"
-        connection.execute(
-            sa.text(
-                f"CREATE TABLE events (id {kind} PRIMARY KEY, user_id VARCHAR(1000) NOT NULL, "
-                "product_id VARCHAR(1000) NOT NULL, event VARCHAR(20) NOT NULL, "
-                "timestamp TIMESTAMP NOT NULL)"
-            )
-        )
-        connection.execute(
-            sa.text(
-                "INSERT INTO events (user_id, product_id, event, timestamp) "
-                "VALUES ('anna', 'p1', 'view', '2026-03-01 12:00:00.000000')"
-            )
-        )
-    engine.dispose()
+    make_old(url)
     with ThreadPoolExecutor(4) as threads:
         stores = list(threads.map(lambda _: EventStore(url), range(4)))
     stores[0].add("anna", "p2", "view", search_id="s1", dwell_seconds=2.5)

@@ -26,16 +26,18 @@ def experiment(
 ) -> schemas.ExperimentReport:
     """Return clicks and conversions of both variants, with intervals that hold at every look.
 
-    docs/experiments.md says how to start an experiment and when to end it.
+    docs/compare.md says how to start an experiment and when to end it.
     """
     database, running = state.events.database, state.experiment
+    recorded = experiment_names(database)
     name = query.experiment or (running.name if running else None)
     is_running = running is not None and name == running.name
-    if name is None or not (is_running or name in experiment_names(database)):
-        known = ", ".join(experiment_names(database)) or "none"
-        missing = "no experiment is running" if name is None else f"there is no experiment {name!r}"
-        raise HTTPException(404, f"{missing} (recorded: {known})")
+    if name is not None and not is_running and name not in recorded:
+        known = ", ".join(recorded) or "none"
+        raise HTTPException(404, f"there is no experiment {name!r} (recorded: {known})")
     share = running.share if running is not None and is_running else 0.0
-    results = read_results(database, name, kind=query.kind, share=share)
-    fields = {"experiment": name, "is_running": is_running, "kind": query.kind}
+    results = read_results(database, name or "", kind=query.kind, share=share)
+    fields = {
+        "experiment": name, "is_running": is_running, "recorded": recorded, "kind": query.kind,
+    }  # fmt: skip
     return schemas.ExperimentReport.model_validate(fields | summarize(results))

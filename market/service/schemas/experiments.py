@@ -63,8 +63,9 @@ class InterleavedComparison(BaseModel):
 class ExperimentReport(BaseModel):
     """What an experiment has found so far."""
 
-    experiment: str
+    experiment: str | None = Field(description="Its name; null if none is running.")
     is_running: bool
+    recorded: list[str] = Field(description="Names of all experiments with a recorded search.")
     kind: str
     users: dict[str, int] = Field(description="By variant: A, B, and A+B for interleaved.")
     searches: dict[str, int] = Field(description="By variant; those without a user are left out.")

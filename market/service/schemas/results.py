@@ -176,6 +176,12 @@ class SearchResults(BaseModel):
         "else null. A filter on the price in the request takes precedence.",
         examples=[{"price_max": 100.0}],
     )
+    remaining_query: str | None = Field(
+        default=None,
+        description="With `understood`: the words without that phrase. A search for them has no "
+        "such filter.",
+        examples=["sofa"],
+    )
     next_cursor: str | None = Field(
         default=None, description="`cursor` of the next page of a search; null on the last page."
     )

@@ -50,27 +50,28 @@ function attributeFilters(search) {
   });
 }
 
-function chip(text, without) {
+function chip(text, without, className = "to-search") {
   return element("li", {}, element(
-    "a", { className: "to-search", href: addressOf(without) || "./",
+    "a", { className, href: addressOf(without) || "./",
       "aria-label": `Remove the filter: ${text}` }, text, icon("close")));
 }
 
-/** What the service took from the words of the query, such as a price: {"price_max": 100}. */
-function understoodChips(understood) {
+/** Filters from the words of the query, such as {"price_max": 100}: a chip leads to the others. */
+function understoodChips({ q: _, ...search }, { understood, remaining_query: q }) {
   const texts = Object.entries(understood ?? {}).map(([name, value]) => {
     if (name === "price_max") return ofPrice("up to", value);
     if (name === "price_min") return ofPrice("from", value);
     return "";
   }).filter(Boolean);
-  return texts.map((text) => element("li", {}, element(
-    "span", { className: "understood" }, `${text}, from your words`)));
+  const rest = q ? { q, ...search } : search;
+  return texts.map((text) => chip(`${text}, from your words`, rest, "to-search understood"));
 }
 
 /** Show the chips of a search and of what its answer understood. */
-export function showChips(search, understood = null) {
+export function showChips(search, results = {}) {
   const filters = [...plainFilters(search), ...attributeFilters(search)];
-  const items = [...understoodChips(understood), ...filters.map(([text, rest]) => chip(text, rest))];
+  const items = [...understoodChips(search, results),
+    ...filters.map(([text, rest]) => chip(text, rest))];
   if (filters.length > 1) {
     items.push(element("li", {}, element(
       "a", { className: "to-search all", href: addressOf(search.q ? { q: search.q } : {}) },

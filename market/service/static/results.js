@@ -176,7 +176,7 @@ function cardsOf(hits, isFirst = false) {
 
 function showResults(search, results) {
   showHeading(search, results);
-  showChips(search, results.understood);
+  showChips(search, results);
   showCounts(results.attributes);
   showFacets(search, results, allCategories());
   $("error").hidden = true;

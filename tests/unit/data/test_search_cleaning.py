@@ -18,6 +18,7 @@ from market.data.erasures import Erasures, hash_user
 from market.data.frequent_searches import frequent_searches
 from market.data.id_lists import find_separator, split_list
 from market.data.log_cleaning import LogCleaner, ProductIds, interaction_metrics
+from market.data.pulled_logs import PulledLogs
 from market.data.raw_folder import RawFolder
 from market.data.search_cleaning import CleanSearches, sort_searches
 from market.data.searches import SEARCH_COLUMNS, clicks_of
@@ -47,7 +48,7 @@ def raw(tmp_path: Path) -> Path:
 def read_logs(folder: Path, changes: CatalogueChanges | None = None, **settings: Any) -> LogCleaner:
     products = ProductIds("Products.csv", KNOWN, REJECTED)
     raw_folder = RawFolder(folder, input_settings(**settings))
-    return LogCleaner(raw_folder, products, changes or CatalogueChanges.none())
+    return LogCleaner(raw_folder, products, changes or CatalogueChanges.none(), PulledLogs.none())
 
 
 # --- Rows -----------------------------------------------------------------------------------------

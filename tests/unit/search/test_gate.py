@@ -222,7 +222,8 @@ NO_LISTING_ROUTES = {
     "/api/events", "/api/predict", "/api/places", "/api/categories", "/api/attributes",
     "/api/suggest",  # see the test of the engine
     "/api/settings", "/healthz", "/metrics", "/api/users/{user_id}/data",
-    "/api/analytics", "/api/analytics/no-results", "/api/experiments",  # what users were shown and did, in numbers
+    # What users were shown and did, in numbers.
+    "/api/analytics", "/api/analytics/no-results", "/api/experiments",
     "/api/photos/live/{sha256}",  # asks the store of changes: see the tests of the live catalogue
 }  # fmt: skip
 

@@ -96,6 +96,12 @@ def test_among_equally_near_words_the_one_in_most_names_is_chosen(index: Lexical
     assert index.correct_spelling("plinters") == "planters"
 
 
+def test_an_unknown_plural_becomes_its_singular() -> None:
+    listings = LexicalIndex.build(["model car"] * 9 + ["cable modem"] * 2, [""] * 11, [])
+    assert listings.correct_spelling("modems") == "modem"
+    assert listings.correct_spelling("midel") == "model"
+
+
 def test_a_nearer_word_beats_a_more_frequent_one() -> None:
     listings = LexicalIndex.build(["wardrobe"] * 9 + ["wardrober"] * 2, [""] * 11, [])
     assert listings.correct_spelling("wardrobers") == "wardrober"

@@ -40,3 +40,13 @@ def test_weights_are_shared_out_among_the_parts_of_a_query(
 ) -> None:
     assert query.weigh(WEIGHTS) == WEIGHTS | changed
     assert not query.empty and Query().empty
+
+
+def test_a_photo_beside_words_counts_by_its_similarity_alone() -> None:
+    weights = WEIGHTS | {"bm25.phrase": 2.0, "image_similarity.reciprocal_rank": 4.0}
+    query = Query(bm25=VECTOR, text_vector=VECTOR, image_vector=VECTOR)
+    weighed = query.weigh(weights)
+    assert weighed["image_similarity"] == 12.0
+    assert weighed["image_similarity.reciprocal_rank"] == 0.0
+    assert sum(weighed.values()) == pytest.approx(sum(weights.values()))
+    assert weighed["bm25.phrase"] / weighed["bm25"] == pytest.approx(2 / 6)

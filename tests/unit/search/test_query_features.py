@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +19,8 @@ from handmade import (
 
 from market.search.filters import Filters
 from market.search.query import Query
-from market.search.ranker import QUERY_FEATURES, Ranker
+from market.search.query_features import reciprocal_ranks
+from market.search.ranker import MATCH_FEATURES, QUERY_FEATURES, Ranker, rank_detail
 
 
 def test_a_listing_without_words_is_found_by_its_neighbours(handmade: Handmade) -> None:
@@ -65,3 +68,59 @@ def test_a_photo_counts_whatever_the_weights_of_text_features(
     both = engine.search("broken", photo=photo_of(row), history=history, limit=1).hits[0]
     assert 20 <= int(both.product_id[1:]) < 30 and both.why["image_similarity"] > 7
     assert all(20 <= int(id_[1:]) < 30 for id_ in ids(engine.similar("p27", limit=3)))
+
+
+def test_what_the_weights_depend_on_is_a_property_of_the_query(handmade: Handmade) -> None:
+    engine = handmade.engine()
+    everything = np.ones(len(engine.listings), bool)
+    one, two, unknown = (
+        engine.candidates(engine.build_query(text), everything)[1]
+        for text in ("guitar", "lovely guitar", "guitar qwxzv")
+    )
+    for features, words in ((one, 1), (two, 2), (unknown, 2)):
+        similarity = features["text_similarity"]
+        np.testing.assert_allclose(features["text_similarity.short"], similarity / words)
+        covered = features["bm25.covered"] / features["bm25"].where(features["bm25"] > 0)
+        assert covered.dropna().nunique() <= 1 or np.ptp(covered.dropna()) < 1e-6
+        uncovered = similarity * (1 - covered.dropna().iloc[0])
+        np.testing.assert_allclose(features["text_similarity.uncovered"], uncovered, atol=1e-6)
+    assert (two["text_similarity.unknown"] == 0).all()
+    np.testing.assert_allclose(
+        unknown["text_similarity.unknown"], unknown["text_similarity"] / 2, atol=1e-6
+    )
+
+
+def test_a_better_match_by_words_never_lowers_a_score(handmade: Handmade) -> None:
+    """Holds for any weights: no feature falls, and no other listing's reciprocal rank rises."""
+    engine = handmade.engine()
+    everything = np.ones(len(engine.listings), bool)
+    query = engine.build_query("lovely red guitar")
+    assert query.bm25 is not None
+    candidates, before = engine.candidates(replace(query, phrases=None), everything)
+    for row in range(0, len(candidates), 5):
+        raised = query.bm25.copy()
+        raised[candidates[row]] = raised.max()
+        better = replace(query, bm25=raised, phrases=None)
+        positions, after = engine.candidates(better, everything)
+        assert positions.tolist() == candidates.tolist()
+        own = ["bm25", "bm25.covered", "bm25.reciprocal_rank"]
+        assert (after.loc[row, own] >= before.loc[row, own]).all()
+        others = after.index != row
+        assert (
+            after.loc[others, "bm25.reciprocal_rank"] <= before.loc[others, "bm25.reciprocal_rank"]
+        ).all()
+
+
+def test_equal_weights_of_reciprocal_ranks_are_rank_fusion(handmade: Handmade) -> None:
+    engine = handmade.engine()
+    _, features = engine.candidates(
+        engine.build_query("lovely red guitar"), np.ones(len(engine.listings), bool)
+    )
+    for name in MATCH_FEATURES:
+        places = features[name].rank(ascending=False, method="min")
+        np.testing.assert_allclose(features[rank_detail(name)], 61 / (60 + places))
+
+
+def test_a_missing_photo_has_no_reciprocal_rank() -> None:
+    ranks = reciprocal_ranks(np.array([np.nan, 0.0, 0.7, np.nan]))
+    np.testing.assert_allclose(ranks, [np.nan, 61 / 62, 1, np.nan])

@@ -193,8 +193,8 @@ def test_a_ranker_loads_as_it_was_saved(ranker: Ranker, tmp_path: Path) -> None:
 
 def test_feedback_keeps_its_own_weights_and_they_are_saved(tmp_path: Path) -> None:
     ranker = Ranker.prior().with_weights(dict.fromkeys(module.QUERY_FEATURES, 1.0))
-    assert ranker.feedback == {name: PRIOR[name] for name in module.QUERY_FEATURES}
-    ranker.feedback = {name: 2.0 for name in module.QUERY_FEATURES}
+    assert ranker.feedback == module.FEEDBACK
+    ranker.feedback = {name: 2.0 for name in module.MATCH_FEATURES}
     ranker.save(tmp_path)
     again = Ranker.load(tmp_path)
     assert again.feedback == ranker.feedback and again.weights == ranker.weights

@@ -10,7 +10,7 @@ from handmade import Handmade, ids, photo_of
 
 from market.search.engine import Engine
 from market.search.filters import Filters
-from market.search.relevance import WORD_FEATURES, Cutoff, Relevance
+from market.search.relevance import PHOTO_FEATURES, WORD_FEATURES, Cutoff, Relevance
 from market.search.relevance_fitting import (
     LabelledMatches,
     average_quality,
@@ -51,7 +51,7 @@ def ended(shop: Engine) -> Engine:
     queries = match_words(shop, {kind: relevant_by_word(kind) for kind in KINDS}, known_items=False)
     photos = match_photos(shop, np.arange(60))
     words = fit_cutoff(WORD_FEATURES, queries)
-    cut_photos = fit_cutoff(("image_excess", "image_excess_of_best", "image_similarity"), photos)
+    cut_photos = fit_cutoff(PHOTO_FEATURES, photos)
     return shop.with_relevance(Relevance(words, cut_photos))
 
 
@@ -81,6 +81,21 @@ def test_known_items_stay_among_the_results() -> None:
     alone, together = (fit_cutoff(WORD_FEATURES, complete, kept) for kept in ((), hidden))
     assert average_quality(together, hidden)["model"]["recall"] >= 0.95
     assert average_quality(alone, complete)["model"]["f1"] > 0.9
+
+
+def test_a_cutoff_keeps_the_recall_that_it_must() -> None:
+    queries = []
+    rng = np.random.default_rng(1)
+    for _ in range(30):  # half of the relevant listings look like the others
+        relevant = np.arange(100) < 10
+        image = np.where(np.arange(100) < 5, 0.9, rng.random(100) * 0.5)[:, None]
+        features = np.hstack([image, image, image])
+        queries.append(LabelledMatches(features, relevant, np.ones(100, bool), 20))
+    free, bound = (fit_cutoff(PHOTO_FEATURES, queries, min_recall=share) for share in (0, 0.9))
+    recalls = [average_quality(cutoff, queries)["model"]["recall"] for cutoff in (free, bound)]
+    everything = average_quality(bound, queries)["all_matches"]
+    assert recalls[0] < 0.3 < 0.9 * everything["recall"] <= recalls[1] < everything["recall"]
+    assert bound is not None and bound.min_related <= bound.min_relevant
 
 
 def test_results_are_better_than_all_matches(shop: Engine) -> None:

@@ -53,6 +53,27 @@ def test_a_price_in_words_is_reported(client: TestClient) -> None:
     assert sorted(names(results["hits"])) == ["old laptop", "red laptop"]
     own = get(client, "/api/search", q="laptop under £50", price_max=30)
     assert own["understood"] is None and names(own["hits"]) == ["red laptop"]
+    assert own["remaining_query"] is None
+
+
+def test_a_price_in_words_can_be_taken_back(client: TestClient) -> None:
+    results = get(client, "/api/search", q="laptop under £50", include_unavailable=True)
+    assert results["remaining_query"] == "laptop"
+    wide = get(client, "/api/search", q="laptop", include_unavailable=True)
+    assert wide["total"] > results["total"] and wide["understood"] is None
+    page = client.get("/", params={"q": "laptop under £50", "sort": "price", "offset": 1}).text
+    assert 'href="?sort=price&amp;q=laptop"' in page
+    assert 'aria-label="Remove the filter: up to £50, from your words"' in page
+    alone = client.get("/", params={"q": "under £50"}).text
+    assert '<a class="to-search understood" href="./"' in alone
+
+
+def test_without_scripts_a_link_opens_the_filters_of_a_telephone(client: TestClient) -> None:
+    page = client.get("/", params={"q": "laptop"}).text
+    assert '<noscript><a class="button narrow" href="#filters">Filters</a></noscript>' in page
+    assert '<noscript><link rel="stylesheet" href="static/noscript.css"></noscript>' in page
+    style = client.get("/static/noscript.css").text
+    assert ".filters:target { display: grid; }" in style
 
 
 def test_related_hits_have_no_untrue_reason(client: TestClient) -> None:

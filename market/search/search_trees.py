@@ -1,0 +1,111 @@
+"""Boosted trees that correct the ranker's sum for searches in words, grown on clicks.
+
+LightGBM learns the bias of each place beside the trees, and they leave it out when they rank.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import lightgbm
+import numpy as np
+
+from market.search.click_logit import place_groups
+from market.search.click_metrics import corrected_ndcg, mean_and_error, mean_by_query
+from market.search.collaborative import EVENT_WEIGHTS
+from market.search.impressions import Impressions
+from market.search.query_folds import folds_of
+from market.search.ranker import LISTING_FEATURES, TREE_PARAMS, Ranker
+
+MIN_SEARCHES = 1000  # with a click; trees need more of them than weights
+FOLDS = 3
+TREE_COUNTS = (20, 40, 80)
+ERRORS = 1.0  # standard errors that the gain must exceed; the whole ranker is tested once more
+MAX_GAIN = int(max(EVENT_WEIGHTS.values()))
+
+
+def with_search_trees(
+    clicked: Impressions,
+    ranker: Ranker,
+    examination: np.ndarray,
+    *,
+    seed: int,
+    position_aware: bool = True,
+) -> Ranker:
+    """Return the ranker with trees, if they help on queries that they were not grown on.
+
+    Parameters
+    ----------
+    clicked
+        Searches with a click.
+    ranker
+        The sum to correct.
+    examination
+        As for `corrected_ndcg`.
+    seed
+        Of the folds and the trees.
+    position_aware
+        Whether the trees account for places.
+    """
+    if len(clicked) < MIN_SEARCHES:
+        return ranker
+    count = _best_count(clicked, ranker, examination, seed, position_aware)
+    if not count:
+        return ranker
+    return replace(ranker, search_trees=_grow(clicked, ranker, count, seed, position_aware))
+
+
+def _grow(
+    clicked: Impressions, ranker: Ranker, count: int, seed: int, position_aware: bool
+) -> lightgbm.Booster:
+    """Return `count` trees that correct the scores of a ranker."""
+    features = clicked.features[
+        [
+            name
+            for name in clicked.features
+            if name in ranker.weights and clicked.features[name].nunique() > 1
+        ]
+    ]
+    monotone = [int(name.split(".")[0] not in LISTING_FEATURES) for name in features]
+    data = lightgbm.Dataset(
+        features.astype(float),
+        np.minimum(np.ceil(clicked.gain), MAX_GAIN).astype(int),
+        weight=clicked.weight,
+        group=np.bincount(clicked.search),
+        position=place_groups(clicked.place) if position_aware else None,
+        init_score=ranker.predict(clicked.features),
+        params={"verbosity": -1},
+    )
+    params = TREE_PARAMS | {
+        "seed": seed,
+        "monotone_constraints": monotone,
+        "label_gain": list(range(MAX_GAIN + 1)),
+    }
+    return lightgbm.train(params, data, num_boost_round=count)
+
+
+def _best_count(
+    clicked: Impressions,
+    ranker: Ranker,
+    examination: np.ndarray,
+    seed: int,
+    position_aware: bool,
+) -> int:
+    """Return the best of TREE_COUNTS on held-out queries; 0 if none helps."""
+    fold_of = folds_of(clicked.query, FOLDS, seed)
+    gains = np.zeros((len(TREE_COUNTS), len(clicked)))
+    for fold in range(FOLDS):
+        held_out = clicked.select(fold_of == fold)
+        trees = _grow(
+            clicked.select(fold_of != fold), ranker, max(TREE_COUNTS), seed, position_aware
+        )
+        base = ranker.predict(held_out.features)
+        table = held_out.features.reindex(columns=trees.feature_name()).astype(float)
+        before = corrected_ndcg(held_out, base, examination)
+        for row, count in enumerate(TREE_COUNTS):
+            scores = base + np.asarray(trees.predict(table, num_iteration=count))
+            gains[row, fold_of == fold] = corrected_ndcg(held_out, scores, examination) - before
+    by_count = [mean_and_error(mean_by_query(row, clicked.query)) for row in gains]
+    best = int(np.argmax([gain for gain, _ in by_count]))
+    gain, error = by_count[best]
+    return TREE_COUNTS[best] if gain > ERRORS * error else 0
