@@ -139,6 +139,7 @@ def to_impressions(queries: list[LeafQuery], searches: list[SimulatedSearch]) ->
         gain=np.concatenate([search.clicked for search in searches]).astype(float),
         query=np.array([search.query for search in searches]),
         weight=np.ones(sum(sizes)),
+        listing=np.concatenate([search.shown for search in searches]),
     )
 
 
