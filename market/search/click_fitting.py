@@ -8,7 +8,7 @@ import numpy as np
 
 from market.core.stage import progress
 from market.search.click_logit import ClickData, ClickLogit, Evidence, fit_click_logit
-from market.search.click_metrics import mean_and_error, reranking_gains
+from market.search.click_metrics import mean_and_error, mean_by_query, reranking_gains
 from market.search.impressions import Impressions
 from market.search.query_folds import folds_of
 from market.search.ranker import Ranker
