@@ -69,6 +69,8 @@ def _short(text: Any) -> str:
 def _table_rows(inspection: Inspection) -> list[Row]:
     tables = inspection.tables
     roles = {"listings": tables.products, "photos": tables.images, "events": tables.interactions}
+    if tables.searches is not None:
+        roles["searches"] = tables.searches
     return [(role, *_table_facts(table)) for role, table in roles.items()]
 
 

@@ -9,6 +9,7 @@ from market.data.inspection.attributes import propose_attribute
 from market.data.inspection.events import EventNames
 from market.data.inspection.photos import PhotoLayout, photo_columns
 from market.data.inspection.profiles import Profile
+from market.data.inspection.searches import own_search_columns
 from market.data.inspection.tables import Table, Tables
 from market.data.inspection.values import Values
 from market.data.interactions import log_columns
@@ -29,6 +30,9 @@ def build_section(
         "columns": columns,
         "image_columns": photos.image_columns if photos.photos == "table" else {},
         "event_columns": _event_columns(tables.interactions),
+        "search_columns": own_search_columns(tables.searches.rows.columns)
+        if tables.searches
+        else {},
         "events": events.mapping if events else {},
         "attributes": attributes,
         "category_separator": values.category_separator.value,
@@ -89,12 +93,14 @@ def _files(tables: Tables, photos: PhotoLayout) -> dict[str, str]:
         "products": tables.products.file.path.name,
         "images": images.file.path.name if images and photos.photos == "table" else "",
         "interactions": log.file.path.name if log else "",
+        # Without a log, the name of the one that the service may bring home.
+        "searches": tables.searches.file.path.name if tables.searches else "searches.csv",
     }
 
 
 def _dialect(tables: Tables) -> dict[str, str]:
     """Return encoding and separator, of the listings if they have one."""
-    present = (tables.products, tables.images, tables.interactions)
+    present = (tables.products, tables.images, tables.interactions, tables.searches)
     files = [table.file for table in present if table is not None]
     encodings = [file.encoding.value for file in files if file.encoding.value != "ascii"]
     separators = [file.separator.value for file in files if file.has_separator]

@@ -120,7 +120,7 @@ def test_metarank_events_become_searches_and_interactions(tmp_path: Path) -> Non
     }  # fmt: skip
     click = {"event": "interaction", "id": "i1", "ranking": "r1", "timestamp": "1599391470000",
              "type": "click", "item": "item 3"}  # fmt: skip
-    records = [
+    records: list[dict[str, Any]] = [
         {"event": "item", "id": "e", "item": "item1"}, click, ranking,
         {**click, "type": "purchase", "session": "s9", "ranking": None}, {**click, "type": "sort"},
         {"id": "?"},
