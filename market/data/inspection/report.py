@@ -217,7 +217,7 @@ def _section_text(inspection: Inspection) -> str:
     columns = {f"  {name}" for name, match in products.matches.items() if match.is_guess}
     lines = []
     place = ""
-    for key in Input.model_fields:
+    for key in (key for key in Input.model_fields if key in inspection.section):
         text = yaml.safe_dump(
             {key: inspection.section[key]}, allow_unicode=True, sort_keys=False, width=10_000
         )

@@ -15,6 +15,8 @@ from market.data.inspection.values import Values
 from market.data.interactions import log_columns
 
 DEFAULT_ENCODING = "utf-8"
+# Of keys that a section may lack.
+SEARCH_DEFAULTS: dict[str, Any] = {"searches": "searches.csv", "search_columns": {}}
 MIN_TIMES = 0.5  # share of times that must be readable for the column to be of use
 
 
@@ -30,9 +32,7 @@ def build_section(
         "columns": columns,
         "image_columns": photos.image_columns if photos.photos == "table" else {},
         "event_columns": _event_columns(tables.interactions),
-        "search_columns": own_search_columns(tables.searches.rows.columns)
-        if tables.searches
-        else {},
+        **_searches(tables.searches),
         "events": events.mapping if events else {},
         "attributes": attributes,
         "category_separator": values.category_separator.value,
@@ -93,8 +93,6 @@ def _files(tables: Tables, photos: PhotoLayout) -> dict[str, str]:
         "products": tables.products.file.path.name,
         "images": images.file.path.name if images and photos.photos == "table" else "",
         "interactions": log.file.path.name if log else "",
-        # Without a log, the name of the one that the service may bring home.
-        "searches": tables.searches.file.path.name if tables.searches else "searches.csv",
     }
 
 
@@ -108,6 +106,17 @@ def _dialect(tables: Tables) -> dict[str, str]:
         "encoding": (encodings or [DEFAULT_ENCODING])[0],
         "separator": (separators or [","])[0],
     }
+
+
+def _searches(log: Table | None) -> dict[str, Any]:
+    """Return the keys of the log of searches that differ from SEARCH_DEFAULTS."""
+    if log is None:
+        return {}
+    own = {
+        "searches": log.file.path.name,
+        "search_columns": own_search_columns(log.rows.columns),
+    }
+    return {name: value for name, value in own.items() if value != SEARCH_DEFAULTS[name]}
 
 
 def _event_columns(log: Table | None) -> dict[str, str | None]:

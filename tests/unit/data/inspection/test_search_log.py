@@ -39,4 +39,6 @@ def test_a_log_of_searches_is_neither_listings_nor_events(tmp_path: Path) -> Non
         "ads.csv", "clicks.csv", "log.csv",
     ]  # fmt: skip
     assert section["search_columns"] == {"search_id": "request_id", "query": "search_text"}
+    (tmp_path / "log.csv").rename(tmp_path / "searches.csv")
+    assert "searches" not in inspect_export(tmp_path, load_params("clean")).section
     assert not inspection.problems and inspection.tables.unused == []
