@@ -115,7 +115,7 @@ def main() -> str:
         "learned": learned,
         "n": protocol.n_choices if protocol else 0,
         "seed": params.seed,
-        "weights": weights,
+        "weights": {name: learning.ranker.weights[name] for name in weights},
         "relevance": quality,
         "searches": learning.summary(seed=params.seed),
     }
@@ -124,6 +124,7 @@ def main() -> str:
     metrics["rules"] = rules_cost(engine, rules, tests, day=latest_day(engine), seed=params.seed)
     write_json(METRICS / "rank.json", metrics)
     source = f"learned from {metrics['n']:,} choices of users" if learned else "prior weights"
+    source += learning.outcome()
     not_by_time = "; the log cannot be split by time: only leave_last_out will be evaluated"
     return source + (not_by_time if protocols and SPLIT_BY_TIME not in protocols else "")
 

@@ -49,9 +49,8 @@ def evaluate_clicks(
     if protocol is None:
         return {"n": 0, "seed": seed}
     earlier = searches["timestamp"] < protocol.cutoff
-    seen = set(query_keys(engine, searches.loc[earlier, "query"]))
-    keys = query_keys(engine, searches.loc[~earlier, "query"])
-    unseen = searches[~earlier][[key not in seen for key in keys]]
+    keys = np.array(query_keys(engine, searches["query"]), object)
+    unseen = searches[~earlier & ~np.isin(keys, keys[earlier])]
     impressions = Impressions.collect(
         engine,
         unseen,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.optimize import Bounds, minimize
+from threadpoolctl import threadpool_limits
 
 # The first place of each group of places that share an intercept: clicks far down are rare.
 PLACE_GROUPS = np.array([*range(10), 10, 12, 15, 20, 30, 50])
@@ -92,12 +93,12 @@ class ClickLogit:
         places = np.arange(PLACE_GROUPS[-1] + 1)
         return np.exp(self.intercepts[place_groups(places)])
 
-    def log_likelihood(self, data: ClickData) -> float:
-        """Return the log likelihood of clicks."""
+    def log_likelihoods(self, data: ClickData) -> np.ndarray:
+        """Return the log likelihood (searches,) of the clicks of each search."""
         utility = np.exp(self.log_scale) * (data.features @ self.weights)
         if data.place_group is not None:
             utility = utility + self.intercepts[data.place_group]
-        return float(data.relevance @ log_shares(utility, data.search)[0])
+        return np.bincount(data.search, data.relevance * log_shares(utility, data.search)[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,7 +231,8 @@ def fit_click_logit(
     lowest = np.r_[np.zeros(n_weights), -MAX_LOG_SCALE, np.full(n_places, -np.inf)]
     highest = np.r_[np.full(n_weights, np.inf), MAX_LOG_SCALE, np.full(n_places, np.inf)]
     bounds = Bounds(lowest, highest)
-    best = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds).x
+    with threadpool_limits(1, "blas"):  # with two, each waits for the other
+        best = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds).x
     weights, log_scale, steps = np.split(best, [n_weights, n_weights + 1])
     return ClickLogit(weights, np.r_[0.0, np.cumsum(steps)], float(log_scale[0]))
 

@@ -58,6 +58,8 @@ class Impressions:
         the search's mean; 1 without exploration.
     search_ids
         (searches,) ids; (0,) if unknown.
+    listing
+        (n,) the position of each listing; (0,) if unknown.
     """
 
     features: pd.DataFrame
@@ -67,6 +69,7 @@ class Impressions:
     query: np.ndarray
     weight: np.ndarray
     search_ids: np.ndarray = field(default_factory=lambda: np.empty(0, object))
+    listing: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __len__(self) -> int:
         """Return the number of searches."""
@@ -88,6 +91,7 @@ class Impressions:
             self.query[searches],
             self.weight[rows],
             self.search_ids[searches] if len(self.search_ids) else self.search_ids,
+            self.listing[rows] if len(self.listing) else self.listing,
         )
 
     @classmethod
@@ -147,6 +151,7 @@ class Impressions:
             pd.factorize(pd.Series(keys, dtype=object), sort=True)[0],
             shown["weight"].to_numpy(float),
             chosen["search_id"].to_numpy(),
+            shown["position"].to_numpy(np.int64),
         )
 
 
@@ -156,7 +161,7 @@ def query_keys(engine: Engine, texts: Sequence[str] | pd.Series) -> list[str]:
     Spelling, word endings and the order of the words make no difference.
     """
     key_of = {}
-    for text in dict.fromkeys(texts):
+    for text in progress(dict.fromkeys(texts), desc="compare queries", unit="query"):
         stems = stems_of(engine.correct(engine.understand(text).words), engine.lexical.language)
         key_of[text] = " ".join(sorted(set(stems))) or text.strip().casefold()
     return [key_of[text] for text in texts]

@@ -54,6 +54,15 @@ class SearchLearning:
             "seed": seed,
         }
 
+    def outcome(self) -> str:
+        """Return the end of a sentence about what the ranker learned from."""
+        if self.learned is None:
+            return ""
+        count = f"{self.learned.n_searches:,} searches"
+        if self.learned.accepted:
+            return f", and from {count}"
+        return f"; {count} did not clearly help on held-out queries, and move nothing"
+
 
 def learn_from_searches(
     engine: Engine,

@@ -7,8 +7,16 @@ import pandas as pd
 
 from market.search.impressions import Impressions
 from market.search.metrics import gains, places_of
-from market.search.ranker import PRIOR, Ranker
+from market.search.ranker import Ranker
 
+# The weights that served the searches, which are not those of the project, as these may change.
+SERVED = {
+    "bm25": 6.0,
+    "text_similarity": 4.0,
+    "text_similarity.neighbours": 2.0,
+    "image_similarity": 6.0,
+    "recency": 0.3,
+}
 TRUE = {
     "bm25": 2.0,
     "text_similarity": 9.0,
@@ -22,17 +30,22 @@ SHOWN = 15
 CLICKS_AT = 8.0  # the utility of a listing that every second user who examines it clicks
 
 
+def served_ranker() -> Ranker:
+    """Return the ranker that served the searches, the prior of what is learned from them."""
+    return Ranker.prior().with_weights(SERVED)
+
+
 def draw(searches: int, seed: int, *, placebo: bool = False, steepness: float = 0.7) -> Impressions:
     """Draw searches for one query in three.
 
-    The prior orders what they show, with noise. The user examines place k with probability 1 / k,
-    and clicks with the logistic probability of the listing's true utility; with `placebo`, one in
-    three times whatever the listing.
+    `served_ranker` orders what they show, with noise. The user examines place k with probability
+    1 / k, and clicks with the logistic probability of the listing's true utility; with `placebo`,
+    one in three times whatever the listing.
     """
     rng = np.random.default_rng(seed)
     query = rng.integers(searches // 3, size=searches)
     pools = rng.random((searches // 3, POOL, len(FEATURES)))[query]
-    served = pools @ [PRIOR[name] for name in FEATURES] + rng.normal(0, 0.5, pools.shape[:2])
+    served = pools @ [SERVED[name] for name in FEATURES] + rng.normal(0, 0.5, pools.shape[:2])
     order = np.argsort(-served, axis=1)[:, :SHOWN]
     shown = np.take_along_axis(pools, order[..., None], axis=1)
     attraction = _attraction(shown, steepness) if not placebo else 1 / 3

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from click_models import FEATURES, TRUE, draw, true_ndcg
+from click_models import FEATURES, SERVED, TRUE, draw, served_ranker, true_ndcg
 
 from market.search.click_fitting import ClickFit, fit_clicks, learn_from_clicks
 from market.search.click_logit import PLACE_GROUPS, ClickData, Evidence, fit_click_logit
 from market.search.impressions import Impressions
 from market.search.query_folds import folds_of
-from market.search.ranker import PRIOR, Ranker
+from market.search.ranker import PRIOR
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def impressions() -> Impressions:
 
 @pytest.fixture(scope="module")
 def aware(impressions: Impressions) -> ClickFit:
-    return fit_clicks(impressions, Ranker.prior(), seed=0)
+    return fit_clicks(impressions, served_ranker(), seed=0)
 
 
 def test_the_examination_of_places_is_found(aware: ClickFit) -> None:
@@ -32,30 +32,30 @@ def test_the_examination_of_places_is_found(aware: ClickFit) -> None:
 def test_a_fit_with_places_comes_nearer_to_the_truth_than_one_without(
     impressions: Impressions, aware: ClickFit
 ) -> None:
-    naive = fit_clicks(impressions, Ranker.prior(), seed=0, position_aware=False)
+    naive = fit_clicks(impressions, served_ranker(), seed=0, position_aware=False)
     prior, without, with_places = (
-        true_ndcg(ranker, seed=9) for ranker in (Ranker.prior(), naive.ranker, aware.ranker)
+        true_ndcg(ranker, seed=9) for ranker in (served_ranker(), naive.ranker, aware.ranker)
     )
     assert with_places > without + 0.02 and with_places > prior + 0.05
     assert naive.examination.tolist() == [1.0]
 
 
 def test_a_log_that_helps_on_unseen_queries_moves_the_ranker(impressions: Impressions) -> None:
-    learned = learn_from_clicks(impressions, Ranker.prior(), seed=0)
+    learned = learn_from_clicks(impressions, served_ranker(), seed=0)
     assert learned.accepted and learned.gain > 2 * learned.standard_error
     assert learned.n_searches == impressions.clicked.sum()
-    assert learned.ranker.weights["image_similarity"] < PRIOR["image_similarity"]
+    assert learned.ranker.weights["image_similarity"] < SERVED["image_similarity"]
 
 
 def test_clicks_that_ignore_relevance_move_nothing() -> None:
-    prior = Ranker.prior()
+    prior = served_ranker()
     learned = learn_from_clicks(draw(150, seed=2, placebo=True), prior, seed=0)
     assert not learned.accepted and learned.ranker is prior
 
 
 @pytest.mark.parametrize("lacking", ["searches", "clicks", "queries"])
 def test_too_little_to_learn_from_leaves_the_prior(impressions: Impressions, lacking: str) -> None:
-    prior = Ranker.prior()
+    prior = served_ranker()
     few = impressions.select(np.isin(impressions.query, np.unique(impressions.query)[:5]))
     if lacking == "searches":
         few = few.select(np.zeros(len(few), bool))
@@ -73,7 +73,7 @@ def test_a_query_is_never_on_both_sides() -> None:
 
 
 def test_searches_without_a_click_teach_nothing(impressions: Impressions, aware: ClickFit) -> None:
-    clicked = fit_clicks(impressions.select(impressions.clicked), Ranker.prior(), seed=0)
+    clicked = fit_clicks(impressions.select(impressions.clicked), served_ranker(), seed=0)
     assert clicked.ranker.weights == aware.ranker.weights
 
 
@@ -89,7 +89,7 @@ def test_choices_of_users_who_do_not_search_count_too(impressions: Impressions) 
     chosen = [(table["recency"] == table["recency"].max()).to_numpy(int) for table in tables]
     evidence = Evidence.of(tables, chosen, PRIOR | {"recency": 8.0})
     alone, both = (
-        fit_clicks(impressions, Ranker.prior(), seed=0, evidence=each).ranker.weights["recency"]
+        fit_clicks(impressions, served_ranker(), seed=0, evidence=each).ranker.weights["recency"]
         for each in (None, evidence)
     )
     assert alone < 2 < 5 < both
@@ -143,7 +143,7 @@ def test_clicks_on_rarely_shown_places_weigh_more(impressions: Impressions) -> N
         weight,
     )
     before, after = (
-        fit_clicks(each, Ranker.prior(), seed=0).ranker.weights["recency"]
+        fit_clicks(each, served_ranker(), seed=0).ranker.weights["recency"]
         for each in (impressions, weighted)
     )
     assert after > before + 1

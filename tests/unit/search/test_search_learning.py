@@ -82,6 +82,7 @@ def test_without_clicks_the_chosen_weights_are_served(shop: Engine) -> None:
         assert learning.ranker.weights == shop.ranker.weights | WEIGHTS
         assert learning.tests == TESTS and learning.later is None
         assert learning.summary(seed=7) == {"learned": False, "n": 0, "seed": 7}
+        assert learning.outcome() == ""
 
 
 def test_the_served_ranker_learns_from_all_clicked_searches(
@@ -94,6 +95,7 @@ def test_the_served_ranker_learns_from_all_clicked_searches(
     summary = learning.summary(seed=7)
     assert summary["learned"] and summary["n"] == CLICKED
     assert summary["examination"] == [1.0, 0.5]
+    assert learning.outcome() == ", and from 6 searches"
 
 
 def test_the_ranker_of_later_searches_learned_from_earlier_ones(
@@ -128,6 +130,7 @@ def test_rejected_clicks_leave_the_tests_as_they_are(
     learning = learn(shop, *make_log())
     assert learning.tests == TESTS
     assert learning.summary(seed=0)["standard_error"] is None
+    assert "move nothing" in learning.outcome()
     served = Ranker.prior()
     assert learning.tests[1].ranker(served).weights == served.weights | OTHER_WEIGHTS
 
@@ -151,6 +154,15 @@ def test_later_searches_with_unseen_queries_are_evaluated(shop: Engine) -> None:
         "n": 0,
         "seed": 3,
     }
+
+
+def test_without_later_searches_nothing_is_evaluated(shop: Engine) -> None:
+    searches, log = make_log()
+    for days in (-9, 9):
+        time = NIGHT + pd.Timedelta(days=days)
+        later = SearchesProtocol(time, Ranker.prior(), Ranker.prior(), np.ones(1))
+        summary = evaluate_clicks(shop, searches.iloc[:1], log, later, max_searches=99, seed=0)
+        assert summary["n"] == (days < 0)
 
 
 def test_what_was_learned_is_saved(tmp_path: Path) -> None:

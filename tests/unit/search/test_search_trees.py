@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from click_models import FEATURES, draw
+from click_models import FEATURES, draw, served_ranker
 
 from market.search import search_trees as module
 from market.search.impressions import Impressions
@@ -34,7 +34,7 @@ def clicked() -> Impressions:
 def corrected(clicked: Impressions) -> Ranker:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "MIN_SEARCHES", 100)
-        return with_search_trees(clicked, Ranker.prior(), EXAMINATION, seed=0)
+        return with_search_trees(clicked, served_ranker(), EXAMINATION, seed=0)
 
 
 def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -47,7 +47,7 @@ def test_trees_learn_what_a_weighted_sum_cannot_express(corrected: Ranker) -> No
     assert corrected.search_trees is not None and corrected.trees is None
     middling, high = tables()
     assert corrected.predict(middling).mean() > corrected.predict(high).mean()
-    assert Ranker.prior().predict(middling).mean() < Ranker.prior().predict(high).mean()
+    assert served_ranker().predict(middling).mean() < served_ranker().predict(high).mean()
 
 
 def test_trees_correct_searches_in_words_only(corrected: Ranker) -> None:
@@ -78,7 +78,7 @@ def test_more_of_a_query_feature_never_lowers_the_score(
 def test_few_searches_and_useless_trees_leave_the_sum(
     clicked: Impressions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prior = Ranker.prior()
+    prior = served_ranker()
     assert with_search_trees(clicked, prior, EXAMINATION, seed=0) is prior
     monkeypatch.setattr(module, "MIN_SEARCHES", 50)
     placebo = draw(150, seed=2, placebo=True)
