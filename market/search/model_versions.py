@@ -8,7 +8,7 @@ read if the index is made with the same encoder, and the code computes all their
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from market.core.errors import MarketError
@@ -147,10 +147,12 @@ def check_encoder(version: ModelVersion, index: Path = SEARCH_INDEX) -> None:
 def read_models(folder: Path) -> RankingModels:
     """Read a folder as stage `rank` writes it, and check that the code computes its features.
 
+    Query features that came later have a weight of 0.
+
     Raises
     ------
     MarketError
-        If the folder holds no models, or the ranker has other features than the code.
+        If the folder holds no models, or the ranker has features that the code lacks.
     """
     try:
         models = RankingModels.load(folder)
@@ -159,16 +161,16 @@ def read_models(folder: Path) -> RankingModels:
             f"{folder} holds no ranking models that can be read: it must be a folder as stage "
             "`rank` writes it"
         ) from None
-    weights = set(models.ranker.weights)
-    columns = set(weights)
-    for trees in (models.ranker.trees, models.ranker.search_trees):
+    ranker = models.ranker
+    columns = set(ranker.weights)
+    for trees in (ranker.trees, ranker.search_trees):
         columns |= set() if trees is None else set(trees.feature_name())
-    unknown, missing = sorted(columns - set(PRIOR)), sorted(set(QUERY_FEATURES) - weights)
-    if unknown or missing:
-        faults = [f"unknown: {', '.join(unknown)}"] * bool(unknown)
-        faults += [f"missing: {', '.join(missing)}"] * bool(missing)
+    if unknown := sorted(columns - set(PRIOR)):
         raise MarketError(
             f"{folder} does not fit this version of the code, which ranks by other features "
-            f"({'; '.join(faults)}): run the code of that revision, or fit the models again"
+            f"(unknown: {', '.join(unknown)}): run the code of that revision, or fit the models "
+            "again"
         )
-    return models
+    # A ranker from before a feature existed ranks without it.
+    missing = {name: 0.0 for name in QUERY_FEATURES if name not in ranker.weights}
+    return replace(models, ranker=ranker.with_weights(missing))

@@ -170,6 +170,11 @@ def test_models_of_a_revision_serve_as_variant_b(repo: Path) -> None:
     assert weight_of(load_variant("second")) == 2.0
     write_fitted(3.0)
     assert weight_of(load_variant("fitted")) == 3.0  # a folder
+    path = Path("fitted/ranker.json")
+    content = json.loads(path.read_text())
+    del content["weights"]["text_similarity"]  # as from before this feature existed
+    path.write_text(json.dumps(content))
+    assert load_variant("fitted").ranker.weights["text_similarity"] == 0
     write_fitted(3.0, magnetism=1.0)
     with pytest.raises(MarketError, match=r"other features \(unknown: magnetism"):
         load_variant("fitted")
