@@ -14,7 +14,6 @@ The neighbours of listings are random, which does not change the time.
 
 from __future__ import annotations
 
-import json
 import socket
 import tempfile
 import threading
@@ -30,7 +29,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import uvicorn
-from command import BenchmarkCommand
+from command import BenchmarkCommand, out_option, write_figures
 from measuring import peak_memory
 from sklearn.preprocessing import normalize
 from tabulate import tabulate
@@ -275,9 +274,7 @@ def measure_http(subject: Subject, queries: list[str], folder: Path) -> np.ndarr
 )
 @click.option("--queries", type=int, default=100, help="Number of queries for each kind of call.")
 @click.option("--seed", type=int, default=42)
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Also write the figures to this JSON file."
-)
+@out_option
 def main(listings: tuple[int, ...], queries: int, seed: int, out: Path | None) -> None:
     set_up_torch(seed)
     rows: list[dict[str, Any]] = []
@@ -298,9 +295,7 @@ def main(listings: tuple[int, ...], queries: int, seed: int, out: Path | None) -
         peak = peak_memory() / 1e9
         click.echo(f"{count} listings: peak memory so far {peak:.1f} GB, including indexing")
     click.echo(tabulate(rows, headers="keys", floatfmt=".2f", tablefmt="github"))
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    write_figures(rows, out)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ of them. facets.py measures facets over a million listings.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from typing import Any
 import click
 import numpy as np
 import pandas as pd
-from command import BenchmarkCommand
+from command import BenchmarkCommand, out_option, write_figures
 from latency import (
     FILTERS,
     IMAGE_WIDTH,
@@ -152,9 +151,7 @@ def measure_with_changes(
 @click.option("--changed", type=int, default=500, help="Changed listings for with_changes.")
 @click.option("--steps", type=int, default=30, help="How often with_changes is timed.")
 @click.option("--seed", type=int, default=42)
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Also write the figures to this JSON file."
-)
+@out_option
 def main(
     listings: int, seconds: float, rate: int, changed: int, steps: int, seed: int,
     out: Path | None,
@@ -168,9 +165,7 @@ def main(
         *measure_live(subject, rate=rate, seconds=seconds, rng=rng),
     ]
     click.echo(tabulate(rows, headers="keys", floatfmt=".2f", tablefmt="github"))
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    write_figures(rows, out)
 
 
 if __name__ == "__main__":

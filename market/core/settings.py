@@ -1,9 +1,9 @@
 """The settings of each stage: the sections of params.yaml, with the type and range of every key.
 
-The sections of the stages that train models, and of those of search, are in modules beside this
-one. `Params` holds them all, although DVC then reruns every stage when one changes. In return, the
-first stage refuses a wrong value of the last one, hours earlier than that would. The modules change
-only with a new key or another range; DVC tracks the values key by key.
+Modules beside this one hold the sections for training and for search. `Params` joins all of them,
+although DVC then reruns every stage when one module changes. In return, the first stage refuses a
+value that only the last stage reads, hours before that stage would. The modules change only with a
+new key or another range; DVC tracks the values key by key.
 """
 
 from __future__ import annotations

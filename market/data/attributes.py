@@ -108,7 +108,7 @@ def clean_details(
 
 
 def _remedy(name: str, own: str, max_share: float) -> str:
-    """Return what to do about a column of which too many values are unreadable."""
+    """Return the remedy for a column with too many unreadable values."""
     is_attribute = name.startswith(ATTRIBUTE)
     key = f"attributes.{own} to text" if is_attribute else f"columns.{name} to null"
     return f"correct them, set input.{key}, or raise clean.max_rejected_share ({max_share:g})"

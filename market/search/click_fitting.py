@@ -8,7 +8,7 @@ import numpy as np
 
 from market.core.stage import progress
 from market.search.click_logit import ClickData, ClickLogit, Evidence, fit_click_logit
-from market.search.click_metrics import corrected_ndcg, mean_and_error, mean_by_query
+from market.search.click_metrics import mean_and_error, mean_by_query, reranking_gains
 from market.search.impressions import Impressions
 from market.search.query_folds import folds_of
 from market.search.ranker import Ranker
@@ -53,7 +53,7 @@ class LearnedRanker:
     accepted
         Whether it learned from the clicks.
     gain
-        The mean gain of corrected NDCG@10 on held-out queries.
+        The mean of `reranking_gains` over held-out queries.
     standard_error
         Of the gain, over queries; infinite if there were too few to judge.
     n_searches
@@ -119,8 +119,8 @@ def learn_from_clicks(
     """Learn from clicks, and keep the result only if it helps on queries that were held out.
 
     Each query is held out once: a ranker that has not seen it ranks what its searches showed, and
-    so does the prior. The gain of corrected NDCG@10, averaged by query, must exceed ERRORS standard
-    errors. The penalty is chosen without the held-out queries, so this is a single test.
+    so does the prior. The mean of `reranking_gains` must exceed ERRORS standard errors over
+    queries. The penalty is chosen without the held-out queries, so this is a single test.
 
     Parameters
     ----------
@@ -131,17 +131,15 @@ def learn_from_clicks(
     fitted = fit_clicks(clicked, prior, seed=seed, evidence=evidence)
     if len(np.unique(clicked.query)) < MIN_QUERIES:
         return LearnedRanker(prior, False, 0.0, np.inf, len(clicked), fitted.examination)
-    gains = np.zeros(len(clicked))
-    fold_of = folds_of(clicked.query, FOLDS, seed)
+    gains = []
+    fold_of = folds_of(impressions.query, FOLDS, seed)
     for fold in progress(range(FOLDS), desc="test what clicks teach", unit="fold"):
-        held_out = clicked.select(fold_of == fold)
-        fit = fit_clicks(clicked.select(fold_of != fold), prior, seed=seed, evidence=evidence)
-        after, before = (
-            corrected_ndcg(held_out, ranker.predict(held_out.features), fit.examination)
-            for ranker in (fit.ranker, prior)
-        )
-        gains[fold_of == fold] = after - before
-    gain, error = mean_and_error(mean_by_query(gains, clicked.query))
+        held_out = impressions.select(fold_of == fold)
+        rest = impressions.select((fold_of != fold) & impressions.clicked)
+        fit = fit_clicks(rest, prior, seed=seed, evidence=evidence)
+        after, before = (ranker.predict(held_out.features) for ranker in (fit.ranker, prior))
+        gains.append(reranking_gains(held_out, after, before, fit.examination))
+    gain, error = mean_and_error(np.concatenate(gains))
     accepted = bool(gain > ERRORS * error)
     ranker = fitted.ranker if accepted else prior
     return LearnedRanker(ranker, accepted, gain, error, len(clicked), fitted.examination)

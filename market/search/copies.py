@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 import pandas as pd
+from cachetools import LRUCache
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -15,6 +17,8 @@ from market.data.near_duplicates import MIN_WORDS, normalise_text
 from market.data.words import separate_words
 
 CACHED_TEXTS = 20_000  # of changed listings: most stay the same when others change
+_keys: LRUCache[str, int] = LRUCache(CACHED_TEXTS)
+_keys_lock = Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +89,7 @@ def group_changed(
         The smallest number of a new group.
     """
     count = len(descriptions)
-    keys = np.array([_key(text) for text in descriptions], np.uint64)
+    keys = _remembered_keys(descriptions.tolist())
     joined = np.full(count, np.iinfo(np.int64).max)  # the group of the index that each joins
     first_of: dict[object, int] = {}
     links: list[tuple[int, int]] = []
@@ -110,9 +114,14 @@ def group_changed(
     return number[component]
 
 
-@lru_cache(CACHED_TEXTS)
-def _key(description: str) -> int:
-    return int(description_keys(pd.Series([description]))[0])
+def _remembered_keys(descriptions: Sequence[str]) -> np.ndarray:
+    """Return `description_keys` (m,): those of new texts are computed together and remembered."""
+    with _keys_lock:
+        key_of = {text: _keys[text] for text in descriptions if text in _keys}
+        new = [text for text in dict.fromkeys(descriptions) if text not in key_of]
+        key_of |= zip(new, description_keys(pd.Series(new, dtype="str")).tolist(), strict=True)
+        _keys.update((text, key_of[text]) for text in new)
+    return np.array([key_of[text] for text in descriptions], np.uint64)
 
 
 @lru_cache(CACHED_TEXTS)

@@ -63,6 +63,8 @@ class Impressions:
         the search's mean; 1 without exploration.
     search_ids
         (searches,) ids; (0,) if unknown.
+    listing
+        (n,) the position of each listing; (0,) if unknown.
     """
 
     features: pd.DataFrame
@@ -72,6 +74,7 @@ class Impressions:
     query: np.ndarray
     weight: np.ndarray
     search_ids: np.ndarray = field(default_factory=lambda: np.empty(0, object))
+    listing: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __len__(self) -> int:
         """Return the number of searches."""
@@ -93,6 +96,7 @@ class Impressions:
             self.query[searches],
             self.weight[rows],
             self.search_ids[searches] if len(self.search_ids) else self.search_ids,
+            self.listing[rows] if len(self.listing) else self.listing,
         )
 
     @classmethod
@@ -152,6 +156,7 @@ class Impressions:
             pd.factorize(pd.Series(keys, dtype=object), sort=True)[0],
             shown["weight"].to_numpy(float),
             chosen["search_id"].to_numpy(),
+            shown["position"].to_numpy(np.int64),
         )
 
 

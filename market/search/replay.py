@@ -248,7 +248,8 @@ def fit_attraction(
     attraction = np.zeros(len(reward))
     for fold in range(FOLDS):
         rest, held_out = fold_of != fold, fold_of == fold
-        if not held_out.any() or not reward[rest].any():
+        known = ~np.isnan(features[rest]).all(axis=0)  # scikit-learn fails on an empty column
+        if not held_out.any() or not reward[rest].any() or not known.any():
             continue
         # The rate of clicks by examination: a Poisson regression with the examination as exposure.
         model = HistGradientBoostingRegressor(
@@ -259,8 +260,9 @@ def fit_attraction(
             min_samples_leaf=40,
             random_state=seed,
         )
-        model.fit(features[rest], reward[rest] / seen[rest], sample_weight=seen[rest])
-        attraction[held_out] = model.predict(features[held_out])
+        columns = features[:, known]
+        model.fit(columns[rest], reward[rest] / seen[rest], sample_weight=seen[rest])
+        attraction[held_out] = model.predict(columns[held_out])
     return np.minimum(attraction, 1.0)
 
 

@@ -142,32 +142,14 @@ def replay(
     impressions = collect(new)
     examination = fit_clicks(impressions, Ranker.prior(), seed=seed).examination
     scores = new.ranker.predict(impressions.features)
-    old_scores = None if old is None else old.ranker.predict(collect(old).features)
+    shown = -impressions.place.astype(float)
+    compared = shown if old is None else old.ranker.predict(collect(old).features)
     propensity = logged_propensities(impressions, searches)
-    rows: list[ReplayRow] = []
-    for reward_name, least in (("clicks", 0.0), ("purchases", EVENT_WEIGHTS["buy"] - 1e-9)):
-        reward = (impressions.gain > least).astype(float)
-        attraction = fit_attraction(impressions, reward, examination, seed=seed)
-        estimates, compared = (
-            _estimates(impressions, each, reward, examination, propensity, attraction, k)
-            for each in (scores, -impressions.place if old_scores is None else old_scores)
-        )
-        rows += [
-            ReplayRow(f"{reward_name}@{k}", one, one.minus(other) if one.name != "shown" else None)
-            for one, other in zip(estimates, compared, strict=True)
-        ]
-    ndcg, compared_ndcg = (
-        ReplayEstimate(
-            "corrected", corrected_ndcg(impressions, each, examination), impressions.query
-        )
-        for each in (scores, -impressions.place if old_scores is None else old_scores)
-    )
-    rows.append(ReplayRow("ndcg@10", ndcg, ndcg.minus(compared_ndcg)))
     clicked = (impressions.gain > 0).astype(float)
     order = Reordering.by_scores(impressions, scores, clicked, examination, k=k)
     support = shown_share(engine.with_models(new), searches, log, k=k, seed=seed)
     return ReplayReport(
-        rows,
+        _rows(impressions, scores, compared, examination, propensity, k=k, seed=seed),
         "the order that was shown" if old is None else "the models of --baseline",
         len(impressions),
         len(np.unique(impressions.query)),
@@ -176,6 +158,41 @@ def replay(
         support,
         _warnings(order, propensity, support, k),
     )
+
+
+def _rows(
+    impressions: Impressions,
+    scores: np.ndarray,
+    compared: np.ndarray,
+    examination: np.ndarray,
+    propensity: np.ndarray,
+    *,
+    k: int,
+    seed: int,
+) -> list[ReplayRow]:
+    """Return all estimates for the order by scores, less those for the order it is compared with.
+
+    The difference of "shown" is unknown: it is the same for both.
+    """
+    rows: list[ReplayRow] = []
+    for name, least in (("clicks", 0.0), ("purchases", EVENT_WEIGHTS["buy"] - 1e-9)):
+        reward = (impressions.gain > least).astype(float)
+        attraction = fit_attraction(impressions, reward, examination, seed=seed)
+        new, other = (
+            _estimates(impressions, each, reward, examination, propensity, attraction, k)
+            for each in (scores, compared)
+        )
+        rows += [
+            ReplayRow(f"{name}@{k}", one, one.minus(two) if one.name != "shown" else None)
+            for one, two in zip(new, other, strict=True)
+        ]
+    ndcg, other_ndcg = (
+        ReplayEstimate(
+            "corrected", corrected_ndcg(impressions, each, examination), impressions.query
+        )
+        for each in (scores, compared)
+    )
+    return [*rows, ReplayRow("ndcg@10", ndcg, ndcg.minus(other_ndcg))]
 
 
 def _estimates(

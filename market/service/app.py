@@ -25,9 +25,9 @@ from market.core.torch_setup import set_up_torch
 from market.data.histories import LoggedHistories
 from market.search.engine import Engine
 from market.search.model_versions import promotion_stamp
+from market.service.analytics_process import AnalyticsProcess
 from market.service.bodies import BodyLimitMiddleware
 from market.service.catalogue_store import CatalogueStore
-from market.service.daily_outcomes import DailyOutcomes
 from market.service.errors import add_error_handlers
 from market.service.events import EventStore
 from market.service.following import following
@@ -164,7 +164,7 @@ def serve_index(
             share=settings.recorded_share,
             days=settings.record_days,
         ),
-        outcomes=DailyOutcomes(events.database),
+        analytics=AnalyticsProcess(events.database),
         counters=SearchCounters(metrics, events.database),
     )
 
@@ -185,8 +185,9 @@ def _lifespan(
 ) -> Callable[[FastAPI], Any]:
     """Return the lifespan.
 
-    It applies the changes of listings by other processes, records searches, and closes the event
-    store. Where `load` is given, it reloads on SIGHUP and when models are promoted.
+    It applies the changes of listings by other processes, records searches, and at its end
+    closes the event store. Where `load` is given, it reloads on SIGHUP and when models are
+    promoted.
     """
 
     @asynccontextmanager
@@ -202,6 +203,7 @@ def _lifespan(
                     with reloader.on_hangup():
                         async with promotions:
                             yield
+        app.state.service.analytics.close()
         events.close()
 
     return lifespan

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from cachetools import TLRUCache
 
 from market.core.errors import MarketError
-from market.search.analytics import SearchAnalytics
+from market.search.analytics import Grouping, SearchAnalytics
 from market.search.search_outcomes import PAGE_GAP
 from market.service.database import Database
 from market.service.events import EVENTS
@@ -28,6 +28,10 @@ READ_COLUMNS = (
     "search_id", "user_id", "timestamp", "query", "product_ids", "kind", "variant", "offset",
     "total", "filters", "suggest_id",
 )  # fmt: skip
+
+
+class PeriodError(MarketError):
+    """A period is too long, or has too many searches."""
 
 
 class DailyOutcomes:
@@ -53,19 +57,27 @@ class DailyOutcomes:
         )
         self._erasures: Any = None
 
+    def rates(self, first: date, last: date, by: Grouping | None, min_users: int) -> pd.DataFrame:
+        """Return `SearchAnalytics.rates` of a period; raises as `between` does."""
+        return self.between(first, last).rates(by, min_users=min_users)
+
+    def queries_without_results(self, first: date, last: date, min_users: int) -> pd.DataFrame:
+        """Return `SearchAnalytics.queries_without_results`; raises as `between` does."""
+        return self.between(first, last).queries_without_results(min_users=min_users)
+
     def between(self, first: date, last: date) -> SearchAnalytics:
         """Return the analytics of the days from `first` to `last`.
 
         Raises
         ------
-        MarketError
+        PeriodError
             If the period has more than MAX_DAYS days or MAX_SEARCHES searches.
         sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError
             The database does not answer.
         """
         days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
         if len(days) > MAX_DAYS:
-            raise MarketError(
+            raise PeriodError(
                 f"from {first} to {last} are {len(days)} days: choose {MAX_DAYS} at most"
             )
         with self._lock:
@@ -83,7 +95,7 @@ class DailyOutcomes:
             self._days.clear()
             self._erasures = found
         if count > MAX_SEARCHES:
-            raise MarketError(
+            raise PeriodError(
                 f"from {first} to {last} there are {count:,} searches: choose a period with "
                 f"{MAX_SEARCHES:,} at most"
             )

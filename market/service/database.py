@@ -148,16 +148,24 @@ class Database:
 
 def _add_columns(connection: sa.Connection, inspector: sa.Inspector, table: sa.Table) -> None:
     """Add the columns that a table of an earlier version lacks."""
-    present = {column["name"] for column in inspector.get_columns(table.name)}
+    present = _column_names(inspector, table)
     dialect = connection.dialect
-    # SQLite has no IF NOT EXISTS here; two workers that start together are `create_missing`'s.
-    condition = "IF NOT EXISTS " if dialect.name == "postgresql" else ""
-    quote = dialect.identifier_preparer.format_column
+    condition = "IF NOT EXISTS " if dialect.name == "postgresql" else ""  # SQLite knows none
     for column in table.columns:
-        if column.name not in present:
-            kind = column.type.compile(dialect)
-            change = f"ADD COLUMN {condition}{quote(column)} {kind}"
+        if column.name in present:
+            continue
+        name = dialect.identifier_preparer.format_column(column)
+        change = f"ADD COLUMN {condition}{name} {column.type.compile(dialect)}"
+        try:
             connection.execute(sa.text(f"ALTER TABLE {table.name} {change}"))
+        except DBAPIError:
+            # Another worker that starts at the same time may have added it.
+            if column.name not in _column_names(sa.inspect(connection), table):
+                raise
+
+
+def _column_names(inspector: sa.Inspector, table: sa.Table) -> set[str]:
+    return {column["name"] for column in inspector.get_columns(table.name)}
 
 
 def _widen(

@@ -8,7 +8,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from market.data.ids import LONGEST_ID
-from market.data.interactions import COLUMNS
+from market.data.interactions import COLUMNS, OPTIONAL_COLUMNS
 from market.service.database import Database
 
 OLD_ID_LENGTH = 100  # in tables created by an earlier version
@@ -31,7 +31,6 @@ EVENTS = sa.Table(
 
 
 TABLES = (EVENTS,)
-SEARCH_COLUMNS = ["search_id", "dwell_seconds"]  # of events that follow from a search
 
 
 class EventStore:
@@ -175,7 +174,7 @@ class EventStore:
         sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError
             The database does not answer.
         """
-        names = [*COLUMNS, *SEARCH_COLUMNS]
+        names = [*COLUMNS, *OPTIONAL_COLUMNS]
         columns = [EVENTS.c[name] for name in names]
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(*columns).order_by(EVENTS.c.id)).all()

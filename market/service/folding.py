@@ -9,9 +9,9 @@ import pandas as pd
 
 from market.core.settings import Input
 from market.data.catalogue_changes import FOLDED, KEEPS_RAW_PHOTOS, PHOTO_COLUMNS, CatalogueChanges
+from market.data.interactions import OPTIONAL_COLUMNS
 from market.data.live_listings import raw_table
 from market.service.catalogue_store import CatalogueStore, StoredListing
-from market.service.events import SEARCH_COLUMNS
 from market.service.pipeline_store import open_store
 from market.service.user_data import UserData
 
@@ -92,7 +92,7 @@ def _to_changes(
 
 def without_unused(events: pd.DataFrame) -> pd.DataFrame:
     """Return the events without the optional columns that none of them has."""
-    return events.drop(columns=[name for name in SEARCH_COLUMNS if events[name].isna().all()])
+    return events.drop(columns=[name for name in OPTIONAL_COLUMNS if events[name].isna().all()])
 
 
 def _fields(state: StoredListing) -> dict:

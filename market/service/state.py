@@ -11,7 +11,7 @@ from market.data.histories import LoggedHistories, merge_histories
 from market.data.images import decode_limits
 from market.search.engine import Engine
 from market.search.experiments import INTERLEAVED, A, B
-from market.service.daily_outcomes import DailyOutcomes
+from market.service.analytics_process import AnalyticsProcess
 from market.service.events import EventStore
 from market.service.listing_editor import ListingEditor
 from market.service.listing_edits import etag, listing_of_index
@@ -49,7 +49,7 @@ class ServiceState:
     catalogue: LiveCatalogue
     view: LiveView
     recorder: SearchRecorder
-    outcomes: DailyOutcomes
+    analytics: AnalyticsProcess
     counters: SearchCounters
     experiment: Experiment | None = None
 

@@ -12,8 +12,9 @@ import pandas as pd
 import sqlalchemy as sa
 
 from market.data.erasures import Erasures, hash_user
+from market.data.interactions import OPTIONAL_COLUMNS
 from market.service.database import Database
-from market.service.events import EVENTS, SEARCH_COLUMNS
+from market.service.events import EVENTS
 from market.service.search_log import SEARCHES, RecordedSearch, SearchLog, insert_searches
 
 _METADATA = sa.MetaData()
@@ -171,7 +172,7 @@ class UserData:
             user_id, product_id, event, timestamp (UTC), search_id and dwell_seconds. Empty for an
             unknown user.
         """
-        names = ["user_id", "product_id", "event", "timestamp", *SEARCH_COLUMNS]
+        names = ["user_id", "product_id", "event", "timestamp", *OPTIONAL_COLUMNS]
         query = (
             sa.select(*(EVENTS.c[name] for name in names))
             .where(EVENTS.c.user_id == user_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ with (
 NOON = pd.Timestamp("2024-03-01 12:00")
 
 
-def make_log(n: int, *, timed: bool = True) -> data.SearchLog:
+def make_log(n: int, *, timed: bool = True) -> Any:
     """Return a log of n searches an hour apart, for ten queries; each shows a, b, and b is clicked.
 
     One further event follows no search.
@@ -51,7 +52,7 @@ def make_log(n: int, *, timed: bool = True) -> data.SearchLog:
     return data.SearchLog(searches, events, clicks_of(searches, events), timed)
 
 
-def split(log: data.SearchLog, seed: int = 0) -> data.Split:
+def split(log: Any, seed: int = 0) -> Any:
     keys = log.searches["query"]
     return data.split_searches(log, keys, judged_share=0.5, later_share=0.5, seed=seed)
 

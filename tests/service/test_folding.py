@@ -17,14 +17,14 @@ from market.core.errors import MarketError
 from market.core.settings import Clean
 from market.data.catalogue_changes import THROUGH, CatalogueChanges
 from market.data.cleaning import Cleaner
-from market.data.interactions import COLUMNS, log_columns
+from market.data.interactions import COLUMNS, OPTIONAL_COLUMNS, log_columns
 from market.data.merged_changes import merge_log
 from market.data.merged_listings import join_photos
 from market.data.photo_store import PhotoStore
 from market.data.tables import RawTable
 from market.search.index import index_columns, listing_tables
 from market.service.catalogue_store import CatalogueStore, StoredListing, StoredPhoto
-from market.service.events import SEARCH_COLUMNS, EventStore
+from market.service.events import EventStore
 from market.service.folding import fold
 from market.service.user_data import UserData
 
@@ -142,9 +142,9 @@ def test_the_searches_of_events_are_handed_over_if_an_event_has_one(
         events.add("carl", "p4", "view", NOON, search_id="s1", dwell_seconds=2.5)
     changes = fold(url, input_settings(), tmp_path / "changes")
     table = merge_log(RawTable.select(raw, pd.DataFrame(columns=COLUMNS), log_columns(COLUMNS)),
-                      CatalogueChanges.load(tmp_path / "changes"))  # fmt: skip
-    assert table.rows.columns.tolist() == [*COLUMNS, *SEARCH_COLUMNS]
-    assert table.rows[SEARCH_COLUMNS].dropna().to_numpy().tolist() == [["s1", "2.5"]]
+                      CatalogueChanges.load(tmp_path / "changes").events)  # fmt: skip
+    assert table.rows.columns.tolist() == [*COLUMNS, *OPTIONAL_COLUMNS]
+    assert table.rows[OPTIONAL_COLUMNS].dropna().to_numpy().tolist() == [["s1", "2.5"]]
     assert len(table.rows) == len(changes.events)
 
 

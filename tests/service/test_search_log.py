@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from repository import REPO
 from sqlalchemy.schema import DropIndex
 
+from market.data.interactions import OPTIONAL_COLUMNS
 from market.service import search_log, store
 from market.service.database import Database
-from market.service.events import EVENTS, SEARCH_COLUMNS, EventStore
+from market.service.events import EVENTS, EventStore
 from market.service.search_log import COLUMNS, RecordedSearch, SearchLog
 from market.service.user_data import UserData
 
@@ -143,7 +144,7 @@ def make_old(url: str) -> None:
         with events.database.begin() as connection:
             for index in EVENTS.indexes:
                 connection.execute(DropIndex(index))
-            for name in SEARCH_COLUMNS:
+            for name in OPTIONAL_COLUMNS:
                 connection.execute(sa.text(f"ALTER TABLE events DROP COLUMN {name}"))
 
 
@@ -156,7 +157,7 @@ def test_a_dump_of_an_old_database_restores(url: str, tmp_path: Path) -> None:
     with closing(Database(new_url)) as new:
         assert store.restore(new, file) == 1
     with closing(EventStore(new_url)) as events:
-        assert events.all_events()[SEARCH_COLUMNS].isna().all().all()
+        assert events.all_events()[OPTIONAL_COLUMNS].isna().all().all()
 
 
 def test_an_old_table_of_events_gains_the_columns_of_searches(url: str) -> None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import pandas as pd
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
-from market.core.errors import MarketError
-from market.search.analytics import SearchAnalytics
 from market.search.analytics_tables import nest_means
 from market.search.unmet_queries import add_hints
 from market.service import schemas
+from market.service.daily_outcomes import PeriodError
 from market.service.queues import queued_route
 from market.service.routes.dependencies import State
 from market.service.routes.responses import UNAVAILABLE
 from market.service.spreadsheets import to_csv
-from market.service.state import ServiceState
 
 CSV = "text/csv"
 
@@ -37,7 +37,8 @@ def rates(
     Every rate has its n and a 95 % interval. docs/serve.md defines them.
     """
     min_users = state.settings.analytics_min_users
-    table = _analytics(state, query).rates(query.by, min_users=min_users)
+    with _refusing_long_periods():
+        table = state.analytics.rates(query.first, query.last, query.by, min_users)
     if query.kind is not None:
         table = table[table["kind"] == query.kind]
     by_kind = table.groupby("kind")
@@ -57,7 +58,8 @@ def no_results(
 ) -> schemas.QueriesWithoutResults | Response:
     """Return the most frequent queries that found nothing, and what the listings have instead."""
     min_users = state.settings.analytics_min_users
-    table = _analytics(state, query).queries_without_results(min_users=min_users)
+    with _refusing_long_periods():
+        table = state.analytics.queries_without_results(query.first, query.last, min_users)
     table = add_hints(table.head(query.limit), state.engine)
     if _wants_csv(query, request):
         return _csv(table)
@@ -65,10 +67,11 @@ def no_results(
     return schemas.QueriesWithoutResults.model_validate(_period(query, min_users) | {"rows": rows})
 
 
-def _analytics(state: ServiceState, period: schemas.Period) -> SearchAnalytics:
+@contextmanager
+def _refusing_long_periods() -> Iterator[None]:
     try:
-        return state.outcomes.between(period.first, period.last)
-    except MarketError as error:
+        yield
+    except PeriodError as error:
         raise HTTPException(422, str(error)) from None
 
 

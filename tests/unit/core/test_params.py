@@ -114,7 +114,7 @@ def test_changes_replace_values_of_the_file_and_are_checked() -> None:
         ("train.epoch", 3, "train.epoch is unknown: did you mean train.epochs?"),
         ("trian", {"epochs": 3}, "trian is unknown: did you mean train?"),
         ("train.x", 3, "train.x is unknown: use one of train.backbone, train.batch_size"),
-        ("xyz", 3, "xyz is unknown: use one of classify, classify_rf, clean"),
+        ("xyz", 3, "xyz is unknown: use one of analyse, classify, classify_rf"),
         ("train.learning_rate", ..., "params.yaml has no train.learning_rate: add it"),
         ("train", ..., "params.yaml has no train: add it"),
         ("merge.test_folds", 9, "merge.val_folds (1) and merge.test_folds (9) must leave some"),

@@ -47,7 +47,7 @@ def simulate(
 
 
 def test_estimates_of_a_better_order_hold_the_truth_which_the_shown_order_does_not() -> None:
-    impressions, attraction, _ = simulate(4000, seed=1)
+    impressions, attraction, _ = simulate(2000, seed=1)
     scores = impressions.features["bm25"].to_numpy()
     log = Reordering.by_scores(impressions, scores, impressions.gain, EXAMINATION, k=K)
     truth = log.total(log.seen_anew * attraction).mean()

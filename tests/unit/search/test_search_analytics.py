@@ -224,7 +224,7 @@ CLICK = st.tuples(
 
 
 @given(LOG, st.lists(CLICK, max_size=6), st.lists(st.integers(0, 11), max_size=12))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_outcomes_equal_those_of_a_plain_loop(
     log: list[tuple[Row, int]],
     clicks: list[tuple[int, str, str, float]],

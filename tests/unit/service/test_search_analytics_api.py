@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -14,8 +15,10 @@ from pydantic import SecretStr
 from random_catalogues import make_engine, make_table
 
 from market.search.engine import Engine
+from market.service import app as app_module
 from market.service import daily_outcomes
 from market.service.app import make_app
+from market.service.daily_outcomes import DailyOutcomes
 from market.service.events import EventStore
 from market.service.search_log import RecordedSearch, SearchLog
 from market.service.settings import Settings
@@ -52,6 +55,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> EventStore:
         store.add(f"u{number}", "p01", "view", at(number, 1), search_id=f"s{number}")
     store.add("u1", "p00", "buy", at(1, 2), search_id="s1")
     return store
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compute_here() -> Iterator[None]:
+    """Compute in the process of the tests: starting another one takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app_module, "AnalyticsProcess", DailyOutcomes)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ ROW: dict[str, Any] = {
     "path": ("Home", "Lamps"), "flag": "", "town": (53.80, -1.55), "brand": "Sony", "width": 5,
     "seller": "s0", "status": "",
 }  # fmt: skip
-LISTINGS = 30
+LISTINGS = 20
 SPLIT = {"variant_b": "new", "experiment": "lamps"}
 MIXED = SPLIT | {"variant_mode": "interleave", "variant_share": 1.0}
 KEYS = SecretStr(
@@ -138,39 +138,39 @@ def test_only_a_key_for_the_catalogue_chooses_the_variant(
 # --- Interleaving ---------------------------------------------------------------------------------
 def test_pages_of_mixed_rankings_show_every_listing_once(serve: Callable[..., TestClient]) -> None:
     client = serve(**MIXED)
-    for user in ("u1", "u2"):
-        by_offset = [
-            listing
-            for offset in range(0, LISTINGS, 7)
-            for listing in ids(get(client, user=user, limit=7, offset=offset))
-        ]
-        assert sorted(by_offset) == [f"p{number:02d}" for number in range(LISTINGS)]
-        page = get(client, user=user, limit=7)
-        assert {*ids(page)[:2]} == {"p00", "p29"} and page["variant"] == "A+B"
-        by_cursor = ids(page)
-        while page["next_cursor"]:
-            page = get(client, user=user, limit=7, cursor=page["next_cursor"])
-            by_cursor += ids(page)
-        assert sorted(by_cursor) == sorted(by_offset)
+    user = "u1"
+    by_offset = [
+        listing
+        for offset in range(0, LISTINGS, 11)
+        for listing in ids(get(client, user=user, limit=11, offset=offset))
+    ]
+    assert sorted(by_offset) == [f"p{number:02d}" for number in range(LISTINGS)]
+    page = get(client, user=user, limit=11)
+    assert {*ids(page)[:2]} == {"p00", "p19"} and page["variant"] == "A+B"
+    by_cursor = ids(page)
+    while page["next_cursor"]:
+        page = get(client, user=user, limit=11, cursor=page["next_cursor"])
+        by_cursor += ids(page)
+    assert sorted(by_cursor) == sorted(by_offset)
     for search in recorded(client).itertuples():
         assert len(search.teams) == len(search.product_ids) and search.experiment == "lamps"
     first = recorded(client).iloc[0]
     team_of = dict(zip(first["product_ids"], first["teams"], strict=True))
-    assert (team_of["p00"], team_of["p29"]) == ("B", "A")
+    assert (team_of["p00"], team_of["p19"]) == ("B", "A")
 
 
 def test_mixing_ends_after_some_pages_without_repeats(
     serve: Callable[..., TestClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market.service.variants.MAX_INTERLEAVED", 12)
+    monkeypatch.setattr("market.service.variants.MAX_INTERLEAVED", 8)
     client = serve(**MIXED)
     everything = [f"p{number:02d}" for number in range(LISTINGS)]
-    pages = [ids(get(client, user="u1", limit=8, offset=n)) for n in range(0, LISTINGS, 8)]
+    pages = [ids(get(client, user="u1", limit=6, offset=n)) for n in range(0, LISTINGS, 6)]
     assert sorted(chain.from_iterable(pages)) == everything
-    page = get(client, user="u1", limit=8)
+    page = get(client, user="u1", limit=6)
     shown, variants = ids(page), [page["variant"]]
     while page["next_cursor"]:
-        page = get(client, user="u1", limit=8, cursor=page["next_cursor"])
+        page = get(client, user="u1", limit=6, cursor=page["next_cursor"])
         shown += ids(page)
         variants.append(page["variant"])
     assert sorted(shown) == everything and variants == ["A+B", "A", "A", "A"]
@@ -200,11 +200,11 @@ def test_exploration_records_exact_propensities_and_keeps_pages_whole(
         page = get(client, user="u1", limit=9, cursor=page["next_cursor"])
         shown += ids(page)
     assert sorted(shown) == [f"p{number:02d}" for number in range(LISTINGS)]
-    assert shown[0] == "p29" and shown != sorted(shown, reverse=True)
+    assert shown[0] == "p19" and shown != sorted(shown, reverse=True)
     first = recorded(client).iloc[0]
     order, propensities = swap_pairs(np.zeros(9, bool), 0, 0.4, seed_of("0", first["search_id"]))
     assert first["propensities"] == propensities.tolist()
-    assert first["product_ids"] == [f"p{29 - number:02d}" for number in order]
+    assert first["product_ids"] == [f"p{LISTINGS - 1 - number:02d}" for number in order]
     assert ids(get(client, sort="price", limit=5)) == ids(get(client, sort="price", limit=5))
     assert recorded(client).iloc[-1]["propensities"] is None
 
