@@ -47,10 +47,11 @@ from market.search.click_simulation import (
 from market.search.encoders import CachedTextEncoder
 from market.search.engine import Engine
 from market.search.evaluation_queries import encode_queries
+from market.search.feature_names import QUERY_FEATURES
 from market.search.impressions import Impressions
 from market.search.index import SearchIndex
 from market.search.metrics import ndcg
-from market.search.ranker import QUERY_FEATURES, Ranker
+from market.search.ranker import Ranker
 from market.search.tuning import EVERYTHING
 
 # Words alone, nearly: what a shop may have before it has vectors.

@@ -13,14 +13,14 @@ from market.core.stage import progress
 from market.data.photo_store import PhotoStore
 from market.reporting.listing_cards import photo_as_text
 from market.search.engine import Engine
-from market.search.filters import Filters
-from market.search.ranker import (
+from market.search.feature_names import (
     FEATURE_TEXTS,
     LISTING_FEATURES,
     QUERY_FEATURES,
     SEARCH_TEXTS,
     SIMILAR_TEXTS,
 )
+from market.search.filters import Filters
 from market.search.ranking import SearchResult
 
 EXAMPLES = 4

@@ -14,10 +14,10 @@ from market.models.metrics import bootstrap_interval
 from market.search.cases import Case, held_out_cases, sample_cases
 from market.search.engine import Engine
 from market.search.evaluation_queries import Queries
+from market.search.feature_names import MATCH_FEATURES
 from market.search.metrics import DEPTH, MetricValues, score_list
 from market.search.popularity import Popularity
 from market.search.query import Query
-from market.search.ranker import MATCH_FEATURES
 from market.search.ranking_models import FittedProtocol, SearchTest
 from market.search.relevance import KEEP_ALL
 from market.search.simulation import simulate_log

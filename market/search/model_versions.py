@@ -13,8 +13,8 @@ from pathlib import Path
 
 from market.core.errors import MarketError
 from market.core.paths import PROMOTED, RANKER, SEARCH_INDEX, VARIANTS
+from market.search.feature_names import PRIOR, QUERY_FEATURES
 from market.search.index import SearchIndex
-from market.search.ranker import PRIOR, QUERY_FEATURES
 from market.search.ranking_models import RankingModels
 
 RANK = "rank"  # the folder of the models

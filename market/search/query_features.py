@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from market.search.feature_names import MATCH_FEATURES, rank_detail
 from market.search.listing_vectors import ListingVectors
 from market.search.query import Query
-from market.search.ranker import MATCH_FEATURES, rank_detail
 from market.search.user_features import Attributes
 
 FEEDBACK_COUNT = 5  # best candidates that refine the query

@@ -13,11 +13,12 @@ from market.search.cursor import Cursor
 from market.search.diversity import diversify, first_of_each_group
 from market.search.explanation import Explanation, Obstacle
 from market.search.facets import Facets
+from market.search.feature_names import QUERY_FEATURES
 from market.search.match_order import MatchOrder, best_first
 from market.search.overlaid_vectors import Vectors
 from market.search.paging import PageRequest, keep_within_limits, take_page
 from market.search.query import MIN_IMAGE_SIMILARITY, Query
-from market.search.ranker import QUERY_FEATURES, Ranker
+from market.search.ranker import Ranker
 from market.search.retrieval import Matches
 from market.search.rule_application import NO_SEARCH_RULES, SearchRules
 from market.search.rule_kinds import Redirect

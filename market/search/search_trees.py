@@ -13,9 +13,10 @@ import numpy as np
 from market.search.click_logit import place_groups
 from market.search.click_metrics import corrected_ndcg, mean_and_error, mean_by_query
 from market.search.collaborative import EVENT_WEIGHTS
+from market.search.feature_names import LISTING_FEATURES
 from market.search.impressions import Impressions
 from market.search.query_folds import folds_of
-from market.search.ranker import LISTING_FEATURES, TREE_PARAMS, Ranker
+from market.search.ranker import TREE_PARAMS, Ranker
 
 MIN_SEARCHES = 1000  # with a click; trees need more of them than weights
 FOLDS = 3

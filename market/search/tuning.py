@@ -20,9 +20,9 @@ from scipy.special import expit
 from market.core.stage import progress
 from market.search.engine import Engine
 from market.search.evaluation_queries import Queries
+from market.search.feature_names import PRIOR, QUERY_FEATURES
 from market.search.filters import Filters
 from market.search.metrics import DEPTH, NDCG_DEPTH, ideal_gain
-from market.search.ranker import PRIOR, QUERY_FEATURES
 
 EVERYTHING = Filters(flagged=True, include_unavailable=True)
 SOFTNESS = 0.3  # difference of two scores at which their order is fairly certain (73 %)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from market.search.ranker import FEATURE_TEXTS, LISTING_FEATURES, QUERY_FEATURES
+from market.search.feature_names import FEATURE_TEXTS, LISTING_FEATURES, QUERY_FEATURES
 from market.search.rule_application import PIN, rule_text
 from market.service.schemas import Reason
 

@@ -11,9 +11,9 @@ from market.search.attributes import AttributeType, Condition, Facet
 from market.search.distances import distance_km, on_sphere
 from market.search.explanation import Explanation
 from market.search.facets import Facets
+from market.search.feature_names import RELATED_TEXTS
 from market.search.filters import Filters
 from market.search.highlights import Highlighter
-from market.search.ranker import RELATED_TEXTS
 from market.search.ranking import Hit, SearchResult
 from market.search.rule_kinds import Redirect
 from market.service import schemas

@@ -18,7 +18,7 @@ from fastapi.testclient import TestClient
 from market.core.paths import PHOTOS
 from market.data.photo_store import PhotoStore, pack_photos
 from market.search.engine import Engine
-from market.search.ranker import FEATURE_TEXTS, SIMILAR_TEXTS
+from market.search.feature_names import FEATURE_TEXTS, SIMILAR_TEXTS
 from market.service.app import make_app
 from market.service.events import EventStore
 from market.service.settings import Settings

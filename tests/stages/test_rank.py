@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from market.search.engine import Engine
-from market.search.ranker import QUERY_FEATURES
+from market.search.feature_names import QUERY_FEATURES
 from market.search.ranking_models import EvaluationModels, RankingModels
 from stages import evaluate, rank
 

@@ -13,7 +13,7 @@ from market.search.attributes import Condition
 from market.search.cursor import Cursor
 from market.search.engine import Engine
 from market.search.exploration import seed_of
-from market.search.ranker import SEARCH_TEXTS, SIMILAR_TEXTS
+from market.search.feature_names import SEARCH_TEXTS, SIMILAR_TEXTS
 from market.search.ranking import SearchResult
 from market.service import schemas
 from market.service.batches import parse_search

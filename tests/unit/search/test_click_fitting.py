@@ -9,9 +9,9 @@ from click_models import FEATURES, SERVED, TRUE, draw, served_ranker, true_ndcg
 
 from market.search.click_fitting import ClickFit, fit_clicks, learn_from_clicks
 from market.search.click_logit import PLACE_GROUPS, ClickData, Evidence, fit_click_logit
+from market.search.feature_names import PRIOR
 from market.search.impressions import Impressions
 from market.search.query_folds import folds_of
-from market.search.ranker import PRIOR
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,11 @@ from handmade import (
     photo_of,
 )
 
+from market.search.feature_names import MATCH_FEATURES, QUERY_FEATURES, rank_detail
 from market.search.filters import Filters
 from market.search.query import Query
 from market.search.query_features import reciprocal_ranks
-from market.search.ranker import MATCH_FEATURES, QUERY_FEATURES, Ranker, rank_detail
+from market.search.ranker import Ranker
 
 
 def test_a_listing_without_words_is_found_by_its_neighbours(handmade: Handmade) -> None:

@@ -9,7 +9,14 @@ import pandas as pd
 import pytest
 
 from market.search import ranker as module
-from market.search.ranker import FEATURE_TEXTS, PRIOR, Ranker
+from market.search.feature_names import (
+    FEATURE_TEXTS,
+    FEEDBACK,
+    MATCH_FEATURES,
+    PRIOR,
+    QUERY_FEATURES,
+)
+from market.search.ranker import Ranker
 
 COLUMNS = [
     "co_occurrence",
@@ -177,7 +184,7 @@ def test_the_shortlist_comes_first_and_the_rest_in_the_order_of_the_sum(correcte
 
 def test_every_feature_has_a_text_and_a_prior_weight() -> None:
     assert {name.split(".")[0] for name in PRIOR} == set(FEATURE_TEXTS)
-    assert {name.split(".")[0] for name in module.QUERY_FEATURES + module.LISTING_FEATURES} <= set(
+    assert {name.split(".")[0] for name in QUERY_FEATURES + module.LISTING_FEATURES} <= set(
         FEATURE_TEXTS
     )
 
@@ -192,9 +199,9 @@ def test_a_ranker_loads_as_it_was_saved(ranker: Ranker, tmp_path: Path) -> None:
 
 
 def test_feedback_keeps_its_own_weights_and_they_are_saved(tmp_path: Path) -> None:
-    ranker = Ranker.prior().with_weights(dict.fromkeys(module.QUERY_FEATURES, 1.0))
-    assert ranker.feedback == module.FEEDBACK
-    ranker.feedback = {name: 2.0 for name in module.MATCH_FEATURES}
+    ranker = Ranker.prior().with_weights(dict.fromkeys(QUERY_FEATURES, 1.0))
+    assert ranker.feedback == FEEDBACK
+    ranker.feedback = {name: 2.0 for name in MATCH_FEATURES}
     ranker.save(tmp_path)
     again = Ranker.load(tmp_path)
     assert again.feedback == ranker.feedback and again.weights == ranker.weights

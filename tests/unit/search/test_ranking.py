@@ -11,8 +11,8 @@ import pytest
 from handmade import Handmade, each_request, limit_candidates
 
 from market.search.engine import Engine
+from market.search.feature_names import FEATURE_TEXTS
 from market.search.filters import Filters
-from market.search.ranker import FEATURE_TEXTS
 
 
 @each_request

@@ -12,8 +12,9 @@ from scipy.optimize import check_grad
 from market.search import tuning
 from market.search.engine import Engine, Filters, Query
 from market.search.evaluation import fuse_ranks
+from market.search.feature_names import MATCH_FEATURES, PRIOR, QUERY_FEATURES, rank_detail
 from market.search.metrics import score_list
-from market.search.ranker import MATCH_FEATURES, PRIOR, QUERY_FEATURES, Ranker, rank_detail
+from market.search.ranker import Ranker
 from market.search.tuning import (
     EVERYTHING,
     MAX_RELEVANT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from market.search.ranker import FEATURE_TEXTS, SEARCH_TEXTS, SIMILAR_TEXTS
+from market.search.feature_names import FEATURE_TEXTS, SEARCH_TEXTS, SIMILAR_TEXTS
 from market.service.reasons import explain
 
 CONTRIBUTIONS = {
