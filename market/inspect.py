@@ -27,6 +27,7 @@ from market.data.archives import ENDING, Archive
 from market.data.inspection.export import Inspection, inspect_export
 from market.data.inspection.kept_sections import keep_section, read_kept_section
 from market.data.inspection.report import render
+from market.data.inspection.section import SEARCH_DEFAULTS
 
 
 @stage
@@ -67,6 +68,8 @@ def write_section(inspection: Inspection) -> None:
         if (section := read_kept_section(name)) is not None:
             changes, origin = {"input": section}, kept_section(name)
         changes = {"dataset": name, **changes}
+    # A section without these keys must not leave those of another dataset in the file.
+    changes["input"] = SEARCH_DEFAULTS | changes["input"]
     kept = keep_section(name or "")
     lines = update_params(changes)
     if kept is not None:

@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-from matplotlib.ticker import PercentFormatter
+
+from market.core.extras import needs_extra
+
+with needs_extra("train"):
+    from matplotlib.axes import Axes
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.ticker import PercentFormatter
 
 from market.reporting.charts import FIRST, SECOND, Chart, draw
 from market.search.analytics_tables import AnalyticsTables, nest_means

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,10 @@ from market.search.tuning import EVERYTHING
 WINDOWS = 4  # parts of the time, each with a collaborative model of the events before it
 SATISFIED_SECONDS = 30.0  # a view of at least this dwell counts fully
 MIN_VIEW_GAIN = 0.1  # of a view that ends at once
+READ_FILTERS: dict[str, Callable[[Any], Any]] = {
+    "price_min": float, "price_max": float, "category": str, "near": str, "radius_km": float,
+    "latitude": float, "longitude": float, "seller_id": str,
+}  # fmt: skip
 MAX_WEIGHT = 10.0  # largest inverse propensity: one lucky click must not outweigh all others
 
 
@@ -293,15 +298,16 @@ def _models_of_windows(
 
 
 def read_filters(text: str) -> Filters:
-    """Return the filters of a logged search, without those that this version does not know.
+    """Return the filters of a logged search that decide what its hits are compared with.
 
-    Listings that are flagged or sold by now may have been shown then.
+    They are named as the API names them. Others are ignored: conditions on attributes, and those of
+    another system. Listings that are flagged or sold by now may have been shown then.
     """
-    names = {each.name for each in fields(Filters)} - {"attributes", "exclude", "exclude_seller"}
-    values = {name: value for name, value in json.loads(text).items() if name in names}
+    given = json.loads(text)
     try:
-        return replace(EVERYTHING, **values | {"flagged": True, "include_unavailable": True})
-    except (MarketError, TypeError):
+        values = {name: kind(given[name]) for name, kind in READ_FILTERS.items() if name in given}
+        return replace(EVERYTHING, **values)
+    except (MarketError, TypeError, ValueError):
         return EVERYTHING
 
 

@@ -69,6 +69,8 @@ def _short(text: Any) -> str:
 def _table_rows(inspection: Inspection) -> list[Row]:
     tables = inspection.tables
     roles = {"listings": tables.products, "photos": tables.images, "events": tables.interactions}
+    if tables.searches is not None:
+        roles["searches"] = tables.searches
     return [(role, *_table_facts(table)) for role, table in roles.items()]
 
 
@@ -215,7 +217,7 @@ def _section_text(inspection: Inspection) -> str:
     columns = {f"  {name}" for name, match in products.matches.items() if match.is_guess}
     lines = []
     place = ""
-    for key in Input.model_fields:
+    for key in (key for key in Input.model_fields if key in inspection.section):
         text = yaml.safe_dump(
             {key: inspection.section[key]}, allow_unicode=True, sort_keys=False, width=10_000
         )

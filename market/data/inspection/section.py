@@ -9,11 +9,14 @@ from market.data.inspection.attributes import propose_attribute
 from market.data.inspection.events import EventNames
 from market.data.inspection.photos import PhotoLayout, photo_columns
 from market.data.inspection.profiles import Profile
+from market.data.inspection.searches import own_search_columns
 from market.data.inspection.tables import Table, Tables
 from market.data.inspection.values import Values
 from market.data.interactions import log_columns
 
 DEFAULT_ENCODING = "utf-8"
+# Of keys that a section may lack.
+SEARCH_DEFAULTS: dict[str, Any] = {"searches": "searches.csv", "search_columns": {}}
 MIN_TIMES = 0.5  # share of times that must be readable for the column to be of use
 
 
@@ -29,6 +32,7 @@ def build_section(
         "columns": columns,
         "image_columns": photos.image_columns if photos.photos == "table" else {},
         "event_columns": _event_columns(tables.interactions),
+        **_searches(tables.searches),
         "events": events.mapping if events else {},
         "attributes": attributes,
         "category_separator": values.category_separator.value,
@@ -94,7 +98,7 @@ def _files(tables: Tables, photos: PhotoLayout) -> dict[str, str]:
 
 def _dialect(tables: Tables) -> dict[str, str]:
     """Return encoding and separator, of the listings if they have one."""
-    present = (tables.products, tables.images, tables.interactions)
+    present = (tables.products, tables.images, tables.interactions, tables.searches)
     files = [table.file for table in present if table is not None]
     encodings = [file.encoding.value for file in files if file.encoding.value != "ascii"]
     separators = [file.separator.value for file in files if file.has_separator]
@@ -102,6 +106,17 @@ def _dialect(tables: Tables) -> dict[str, str]:
         "encoding": (encodings or [DEFAULT_ENCODING])[0],
         "separator": (separators or [","])[0],
     }
+
+
+def _searches(log: Table | None) -> dict[str, Any]:
+    """Return the keys of the log of searches that differ from SEARCH_DEFAULTS."""
+    if log is None:
+        return {}
+    own = {
+        "searches": log.file.path.name,
+        "search_columns": own_search_columns(log.rows.columns),
+    }
+    return {name: value for name, value in own.items() if value != SEARCH_DEFAULTS[name]}
 
 
 def _event_columns(log: Table | None) -> dict[str, str | None]:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from market.core.errors import MarketError
 from market.data.inspection.dialect import detect_encoding, detect_separator
 from market.data.inspection.finding import Finding
+from market.data.raw_folder import ERASED_USERS
 from market.data.tables import (
     COMPRESSIONS,
     JSON_ENDINGS,
@@ -217,7 +218,9 @@ def _is_visible_folder(path: Path) -> bool:
 def _files(folder: Path) -> list[Path]:
     try:
         return sorted(
-            file for file in folder.iterdir() if file.is_file() and not file.name.startswith(".")
+            file
+            for file in folder.iterdir()
+            if file.is_file() and not file.name.startswith(".") and file.name != ERASED_USERS
         )
     except OSError as error:
         raise MarketError(f"{folder} cannot be read: {error.strerror}") from None

@@ -26,6 +26,7 @@ from market.data.inspection.names import (
     match_name,
 )
 from market.data.inspection.profiles import Profile, profile_columns
+from market.data.inspection.searches import find_search_columns
 from market.data.inspection.table_files import TableFile, open_table, sample_rows
 
 # How much each field says that a table holds listings.
@@ -84,6 +85,7 @@ class Tables:
     products: Table
     images: Table | None
     interactions: Table | None
+    searches: Table | None
     unused: list[str]  # files without a role
     unreadable: list[str]  # why files could not be read
 
@@ -113,6 +115,11 @@ def read_tables(paths: list[Path]) -> Tables:
     unreadable = [line for line in unreadable if not line.partition(" ")[0].endswith(".txt")]
     if not tables:
         raise MarketError(unreadable[0] if unreadable else f"{paths[0]} is no table of listings")
+    searches = next((table for table in tables if find_search_columns(table.rows.columns)), None)
+    if searches is not None and len(tables) > 1:
+        tables.remove(searches)
+    else:
+        searches = None
     matched = [_match_listings(table) for table in tables]
     best = max(range(len(tables)), key=lambda i: (_listing_score(matched[i]), len(tables[i].rows)))
     if _listing_score(matched[best]) < MIN_LISTINGS:
@@ -128,7 +135,7 @@ def read_tables(paths: list[Path]) -> Tables:
     images = _best(rest, products, "images")
     unused = [table.file.path.name for table in rest
               if images is None or table.file != images.file]  # fmt: skip
-    return Tables(products, images, interactions, unused, unreadable)
+    return Tables(products, images, interactions, searches, unused, unreadable)
 
 
 def _match_listings(table: Table) -> Table:

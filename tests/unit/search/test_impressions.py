@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ from search_logs import NIGHT, NO_LOG, make_clicks, make_searches
 
 from market.search.collaborative import CollaborativeModel
 from market.search.engine import Engine
-from market.search.impressions import Impressions, click_gains, query_keys
+from market.search.impressions import Impressions, click_gains, query_keys, read_filters
 from market.search.tuning import EVERYTHING
 
 
@@ -121,6 +123,22 @@ def test_queries_of_the_same_words_share_a_key(shop: Engine) -> None:
     keys = query_keys(shop, ["red sofa", "Sofa  RED", "red sofas", "red guitar", "!?", "??"])
     assert len({*keys[:3]}) == 1
     assert len({*keys}) == 4
+
+
+@pytest.mark.parametrize(
+    ("logged", "read"),
+    [
+        ({"price_max": 20, "category": "Music"}, {"price_max": 20, "category": "Music"}),
+        ({"price_max": "20", "sort": "price", "attr.brand": ["Sony"]}, {"price_max": 20}),
+        ({"price_max": "cheap"}, {}),
+        ({"price_max": None}, {}),
+        ({"radius_km": 5}, {}),  # without a place
+        ({"near": "Leeds", "radius_km": 5}, {"near": "Leeds", "radius_km": 5}),
+        ({"flagged": False}, {}),
+    ],
+)
+def test_filters_of_any_log_are_read(logged: dict[str, Any], read: dict[str, Any]) -> None:
+    assert read_filters(json.dumps(logged)) == replace(EVERYTHING, **read)
 
 
 def test_strong_events_and_long_views_gain_more() -> None:
