@@ -97,7 +97,9 @@ def clear_promoted() -> str:
     """Remove the promoted models."""
     if not PROMOTED.exists():
         raise MarketError(f"no version is promoted: {RANKER} serves already")
-    shutil.rmtree(PROMOTED)
+    # In one step, because the service may look at any moment.
+    removed = PROMOTED.rename(PROMOTED.with_name(f".{PROMOTED.name}.former.partial"))
+    shutil.rmtree(removed)
     return f"{RANKER} serves again"
 
 

@@ -66,7 +66,7 @@ class ModelVersion:
 
 def served_version(folder: Path = PROMOTED) -> str:
     """Return the name of the version that is to be served: the promoted one, or "latest"."""
-    return ModelVersion.load(folder).name if folder.exists() else LATEST
+    return LATEST if promotion_stamp(folder) is None else ModelVersion.load(folder).name
 
 
 def promotion_stamp(folder: Path = PROMOTED) -> tuple[int, int] | None:
@@ -86,7 +86,7 @@ def load_served_models() -> tuple[str, RankingModels]:
     MarketError
         If the promoted models do not fit the index.
     """
-    if PROMOTED.exists():
+    if promotion_stamp() is not None:  # as the service watches it
         return load_version(PROMOTED)
     return LATEST, RankingModels.load(RANKER)
 
