@@ -125,7 +125,8 @@ def learn_from_clicks(
 
     Each query is held out once: a ranker that has not seen it ranks what its searches showed, and
     so does the prior. The mean of `reranking_gains`, or of corrected NDCG@10 where the listings are
-    unknown, must exceed ERRORS standard errors over queries. The penalty is chosen without the held-out queries, so this is a single test.
+    unknown, must exceed ERRORS standard errors over queries. The penalty is chosen without the
+    held-out queries, so this is a single test.
 
     Parameters
     ----------
@@ -137,10 +138,12 @@ def learn_from_clicks(
     if len(np.unique(clicked.query)) < MIN_QUERIES:
         return LearnedRanker(prior, False, 0.0, np.inf, len(clicked), fitted.examination)
     gains = []
-    fold_of = folds_of(impressions.query, FOLDS, seed)
+    # Searches without a click tell how often a known listing was looked at in vain.
+    tested = impressions if len(impressions.listing) else clicked
+    fold_of = folds_of(tested.query, FOLDS, seed)
     for fold in progress(range(FOLDS), desc="test what clicks teach", unit="fold"):
-        held_out = impressions.select(fold_of == fold)
-        rest = impressions.select((fold_of != fold) & impressions.clicked)
+        held_out = tested.select(fold_of == fold)
+        rest = tested.select((fold_of != fold) & tested.clicked)
         fit = fit_clicks(rest, prior, seed=seed, evidence=evidence)
         after, before = (ranker.predict(held_out.features) for ranker in (fit.ranker, prior))
         gains.append(_gains_by_query(held_out, after, before, fit.examination))
