@@ -8,7 +8,12 @@ import numpy as np
 
 from market.core.stage import progress
 from market.search.click_logit import ClickData, ClickLogit, Evidence, fit_click_logit
-from market.search.click_metrics import mean_and_error, mean_by_query, reranking_gains
+from market.search.click_metrics import (
+    corrected_ndcg,
+    mean_and_error,
+    mean_by_query,
+    reranking_gains,
+)
 from market.search.impressions import Impressions
 from market.search.query_folds import folds_of
 from market.search.ranker import Ranker
@@ -119,8 +124,9 @@ def learn_from_clicks(
     """Learn from clicks, and keep the result only if it helps on queries that were held out.
 
     Each query is held out once: a ranker that has not seen it ranks what its searches showed, and
-    so does the prior. The mean of `reranking_gains` must exceed ERRORS standard errors over
-    queries. The penalty is chosen without the held-out queries, so this is a single test.
+    so does the prior. The mean of `reranking_gains`, or of corrected NDCG@10 where the listings are
+    unknown, must exceed ERRORS standard errors over queries. The penalty is chosen without the
+    held-out queries, so this is a single test.
 
     Parameters
     ----------
@@ -132,17 +138,30 @@ def learn_from_clicks(
     if len(np.unique(clicked.query)) < MIN_QUERIES:
         return LearnedRanker(prior, False, 0.0, np.inf, len(clicked), fitted.examination)
     gains = []
-    fold_of = folds_of(impressions.query, FOLDS, seed)
+    # Searches without a click tell how often a known listing was looked at in vain.
+    tested = impressions if len(impressions.listing) else clicked
+    fold_of = folds_of(tested.query, FOLDS, seed)
     for fold in progress(range(FOLDS), desc="test what clicks teach", unit="fold"):
-        held_out = impressions.select(fold_of == fold)
-        rest = impressions.select((fold_of != fold) & impressions.clicked)
+        held_out = tested.select(fold_of == fold)
+        rest = tested.select((fold_of != fold) & tested.clicked)
         fit = fit_clicks(rest, prior, seed=seed, evidence=evidence)
         after, before = (ranker.predict(held_out.features) for ranker in (fit.ranker, prior))
-        gains.append(reranking_gains(held_out, after, before, fit.examination))
+        gains.append(_gains_by_query(held_out, after, before, fit.examination))
     gain, error = mean_and_error(np.concatenate(gains))
     accepted = bool(gain > ERRORS * error)
     ranker = fitted.ranker if accepted else prior
     return LearnedRanker(ranker, accepted, gain, error, len(clicked), fitted.examination)
+
+
+def _gains_by_query(
+    impressions: Impressions, after: np.ndarray, before: np.ndarray, examination: np.ndarray
+) -> np.ndarray:
+    """Return what each query (queries,) gains if scores `after` replace those `before`."""
+    if len(impressions.listing):
+        return reranking_gains(impressions, after, before, examination)
+    first, second = (corrected_ndcg(impressions, each, examination) for each in (after, before))
+    clicked = impressions.clicked
+    return mean_by_query((first - second)[clicked], impressions.query[clicked])
 
 
 def weight_names(impressions: Impressions, prior: Ranker) -> list[str]:

@@ -22,7 +22,7 @@ from market.search.metrics import gains
 MIN_EXAMINATION = 0.05
 
 # Looks at a listing at which its own clicks and the mean listing's say as much about it.
-UNCERTAIN_LOOKS = 3.0
+UNCERTAIN_LOOKS = 0.2
 
 
 def corrected_gains(impressions: Impressions, examination: np.ndarray) -> np.ndarray:
@@ -123,8 +123,7 @@ def reranking_gains(
     table = pd.DataFrame(
         {
             "query": impressions.query[impressions.search],
-            # Without it, each row is a listing of its own.
-            "listing": impressions.listing if len(impressions.listing) else np.arange(len(after)),
+            "listing": impressions.listing,
             "clicks": impressions.gain * impressions.weight,
             "examined": examined * impressions.weight,
             "after": after,
