@@ -37,10 +37,12 @@ PATIENCE = 120  # seconds: the machine may be busy
 
 
 # Errors of rules that OpenAPI cannot express: ordered prices, one complete place, a distance with a
-# place, one place among the pages, a cursor of an answer, a past time, a file that is a photo.
+# place, one place among the pages, a cursor of an answer, a past time, a period in order and of a
+# year at most, a file that is a photo.
 BEYOND_SCHEMA = (
     "is above price_max", "needs near", "belong together", "both name a place", "needs a place",
     "cursor is damaged", "listing needs explain", "is in the future", "is before", "photo: ",
+    "is after", "at most 366 days",
     # Of changes of listings: values that stage clean checks, and versions.
     "name: is missing", "cannot be read", "category is missing", "price is ", "photos: is ",
     "give both or neither", "no such attribute", "is not between", "has changed: ",

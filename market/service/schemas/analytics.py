@@ -5,12 +5,23 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from market.service.schemas.fields import RequestFields, without_null
 
 DEFAULT_DAYS = 28
-Day = Annotated[date, Field(ge=date(1990, 1, 1), le=date(2999, 12, 31))]
+FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2999, 12, 31)
+
+
+def _check_day(day: date) -> date:
+    if day < FIRST_DAY:
+        raise ValueError(f"is before {FIRST_DAY}")
+    if day > LAST_DAY:
+        raise ValueError(f"is after {LAST_DAY}")
+    return day
+
+
+Day = Annotated[date, AfterValidator(_check_day)]
 ReportedKind = Literal["search", "recommendation", "similar", "suggest"]
 
 
