@@ -101,8 +101,8 @@ def reranking_gains(
 
     The clicks on a listing are added up over all searches for a query before anything is ranked,
     and compared with the clicks that its places alone would bring. A listing that few users looked
-    at counts little. This is far less noisy than a mean of `corrected_ndcg`, in which single clicks
-    at low places weigh most, and finds gains of a ranking several times smaller.
+    at counts little. A mean of `corrected_ndcg` is noisier: there single clicks at low places weigh
+    most (docs/experiments.md).
 
     Parameters
     ----------
