@@ -35,7 +35,7 @@ def test_search_returns_matches_with_reasons(client: TestClient, listing: dict[s
         parts = [reason["contribution"] for reason in hit["why"]]
         assert parts == sorted(parts, reverse=True)
         assert sum(parts) == pytest.approx(hit["score"], abs=1e-4)
-        assert not any("photo" in reason["text"] for reason in hit["why"]), "no photo was sent"
+        assert not any("your photo" in reason["text"] for reason in hit["why"]), "no photo was sent"
 
 
 def test_pages_cover_all_results_without_overlap(client: TestClient) -> None:

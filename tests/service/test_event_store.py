@@ -112,11 +112,10 @@ def test_stores_may_start_at_the_same_time(url: str) -> None:
         store.close()
 
 
-def test_table_has_an_index_of_users(url: str, store: EventStore) -> None:
+def test_table_has_indices_of_users_and_searches(url: str, store: EventStore) -> None:
     engine = sa.create_engine(url)
-    assert [index["column_names"] for index in sa.inspect(engine).get_indexes("events")] == [
-        ["user_id", "id"]
-    ]
+    indices = sa.inspect(engine).get_indexes("events")
+    assert sorted(index["column_names"] for index in indices) == [["search_id"], ["user_id", "id"]]
     engine.dispose()
 
 

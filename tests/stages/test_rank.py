@@ -26,10 +26,12 @@ def read_metrics(project: Path, stage: str) -> dict[str, Any]:
 
 def check_metrics(project: Path, personalised: set[str]) -> None:
     learned, metrics = read_metrics(project, "rank"), read_metrics(project, "evaluate")
-    assert set(learned) == {"learned", "n", "relevance", "rules", "seed", "weights"}
+    assert set(learned) == {
+        "learned", "n", "relevance", "rules", "searches", "seed", "weights"
+    }  # fmt: skip
     assert not learned["learned"] and learned["rules"]["active"] == 0
     assert set(learned["weights"]) == set(QUERY_FEATURES)
-    assert set(metrics) == {"search", "shown", "photo_to_photo", "personalised", "seed"}
+    assert set(metrics) == {"search", "searches", "shown", "photo_to_photo", "personalised", "seed"}
     for kinds in (learned["relevance"], metrics["shown"]):
         assert all({"model", "all_matches"} == set(kind) for kind in kinds.values())
     assert set(metrics["personalised"]) == personalised

@@ -34,7 +34,7 @@ def test_the_metrics_and_templates_that_the_report_reads_are_declared() -> None:
     dvc_yaml = yaml.safe_load((REPO / "dvc.yaml").read_text(encoding="utf-8"))
     declared = dvc_yaml["stages"]["report"]["deps"]
     metrics = {dep for dep in declared if dep.startswith("metrics/")}
-    assert metrics == {f"metrics/{stage}.json" for stage in ("clean", *HEADLINE_STAGES)}
+    assert metrics == {f"metrics/{stage}.json" for stage in ("analyse", "clean", *HEADLINE_STAGES)}
     assert "market/reporting/report.html.j2" in declared
 
 
@@ -125,7 +125,7 @@ def test_a_browser_shows_the_whole_page_at_every_width(
     logged = json.loads((ran / "metrics/analyse.json").read_text(encoding="utf-8"))["searches"]
     assert titles == [title for id, title in SECTIONS.items() if id != "searches" or logged]
     assert links == [f"#{section}" for section in SECTIONS]
-    assert len(heights) == 8 and min(heights) > 100
+    assert len(heights) == 10 and min(heights) > 100
     assert set(colours) == {"rgb(90, 90, 90)" if scheme == "light" else "rgb(165, 165, 165)"}
     assert (background == "rgb(255, 255, 255)") == (scheme == "light")
     assert not console
