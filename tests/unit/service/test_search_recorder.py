@@ -91,10 +91,16 @@ def test_a_full_queue_drops_and_counts(
 
 
 def test_an_outage_is_logged_once_and_loses_nothing_that_fits_the_queue(
-    recorder: SearchRecorder, fake: FakeLog, metrics: Metrics, caplog: pytest.LogCaptureFixture
+    recorder: SearchRecorder,
+    fake: FakeLog,
+    metrics: Metrics,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for name in ("uvicorn", "uvicorn.error"):  # a service in this process has set up its own logs
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
     fake.is_away = True
-    with caplog.at_level(logging.ERROR):
+    with caplog.at_level(logging.ERROR, "uvicorn.error"):
         for number in range(3):
             recorder.record(a_search(number))
             recorder.write()
