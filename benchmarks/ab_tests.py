@@ -102,7 +102,7 @@ def run_split(number: int, users: int, days: int, share: float, lift: float, see
 
 
 def run_interleaving(number: int, users: int, days: int, preference: float, seed: int) -> Outcome:
-    """Simulate interleaved searches of which B wins a share `preference`, after users' tastes."""
+    """Simulate interleaved searches. B wins a share `preference` of them, after users' tastes."""
     rng = np.random.default_rng([seed, number])
     population = Population(users, days, preference, rng)
 

@@ -105,20 +105,20 @@ def find_candidates(engine: Engine) -> list[LeafQuery]:
     leaves = leaf_queries(engine.listings)
     encode_queries(engine.encode_text, [text for queries in leaves.values() for text in queries])
     everything = engine.allowed(EVERYTHING)
-    found = []
+    searchable = []
     for leaf, queries in progress(leaves.items(), desc="find candidates", unit="leaf"):
         for text, ids in queries.items():
             positions, features = engine.candidates(engine.build_query(text), everything)
             relevant = np.isin(engine.catalogue.ids(positions), list(ids))
             if relevant.any():
-                found.append(LeafQuery(leaf, features.astype(np.float32), relevant, len(ids)))
-    if len({query.leaf for query in found}) < 2:
+                searchable.append(LeafQuery(leaf, features.astype(np.float32), relevant, len(ids)))
+    if len({query.leaf for query in searchable}) < 2:
         raise MarketError("the catalogue has fewer than two leaf categories to search for")
-    return found
+    return searchable
 
 
 def split_leaves(queries: list[LeafQuery], seed: int) -> tuple[list[LeafQuery], list[LeafQuery]]:
-    """Return the queries of one half of the leaves, and those of the other half."""
+    """Divide the leaves at random, and return the queries of each half."""
     leaves = sorted({query.leaf for query in queries})
     searched = set(np.random.default_rng(seed).permutation(leaves)[: len(leaves) // 2].tolist())
     return (

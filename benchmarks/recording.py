@@ -1,8 +1,8 @@
 """Cost of recording searches: the time of GET /api/search with and without it, in one run.
 
-It serves the project in the current folder (after `dvc repro`) in two processes, of which one
-records, each with a database of its own. Both answer the same searches in turns of a few seconds,
-longer than the recorder takes between two writes. The ratios compare the times of all turns.
+It serves the project in the current folder (after `dvc repro`) in two processes, each with its own
+database; one of them records. Both answer the same searches in turns of a few seconds, longer than
+the recorder takes between two writes. The ratios compare the times of all turns.
 """
 
 from __future__ import annotations

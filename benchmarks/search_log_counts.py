@@ -160,7 +160,7 @@ def count_features(log: SearchLog, fitting: ShownRows, rows: ShownRows) -> pd.Da
     fitting
         What its searches showed, and what was clicked.
     rows
-        The n shown listings: `fitting` itself, or those of later searches.
+        The n listings shown by the fitting searches, or by later ones.
     """
     queries = {key: number for number, key in enumerate(dict.fromkeys(fitting.key), start=1)}
     size = int(max(fitting.position.max(initial=0), rows.position.max(initial=0))) + 1

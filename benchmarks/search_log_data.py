@@ -106,7 +106,7 @@ def complete_times(searches: pd.DataFrame, events: pd.DataFrame, notes: list[str
         first = other.dropna(subset="search_id").drop_duplicates("search_id")
         table["timestamp"] = table["search_id"].map(first.set_index("search_id")["timestamp"])
         if timed:
-            notes.append(f"{name} have no timestamps: they get those of the same search")
+            notes.append(f"{name} have no timestamps: each gets the time of its search")
     return bool(timed)
 
 
@@ -188,11 +188,11 @@ class SearchLog:
         events = pd.read_parquet(out / INTERACTIONS.name)
         if "search_id" not in events:
             events = events.assign(search_id=match_searches(searches, events))
-            found = int(events["search_id"].notna().sum())
+            n_matched = int(events["search_id"].notna().sum())
             click.echo(
-                f"interactions have no search_id: {found:,} of {len(events):,} follow a search of "
-                f"their user that showed the product, within {SESSION.seconds // 60} minutes or, "
-                "if times are dates, on the same day",
+                f"interactions have no search_id: {n_matched:,} of {len(events):,} follow a search "
+                f"of their user that showed the product, within {SESSION.seconds // 60} minutes "
+                "or, if times are dates, on the same day",
                 err=True,
             )
         return cls(searches, events, clicks_of(searches, events), timed)

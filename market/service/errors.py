@@ -29,6 +29,11 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _handle_unexpected)
 
 
+def one_line(error: BaseException) -> str:
+    """Return the message of an error as one line; its type where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def _error(status: int, line: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     return JSONResponse({"error": line}, status, headers)
 

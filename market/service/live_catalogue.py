@@ -48,6 +48,14 @@ class LiveView:
         models = self.index.models_b
         return None if models is None else self.engine.with_models(models)
 
+    @cached_property
+    def mixed_engine_b(self) -> Engine | None:
+        """The engine of B for interleaving: its results end where those of A end.
+
+        Kept for all requests, because every new engine binds the rules of the day anew.
+        """
+        return self.engine_b and self.engine_b.with_relevance(self.engine.relevance)
+
 
 class LiveCatalogue:
     """Applies the changes in the store to the engine of this process. Thread-safe.

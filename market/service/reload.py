@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 from prometheus_client import Counter
 
+from market.service.errors import one_line
+
 WATCH_SECONDS = 1.0  # between two looks at whether models were promoted
 
 log = logging.getLogger("uvicorn.error")
@@ -58,8 +60,7 @@ class Reloader:
                 await asyncio.to_thread(replace)
             except Exception as error:
                 self._outcomes.labels("failed").inc()
-                message = " ".join(str(error).split()) or type(error).__name__
-                log.error("Reload failed, the old index still serves: %s", message)
+                log.error("Reload failed, the old index still serves: %s", one_line(error))
             else:
                 # Reference cycles keep some of the old index until Python's next full collection,
                 # which in a process of this size may be many reloads away.

@@ -14,6 +14,7 @@ from threading import Event, Thread
 import sqlalchemy as sa
 
 from market.service.database import STORE_ERRORS
+from market.service.errors import one_line
 from market.service.metrics import Metrics
 from market.service.search_log import RecordedSearch
 
@@ -125,7 +126,7 @@ class SearchRecorder:
             except Exception:
                 refused += 1
         self._metrics.searches_dropped.inc(refused)
-        log.error("%d searches cannot be recorded: %.300s", refused, _one_line(error))
+        log.error("%d searches cannot be recorded: %.300s", refused, one_line(error))
         return stored
 
     def delete_old(self) -> None:
@@ -142,7 +143,7 @@ class SearchRecorder:
 
     def _note_outage(self, error: Exception) -> None:
         if not self._has_failed:  # one line for each outage
-            log.error("Searches cannot be recorded for now: %.300s", _one_line(error))
+            log.error("Searches cannot be recorded for now: %.300s", one_line(error))
         self._has_failed = True
 
 
@@ -156,7 +157,3 @@ def is_sampled(search: RecordedSearch, share: float) -> bool:
     person = search.user_id or search.suggest_id or search.search_id
     digest = blake2b(person.encode("utf-8", "replace"), digest_size=8, person=b"record").digest()
     return int.from_bytes(digest) < share * 2**64
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -82,8 +82,7 @@ class ServiceState:
             return Variant(name, engine_b if name == B else self.engine)
         name = experiment.variant_of(user_id)
         if name == INTERLEAVED:
-            same_end = engine_b.with_relevance(self.engine.relevance)  # so both have the same hits
-            return Variant(name, self.engine, experiment.name, same_end)
+            return Variant(name, self.engine, experiment.name, self.view.mixed_engine_b)
         return Variant(name, engine_b if name == B else self.engine, experiment.name)
 
     def history(self, user_id: str) -> pd.DataFrame:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from api_client import all_listings
+from databases import empty_database
 from fastapi.testclient import TestClient
 from listening import listening
 from page_client import CHROMIUM, DESKTOP, PATIENCE, serve_page
@@ -27,7 +27,6 @@ from market.data.photo_store import PhotoStore
 from market.predict import Predictor
 from market.search.engine import Engine
 from market.service.app import make_app
-from market.service.catalogue_tables import TABLES
 from market.service.events import EventStore
 from market.service.settings import Settings
 
@@ -39,14 +38,8 @@ def store(tmp_path: Path) -> EventStore:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database without tables of the catalogue."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/catalogue.sqlite"
-    url: str = request.getfixturevalue("postgres").url
-    engine = sa.create_engine(url)
-    TABLES[0].metadata.drop_all(engine)
-    engine.dispose()
-    return url
+    """A database without tables."""
+    return empty_database(request.param, request, tmp_path)
 
 
 @pytest.fixture

@@ -23,19 +23,6 @@ from market.service.events import EventStore
 pytestmark = pytest.mark.xdist_group("events")  # share one PostgreSQL
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database without tables."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/new/events.sqlite"
-    url: str = request.getfixturevalue("postgres").url
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(sa.text("DROP TABLE IF EXISTS events"))
-    engine.dispose()
-    return url
-
-
 @pytest.fixture
 def store(url: str) -> Iterator[EventStore]:
     store = EventStore(url)

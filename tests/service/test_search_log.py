@@ -33,20 +33,6 @@ FULL = RecordedSearch(
 SHORT = RecordedSearch("s1", None, NOON - timedelta(hours=1), "", [])
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database without tables."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/new/events.sqlite"
-    url: str = request.getfixturevalue("postgres").url
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        for table in store.TABLES:
-            connection.execute(sa.text(f"DROP TABLE IF EXISTS {table.name}"))
-    engine.dispose()
-    return url
-
-
 @pytest.fixture
 def events(url: str) -> Iterator[EventStore]:
     with closing(EventStore(url)) as events:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
+from databases import empty_database
 
 from market.core.errors import MarketError
 from market.data.erasures import Erasures
@@ -28,22 +29,9 @@ pytestmark = pytest.mark.xdist_group("events")  # share one PostgreSQL
 NOON = datetime(2026, 3, 1, 12)
 
 
-def new_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Return the URL of a database without tables."""
-    if kind == "sqlite":
-        return f"sqlite:///{tmp_path}/{len(list(tmp_path.iterdir()))}/events.sqlite"
-    url: str = request.getfixturevalue("postgres").url
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        for table in store.TABLES:
-            connection.execute(sa.text(f"DROP TABLE IF EXISTS {table.name}"))
-    engine.dispose()
-    return url
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def events(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EventStore]:
-    with closing(EventStore(new_url(request.param, request, tmp_path))) as events:
+    with closing(EventStore(empty_database(request.param, request, tmp_path))) as events:
         events.database.create_missing(store.TABLES)
         events.add("anna", "p1", "view", NOON)
         events.add("ben", "p2", "buy", NOON)
@@ -151,7 +139,7 @@ def test_a_dump_restores_into_either_database(
     count = store.dump(events.database, file)
     assert count == sum(map(len, before.values())) > 7
     events.close()
-    with closing(Database(new_url(target, request, tmp_path))) as database:
+    with closing(Database(empty_database(target, request, tmp_path))) as database:
         CatalogueStore(database)  # as after a start of the service
         assert store.restore(database, file) == count
         assert all_rows(database) == before
