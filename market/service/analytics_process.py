@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -83,9 +84,11 @@ class AnalyticsProcess:
 
 def _start(url: str) -> None:
     """Prepare the process that computes."""
-    os.nice(NICENESS)
-    for name in (signal.SIGINT, signal.SIGHUP):  # of the terminal; the service ends this process
-        signal.signal(name, signal.SIG_IGN)
+    # Signals of the terminal are ignored: the service ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        os.nice(NICENESS)
     Thread(target=_end_with_parent, daemon=True).start()
     _outcomes.append(DailyOutcomes(Database(url)))
 

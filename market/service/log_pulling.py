@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from market.core.errors import MarketError
 from market.data.erasures import Erasures
@@ -100,20 +99,21 @@ def _add_erasures(erasures: Erasures, path: Path) -> None:
         erasures.save(path)
 
 
+def lock_of(folder: Path) -> Path:
+    """Return the path of a folder's lock: beside the folder, whose hash DVC keeps."""
+    folder = folder.resolve()
+    return folder.with_name(f".{folder.name}.lock")
+
+
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which a kill releases; raises MarketError if another process does."""
     if not folder.is_dir():
         raise MarketError(f"{folder} does not exist: name the raw folder of your dataset in --raw")
-    handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
+        with FileLock(lock_of(folder), timeout=0):
+            yield
+    except Timeout:
         raise MarketError(
             f"another pull_logs is adding rows to {folder}: run it again when that is done"
         ) from None
-    try:
-        yield
-    finally:
-        os.close(handle)

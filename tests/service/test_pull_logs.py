@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
+from filelock import FileLock
 from raw_input import input_settings
 from repository import REPO
 
@@ -26,7 +25,7 @@ from market.pull_logs import main as command
 from market.service import log_pulling
 from market.service.events import EventStore
 from market.service.folding import fold
-from market.service.log_pulling import pull_logs, read_logs
+from market.service.log_pulling import lock_of, pull_logs, read_logs
 from market.service.search_log import RecordedSearch, SearchLog
 from market.service.user_data import UserData
 from stages import pull_logs as stage
@@ -140,13 +139,9 @@ def test_rows_of_erased_users_are_left_out_afterwards(
 
 
 def test_two_calls_at_once_are_refused(project: Path, url: str, events: EventStore) -> None:
-    handle = os.open(project / "data/mine/raw", os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    try:
-        with pytest.raises(MarketError, match="another pull_logs is adding rows"):
-            pull_logs(url, "--store", raw_folder(project))
-    finally:
-        os.close(handle)
+    other_call = FileLock(lock_of(project / "data/mine/raw"))
+    with other_call, pytest.raises(MarketError, match="another pull_logs is adding rows"):
+        pull_logs(url, "--store", raw_folder(project))
 
 
 # --- As a command ---------------------------------------------------------------------------------
