@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,11 @@ import pandas as pd
 
 from market.data.holdouts import histories_at
 from market.search.cases import sample_rows
-from market.search.click_fitting import fit_clicks
-from market.search.click_metrics import corrected_ndcg
+from market.search.click_metrics import MIN_EXAMINATION, corrected_ndcg
 from market.search.collaborative import EVENT_WEIGHTS
 from market.search.engine import Engine
 from market.search.impressions import Impressions, read_filters
+from market.search.position_model import Examination, fit_attraction, fit_examination
 from market.search.ranker import Ranker
 from market.search.ranking_models import RankingModels
 from market.search.replay import (
@@ -25,11 +25,13 @@ from market.search.replay import (
     estimate_by_matches,
     estimate_by_places,
     estimate_shown,
-    fit_attraction,
     logged_propensities,
     match_support,
+    with_examination_error,
 )
 
+MIN_QUERIES = 20  # with a click
+MIN_LOWER_CLICKS = 0.05  # share of clicks that are not at the first place
 MIN_EXPLORED = 100  # searches with logged propensities, below which matches say nothing
 SUPPORT_SEARCHES = 200  # that are searched again to see what the new models would show
 
@@ -140,80 +142,92 @@ def replay(
         )
 
     impressions = collect(new)
-    examination = fit_clicks(impressions, Ranker.prior(), seed=seed).examination
-    scores = new.ranker.predict(impressions.features)
-    shown = -impressions.place.astype(float)
-    compared = shown if old is None else old.ranker.predict(collect(old).features)
-    propensity = logged_propensities(impressions, searches)
+    examination = fit_examination(impressions, Ranker.prior(), seed=seed)
     clicked = (impressions.gain > 0).astype(float)
-    order = Reordering.by_scores(impressions, scores, clicked, examination, k=k)
+    orders = [
+        Reordering.by_scores(impressions, scores, clicked, examination.values, k=k)
+        for scores in (
+            new.ranker.predict(impressions.features),
+            -impressions.place.astype(float)
+            if old is None
+            else old.ranker.predict(collect(old).features),
+        )
+    ]
+    propensity = logged_propensities(impressions, searches)
     support = shown_share(engine.with_models(new), searches, log, k=k, seed=seed)
     return ReplayReport(
-        _rows(impressions, scores, compared, examination, propensity, k=k, seed=seed),
+        _rows(orders, examination, propensity, seed=seed),
         "the order that was shown" if old is None else "the models of --baseline",
         len(impressions),
         len(np.unique(impressions.query)),
-        examination,
-        order.effective_clicks,
+        examination.values,
+        orders[0].effective_clicks,
         support,
-        _warnings(order, propensity, support, k),
+        _warnings(orders[0], propensity, support),
     )
 
 
 def _rows(
-    impressions: Impressions,
-    scores: np.ndarray,
-    compared: np.ndarray,
-    examination: np.ndarray,
-    propensity: np.ndarray,
-    *,
-    k: int,
-    seed: int,
+    orders: list[Reordering], examination: Examination, propensity: np.ndarray, *, seed: int
 ) -> list[ReplayRow]:
-    """Return all estimates for the order by scores, less those for the order it is compared with.
+    """Return all estimates for the first order, less those for the second.
 
     The difference of "shown" is unknown: it is the same for both.
     """
+    impressions, k = orders[0].impressions, orders[0].k
     rows: list[ReplayRow] = []
     for name, least in (("clicks", 0.0), ("purchases", EVENT_WEIGHTS["buy"] - 1e-9)):
         reward = (impressions.gain > least).astype(float)
-        attraction = fit_attraction(impressions, reward, examination, seed=seed)
+        attraction = fit_attraction(impressions, reward, examination.values, seed=seed)
         new, other = (
-            _estimates(impressions, each, reward, examination, propensity, attraction, k)
-            for each in (scores, compared)
+            _estimates(replace(order, reward=reward), examination, propensity, attraction)
+            for order in orders
         )
         rows += [
             ReplayRow(f"{name}@{k}", one, one.minus(two) if one.name != "shown" else None)
             for one, two in zip(new, other, strict=True)
         ]
-    ndcg, other_ndcg = (
-        ReplayEstimate(
-            "corrected", corrected_ndcg(impressions, each, examination), impressions.query
-        )
-        for each in (scores, compared)
-    )
+    ndcg, other_ndcg = (_estimate_ndcg(order, examination) for order in orders)
     return [*rows, ReplayRow("ndcg@10", ndcg, ndcg.minus(other_ndcg))]
 
 
 def _estimates(
-    impressions: Impressions,
-    scores: np.ndarray,
-    reward: np.ndarray,
-    examination: np.ndarray,
-    propensity: np.ndarray,
-    attraction: np.ndarray,
-    k: int,
+    order: Reordering, examination: Examination, propensity: np.ndarray, attraction: np.ndarray
 ) -> list[ReplayEstimate]:
     """Return the estimates for an order: those by matches only with enough exploration."""
-    order = Reordering.by_scores(impressions, scores, reward, examination, k=k)
-    estimates = [estimate_shown(order), *estimate_by_places(order, attraction)]
-    explored = _explored(impressions, propensity)
+
+    def by_places(values: np.ndarray) -> list[ReplayEstimate]:
+        return estimate_by_places(replace(order, examination=values), attraction)
+
+    everywhere = np.ones(len(order.impressions), bool)
+    estimates = [
+        estimate_shown(order),
+        *with_examination_error(by_places, examination, everywhere),
+    ]
+    explored = _explored(order.impressions, propensity)
     if explored.sum() >= MIN_EXPLORED:
-        part = impressions.select(explored)
-        rows = explored[impressions.search]
-        order = Reordering(part, reward[rows], order.new_place[rows], examination, k)
-        estimates += estimate_by_matches(order, propensity[rows], attraction[rows])
+        part, rows = order.select(explored), explored[order.impressions.search]
+
+        def by_matches(values: np.ndarray) -> list[ReplayEstimate]:
+            return estimate_by_matches(
+                replace(part, examination=values), propensity[rows], attraction[rows]
+            )
+
+        estimates += with_examination_error(by_matches, examination, explored)
     return estimates
+
+
+def _estimate_ndcg(order: Reordering, examination: Examination) -> ReplayEstimate:
+    """Return the corrected NDCG@10 of an order."""
+    is_used = examination.values >= MIN_EXAMINATION
+
+    def corrected(values: np.ndarray) -> list[ReplayEstimate]:
+        values = np.where(is_used, np.maximum(values, MIN_EXAMINATION), 0.0)
+        ndcg = corrected_ndcg(order.impressions, -order.new_place.astype(float), values)
+        return [ReplayEstimate("corrected", ndcg, order.impressions.query)]
+
+    everywhere = np.ones(len(order.impressions), bool)
+    return with_examination_error(corrected, examination, everywhere)[0]
 
 
 def _explored(impressions: Impressions, propensity: np.ndarray) -> np.ndarray:
@@ -254,13 +268,26 @@ def shown_share(
     return shown / total if total else 0.0
 
 
-def _warnings(order: Reordering, propensity: np.ndarray, support: float, k: int) -> list[str]:
+def _warnings(order: Reordering, propensity: np.ndarray, support: float) -> list[str]:
     """Return what makes the estimates doubtful."""
     warnings = []
+    impressions, k = order.impressions, order.k
+    clicked_queries = len(np.unique(impressions.query[impressions.clicked]))
+    if clicked_queries < MIN_QUERIES:
+        warnings.append(
+            f"the log has clicks for {clicked_queries} queries, and intervals need {MIN_QUERIES}: "
+            "do not trust them yet"
+        )
     if order.effective_clicks < MIN_EFFECTIVE:
         warnings.append(
             f"the clicks count like {order.effective_clicks:.0f} equally weighted ones, and "
             f"{MIN_EFFECTIVE} are needed: collect more searches before you decide"
+        )
+    lower = float(order.reward[impressions.place > 0].sum() / max(order.reward.sum(), 1))
+    if lower < MIN_LOWER_CLICKS:
+        warnings.append(
+            f"only {lower:.1%} of the clicks are below the first place: the log does not tell "
+            "whether listings there are good; serve the models as variant B instead"
         )
     if support < MIN_SUPPORT:
         warnings.append(
@@ -268,21 +295,18 @@ def _warnings(order: Reordering, propensity: np.ndarray, support: float, k: int)
             "the estimates are for another order of what was shown; serve the models as variant B "
             "to know the rest"
         )
-    explored = _explored(order.impressions, propensity)
+    explored = _explored(impressions, propensity)
     if explored.sum() < MIN_EXPLORED:
         warnings.append(
             f"{explored.sum()} searches have exploration, and estimates by matches need "
-            f"{MIN_EXPLORED}: without it the estimates rely on the fitted examination of places"
+            f"{MIN_EXPLORED}: without it the estimates rely on the fitted examination of places, "
+            "and listings that users like for reasons that no feature knows bias it"
         )
-    else:
-        rows = explored[order.impressions.search]
-        part = Reordering(
-            order.impressions.select(explored), order.reward[rows], order.new_place[rows],
-            order.examination, k,
-        )  # fmt: skip
-        if (share := match_support(part, propensity[rows])) < MIN_SUPPORT:
-            warnings.append(
-                f"exploration could show only {share:.0%} of the new order's first places, because "
-                "it moves listings by one place: estimates by matches are for these places alone"
-            )
+    elif (
+        share := match_support(order.select(explored), propensity[explored[impressions.search]])
+    ) < MIN_SUPPORT:
+        warnings.append(
+            f"exploration could show only {share:.0%} of the new order's first places, because "
+            "it moves listings by one place: estimates by matches are for these places alone"
+        )
     return warnings

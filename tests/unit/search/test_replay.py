@@ -8,13 +8,13 @@ import pytest
 
 from market.search.exploration import swap_pairs
 from market.search.impressions import Impressions
+from market.search.position_model import fit_attraction
 from market.search.replay import (
     Reordering,
     ReplayEstimate,
     estimate_by_matches,
     estimate_by_places,
     estimate_shown,
-    fit_attraction,
     logged_propensities,
     match_support,
 )
