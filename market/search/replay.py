@@ -39,7 +39,7 @@ from market.search.position_model import Examination
 from market.search.sequential import ALPHA, Estimate, Interval, ratio_of_sums
 
 MAX_RATIO = 10.0  # largest weight of a click: one lucky click must not outweigh all others
-ROBUST_RATIO = 2.0  # the same for `doubly_robust`, whose model makes up for the rest
+ROBUST_RATIO = 3.0  # the same for `doubly_robust`, whose model makes up for the rest
 MIN_EFFECTIVE = 100  # clicks, below which an estimate says little
 MIN_SUPPORT = 0.8  # share of the new order's first places that the log has shown
 STEP = 0.05  # of the logarithm of an examination, to see how much an estimate depends on it

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from market.core.errors import MarketError
+from market.core.paths import SEARCH_INDEX, SEARCHES
 from market.data.holdouts import histories_at
 from market.search.cases import sample_rows
 from market.search.click_metrics import MIN_EXAMINATION, corrected_ndcg
@@ -38,11 +40,25 @@ SUPPORT_SEARCHES = 200  # that are searched again to see what the new models wou
 
 @dataclass(frozen=True, eq=False)
 class ReplayRow:
-    """An estimate of a reward, and its difference to the order that it is compared with."""
+    """An estimate of a reward, and its difference to the order that it is compared with.
+
+    Attributes
+    ----------
+    reward
+        Its name.
+    estimate
+        For the new order.
+    difference
+        To the order that it is compared with; None if it is the same for both.
+    has_interval
+        Whether at least MIN_QUERIES queries had the reward. With fewer, the searches may look alike
+        by chance, and an interval would be too narrow.
+    """
 
     reward: str
     estimate: ReplayEstimate
     difference: ReplayEstimate | None
+    has_interval: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +95,13 @@ class ReplayReport:
     def summary(self) -> dict[str, Any]:
         """Return the report as numbers and texts."""
 
-        def described(estimate: ReplayEstimate) -> dict[str, Any]:
-            value = estimate.estimate
-            is_known = np.isfinite(value.standard_error)
+        def described(estimate: ReplayEstimate, has_interval: bool) -> dict[str, Any]:
+            value, interval = estimate.estimate, estimate.interval
+            has_interval = has_interval and bool(np.isfinite(interval).all())
             return {
-                "value": value.value if is_known else None,
-                "standard_error": value.standard_error if is_known else None,
+                "value": value.value if np.isfinite(value.value) else None,
+                "standard_error": value.standard_error if has_interval else None,
+                "interval": [*interval] if has_interval else None,
                 "queries": value.users,
             }
 
@@ -100,8 +117,10 @@ class ReplayReport:
                 {
                     "reward": row.reward,
                     "estimator": row.estimate.name,
-                    "new": described(row.estimate),
-                    "difference": None if row.difference is None else described(row.difference),
+                    "new": described(row.estimate, row.has_interval),
+                    "difference": None
+                    if row.difference is None
+                    else described(row.difference, row.has_interval),
                 }
                 for row in self.rows
             ],
@@ -134,6 +153,11 @@ def replay(
         The first places that count.
     max_searches, seed
         Of more searches, so many are drawn with the seed, which the folds depend on as well.
+
+    Raises
+    ------
+    MarketError
+        If no search has a click on a listing of the engine.
     """
 
     def collect(models: RankingModels) -> Impressions:
@@ -142,6 +166,12 @@ def replay(
         )
 
     impressions = collect(new)
+    if not impressions.clicked.any():
+        raise MarketError(
+            f"{SEARCHES}: no search in words has a click on a listing of {SEARCH_INDEX} that no "
+            "rule placed, so there is nothing to replay: collect more searches, or check that the "
+            "log and the listings belong together"
+        )
     examination = fit_examination(impressions, Ranker.prior(), seed=seed)
     clicked = (impressions.gain > 0).astype(float)
     orders = [
@@ -178,17 +208,27 @@ def _rows(
     rows: list[ReplayRow] = []
     for name, least in (("clicks", 0.0), ("purchases", EVENT_WEIGHTS["buy"] - 1e-9)):
         reward = (impressions.gain > least).astype(float)
+        has_interval = _rewarded_queries(impressions, reward) >= MIN_QUERIES
         attraction = fit_attraction(impressions, reward, examination.values, seed=seed)
         new, other = (
             _estimates(replace(order, reward=reward), examination, propensity, attraction)
             for order in orders
         )
         rows += [
-            ReplayRow(f"{name}@{k}", one, one.minus(two) if one.name != "shown" else None)
+            ReplayRow(
+                f"{name}@{k}", one, None if one.name == "shown" else one.minus(two), has_interval
+            )
             for one, two in zip(new, other, strict=True)
         ]
     ndcg, other_ndcg = (_estimate_ndcg(order, examination) for order in orders)
-    return [*rows, ReplayRow("ndcg@10", ndcg, ndcg.minus(other_ndcg))]
+    has_interval = _rewarded_queries(impressions, impressions.gain) >= MIN_QUERIES
+    return [*rows, ReplayRow("ndcg@10", ndcg, ndcg.minus(other_ndcg), has_interval)]
+
+
+def _rewarded_queries(impressions: Impressions, reward: np.ndarray) -> int:
+    """Return the number of queries with a reward (n,) on a shown listing."""
+    searches = impressions.search[reward > 0]
+    return len(np.unique(impressions.query[searches]))
 
 
 def _estimates(
@@ -272,11 +312,11 @@ def _warnings(order: Reordering, propensity: np.ndarray, support: float) -> list
     """Return what makes the estimates doubtful."""
     warnings = []
     impressions, k = order.impressions, order.k
-    clicked_queries = len(np.unique(impressions.query[impressions.clicked]))
+    clicked_queries = _rewarded_queries(impressions, impressions.gain)
     if clicked_queries < MIN_QUERIES:
         warnings.append(
-            f"the log has clicks for {clicked_queries} queries, and intervals need {MIN_QUERIES}: "
-            "do not trust them yet"
+            f"the log has clicks for {clicked_queries} queries, and an interval needs "
+            f"{MIN_QUERIES}: none is given"
         )
     if order.effective_clicks < MIN_EFFECTIVE:
         warnings.append(
