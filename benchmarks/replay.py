@@ -90,6 +90,7 @@ def simulate(
         clicked.astype(float),
         query,
         np.ones(len(place)),
+        listing=order.ravel(),  # of the query's
     )
     return impressions, attraction, propensity.ravel()
 

@@ -4,13 +4,17 @@ The probability of a click is the examination of the place times the attraction 
 ranker puts attractive listings first, so an examination that is fitted beside a wrong model of
 attraction is wrong as well. A weighted sum of features alone makes lower places seem to be seen too
 often, as attraction levels off where the sum goes on growing. So the attraction is first predicted
-by trees, and the examination is fitted beside that prediction and the features.
+by trees, and the examination is fitted beside that prediction and the features. What attracts users
+and no feature shows makes lower places seem to be seen too seldom. So clicks on the same listing at
+several places correct the fit.
 
 References
 ----------
 Joachims, Swaminathan and Schnabel, "Unbiased learning-to-rank with biased feedback", 2017. Wang,
 Golbandi, Bendersky, Metzler and Najork, "Position bias estimation for unbiased learning to rank in
-personal search", 2018.
+personal search", 2018. Agarwal, Zaitsev, Wang, Li, Najork and Joachims, "Estimating position bias
+without intrusive interventions", 2019. Chamberlain, "Analysis of covariance with qualitative data",
+1980.
 """
 
 from __future__ import annotations
@@ -81,6 +85,10 @@ class Examination:
 def fit_examination(impressions: Impressions, prior: Ranker, *, seed: int) -> Examination:
     """Fit the examination of places to clicks; all places are equal without a click.
 
+    Two comparisons follow each other: listings of one search at their places, and one listing at
+    the places that it had in several searches for a query. The second needs no model of attraction,
+    so it corrects the first as far as there are such listings.
+
     Parameters
     ----------
     impressions
@@ -96,44 +104,107 @@ def fit_examination(impressions: Impressions, prior: Ranker, *, seed: int) -> Ex
         return Examination(np.zeros(n_groups), np.zeros((n_searches, n_groups)))
     names = weight_names(impressions, prior)
     features = impressions.features[names].to_numpy(float)
-
-    def click_data(columns: np.ndarray) -> ClickData:
-        return ClickData.of(
-            columns, reward * impressions.weight, impressions.search, impressions.place
-        )
-
+    relevance, place = reward * impressions.weight, impressions.place
     weights = np.array([prior.weights[name] for name in names])
-    rough = fit_click_logit(click_data(features), weights, penalty=PENALTY)
+    data = ClickData.of(features, relevance, impressions.search, place)
+    rough = fit_click_logit(data, weights, penalty=PENALTY)
     attraction = fit_attraction(impressions, reward, rough.examination, seed=seed)
     columns = np.column_stack([np.log(np.maximum(attraction, MIN_ATTRACTION)), features])
-    data = click_data(columns)
-    model = fit_click_logit(data, np.r_[1.0, np.zeros(len(names))], penalty=PENALTY)
+    data = ClickData.of(columns, relevance, impressions.search, place)
+    fit = _PenalisedFit.of(data, np.r_[1.0, np.zeros(len(names))])
     influence = np.zeros((n_searches, n_groups))
-    influence[impressions.clicked] = n_searches * _moved_intercepts(model, data)
-    return Examination(model.intercepts, influence - influence.mean(axis=0))
+    influence[impressions.clicked] = n_searches * fit.moved @ fit.to_intercepts.T
+    within_searches = Examination(fit.model.intercepts, influence - influence.mean(axis=0))
+    if not len(impressions.listing):
+        return within_searches
+    return _compare_listings(impressions, relevance, columns, within_searches)
 
 
-def _moved_intercepts(model: ClickLogit, data: ClickData) -> np.ndarray:
-    """Return how much each search (searches, groups) moved the intercepts of a fitted model.
+def _compare_listings(
+    impressions: Impressions, relevance: np.ndarray, columns: np.ndarray, first: Examination
+) -> Examination:
+    """Correct an examination by clicks on the same listing at several places.
 
-    This is the influence function of a penalised fit: the inverse of the information, times the
-    score of the search. Weights at their bound of 0 are taken as fixed.
+    The clicks on a listing, for one query, are shared out among the searches that showed it. What
+    attracts users to it is in all of them, so only its places, and features that changed, differ.
+    `first` is a feature of this fit, so that without such listings nothing changes.
     """
-    groups = np.zeros(len(data.search), int) if data.place_group is None else data.place_group
-    scale, free = np.exp(model.log_scale), model.weights > 0
-    scores = scale * (data.features @ model.weights)
-    by_step = groups[:, None] >= np.arange(1, len(PLACE_GROUPS))
-    slopes = np.column_stack([scale * data.features[:, free], scores, by_step])
-    share = log_shares(scores + model.intercepts[groups], data.search)[1][:, None]
-    starts = np.flatnonzero(np.r_[True, data.search[1:] != data.search[:-1]])
-    clicks = np.add.reduceat(data.relevance, starts)[:, None]
-    means = np.add.reduceat(share * slopes, starts)
-    by_search = np.add.reduceat(data.relevance[:, None] * slopes, starts) - clicks * means
-    information = (slopes * share * clicks[data.search]).T @ slopes - (clicks * means).T @ means
-    costs = np.r_[np.full(free.sum(), PENALTY), 0.0, np.full(by_step.shape[1], SMOOTHNESS)]
-    inverse = np.linalg.pinv(information + np.diag(2 * costs), hermitian=True)
-    steps = (by_search @ inverse)[:, -by_step.shape[1] :]
-    return np.column_stack([np.zeros(len(steps)), np.cumsum(steps, axis=1)])
+    n_groups = len(PLACE_GROUPS)
+    query = impressions.query[impressions.search].astype(np.int64)
+    keys = query * (impressions.listing.max(initial=0) + 1) + impressions.listing
+    _, first_row, listing = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(listing, kind="stable")
+    offset = first.intercepts[place_groups(impressions.place)]
+    data = ClickData.of(
+        np.column_stack([offset, columns])[order],
+        relevance[order],
+        listing[order],
+        impressions.place[order],
+    )
+    fit = _PenalisedFit.of(data, np.r_[1.0, 1.0, np.zeros(columns.shape[1] - 1)])
+    scale, weight = np.exp(fit.model.log_scale), fit.model.weights[0]
+    slopes = fit.to_intercepts
+    slopes[:, -n_groups] += scale * weight * first.intercepts  # by the logarithm of the scale
+    if weight > 0:
+        slopes[:, 0] += scale * first.intercepts
+    # An error of `first` moves the steps the other way, the more so the more the clicks say.
+    to_steps = np.diff(np.eye(n_groups), axis=0)
+    undone = slopes @ fit.inverse @ fit.information[:, 1 - n_groups :] @ to_steps
+    influence = scale * weight * first.influence @ (np.eye(n_groups) - undone).T
+    is_clicked = np.bincount(listing, relevance) > 0
+    searches = impressions.search[first_row[is_clicked]]
+    np.add.at(influence, searches, len(impressions) * fit.moved @ slopes.T)
+    intercepts = scale * weight * first.intercepts + fit.model.intercepts
+    return Examination(intercepts, influence - influence.mean(axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class _PenalisedFit:
+    """A conditional logit with its influence function.
+
+    The p parameters are the weights above 0 (those at 0 are taken as fixed), the logarithm of the
+    scale, and the steps between neighbouring intercepts.
+
+    Attributes
+    ----------
+    model
+        The fit.
+    information, inverse
+        (p, p) of the clicks alone; and the inverse with the penalty.
+    moved
+        (choices, p) how much each search, or each listing, moved the parameters.
+    """
+
+    model: ClickLogit
+    information: np.ndarray
+    inverse: np.ndarray
+    moved: np.ndarray
+
+    @classmethod
+    def of(cls, data: ClickData, prior: np.ndarray) -> _PenalisedFit:
+        """Fit a model near the prior weights (k,)."""
+        model = fit_click_logit(data, prior, penalty=PENALTY)
+        groups = np.zeros(len(data.search), int) if data.place_group is None else data.place_group
+        scale, free = np.exp(model.log_scale), model.weights > 0
+        scores = scale * (data.features @ model.weights)
+        by_step = groups[:, None] >= np.arange(1, len(PLACE_GROUPS))
+        slopes = np.column_stack([scale * data.features[:, free], scores, by_step])
+        share = log_shares(scores + model.intercepts[groups], data.search)[1][:, None]
+        starts = np.flatnonzero(np.r_[True, data.search[1:] != data.search[:-1]])
+        clicks = np.add.reduceat(data.relevance, starts)[:, None]
+        means = np.add.reduceat(share * slopes, starts)
+        by_choice = np.add.reduceat(data.relevance[:, None] * slopes, starts) - clicks * means
+        information = (slopes * share * clicks[data.search]).T @ slopes - (clicks * means).T @ means
+        costs = np.r_[np.full(free.sum(), PENALTY), 0.0, np.full(by_step.shape[1], SMOOTHNESS)]
+        inverse = np.linalg.pinv(information + np.diag(2 * costs), hermitian=True)
+        return cls(model, information, inverse, by_choice @ inverse)
+
+    @property
+    def to_intercepts(self) -> np.ndarray:
+        """(groups, p) the slopes of the intercepts by the parameters."""
+        steps = np.tril(np.ones((len(PLACE_GROUPS), len(PLACE_GROUPS))))[:, 1:]
+        others = self.moved.shape[1] - steps.shape[1]
+        return np.column_stack([np.zeros((len(steps), others)), steps])
 
 
 def fit_attraction(

@@ -36,7 +36,7 @@ from scipy.stats import t as student
 from market.search.click_logit import PLACE_GROUPS
 from market.search.impressions import Impressions
 from market.search.position_model import Examination
-from market.search.sequential import ALPHA, Estimate, Interval, ratio_of_sums
+from market.search.sequential import ALPHA, Estimate, Interval
 
 MAX_RATIO = 10.0  # largest weight of a click: one lucky click must not outweigh all others
 ROBUST_RATIO = 3.0  # the same for `doubly_robust`, whose model makes up for the rest
@@ -146,9 +146,15 @@ class ReplayEstimate:
 
     @property
     def estimate(self) -> Estimate:
-        """The mean, with its standard error."""
-        codes = np.unique(self.query, return_inverse=True)[1]
-        return ratio_of_sums(np.bincount(codes, self.values), np.bincount(codes))
+        """The mean, with its standard error by the jackknife over queries."""
+        searches = np.unique(self.query, return_counts=True)[1]
+        if len(searches) < 2:
+            return Estimate(np.nan, np.nan, len(searches), False)
+        mean = float(self.values.mean())
+        residuals = np.bincount(np.unique(self.query, return_inverse=True)[1], self.values - mean)
+        moved = residuals / (len(self.values) - searches)  # of the mean, if a query is left out
+        error = np.sqrt((1 - 1 / len(searches)) * np.square(moved).sum())
+        return Estimate(mean, float(error), len(searches), True)
 
     @property
     def effective_queries(self) -> float:

@@ -340,7 +340,7 @@ def _warnings(order: Reordering, propensity: np.ndarray, support: float) -> list
         warnings.append(
             f"{explored.sum()} searches have exploration, and estimates by matches need "
             f"{MIN_EXPLORED}: without it the estimates rely on the fitted examination of places, "
-            "and listings that users like for reasons that no feature knows bias it"
+            "which is biased if no feature shows what users like and listings keep their places"
         )
     elif (
         share := match_support(order.select(explored), propensity[explored[impressions.search]])
