@@ -12,7 +12,7 @@ from market.core.errors import MarketError
 from market.core.paths import SEARCH_INDEX, SEARCHES
 from market.data.holdouts import histories_at
 from market.search.cases import sample_rows
-from market.search.click_metrics import MIN_EXAMINATION, corrected_ndcg
+from market.search.click_metrics import MIN_EXAMINATION, corrected_ndcg, reranking_gains
 from market.search.collaborative import EVENT_WEIGHTS
 from market.search.engine import Engine
 from market.search.impressions import Impressions, read_filters
@@ -220,9 +220,12 @@ def _rows(
             )
             for one, two in zip(new, other, strict=True)
         ]
-    ndcg, other_ndcg = (_estimate_ndcg(order, examination) for order in orders)
     has_interval = _rewarded_queries(impressions, impressions.gain) >= MIN_QUERIES
-    return [*rows, ReplayRow("ndcg@10", ndcg, ndcg.minus(other_ndcg), has_interval)]
+    new, other = (_estimate_ndcg(order, examination) for order in orders)
+    return rows + [
+        ReplayRow("ndcg@10", one, one.minus(two), has_interval)
+        for one, two in zip(new, other, strict=True)
+    ]
 
 
 def _rewarded_queries(impressions: Impressions, reward: np.ndarray) -> int:
@@ -257,17 +260,29 @@ def _estimates(
     return estimates
 
 
-def _estimate_ndcg(order: Reordering, examination: Examination) -> ReplayEstimate:
-    """Return the corrected NDCG@10 of an order."""
+def _estimate_ndcg(order: Reordering, examination: Examination) -> list[ReplayEstimate]:
+    """Return the estimates `corrected` and `by_query` of an order's NDCG@10.
+
+    The first is the mean of `corrected_ndcg`. The second is the measure of the gate of learning,
+    `reranking_gains`, over an order by chance.
+    """
     is_used = examination.values >= MIN_EXAMINATION
+    impressions, scores = order.impressions, -order.new_place.astype(float)
+    query = np.unique(impressions.query, return_inverse=True)[1]
+    per_query = len(query) / (query.max() + 1) / np.bincount(query)[query]
 
-    def corrected(values: np.ndarray) -> list[ReplayEstimate]:
-        values = np.where(is_used, np.maximum(values, MIN_EXAMINATION), 0.0)
-        ndcg = corrected_ndcg(order.impressions, -order.new_place.astype(float), values)
-        return [ReplayEstimate("corrected", ndcg, order.impressions.query)]
+    def ndcg(values: np.ndarray) -> list[ReplayEstimate]:
+        used = np.where(is_used, np.maximum(values, MIN_EXAMINATION), 0.0)
+        corrected = corrected_ndcg(impressions, scores, used)
+        gains = reranking_gains(impressions, scores, np.zeros(len(scores)), values)
+        # A query counts once, however often it is searched.
+        by_query = gains.mean() + (gains - gains.mean())[query] * per_query
+        return [
+            ReplayEstimate("corrected", corrected, impressions.query),
+            ReplayEstimate("by_query", by_query, impressions.query),
+        ]
 
-    everywhere = np.ones(len(order.impressions), bool)
-    return with_examination_error(corrected, examination, everywhere)[0]
+    return with_examination_error(ndcg, examination, np.ones(len(impressions), bool))
 
 
 def _explored(impressions: Impressions, propensity: np.ndarray) -> np.ndarray:
