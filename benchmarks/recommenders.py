@@ -17,7 +17,8 @@ from implicit.nearest_neighbours import BM25Recommender, CosineRecommender
 from next_item_task import NextItemTask
 from scipy import sparse
 
-from market.search.collaborative import CollaborativeModel, new_user_features
+from market.search.collaborative import CollaborativeModel
+from market.search.collaborative_scores import new_user_features
 from market.search.popularity import Popularity
 from market.search.ranker import Ranker
 
