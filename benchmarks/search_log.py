@@ -42,7 +42,7 @@ from market.core.errors import MarketError
 from market.search.click_fitting import ClickFit, LearnedRanker
 from market.search.click_metrics import corrected_ndcg
 from market.search.engine import Engine
-from market.search.impressions import Impressions, query_keys
+from market.search.impressions import WINDOWS, Impressions, query_keys
 
 RESAMPLES = 1000  # bootstrap samples for one interval
 SHOWN_WEIGHTS = 12  # of the learned ranker, those that moved most
@@ -70,18 +70,25 @@ def collect_parts(
     """
     earlier = log.before(split.cutoff, split.fitting)
     parts = []
+    # All judged searches come after the cut-off: one model of the events before it is enough.
+    judged_windows = WINDOWS if split.cutoff is None else 1
     for searches, clicks, windows in (
-        (split.fitting, earlier.clicks, None),
-        (split.judged, log.clicks, 1),
+        (split.fitting, earlier.clicks, WINDOWS),
+        (split.judged, log.clicks, judged_windows),
     ):
         clicked = searches[searches["search_id"].isin(clicks["search_id"])]
         if clicked.empty:
             raise MarketError(
                 "no search of one part of the log has a click: a longer log is needed"
             )
-        options = {} if windows is None else {"windows": windows}
         impressions = Impressions.collect(
-            engine, clicked, clicks, earlier.events, max_searches=max_searches, seed=seed, **options
+            engine,
+            clicked,
+            clicks,
+            earlier.events,
+            max_searches=max_searches,
+            seed=seed,
+            windows=windows,
         )
         impressions = impressions.select(impressions.clicked)
         parts.append(Part(impressions, ShownRows.of(impressions, clicked, keys, engine)))

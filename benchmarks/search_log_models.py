@@ -86,7 +86,7 @@ class Comparison:
         self._time("prior, popularity known", lambda: prior.predict(judged.features))
         metarank = [pd.concat(tables, axis=1) for tables in zip(texts, counts, strict=True)]
         plain = [table.drop(columns=ITEM_QUERY) for table in metarank]
-        ours = [fitting.features, judged.features]
+        ours = [fitting.features, judged.features.reindex(columns=fitting.features.columns)]
         self._time("LambdaMART, metarank's features", lambda: self._lambdamart(*plain))
         self._time("LambdaMART, with item-query rate", lambda: self._lambdamart(*metarank))
         self._time("LambdaMART, our features", lambda: self._lambdamart(*ours))
