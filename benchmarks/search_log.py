@@ -9,7 +9,7 @@ The folder goes through the code of the stages clean, merge, embed_texts and ind
 divided into those to fit on and those to judge on; words in another order or form are the same
 query. If the log has times, the models are fitted on the earlier searches and judged on the later
 ones. Everything that is fitted or counted, users' histories included, comes from searches of the
-fitting queries before the cut-off, and from events before it that followed no search.
+fitting queries before the cut-off, and from events before it that followed no search in words.
 
 A model reranks the listings that a judged search showed. Its score is NDCG@10 by clicks, each
 divided by the probability that users look at its place; our position-aware fit estimates that on
