@@ -25,12 +25,19 @@ SESSION_ID = "session_id"
 SESSION_NAMES = {SESSION_ID: "session id | session | sessionid | visit id"}
 # By field, the names of a column in many exports.
 NAMES_OF_SEARCHES = (
-    {name: name.replace("_", " ") for name in SEARCH_FIELDS} | SEARCH_NAMES | SESSION_NAMES
+    {name: name.replace("_", " ") for name in SEARCH_FIELDS}
+    | SEARCH_NAMES
+    | {
+        "query": SEARCH_NAMES["query"] + "| search string | searchstring | searchstring tokens",
+        "timestamp": SEARCH_NAMES["timestamp"] + "| event time | event date | eventdate",
+    }
+    | SESSION_NAMES
 )
 NAMES_OF_EVENTS = (
     EVENT_NAMES
     | {
         "search_id": SEARCH_NAMES["search_id"],
+        "timestamp": EVENT_NAMES["timestamp"] + "| event date | eventdate",
         "dwell_seconds": "dwell seconds | dwell time | dwell",
     }
     | SESSION_NAMES
@@ -70,7 +77,7 @@ def find_table(raw: Path, name: str) -> Path:
 def read_searches_table(raw: Path, settings: Input) -> pd.DataFrame:
     """Return the searches as strings, with lists as JSON, under the names that the code knows."""
     path = find_table(raw, settings.searches)
-    return _read(path, settings, search_columns, NAMES_OF_SEARCHES, "product_ids")
+    return _read(path, settings, search_columns, NAMES_OF_SEARCHES, ("query", "product_ids"))
 
 
 def read_events_table(raw: Path, settings: Input, notes: list[str]) -> pd.DataFrame:
@@ -87,7 +94,7 @@ def read_events_table(raw: Path, settings: Input, notes: list[str]) -> pd.DataFr
         Gains a line for each assumption.
     """
     path = find_table(raw, settings.interactions)
-    table = _read(path, settings, log_columns, NAMES_OF_EVENTS, "product_id")
+    table = _read(path, settings, log_columns, NAMES_OF_EVENTS, ("product_id",))
     if "event" not in table:
         return table
     names = {name: normalise(name) for name in table["event"].dropna().unique()}
@@ -107,9 +114,9 @@ def _read(
     settings: Input,
     usual_columns: Callable[[pd.Index], dict[str, str]],
     names: Mapping[str, str],
-    required: str,
+    required: Sequence[str],
 ) -> pd.DataFrame:
-    """Return a table as strings; without the required column, its encoding is detected.
+    """Return a table as strings; without the required columns, its encoding is detected.
 
     So is its separator. The listings may be written in another way than the log.
     """
@@ -124,7 +131,7 @@ def _read(
         table = read(settings.encoding, settings.separator)
     except MarketError as error:
         table, failure = pd.DataFrame(), error
-    if required not in table:
+    if not {*required} <= {*table}:
         file = open_table(path)
         encoding = file.encoding.value
         written = ("utf-8" if encoding == "ascii" else encoding, file.separator.value)
@@ -132,9 +139,11 @@ def _read(
             table, failure = read(*written), None
     if failure is not None:
         raise failure
-    if required not in table:
+    missing = [name for name in required if name not in table]
+    if missing:
         raise MarketError(
-            f"{path}: no column {required!r} (found: {', '.join(table) or 'none'}): rename it"
+            f"{path}: no column {', '.join(map(repr, missing))} "
+            f"(found: {', '.join(table) or 'none'}): rename it"
         )
     return table
 
