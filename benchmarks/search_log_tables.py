@@ -44,6 +44,9 @@ NAMES_OF_EVENTS = (
 )
 SHOWN = ("impression", "impressions", "shown", "show", "exposure", "display", "displayed")
 FURTHER_SEPARATORS = (",", ";", "|", ">", ":", "/", "\t", "-", "_")
+# In small letters, what some logs have instead of a missing user.
+NO_USER = ("null", "none", "nan", "na", "n/a", "nil", "undefined", "unknown", "anonymous", "guest",
+           "(not set)", "\\n", "0", "-1")  # fmt: skip
 AROUND = " \t'\"[](){}<>"  # what may stand around a list, and around its elements
 MAX_COMPARED = 1000  # lists by which it is decided how all are written
 WHOLE = re.compile(r"\.0+$")  # of a whole number that was written as a float
@@ -139,6 +142,8 @@ def _read(
             table, failure = read(*written), None
     if failure is not None:
         raise failure
+    if table.empty and len(table.columns):
+        raise MarketError(f"{path} has no rows: add some")
     missing = [name for name in required if name not in table]
     if missing:
         raise MarketError(
@@ -151,7 +156,10 @@ def _read(
 def _rename(
     table: pd.DataFrame, usual: Mapping[str, str], names: Mapping[str, str]
 ) -> pd.DataFrame:
-    """Return a table with the names of `usual`, and for other fields the best of `names`."""
+    """Return a table with the names of `usual`, and for other fields the best of `names`.
+
+    A user or session that is one of NO_USER is missing.
+    """
     new_names = {own: name for name, own in usual.items() if own in table}
     for name, known in names.items():
         if name in new_names.values():
@@ -160,7 +168,10 @@ def _rename(
         scores = {own: match.score for own in free if (match := match_name(own, known)).is_exact}
         if scores:
             new_names[max(scores, key=lambda own: scores[own])] = name
-    return table.rename(columns=new_names)
+    table = table.rename(columns=new_names)
+    for name in {"user_id", SESSION_ID} & {*table}:
+        table[name] = table[name].mask(table[name].str.lower().isin(NO_USER))
+    return table
 
 
 # --- Ids ------------------------------------------------------------------------------------------
@@ -206,6 +217,11 @@ def match_ids(searches: pd.DataFrame, events: pd.DataFrame, products: Collection
         As strings; changed in place.
     products
         The ids of the listings.
+
+    Raises
+    ------
+    MarketError
+        If a table has no id of a listing.
     """
     known = KnownIds(products)
     texts = searches["product_ids"]
@@ -217,6 +233,16 @@ def match_ids(searches: pd.DataFrame, events: pd.DataFrame, products: Collection
         for text in texts
     ]
     events["product_id"] = known.find_all(events["product_id"])
+    for name, read_ids, given in (
+        ("searches", (each for text in texts.dropna() for each in read(text)), texts),
+        ("interactions", events["product_id"].dropna(), events["product_id"]),
+    ):
+        if not any(each in known for each in read_ids):
+            example = next(iter(given.dropna()), "")
+            raise MarketError(
+                f"no product of the {name}, such as {example!r:.60}, is among the listings, such "
+                f"as {next(iter(products), '')!r}: all three tables need the same ids"
+            )
     for name in ("search_id", "user_id", SESSION_ID):
         if name in searches and name in events:
             events[name] = KnownIds(searches[name].dropna().unique()).find_all(events[name])
