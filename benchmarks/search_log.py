@@ -181,7 +181,8 @@ def run(
             click.echo(note, err=True)
         log = SearchLog.clean(work / "raw", work / "clean", settings, timed=timed)
         builder = EngineBuilder(work / "clean", cache, settings)
-        engine = builder.build(log.searches["query"].unique().tolist())
+        clicked = log.searches["search_id"].isin(log.clicks["search_id"])
+        engine = builder.build(log.searches.loc[clicked, "query"].unique().tolist())
     keys = pd.Series(query_keys(engine, log.searches["query"]), index=log.searches.index)
     split = split_searches(log, keys, judged_share=judged_share, later_share=later_share, seed=seed)
     earlier, fitting, judged = collect_parts(
