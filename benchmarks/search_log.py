@@ -2,7 +2,8 @@
 
 In:  --raw, a folder with Products.csv, searches.csv (search_id, user_id, timestamp, query,
      product_ids) and interactions.csv (product_id, and search_id or user_id and timestamp).
-     Photos, prices, categories, times and users may be absent.
+     Photos, prices, categories, times and users may be absent. The tables may be compressed, and
+     have other common names of columns and forms of lists; each assumption is printed.
 Out: a table, printed; --out writes it as CSV.
 
 The folder goes through the code of the stages clean, merge, embed_texts and index. Queries are
