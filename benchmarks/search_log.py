@@ -80,7 +80,8 @@ def collect_parts(
         clicked = searches[searches["search_id"].isin(clicks["search_id"])]
         if clicked.empty:
             raise MarketError(
-                "no search of one part of the log has a click: a longer log is needed"
+                "the queries to fit on, or those to judge on, have no search with a click: the log "
+                "needs more queries with clicks"
             )
         impressions = Impressions.collect(
             engine,
