@@ -16,15 +16,17 @@ from repository import REPO
 from market.core.errors import MarketError
 from market.core.params import load_params
 from market.data.searches import clicks_of
+from market.search.impressions import Impressions
 
 with (
     pytest.MonkeyPatch.context() as patch
 ):  # as for a script, whose folder is where it imports from
     patch.syspath_prepend(str(REPO / "benchmarks"))
-    data, counts, tables, maker = map(
+    data, counts, tables, models, maker = map(
         importlib.import_module,
-        ("search_log_data", "search_log_counts", "search_log_tables", "make_search_log"),
-    )
+        ("search_log_data", "search_log_counts", "search_log_tables", "search_log_models",
+         "make_search_log"),
+    )  # fmt: skip
 
 NOON = pd.Timestamp("2024-03-01 12:00")
 
@@ -240,6 +242,24 @@ def test_counts_are_of_earlier_events_within_a_window_or_of_other_folds() -> Non
     assert past.within(codes, times, 90).tolist() == [0, 0, 0, 0, 1]
     folds = counts.PastCounts(np.array([0, 0, 1]), np.array([0, 3, 3]))
     assert folds.elsewhere(np.array([0, 0, 1]), np.array([0, 5, 3])).tolist() == [1, 2, 0]
+
+
+def test_the_order_of_the_features_does_not_change_the_scores_of_trees() -> None:
+    rng = np.random.default_rng(0)
+    features = pd.DataFrame(rng.random((400, 2)), columns=["telling", "random"])
+    search = np.repeat(np.arange(100), 4)
+    gain = (features["telling"] > 0.8).to_numpy(float)
+    impressions = Impressions(
+        features, search, np.tile(np.arange(4), 100), gain, np.arange(100), np.ones(400)
+    )
+    part = models.Part(impressions, None)
+    comparison = models.Comparison(None, None, part, part, seed=0)
+    scores = [
+        comparison._lambdamart(features, features[columns])
+        for columns in (["telling", "random"], ["random", "telling"])
+    ]
+    np.testing.assert_array_equal(*scores)
+    assert scores[0][gain > 0].mean() > scores[0][gain == 0].mean()
 
 
 def test_a_made_log_clicks_what_it_showed() -> None:
