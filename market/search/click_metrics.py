@@ -21,9 +21,6 @@ from market.search.metrics import gains
 # shown, because good listings far down would count too little.
 MIN_EXAMINATION = 0.05
 
-# Looks at a listing at which its own clicks and the mean listing's say as much about it.
-UNCERTAIN_LOOKS = 0.2
-
 
 def corrected_gains(impressions: Impressions, examination: np.ndarray) -> np.ndarray:
     """Return the gain (n,) of each shown listing divided by the examination of its place.
@@ -97,12 +94,12 @@ def corrected_mrr(
 def reranking_gains(
     impressions: Impressions, after: np.ndarray, before: np.ndarray, examination: np.ndarray
 ) -> np.ndarray:
-    """Return what each query gains if scores `after` order its listings instead of `before`.
+    """Return how far the clicks of each query rise if scores `after` replace those `before`.
 
-    The clicks on a listing are added up over all searches for a query before anything is ranked,
-    and compared with the clicks that its places alone would bring. A listing that few users looked
-    at counts little. A mean of `corrected_ndcg` is noisier: there single clicks at low places weigh
-    most (docs/experiments.md).
+    The listings of all searches for a query are one list. From the clicks on a listing those are
+    taken off that its places alone would bring, and the rest is multiplied by the places that the
+    listing rises. Nothing is divided by an examination: of clicks at low places, which few users
+    look at, a mean of `corrected_ndcg` takes far more noise (docs/experiments.md).
 
     Parameters
     ----------
@@ -116,8 +113,8 @@ def reranking_gains(
     Returns
     -------
     np.ndarray
-        (queries,) in the order of their codes: the difference in DCG@10 as a share of the mean
-        query's best possible DCG@10.
+        (queries,) in the order of their codes. The mean is the rise of a mean click, as a share of
+        the list: 1 is the whole way from the end to the top. A query with more clicks counts more.
     """
     examined = examination[np.minimum(impressions.place, len(examination) - 1)]
     table = pd.DataFrame(
@@ -134,15 +131,12 @@ def reranking_gains(
         {"clicks": "sum", "examined": "sum", "after": "first", "before": "first"}
     )
     rate = rows["clicks"].sum() / max(rows["examined"].sum(), 1e-9)
-    values = (rows["clicks"] - rate * rows["examined"]) / (rows["examined"] + UNCERTAIN_LOOKS)
-    by_query = rows["query"].to_numpy()
-
-    def discounts(scores: pd.Series) -> np.ndarray:
-        return gains((-scores).groupby(by_query).rank(method="average").to_numpy())
-
-    difference = values * (discounts(rows["after"]) - discounts(rows["before"]))
-    best = (values.clip(lower=0) * discounts(values)).groupby(by_query).sum().mean()
-    return difference.groupby(by_query).sum().to_numpy() / (best or 1.0)
+    surplus = rows["clicks"] - rate * rows["examined"]
+    by_query = rows.groupby("query")
+    steps = (by_query["query"].transform("size") - 1).clip(lower=1)
+    rise = (by_query["after"].rank() - by_query["before"].rank()) / steps
+    clicks = by_query["clicks"].sum().mean()
+    return (surplus * rise).groupby(rows["query"]).sum().to_numpy() / (clicks or 1.0)
 
 
 def gains_by_query(
@@ -150,7 +144,7 @@ def gains_by_query(
 ) -> np.ndarray:
     """Return what each query (queries,) gains if scores `after` replace those `before`.
 
-    This is the measure of `reranking_gains`; where the listings are unknown, the mean difference in
+    It is the measure of `reranking_gains`; where the listings are unknown, the mean difference in
     `corrected_ndcg` over the query's searches with a click.
 
     Parameters
