@@ -17,7 +17,8 @@ from implicit.nearest_neighbours import BM25Recommender, CosineRecommender
 from next_item_task import NextItemTask
 from scipy import sparse
 
-from market.search.collaborative import CollaborativeModel, new_user_features
+from market.search.collaborative import CollaborativeModel
+from market.search.collaborative_scores import new_user_features
 from market.search.popularity import Popularity
 from market.search.ranker import Ranker
 
@@ -125,14 +126,12 @@ def unseen_features(
     features : pd.DataFrame
         A row for each of these.
     """
-    features = model.features(history, pd.Timestamp(as_of))
-    if not history["product_id"].isin(model.index).any():
+    scores = model.scores(history, pd.Timestamp(as_of))
+    features = scores.features()
+    if not scores.known:
         features = new_user_features(features)
-    unseen = np.ones(len(features), bool)
-    seen = model.index.get_indexer(history["product_id"])
-    unseen[seen[seen >= 0]] = False
-    table = pd.DataFrame(features.to_numpy()[unseen], columns=features.columns)
-    return np.flatnonzero(unseen), table
+    table = pd.DataFrame(features.to_numpy()[scores.unseen], columns=features.columns)
+    return np.flatnonzero(scores.unseen), table
 
 
 def learn_ranker(tasks: list[NextItemTask], seed: int) -> Ranker:

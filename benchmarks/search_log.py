@@ -2,14 +2,15 @@
 
 In:  --raw, a folder with Products.csv, searches.csv (search_id, user_id, timestamp, query,
      product_ids) and interactions.csv (product_id, and search_id or user_id and timestamp).
-     Photos, prices, categories, times and users may be absent.
+     Photos, prices, categories, times and users may be absent. The tables may be compressed, and
+     have other common names of columns and forms of lists; each assumption is printed.
 Out: a table, printed; --out writes it as CSV.
 
 The folder goes through the code of the stages clean, merge, embed_texts and index. Queries are
 divided into those to fit on and those to judge on; words in another order or form are the same
 query. If the log has times, the models are fitted on the earlier searches and judged on the later
 ones. Everything that is fitted or counted, users' histories included, comes from searches of the
-fitting queries before the cut-off, and from events before it that followed no search.
+fitting queries before the cut-off, and from events before it that followed no search in words.
 
 A model reranks the listings that a judged search showed. Its score is NDCG@10 by clicks, each
 divided by the probability that users look at its place; our position-aware fit estimates that on
@@ -42,7 +43,7 @@ from market.core.errors import MarketError
 from market.search.click_fitting import ClickFit, LearnedRanker
 from market.search.click_metrics import corrected_ndcg
 from market.search.engine import Engine
-from market.search.impressions import Impressions, query_keys
+from market.search.impressions import WINDOWS, Impressions, query_keys
 
 RESAMPLES = 1000  # bootstrap samples for one interval
 SHOWN_WEIGHTS = 12  # of the learned ranker, those that moved most
@@ -70,18 +71,26 @@ def collect_parts(
     """
     earlier = log.before(split.cutoff, split.fitting)
     parts = []
+    # All judged searches come after the cut-off: one model of the events before it is enough.
+    judged_windows = WINDOWS if split.cutoff is None else 1
     for searches, clicks, windows in (
-        (split.fitting, earlier.clicks, None),
-        (split.judged, log.clicks, 1),
+        (split.fitting, earlier.clicks, WINDOWS),
+        (split.judged, log.clicks, judged_windows),
     ):
         clicked = searches[searches["search_id"].isin(clicks["search_id"])]
         if clicked.empty:
             raise MarketError(
-                "no search of one part of the log has a click: a longer log is needed"
+                "the queries to fit on, or those to judge on, have no search with a click: the log "
+                "needs more queries with clicks"
             )
-        options = {} if windows is None else {"windows": windows}
         impressions = Impressions.collect(
-            engine, clicked, clicks, earlier.events, max_searches=max_searches, seed=seed, **options
+            engine,
+            clicked,
+            clicks,
+            earlier.events,
+            max_searches=max_searches,
+            seed=seed,
+            windows=windows,
         )
         impressions = impressions.select(impressions.clicked)
         parts.append(Part(impressions, ShownRows.of(impressions, clicked, keys, engine)))
@@ -174,7 +183,8 @@ def run(
             click.echo(note, err=True)
         log = SearchLog.clean(work / "raw", work / "clean", settings, timed=timed)
         builder = EngineBuilder(work / "clean", cache, settings)
-        engine = builder.build(log.searches["query"].unique().tolist())
+        clicked = log.searches["search_id"].isin(log.clicks["search_id"])
+        engine = builder.build(log.searches.loc[clicked, "query"].unique().tolist())
     keys = pd.Series(query_keys(engine, log.searches["query"]), index=log.searches.index)
     split = split_searches(log, keys, judged_share=judged_share, later_share=later_share, seed=seed)
     earlier, fitting, judged = collect_parts(

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import click
 import pandas as pd
+from search_log_tables import SESSION_ID, match_ids, read_events_table, read_searches_table
 
 from market.core.errors import MarketError
 from market.core.params import load_params
 from market.core.paths import INTERACTIONS, SEARCHES
 from market.core.settings import Input
 from market.data.cleaning import Cleaner
-from market.data.interactions import log_columns
+from market.data.interactions import read_times
 from market.data.raw_folder import RawFolder
 from market.data.rejects import reason_kind
-from market.data.search_cleaning import ALIASES, LISTS, search_columns
 from market.data.searches import CLICK_COLUMNS, clicks_of, read_searches
-from market.data.tables import read_table
-from market.data.typed_tables import CellStyle
 
 SEARCHES_CSV, EVENTS_CSV = "searches.csv", "interactions.csv"  # of the prepared folder
 SESSION = pd.Timedelta(minutes=30)  # after a search, an event of its user with a shown product
@@ -57,25 +53,54 @@ def prepare_raw(raw: Path, folder: Path, settings: Input) -> tuple[bool, list[st
     MarketError
         If a table or a column that nothing can replace is missing.
     """
-    folder_as_written = RawFolder(raw, settings)
-    events_path = folder_as_written.log_path
-    searches = _read(
-        folder_as_written.searches_path, settings, search_columns, ("search_id", "product_ids")
-    )
-    events = _read(events_path, settings, log_columns, ("product_id",))
-    if "search_id" not in events and not ("user_id" in events and "user_id" in searches):
-        raise MarketError(
-            f"{events_path}: no column 'search_id', and no user_id in both tables: add one of "
-            "them, so that each interaction has its search"
-        )
     notes: list[str] = []
+    searches = read_searches_table(raw, settings)
+    events = read_events_table(raw, settings, notes)
+    listings = RawFolder(raw, settings).listings(labelled=False)
+    match_ids(searches, events, listings.rows["id"].dropna().tolist())
+    complete_sessions(searches, events)
+    complete_searches(searches, events, raw)
     timed = complete_times(searches, events, notes)
     complete_users(searches, events, notes)
     folder.mkdir(parents=True)
     (folder / settings.products).symlink_to((raw / settings.products).resolve())
     for name, table in ((SEARCHES_CSV, searches), (EVENTS_CSV, events)):
-        table.to_csv(folder / name, index=False, sep=settings.separator, encoding=settings.encoding)
+        table.to_csv(
+            folder / name,
+            index=False,
+            sep=settings.separator,
+            encoding=settings.encoding,
+            errors="replace",  # the listings may be in an older encoding than the log
+        )
     return timed, notes
+
+
+def complete_searches(searches: pd.DataFrame, events: pd.DataFrame, raw: Path) -> None:
+    """Number the searches if they have no search_id, and check that events can find theirs.
+
+    Parameters
+    ----------
+    searches, events
+        As strings; `searches` is changed in place.
+    raw
+        The raw folder, for messages.
+
+    Raises
+    ------
+    MarketError
+        If neither a search_id nor a user leads from an event to its search.
+    """
+    if "search_id" not in searches and "search_id" in events:
+        raise MarketError(
+            f"{raw}: interactions have a column 'search_id', but searches have none: add it"
+        )
+    if "search_id" not in searches:
+        searches["search_id"] = [f"row {number}" for number in range(1, len(searches) + 1)]
+    if "search_id" not in events and not ("user_id" in events and "user_id" in searches):
+        raise MarketError(
+            f"{raw}: interactions have no column 'search_id', and no user_id is in both tables: "
+            "add one of them, so that each interaction has its search"
+        )
 
 
 def complete_times(searches: pd.DataFrame, events: pd.DataFrame, notes: list[str]) -> bool:
@@ -89,6 +114,7 @@ def complete_times(searches: pd.DataFrame, events: pd.DataFrame, notes: list[str
         Gains a line for each assumption.
     """
     tables = {"searches": searches, "interactions": events}
+    _start_clocks([*tables.values()], notes)
     timed = [name for name, table in tables.items() if "timestamp" in table]
     if not timed:
         # Without search_id, an event is matched to a search of the same day: of any search, here.
@@ -110,6 +136,29 @@ def complete_times(searches: pd.DataFrame, events: pd.DataFrame, notes: list[str
     return bool(timed)
 
 
+def _start_clocks(tables: list[pd.DataFrame], notes: list[str]) -> None:
+    """Let times that are numbers, but no dates, be seconds after FIRST_TIME."""
+    timed = [table for table in tables if "timestamp" in table]
+    numbers = [pd.to_numeric(table["timestamp"], errors="coerce") for table in timed]
+    if not timed or any(number.isna().any() or (number < 0).any() for number in numbers):
+        return
+    if all(read_times(table["timestamp"])[0].isna().all() for table in timed):
+        for table, seconds in zip(timed, numbers, strict=True):
+            table["timestamp"] = (FIRST_TIME + pd.to_timedelta(seconds, unit="s")).astype("str")
+        notes.append(f"timestamps are no dates: they count as seconds after {FIRST_TIME:%Y-%m-%d}")
+
+
+def complete_sessions(searches: pd.DataFrame, events: pd.DataFrame) -> None:
+    """Let a session stand in for a user who is not known.
+
+    Parameters are as for `complete_times`.
+    """
+    for table in (searches, events):
+        if SESSION_ID in table:
+            sessions = "session " + table.pop(SESSION_ID)
+            table["user_id"] = table.get("user_id", sessions).fillna(sessions)
+
+
 def complete_users(searches: pd.DataFrame, events: pd.DataFrame, notes: list[str]) -> None:
     """Give each event a user: that of its search, or one that nobody else is.
 
@@ -124,28 +173,6 @@ def complete_users(searches: pd.DataFrame, events: pd.DataFrame, notes: list[str
         stand_ins = events["search_id"].map(users).fillna("search " + events["search_id"])
         events["user_id"] = events["user_id"].fillna(stand_ins)
         notes.append(f"{missing:,} interactions have no user: they get that of their search")
-
-
-def _read(
-    path: Path,
-    settings: Input,
-    standard_names: Callable[[Iterable[str]], dict[str, str]],
-    required: tuple[str, ...],
-) -> pd.DataFrame:
-    """Return a table as strings, with lists as JSON, under the names that the code knows."""
-    if not path.exists():
-        raise MarketError(f"{path} does not exist: put the table there")
-    read = partial(read_table, path, encoding=settings.encoding, separator=settings.separator)
-    lists = dict.fromkeys([*LISTS, *ALIASES], CellStyle(between=None))
-    table = read(styles=lists if standard_names is search_columns else None)
-    table = table.rename(columns={own: name for name, own in standard_names(table.columns).items()})
-    missing = [name for name in required if name not in table]
-    if missing:
-        raise MarketError(
-            f"{path}: no column {', '.join(map(repr, missing))} (found: {', '.join(table)}): "
-            "rename it"
-        )
-    return table
 
 
 # --- The clean log --------------------------------------------------------------------------------
@@ -200,10 +227,11 @@ class SearchLog:
     def before(self, time: pd.Timestamp | None, searches: pd.DataFrame) -> SearchLog:
         """Return the log of some searches, and the events before a time that followed no other.
 
-        Without a time, all events count that followed one of the searches or none.
+        Searches without words are no others: nobody judges them. Without a time, all times count.
         """
-        kept = self.events["search_id"].isin(searches["search_id"])
-        kept |= self.events["search_id"].isna()
+        others = self.searches["search_id"][in_words(self.searches)]
+        others = others[~others.isin(searches["search_id"])]
+        kept = ~self.events["search_id"].isin(others)
         if time is not None:
             kept &= self.events["timestamp"] < time
         events = self.events[kept].reset_index(drop=True)
@@ -211,6 +239,11 @@ class SearchLog:
         if time is not None:
             clicks = clicks[clicks["timestamp"] < time]
         return replace(self, searches=searches, events=events, clicks=clicks[CLICK_COLUMNS])
+
+
+def in_words(searches: pd.DataFrame) -> pd.Series:
+    """Return (n,) bool: the searches that have a query in words."""
+    return searches["kind"].eq("search") & searches["query"].str.strip().ne("")
 
 
 def match_searches(searches: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
@@ -286,10 +319,24 @@ def split_searches(
         The share of the searches after the cut-off.
     seed
         Decides which queries are judged.
+
+    Raises
+    ------
+    MarketError
+        If no search has words and a choice, or none has a click.
     """
     searches = log.searches
-    usable = searches["kind"].eq("search") & keys.ne("")
-    usable &= searches["product_ids"].map(len) >= MIN_SHOWN
+    usable = in_words(searches) & (searches["product_ids"].map(len) >= MIN_SHOWN)
+    if not usable.any():
+        raise MarketError(
+            f"no search has words and shows {MIN_SHOWN} of the listings: the benchmark needs "
+            "queries in words, and the listings that they showed in the column product_ids"
+        )
+    if log.clicks.empty:
+        raise MarketError(
+            "no interaction is with a listing that its search showed: each needs the search_id of "
+            "the search, or its user_id and a later timestamp"
+        )
     judged = keys.map(lambda key: _draw(key, seed)) < judged_share
     clicked = searches["search_id"].isin(log.clicks["search_id"])
     if log.timed:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 import numpy as np
 import pandas as pd
+from search_log_tables import find_table
 
 from market.core.errors import MarketError
 from market.core.formats import Formats
@@ -42,19 +43,27 @@ def input_settings(raw: Path) -> Input:
     Without an id or a name under those names, `python -m market.inspect` decides.
     """
     settings = load_params("input")
-    path = raw / settings.products
-    if not path.exists():
-        raise MarketError(f"{path} does not exist: put the table of listings there")
-    present = read_table(path, encoding=settings.encoding, separator=settings.separator).columns
-    columns = {name: column if column in present else None
-               for name, column in settings.columns.items()}  # fmt: skip
-    if columns["id"] is None or columns["name"] is None:
-        section = inspect_export(raw, load_params("clean")).section
-        columns = {name: section["columns"].get(name) for name in columns}
+    path = find_table(raw, settings.products)
+    update: dict[str, Any] = {"products": path.name, "images": ""}
+    try:
+        present = read_table(path, encoding=settings.encoding, separator=settings.separator).columns
+    except MarketError:  # such as one about the encoding, which the inspection detects
+        present = pd.Index([])
+    own = {name: column for name, column in settings.columns.items() if column in present}
+    if "id" not in own or "name" not in own:
+        section = inspect_export(path, load_params("clean")).section
+        own = section["columns"]
+        update |= {name: section[name] for name in ("encoding", "separator")}
+    columns = {name: own.get(name) for name in settings.columns}
     absent = [LISTING_COLUMNS.get(name, name) for name, column in columns.items() if column is None]
     if absent:
         click.echo(f"{path}: no column {', '.join(absent)}: the ranker does without", err=True)
-    return settings.model_copy(update={"columns": columns, "images": ""})
+    if "id" not in own or "name" not in own:
+        raise MarketError(
+            f"{path}: no column is like the id and the name of a listing "
+            f"(found: {', '.join(map(str, present))}): name them 'id' and 'product_name'"
+        )
+    return settings.model_copy(update=update | {"columns": columns})
 
 
 @dataclass(frozen=True)

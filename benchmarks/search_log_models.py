@@ -128,6 +128,7 @@ class Comparison:
     def _lambdamart(self, fitting: pd.DataFrame, judged: pd.DataFrame) -> np.ndarray:
         """Return the scores (n,) of trees on some features; searches without a click say nothing.
 
+        LightGBM knows features by their order, which may differ between the parts of the log.
         Metarank does not correct for places unless it is told to.
         """
         impressions = self.fitting.impressions
@@ -140,4 +141,5 @@ class Comparison:
             params={"verbosity": -1},
         )
         booster = lightgbm.train(LAMBDAMART | {"seed": self.seed}, data, ITERATIONS)
-        return np.asarray(booster.predict(judged.astype(np.float32)))
+        same_order = judged.reindex(columns=fitting.columns)
+        return np.asarray(booster.predict(same_order.astype(np.float32)))

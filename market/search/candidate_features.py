@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from market.search.catalogue import Catalogue
-from market.search.collaborative import (
+from market.search.collaborative import CollaborativeModel, event_weights
+from market.search.collaborative_scores import (
     SHARED_FEATURES,
-    CollaborativeModel,
-    event_weights,
+    CollaborativeScores,
     new_user_features,
 )
 from market.search.listing_vectors import ListingVectors
@@ -40,18 +40,14 @@ class User:
     ----------
     history
         `product_id`, `event` and `timestamp`, in order of time; no rows for a new user.
-    collaborative_features
-        The features of all listings that the collaborative model knows, by product_id; None without
-        a model.
-    known
-        Whether the collaborative model knows a listing of the history.
+    scores
+        The scores of all listings that the collaborative model knows; None without a model.
     as_of
         The moment; None is the latest that the catalogue or the log knows.
     """
 
     history: pd.DataFrame
-    collaborative_features: pd.DataFrame | None
-    known: bool
+    scores: CollaborativeScores | None
     as_of: pd.Timestamp | None
 
     @classmethod
@@ -61,12 +57,9 @@ class User:
         model: CollaborativeModel | None,
         as_of: pd.Timestamp | None,
     ) -> User:
-        """Compute the collaborative features of a history; None is an empty one."""
+        """Compute the collaborative scores of a history; None is an empty one."""
         history = NO_HISTORY if history is None else history
-        if model is None:
-            return cls(history, None, False, as_of)
-        known = bool(history["product_id"].isin(model.index).any())
-        return cls(history, model.features(history, as_of), known, as_of)
+        return cls(history, None if model is None else model.scores(history, as_of), as_of)
 
 
 def candidate_features(
@@ -227,15 +220,15 @@ def _taste_features(
 def _collaborative_features(
     user: User, candidates: np.ndarray, catalogue: Catalogue, *, browsing: bool
 ) -> pd.DataFrame:
-    """Look up the collaborative features of candidates; no columns without a model.
+    """Compute the collaborative features of candidates; no columns without a model.
 
     For a user without a known history they are only those that all users share. Browsing, they have
     names and weights of their own then.
     """
-    if user.collaborative_features is None:
+    if user.scores is None:
         return pd.DataFrame(index=range(len(candidates)))
-    features = user.collaborative_features.reindex(catalogue.ids(candidates))
-    if not user.known:
+    features = user.scores.features(catalogue.ids(candidates))
+    if not user.scores.known:
         features = (
             new_user_features(features[SHARED_FEATURES]) if browsing else features[SHARED_FEATURES]
         )

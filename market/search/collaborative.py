@@ -1,14 +1,6 @@
-"""Features of products from the interactions of all users, for a user with a given history.
+"""Relations between products, and their popularity, from the interactions of all users.
 
-Four features compare a product with the history:
-- co_occurrence: how well the whole history predicts it, by weights between products (EASE).
-- co_occurrence.recent: the same for the latest few events, by weights from products that users
-  visited close together.
-- co_occurrence.factors: how well it fits the user's factors (implicit ALS), for products with too
-  few pairs to compare.
-- next_item: how often it followed the latest few products.
-Two are the same for all users: popularity; and trending, which counts events before a given time,
-never after it, with four half-lives.
+`collaborative_scores` makes features of them, for a user with a given history.
 
 A history is read as visits: consecutive events with the same product are one visit, with the weight
 of the strongest event.
@@ -25,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from market.search.collaborative_scores import CollaborativeScores
 from market.search.item_models import (
     count_pairs,
     ease,
@@ -37,12 +30,6 @@ from market.search.item_models import (
 
 # How much an event says about interest; any other name counts as a view.
 EVENT_WEIGHTS = {"view": 1.0, "save": 2.0, "message": 3.0, "buy": 4.0}
-COLLABORATIVE_FEATURES = [
-    "co_occurrence", "co_occurrence.recent", "co_occurrence.factors", "next_item",
-    "popularity", "trending", "trending.hours", "trending.day", "trending.month",
-]  # fmt: skip
-N_PERSONAL = 4
-SHARED_FEATURES = COLLABORATIVE_FEATURES[N_PERSONAL:]  # the same for all users
 
 MAX_VISITS = 500  # latest visits of a user that count in `co_occurrence`: its cost is their square
 HOUR = np.timedelta64(1, "h")
@@ -174,44 +161,38 @@ class CollaborativeModel:
         """The end of the last hour with an event: the model knows nothing later."""
         return pd.Timestamp(self.first_hour + self.hourly_events.shape[0] * HOUR)
 
-    def features(self, history: pd.DataFrame, as_of: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Return the features of all products of the log for a user.
-
-        A personal feature is a product's place among those that the user has not seen, on a
-        logarithmic scale: 1 for the first, 0 for the last and for products unrelated to the
-        history. Products of the history have the value that they would have if they were unseen.
+    def scores(
+        self, history: pd.DataFrame, as_of: pd.Timestamp | None = None
+    ) -> CollaborativeScores:
+        """Return the scores of all products of the log for a user.
 
         Parameters
         ----------
         history
             product_id and event, in order of time. Products that are not in the log are ignored.
-            Without any other all personal features are 0.
+            Without any other there are no personal scores.
         as_of
             `trending` counts events of the hours before this time; by default, and at most, `end`.
-
-        Returns
-        -------
-        pd.DataFrame
-            (n, COLLABORATIVE_FEATURES), 0 … 1, indexed by product_id.
         """
-        values = np.zeros((len(self.products), len(COLLABORATIVE_FEATURES)))
-        values[:, N_PERSONAL] = self.popularity
-        values[:, N_PERSONAL + 1 :] = self._trending(as_of)
         codes = self.index.get_indexer(history["product_id"])
         known = codes >= 0
+        unseen = np.ones(len(self.products), bool)
+        personal: list[np.ndarray] = []
         if known.any():
             weights = event_weights(history["event"])[known]
             _, codes, weights = _to_visits(np.zeros(known.sum(), int), codes[known], weights)
-            unseen = np.ones(len(values), bool)
             unseen[codes] = False
-            scores = self._personal_scores(codes, weights)
-            values[:, :N_PERSONAL] = np.column_stack(
-                [_log_place(score, unseen) for score in scores]
-            )
-        return pd.DataFrame(values, self.index, COLLABORATIVE_FEATURES)
+            personal = self._personal_scores(codes, weights)
+        return CollaborativeScores(
+            self.index, personal, unseen, self.popularity, self._trending(as_of)
+        )
+
+    def features(self, history: pd.DataFrame, as_of: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Return the features of all products of the log: see `CollaborativeScores.features`."""
+        return self.scores(history, as_of).features()
 
     def _personal_scores(self, codes: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
-        """Return the scores (n,) of all products that the personal features are places in.
+        """Return the scores (n,) of all products, one array for each of PERSONAL_FEATURES.
 
         `codes` and `weights` (m,) are the visits of a history, in order of time.
         """
@@ -230,7 +211,7 @@ class CollaborativeModel:
         return [
             follow(self.co_occurrence, CO_OCCURRENCE_HALF_LIFE),
             follow(self.recent, RECENT_HALF_LIFE),
-            self.factors @ user_factors(self.factors, self._factor_gram, *visits),
+            self._double_factors @ user_factors(self.factors, self._factor_gram, *visits),
             follow(self.next_item, NEXT_ITEM_HALF_LIFE),
         ]
 
@@ -238,6 +219,11 @@ class CollaborativeModel:
     def index(self) -> pd.Index:
         """`products` as the index of `features`."""
         return pd.Index(self.products, dtype="str", name="product_id")
+
+    @cached_property
+    def _double_factors(self) -> np.ndarray:
+        """`factors` as float64: to convert them for each user takes longer than the product."""
+        return self.factors.astype(float)
 
     @cached_property
     def _factor_gram(self) -> np.ndarray:
@@ -321,15 +307,6 @@ class CollaborativeModel:
         return cls(**fields | {"first_hour": fields["first_hour"][()]})
 
 
-def new_user_features(features: pd.DataFrame) -> pd.DataFrame:
-    """Return the features of a user without a history: SHARED_FEATURES, under other names.
-
-    For a new user only popularity is known, so it has weights of its own, which the ranker learns
-    from the choices of new users. For other users it adds little to their own features.
-    """
-    return features[SHARED_FEATURES].add_suffix(".new_user")
-
-
 def event_weights(events: pd.Series) -> np.ndarray:
     """Return the weight (n,) of each event: EVENT_WEIGHTS, and 1 for any other name."""
     return np.fromiter((EVENT_WEIGHTS.get(event, 1.0) for event in events), float, len(events))
@@ -354,16 +331,3 @@ def _visits_after(users: np.ndarray) -> np.ndarray:
 def _share_of_largest(values: np.ndarray) -> np.ndarray:
     """Divide values, none below 0, by their largest."""
     return values / (values.max() or 1.0)
-
-
-def _log_place(scores: np.ndarray, unseen: np.ndarray) -> np.ndarray:
-    """Return 1 for the best score, 0 for the last and for scores of 0, by the log of the place.
-
-    Places are among the unseen; a seen product has the place of the next lower unseen one.
-    """
-    above = np.flatnonzero(scores > 0)
-    best_first = np.sort(-scores[above[unseen[above]]])
-    values = np.zeros(len(scores))
-    places = np.searchsorted(best_first, -scores[above], side="left")
-    values[above] = 1 - np.log1p(places) / np.log1p(len(scores))
-    return values

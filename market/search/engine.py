@@ -294,9 +294,7 @@ class Engine(RequestReader):
         if user.as_of is not None:
             allowed = allowed & on_offer(self.catalogue, self.collaborative, user.as_of)
         if query.empty:
-            matches = browse(
-                allowed, user.history, user.collaborative_features, self.catalogue, self.vectors
-            )
+            matches = browse(allowed, user.history, user.scores, self.catalogue, self.vectors)
         else:
             matches = retrieve(query, allowed, self.catalogue, self.vectors)
         matches = rules.extend(matches, allowed)

@@ -51,7 +51,7 @@ class ListingVectors:
             (ones, (owners, np.arange(len(rows)))), (len(positions), len(rows))
         )
         sums = membership @ self.images.vectors(rows)
-        return normalize(sums) if len(sums) else sums
+        return normalize(sums) if len(rows) else sums
 
     def max_image_similarity(self, vector: np.ndarray, positions: np.ndarray) -> np.ndarray:
         """Return the cosine (k,) between `vector` and each listing's most similar photo.

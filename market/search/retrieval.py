@@ -9,6 +9,7 @@ import pandas as pd
 
 from market.search.catalogue import Catalogue
 from market.search.collaborative import CollaborativeModel
+from market.search.collaborative_scores import CollaborativeScores
 from market.search.comparison import Comparison
 from market.search.listing_vectors import ListingVectors
 from market.search.overlaid_vectors import Vectors
@@ -151,7 +152,7 @@ def _cut_off(matches: Matches, query: Query) -> Matches:
 def browse(
     allowed: np.ndarray,
     history: pd.DataFrame,
-    collaborative_features: pd.DataFrame | None,
+    scores: CollaborativeScores | None,
     catalogue: Catalogue,
     vectors: ListingVectors,
 ) -> Matches:
@@ -166,8 +167,8 @@ def browse(
         (n,) bool: the listings to choose from.
     history
         `product_id` of the user's events, in order of time.
-    collaborative_features
-        `co_occurrence`, `next_item` and `popularity` by product_id; None without a log.
+    scores
+        Of a collaborative model, for the user; None without a log.
     catalogue, vectors
         The n listings.
     """
@@ -186,10 +187,10 @@ def browse(
         images = vectors.mean_images(recent)
         best = vectors.images.search(images[images.any(1)], count, allowed[owner])[1]
         sources.append(owner[best[best >= 0]])
-    if collaborative_features is not None:
+    if scores is not None:
         for name in ("co_occurrence", "next_item", "popularity"):
-            positive = collaborative_features.loc[collaborative_features[name] > 0, name]
-            best = catalogue.positions(positive.nlargest(share).index)
+            values = scores.feature(name)
+            best = catalogue.positions(values[values > 0].nlargest(share).index)
             sources.append(best[(best >= 0) & allowed[best]])
     chosen = np.unique(np.concatenate(sources))
     others = allowed.copy()

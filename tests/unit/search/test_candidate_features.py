@@ -8,7 +8,8 @@ import pytest
 from handmade import NO_EVENTS, Handmade, past
 
 from market.search.candidate_features import FRESHNESS_HALF_LIFE_DAYS
-from market.search.collaborative import COLLABORATIVE_FEATURES, SHARED_FEATURES, CollaborativeModel
+from market.search.collaborative import CollaborativeModel
+from market.search.collaborative_scores import COLLABORATIVE_FEATURES, SHARED_FEATURES
 from market.search.query import Query
 
 

@@ -12,14 +12,13 @@ import pandas as pd
 import pytest
 
 from market.search import item_models
-from market.search.collaborative import (
+from market.search.collaborative import CollaborativeModel
+from market.search.collaborative_scores import (
     COLLABORATIVE_FEATURES,
-    CollaborativeModel,
-    new_user_features,
+    PERSONAL_FEATURES,
 )
 
 START = pd.Timestamp("2022-03-01")
-PERSONAL = ["co_occurrence", "co_occurrence.recent", "co_occurrence.factors", "next_item"]
 
 
 def make_log(sequences: list[list[str]]) -> pd.DataFrame:
@@ -77,13 +76,13 @@ def test_features_have_a_row_for_every_product_and_one_scale(
 def test_the_best_unseen_product_is_at_1(model: CollaborativeModel) -> None:
     past = ["a1", "a2", "b4"]
     features = model.features(history(*past)).drop(index=past)
-    assert (features[PERSONAL].max() == 1).all()
+    assert (features[PERSONAL_FEATURES].max() == 1).all()
 
 
 @pytest.mark.parametrize("past", [history(), history("unheard of")])
 def test_a_new_user_has_no_personal_features(model: CollaborativeModel, past: pd.DataFrame) -> None:
     features = model.features(past)
-    assert (features[PERSONAL] == 0).all(axis=None)
+    assert (features[PERSONAL_FEATURES] == 0).all(axis=None)
     assert (features["popularity"] > 0).all()
 
 
@@ -157,12 +156,6 @@ def test_seen_before_compares_the_hour_of_the_first_event(
     expected = [*(first < when), False]
     assert model.seen_before(when, products).tolist() == expected
     assert any(expected) and not all(expected)
-
-
-def test_the_features_of_new_users_have_names_of_their_own(model: CollaborativeModel) -> None:
-    features = new_user_features(model.features(history()))
-    assert features.columns.str.endswith(".new_user").all()
-    assert set(features.columns.str.split(".").str[0]) == {"popularity", "trending"}
 
 
 def test_implicit_raises_no_warning(log: pd.DataFrame, tmp_path: Path) -> None:
