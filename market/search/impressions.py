@@ -60,7 +60,8 @@ class Impressions:
         (searches,) codes: searches with the same words have the same code.
     weight
         (n,) the inverse probability that exploration showed the listing at its place, as a share of
-        the search's mean; 1 without exploration.
+        the mean at this place, so that no place counts for more searches than there were; 1 without
+        exploration.
     search_ids
         (searches,) ids; (0,) if unknown.
     listing
@@ -198,13 +199,15 @@ def _shown_listings(engine: Engine, searches: pd.DataFrame, clicks: pd.DataFrame
     gains = click_gains(clicks).rename("gain").reset_index()
     table["search_id"] = searches["search_id"].to_numpy()[numbers]
     table = table.merge(gains, on=["search_id", "product_id"], how="left")
-    table["weight"] = np.concatenate(
+    inverse = np.concatenate(
         [np.empty(0)]
         + [
             _inverse_propensities(propensities, size)
             for propensities, size in zip(searches["propensities"], sizes, strict=True)
         ]
     )
+    place_means = pd.Series(inverse).groupby(table["place"]).transform("mean")
+    table["weight"] = (inverse / place_means).fillna(1.0)
     placed = [set(rules) for rules in searches["rules"]]
     by_rule = np.array(
         [product_id in placed[number] for number, product_id in zip(numbers, ids, strict=True)],
@@ -215,12 +218,10 @@ def _shown_listings(engine: Engine, searches: pd.DataFrame, clicks: pd.DataFrame
 
 
 def _inverse_propensities(propensities: Sequence[float] | None, size: int) -> np.ndarray:
-    """Return the weights (size,) of the listings of a search; 1 without propensities."""
+    """Return 1 / propensity (size,) for the listings of a search; NaN where it is not logged."""
     if propensities is None or len(propensities) != size:
-        return np.ones(size)
-    values = np.nan_to_num(np.asarray(propensities, float), nan=1.0)
-    weights = 1 / np.clip(values, 1 / MAX_WEIGHT, 1.0)
-    return weights / weights.mean() if size else weights
+        return np.full(size, np.nan)
+    return 1 / np.clip(np.asarray(propensities, float), 1 / MAX_WEIGHT, 1.0)
 
 
 # --- Features -------------------------------------------------------------------------------------

@@ -104,24 +104,24 @@ def fit_examination(impressions: Impressions, prior: Ranker, *, seed: int) -> Ex
         return Examination(np.zeros(n_groups), np.zeros((n_searches, n_groups)))
     names = weight_names(impressions, prior)
     features = impressions.features[names].to_numpy(float)
-    relevance, place = reward * impressions.weight, impressions.place
+    place = impressions.place
     weights = np.array([prior.weights[name] for name in names])
-    data = ClickData.of(features, relevance, impressions.search, place)
+    data = ClickData.of(features, reward, impressions.search, place)
     rough = fit_click_logit(data, weights, penalty=PENALTY)
     attraction = fit_attraction(impressions, reward, rough.examination, seed=seed)
     columns = np.column_stack([np.log(np.maximum(attraction, MIN_ATTRACTION)), features])
-    data = ClickData.of(columns, relevance, impressions.search, place)
+    data = ClickData.of(columns, reward, impressions.search, place)
     fit = _PenalisedFit.of(data, np.r_[1.0, np.zeros(len(names))])
     influence = np.zeros((n_searches, n_groups))
     influence[impressions.clicked] = n_searches * fit.moved @ fit.to_intercepts.T
     within_searches = Examination(fit.model.intercepts, influence - influence.mean(axis=0))
     if not len(impressions.listing):
         return within_searches
-    return _compare_listings(impressions, relevance, columns, within_searches)
+    return _compare_listings(impressions, reward, columns, within_searches)
 
 
 def _compare_listings(
-    impressions: Impressions, relevance: np.ndarray, columns: np.ndarray, first: Examination
+    impressions: Impressions, reward: np.ndarray, columns: np.ndarray, first: Examination
 ) -> Examination:
     """Correct an examination by clicks on the same listing at several places.
 
@@ -137,7 +137,7 @@ def _compare_listings(
     offset = first.intercepts[place_groups(impressions.place)]
     data = ClickData.of(
         np.column_stack([offset, columns])[order],
-        relevance[order],
+        reward[order],
         listing[order],
         impressions.place[order],
     )
@@ -151,7 +151,7 @@ def _compare_listings(
     to_steps = np.diff(np.eye(n_groups), axis=0)
     undone = slopes @ fit.inverse @ fit.information[:, 1 - n_groups :] @ to_steps
     influence = scale * weight * first.influence @ (np.eye(n_groups) - undone).T
-    is_clicked = np.bincount(listing, relevance) > 0
+    is_clicked = np.bincount(listing, reward) > 0
     searches = impressions.search[first_row[is_clicked]]
     np.add.at(influence, searches, len(impressions) * fit.moved @ slopes.T)
     intercepts = scale * weight * first.intercepts + fit.model.intercepts

@@ -93,6 +93,13 @@ def test_without_a_click_all_places_are_equal() -> None:
     assert not fit_attraction(nothing, nothing.gain, fit.values, seed=2).any()
 
 
+def test_weights_of_exploration_leave_the_examination_alone() -> None:
+    impressions, _ = simulate(60, seed=3)
+    explored = replace(impressions, weight=np.where(impressions.place > 0, 2.0, 1.0))
+    fits = [fit_examination(each, PRIOR, seed=3) for each in (impressions, explored)]
+    assert fits[0].values.tolist() == fits[1].values.tolist()
+
+
 def test_shifting_a_group_changes_its_places_alone() -> None:
     fit = fit_examination(simulate(60, seed=3)[0], PRIOR, seed=3)
     ratio = fit.shifted(int(np.searchsorted(PLACE_GROUPS, 12)), 0.1) / fit.values
