@@ -219,7 +219,7 @@ def run(
 @click.option("--seed", default=0, show_default=True)
 @click.option(
     "--max-searches",
-    default=4_000,
+    default=20_000,
     show_default=True,
     help="With a click, of each part, drawn at random.",
 )
