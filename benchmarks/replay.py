@@ -2,8 +2,12 @@
 
 A logging ranker sees the listings' quality with noise. Users examine places with decreasing
 probability, and click what attracts them. The new ranker sees more of the quality. For each
-estimator: the bias, the spread of the estimates, the mean standard error that it states, and how
-often its 95 % interval holds the truth.
+estimator, and for its difference to the order shown: the bias, the spread of the estimates, the
+mean standard error that it states, and how often its 95 % interval holds the truth.
+
+The kinds: the examination is known, or fitted to the same log; few queries are frequent; users are
+attracted by a quality that raised the logged rank and that no feature shows; exploration swapped
+neighbours, whose propensities are logged.
 
 python benchmarks/replay.py [--draws 200] [--searches 1000] [--kind exploration …]
 """
@@ -11,6 +15,7 @@ python benchmarks/replay.py [--draws 200] [--searches 1000] [--kind exploration 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import click
@@ -20,9 +25,10 @@ from command import BenchmarkCommand
 from tabulate import tabulate
 
 from market.core.stage import progress
-from market.search.click_fitting import fit_clicks
+from market.search.click_logit import PLACE_GROUPS
 from market.search.exploration import swap_pairs
 from market.search.impressions import Impressions
+from market.search.position_model import Examination, fit_attraction, fit_examination
 from market.search.ranker import Ranker
 from market.search.replay import (
     Reordering,
@@ -30,7 +36,7 @@ from market.search.replay import (
     estimate_by_matches,
     estimate_by_places,
     estimate_shown,
-    fit_attraction,
+    with_examination_error,
 )
 
 SHOWN, K = 10, 5  # listings of a search, and the first places that count
@@ -43,16 +49,28 @@ TRUE_WEIGHTS, LOGGED_WEIGHTS = np.array([2.0, 1.5]), np.array([2.0, 0.0])
 
 
 def simulate(
-    searches: int, rng: np.random.Generator, *, explored: bool
+    searches: int,
+    rng: np.random.Generator,
+    *,
+    explored: bool,
+    exponent: float,
+    hidden: float,
 ) -> tuple[Impressions, np.ndarray, np.ndarray]:
-    """Return impressions in the order shown, the attraction and the propensity of their rows."""
-    query = rng.integers(0, QUERIES, searches)
+    """Return impressions in the order shown, the attraction and the propensity of their rows.
+
+    The r-th most frequent query is searched in proportion to r ** -exponent. A quality that no
+    feature shows attracts users and raises the logged rank, with the weight `hidden`.
+    """
+    shares = np.arange(1, QUERIES + 1) ** -exponent
+    query = rng.choice(QUERIES, searches, p=shares / shares.sum())
     # Searches for a query show much the same listings.
     values = rng.normal(size=(QUERIES, SHOWN, 2))[query] + 0.3 * rng.normal(
         size=(searches, SHOWN, 2)
     )
-    attraction = 1 / (1 + np.exp(2.0 - values @ TRUE_WEIGHTS))
-    order = np.argsort(-(values @ LOGGED_WEIGHTS) - rng.gumbel(size=(searches, SHOWN)), axis=1)
+    quality = hidden * rng.normal(size=(QUERIES, SHOWN))[query]
+    attraction = 1 / (1 + np.exp(2.0 - values @ TRUE_WEIGHTS - quality))
+    noise = rng.gumbel(size=(searches, SHOWN))
+    order = np.argsort(-(values @ LOGGED_WEIGHTS) - quality - noise, axis=1)
     propensity = np.ones((searches, SHOWN))
     if explored:
         none_fixed = np.zeros(SHOWN, bool)
@@ -72,6 +90,7 @@ def simulate(
         clicked.astype(float),
         query,
         np.ones(len(place)),
+        listing=order.ravel(),  # of the query's
     )
     return impressions, attraction, propensity.ravel()
 
@@ -85,31 +104,53 @@ def swapped_scores(impressions: Impressions, rng: np.random.Generator) -> np.nda
     return -new_place.ravel().astype(float)
 
 
-def replay_once(searches: int, seed: int, *, is_fitted: bool) -> list[tuple[ReplayEstimate, float]]:
+def replay_once(
+    searches: int,
+    seed: int,
+    *,
+    is_fitted: bool,
+    explored: bool = False,
+    exponent: float = 0.0,
+    hidden: float = 0.0,
+) -> list[tuple[ReplayEstimate, float]]:
     """Return the estimates of a draw, each with the true mean on its searches."""
     rng = np.random.default_rng(seed)
-    impressions, attraction, _ = simulate(searches, rng, explored=False)
-    scores = impressions.features.to_numpy() @ TRUE_WEIGHTS
-    examination = EXAMINATION
+    impressions, attraction, propensity = simulate(
+        searches, rng, explored=explored, exponent=exponent, hidden=hidden
+    )
+    examination = Examination(
+        np.log(EXAMINATION[np.minimum(PLACE_GROUPS, SHOWN - 1)]),
+        np.zeros((searches, len(PLACE_GROUPS))),
+    )
     if is_fitted:
         prior = Ranker(dict.fromkeys(NAMES, 1.0))
-        examination = fit_clicks(impressions, prior, seed=seed).examination
-    log = Reordering.by_scores(impressions, scores, impressions.gain, examination, k=K)
-    model = fit_attraction(impressions, log.reward, examination, seed=seed)
-    estimates = [estimate_shown(log), *estimate_by_places(log, model)]
-    truth = _truth(log, attraction)
-    return [(each, truth) for each in estimates]
+        examination = fit_examination(impressions, prior, seed=seed)
+    model = fit_attraction(impressions, impressions.gain, examination.values, seed=seed)
 
+    def estimate(log: Reordering, values: np.ndarray) -> list[ReplayEstimate]:
+        log = replace(log, examination=values)
+        if explored:
+            return estimate_by_matches(log, propensity, model)
+        return [estimate_shown(log), *estimate_by_places(log, model)]
 
-def replay_explored(searches: int, seed: int) -> list[tuple[ReplayEstimate, float]]:
-    """Return the estimates by matches of a draw with exploration, each with the true mean."""
-    rng = np.random.default_rng(seed)
-    impressions, attraction, propensity = simulate(searches, rng, explored=True)
-    scores = swapped_scores(impressions, rng)
-    log = Reordering.by_scores(impressions, scores, impressions.gain, EXAMINATION, k=K)
-    model = fit_attraction(impressions, log.reward, EXAMINATION, seed=seed)
-    truth = _truth(log, attraction)
-    return [(each, truth) for each in estimate_by_matches(log, propensity, model)]
+    scores = impressions.features.to_numpy() @ TRUE_WEIGHTS
+    shown = -impressions.place.astype(float)
+    new, old = (
+        Reordering.by_scores(impressions, each, impressions.gain, examination.values, k=K)
+        for each in (swapped_scores(impressions, rng) if explored else scores, shown)
+    )
+    everywhere = np.ones(searches, bool)
+    estimates, shown_estimates = (
+        with_examination_error(partial(estimate, log), examination, everywhere)
+        for log in (new, old)
+    )
+    truth, shown_truth = (_truth(log, attraction) for log in (new, old))
+    draws = [(each, truth) for each in estimates]
+    for one, two in zip(estimates, shown_estimates, strict=True):
+        if one.name != "shown":
+            difference = replace(one.minus(two), name=f"{one.name} − shown")
+            draws.append((difference, truth - shown_truth))
+    return draws
 
 
 def _truth(log: Reordering, attraction: np.ndarray) -> float:
@@ -143,7 +184,10 @@ def measure(
 KINDS: dict[str, Callable[[int, int], list[tuple[ReplayEstimate, float]]]] = {
     "examination known": partial(replay_once, is_fitted=False),
     "examination fitted": partial(replay_once, is_fitted=True),
-    "exploration": replay_explored,
+    "frequent queries": partial(replay_once, is_fitted=True, exponent=1.0),
+    "hidden quality": partial(replay_once, is_fitted=True, hidden=1.0),
+    "exploration": partial(replay_once, is_fitted=True, explored=True),
+    "exploration, hidden quality": partial(replay_once, is_fitted=True, explored=True, hidden=1.0),
 }
 
 

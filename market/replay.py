@@ -15,7 +15,6 @@ would have shown besides is not known.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -40,6 +39,7 @@ from market.search.encoders import CachedTextEncoder
 from market.search.engine import Engine
 from market.search.model_registry import ModelRegistry
 from market.search.model_versions import load_variant
+from market.search.replay import ReplayEstimate
 from market.search.replay_report import ReplayReport, replay
 
 HEADERS = ["reward", "estimator", "new", "95 % interval", "difference", "95 % interval"]
@@ -93,16 +93,22 @@ def main(
 
 def print_report(report: ReplayReport) -> None:
     """Print the estimates, and what to be careful about."""
-    rows: list[list[Any]] = []
-    for row in report.rows:
-        difference: list[Any] = ["", ""]
-        if row.difference is not None:
-            difference = [
-                f"{row.difference.estimate.value:+.4f}",
-                interval(row.difference.interval),
-            ]
-        value = [f"{row.estimate.estimate.value:.4f}", interval(row.estimate.interval)]
-        rows.append([row.reward, row.estimate.name, *value, *difference])
+
+    def cells(estimate: ReplayEstimate | None, sign: str, has_interval: bool) -> list[str]:
+        if estimate is None or np.isnan(estimate.estimate.value):
+            return ["", ""]
+        bounds = interval(estimate.interval) if has_interval else ""
+        return [f"{estimate.estimate.value:{sign}.4f}", bounds]
+
+    rows = [
+        [
+            row.reward,
+            row.estimate.name,
+            *cells(row.estimate, "", row.has_interval),
+            *cells(row.difference, "+", row.has_interval),
+        ]
+        for row in report.rows
+    ]
     click.echo(tabulate(rows, headers=HEADERS, disable_numparse=True))
     click.echo(
         f"\n{report.searches:,} searches for {report.queries:,} queries; the difference is to "

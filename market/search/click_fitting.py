@@ -8,12 +8,7 @@ import numpy as np
 
 from market.core.stage import progress
 from market.search.click_logit import ClickData, ClickLogit, Evidence, fit_click_logit
-from market.search.click_metrics import (
-    corrected_ndcg,
-    mean_and_error,
-    mean_by_query,
-    reranking_gains,
-)
+from market.search.click_metrics import gains_by_query, mean_and_error, mean_by_query
 from market.search.impressions import Impressions
 from market.search.query_folds import folds_of
 from market.search.ranker import Ranker
@@ -146,22 +141,11 @@ def learn_from_clicks(
         rest = tested.select((fold_of != fold) & tested.clicked)
         fit = fit_clicks(rest, prior, seed=seed, evidence=evidence)
         after, before = (ranker.predict(held_out.features) for ranker in (fit.ranker, prior))
-        gains.append(_gains_by_query(held_out, after, before, fit.examination))
+        gains.append(gains_by_query(held_out, after, before, fit.examination))
     gain, error = mean_and_error(np.concatenate(gains))
     accepted = bool(gain > ERRORS * error)
     ranker = fitted.ranker if accepted else prior
     return LearnedRanker(ranker, accepted, gain, error, len(clicked), fitted.examination)
-
-
-def _gains_by_query(
-    impressions: Impressions, after: np.ndarray, before: np.ndarray, examination: np.ndarray
-) -> np.ndarray:
-    """Return what each query (queries,) gains if scores `after` replace those `before`."""
-    if len(impressions.listing):
-        return reranking_gains(impressions, after, before, examination)
-    first, second = (corrected_ndcg(impressions, each, examination) for each in (after, before))
-    clicked = impressions.clicked
-    return mean_by_query((first - second)[clicked], impressions.query[clicked])
 
 
 def weight_names(impressions: Impressions, prior: Ranker) -> list[str]:

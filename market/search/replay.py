@@ -26,21 +26,23 @@ Kveton and others, "Offline evaluation of ranking policies with click models", 2
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingRegressor
+from scipy.stats import t as student
 
-from market.search.click_fitting import folds_of
+from market.search.click_logit import PLACE_GROUPS
 from market.search.impressions import Impressions
-from market.search.sequential import Estimate, Interval, ratio_of_sums
+from market.search.position_model import Examination
+from market.search.sequential import ALPHA, Estimate, Interval
 
 MAX_RATIO = 10.0  # largest weight of a click: one lucky click must not outweigh all others
-ROBUST_RATIO = 2.0  # the same for `doubly_robust`, whose model makes up for the rest
-FOLDS = 5  # of queries, for the model of attraction
+ROBUST_RATIO = 3.0  # the same for `doubly_robust`, whose model makes up for the rest
 MIN_EFFECTIVE = 100  # clicks, below which an estimate says little
 MIN_SUPPORT = 0.8  # share of the new order's first places that the log has shown
+STEP = 0.05  # of the logarithm of an examination, to see how much an estimate depends on it
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +107,16 @@ class Reordering:
         weight = self.ratio[self.reward > 0]
         return float(weight.sum() ** 2 / np.square(weight).sum()) if weight.any() else 0.0
 
+    def select(self, searches: np.ndarray) -> Reordering:
+        """Return the part of some searches, (searches,) bool."""
+        rows = searches[self.impressions.search]
+        return replace(
+            self,
+            impressions=self.impressions.select(searches),
+            reward=self.reward[rows],
+            new_place=self.new_place[rows],
+        )
+
     def _examined(self, place: np.ndarray) -> np.ndarray:
         return self.examination[np.minimum(place, len(self.examination) - 1)]
 
@@ -122,7 +134,8 @@ class ReplayEstimate:
     name
         The estimator, or "shown" for the logged order itself.
     values
-        (searches,) whose mean is the estimate; linearised where it is a ratio.
+        (searches,) whose mean is the estimate; linearised where it is a ratio, or where it depends
+        on a fitted examination.
     query
         (searches,) codes. Searches for one query depend on each other, so a query is one case.
     """
@@ -133,14 +146,29 @@ class ReplayEstimate:
 
     @property
     def estimate(self) -> Estimate:
-        """The mean, with its standard error."""
-        codes = np.unique(self.query, return_inverse=True)[1]
-        return ratio_of_sums(np.bincount(codes, self.values), np.bincount(codes))
+        """The mean, with its standard error by the jackknife over queries."""
+        searches = np.unique(self.query, return_counts=True)[1]
+        if len(searches) < 2:
+            return Estimate(np.nan, np.nan, len(searches), False)
+        mean = float(self.values.mean())
+        residuals = np.bincount(np.unique(self.query, return_inverse=True)[1], self.values - mean)
+        moved = residuals / (len(self.values) - searches)  # of the mean, if a query is left out
+        error = np.sqrt((1 - 1 / len(searches)) * np.square(moved).sum())
+        return Estimate(mean, float(error), len(searches), True)
+
+    @property
+    def effective_queries(self) -> float:
+        """The number of equally frequent queries that say as much: Kish's effective size."""
+        searches = np.unique(self.query, return_counts=True)[1]
+        return float(searches.sum() ** 2 / max(np.square(searches).sum(), 1))
 
     @property
     def interval(self) -> Interval:
-        """The 95 % interval of the mean."""
-        width = 1.96 * self.estimate.standard_error
+        """The 95 % interval of the mean; NaN with fewer than two queries."""
+        freedom = self.effective_queries - 1
+        if freedom <= 0:
+            return Interval(np.nan, np.nan)
+        width = float(student.ppf(1 - ALPHA / 2, freedom)) * self.estimate.standard_error
         return Interval(self.estimate.value - width, self.estimate.value + width)
 
     def minus(self, other: ReplayEstimate) -> ReplayEstimate:
@@ -191,8 +219,10 @@ def estimate_by_matches(
     attraction
         As for `estimate_by_places`.
     """
-    matches = (log.new_place == log.impressions.place) & (log.new_place < log.k)
-    weight = matches / propensity
+    stays = log.new_place == log.impressions.place
+    matches = stays & (log.new_place < log.k)
+    # The order shown follows every draw of chance, so that there it needs no weights.
+    weight = matches / (1.0 if stays.all() else propensity)
     query = log.impressions.query
     by_place = np.zeros(len(query))
     for place in range(log.k):
@@ -206,6 +236,39 @@ def estimate_by_matches(
         ReplayEstimate("matches", log.total(log.reward * weight), query),
         ReplayEstimate("matches_snips", by_place, query),
         ReplayEstimate("matches_doubly_robust", robust, query),
+    ]
+
+
+def with_examination_error(
+    estimate: Callable[[np.ndarray], list[ReplayEstimate]],
+    examination: Examination,
+    searches: np.ndarray,
+) -> list[ReplayEstimate]:
+    """Return estimates whose spread includes the error of the fitted examination.
+
+    Parameters
+    ----------
+    estimate
+        Returns the estimates, given the examination (places,).
+    examination
+        As fitted to the log.
+    searches
+        (all searches,) bool: those that the estimates come from. If they are a part, the error is
+        taken as if this part alone had been fitted, which is larger.
+    """
+    estimates = estimate(examination.values)
+    slopes = np.zeros((len(estimates), len(PLACE_GROUPS)))
+    for group in range(1, len(PLACE_GROUPS)):
+        higher, lower = (
+            np.array([each.values.mean() for each in estimate(examination.shifted(group, step))])
+            for step in (STEP, -STEP)
+        )
+        slopes[:, group] = (higher - lower) / (2 * STEP)
+    influence = examination.influence[searches]
+    influence = influence - influence.mean(axis=0)
+    return [
+        replace(each, values=each.values + influence @ slope)
+        for each, slope in zip(estimates, slopes, strict=True)
     ]
 
 
@@ -225,47 +288,6 @@ def _linearised_ratio(numerators: np.ndarray, denominators: np.ndarray) -> np.nd
     return ratio + (numerators - ratio * denominators) / mean
 
 
-def fit_attraction(
-    impressions: Impressions, reward: np.ndarray, examination: np.ndarray, *, seed: int
-) -> np.ndarray:
-    """Predict how much each listing attracts a user who sees it, from other queries' clicks.
-
-    Parameters
-    ----------
-    impressions, reward, examination
-        As in Reordering.
-    seed
-        Of the folds and the trees.
-
-    Returns
-    -------
-    np.ndarray
-        (n,) probabilities relative to the examination of the first place.
-    """
-    seen = examination[np.minimum(impressions.place, len(examination) - 1)]
-    features = impressions.features.to_numpy(float)
-    fold_of = folds_of(impressions.query, FOLDS, seed)[impressions.search]
-    attraction = np.zeros(len(reward))
-    for fold in range(FOLDS):
-        rest, held_out = fold_of != fold, fold_of == fold
-        known = ~np.isnan(features[rest]).all(axis=0)  # scikit-learn fails on an empty column
-        if not held_out.any() or not reward[rest].any() or not known.any():
-            continue
-        # The rate of clicks by examination: a Poisson regression with the examination as exposure.
-        model = HistGradientBoostingRegressor(
-            loss="poisson",
-            learning_rate=0.2,
-            max_iter=30,
-            max_leaf_nodes=8,
-            min_samples_leaf=40,
-            random_state=seed,
-        )
-        columns = features[:, known]
-        model.fit(columns[rest], reward[rest] / seen[rest], sample_weight=seen[rest])
-        attraction[held_out] = model.predict(columns[held_out])
-    return np.minimum(attraction, 1.0)
-
-
 def logged_propensities(impressions: Impressions, searches: pd.DataFrame) -> np.ndarray:
     """Return the probability (n,) with which each listing stood at its place; NaN if not logged.
 
@@ -274,7 +296,8 @@ def logged_propensities(impressions: Impressions, searches: pd.DataFrame) -> np.
     impressions
         With the ids of their searches.
     searches
-        As `market.data.searches.read_searches` returns them.
+        As `market.data.searches.read_searches` returns them. What is no probability above 0 counts
+        as not logged.
     """
     logged = {
         (search_id, place + offset): propensity
@@ -286,8 +309,9 @@ def logged_propensities(impressions: Impressions, searches: pd.DataFrame) -> np.
         for place, propensity in zip(places, propensities, strict=True)
     }
     ids = impressions.search_ids[impressions.search] if len(impressions.search_ids) else []
-    return np.array(
+    values = np.array(
         [logged.get((search_id, place), np.nan)
          for search_id, place in zip(ids, impressions.place, strict=False)],
         float,
     )  # fmt: skip
+    return np.where((values > 0) & (values <= 1), values, np.nan)

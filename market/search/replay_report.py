@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from market.core.errors import MarketError
+from market.core.paths import SEARCH_INDEX, SEARCHES
 from market.data.holdouts import histories_at
 from market.search.cases import sample_rows
-from market.search.click_fitting import fit_clicks
-from market.search.click_metrics import corrected_ndcg
+from market.search.click_metrics import MIN_EXAMINATION, corrected_ndcg, reranking_gains
 from market.search.collaborative import EVENT_WEIGHTS
 from market.search.engine import Engine
 from market.search.impressions import Impressions, read_filters
+from market.search.position_model import Examination, fit_attraction, fit_examination
 from market.search.ranker import Ranker
 from market.search.ranking_models import RankingModels
 from market.search.replay import (
@@ -25,22 +27,38 @@ from market.search.replay import (
     estimate_by_matches,
     estimate_by_places,
     estimate_shown,
-    fit_attraction,
     logged_propensities,
     match_support,
+    with_examination_error,
 )
 
+MIN_QUERIES = 20  # with a click
+MIN_LOWER_CLICKS = 0.05  # share of clicks that are not at the first place
 MIN_EXPLORED = 100  # searches with logged propensities, below which matches say nothing
 SUPPORT_SEARCHES = 200  # that are searched again to see what the new models would show
 
 
 @dataclass(frozen=True, eq=False)
 class ReplayRow:
-    """An estimate of a reward, and its difference to the order that it is compared with."""
+    """An estimate of a reward, and its difference to the order that it is compared with.
+
+    Attributes
+    ----------
+    reward
+        Its name.
+    estimate
+        For the new order.
+    difference
+        To the order that it is compared with; None if it is the same for both.
+    has_interval
+        Whether at least MIN_QUERIES queries had the reward. With fewer, the searches may look alike
+        by chance, and an interval would be too narrow.
+    """
 
     reward: str
     estimate: ReplayEstimate
     difference: ReplayEstimate | None
+    has_interval: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +95,13 @@ class ReplayReport:
     def summary(self) -> dict[str, Any]:
         """Return the report as numbers and texts."""
 
-        def described(estimate: ReplayEstimate) -> dict[str, Any]:
-            value = estimate.estimate
-            is_known = np.isfinite(value.standard_error)
+        def described(estimate: ReplayEstimate, has_interval: bool) -> dict[str, Any]:
+            value, interval = estimate.estimate, estimate.interval
+            has_interval = has_interval and bool(np.isfinite(interval).all())
             return {
-                "value": value.value if is_known else None,
-                "standard_error": value.standard_error if is_known else None,
+                "value": value.value if np.isfinite(value.value) else None,
+                "standard_error": value.standard_error if has_interval else None,
+                "interval": [*interval] if has_interval else None,
                 "queries": value.users,
             }
 
@@ -98,8 +117,10 @@ class ReplayReport:
                 {
                     "reward": row.reward,
                     "estimator": row.estimate.name,
-                    "new": described(row.estimate),
-                    "difference": None if row.difference is None else described(row.difference),
+                    "new": described(row.estimate, row.has_interval),
+                    "difference": None
+                    if row.difference is None
+                    else described(row.difference, row.has_interval),
                 }
                 for row in self.rows
             ],
@@ -132,6 +153,11 @@ def replay(
         The first places that count.
     max_searches, seed
         Of more searches, so many are drawn with the seed, which the folds depend on as well.
+
+    Raises
+    ------
+    MarketError
+        If no search has a click on a listing of the engine.
     """
 
     def collect(models: RankingModels) -> Impressions:
@@ -140,80 +166,123 @@ def replay(
         )
 
     impressions = collect(new)
-    examination = fit_clicks(impressions, Ranker.prior(), seed=seed).examination
-    scores = new.ranker.predict(impressions.features)
-    shown = -impressions.place.astype(float)
-    compared = shown if old is None else old.ranker.predict(collect(old).features)
-    propensity = logged_propensities(impressions, searches)
+    if not impressions.clicked.any():
+        raise MarketError(
+            f"{SEARCHES}: no search in words has a click on a listing of {SEARCH_INDEX} that no "
+            "rule placed, so there is nothing to replay: collect more searches, or check that the "
+            "log and the listings belong together"
+        )
+    examination = fit_examination(impressions, Ranker.prior(), seed=seed)
     clicked = (impressions.gain > 0).astype(float)
-    order = Reordering.by_scores(impressions, scores, clicked, examination, k=k)
+    orders = [
+        Reordering.by_scores(impressions, scores, clicked, examination.values, k=k)
+        for scores in (
+            new.ranker.predict(impressions.features),
+            -impressions.place.astype(float)
+            if old is None
+            else old.ranker.predict(collect(old).features),
+        )
+    ]
+    propensity = logged_propensities(impressions, searches)
     support = shown_share(engine.with_models(new), searches, log, k=k, seed=seed)
     return ReplayReport(
-        _rows(impressions, scores, compared, examination, propensity, k=k, seed=seed),
+        _rows(orders, examination, propensity, seed=seed),
         "the order that was shown" if old is None else "the models of --baseline",
         len(impressions),
         len(np.unique(impressions.query)),
-        examination,
-        order.effective_clicks,
+        examination.values,
+        orders[0].effective_clicks,
         support,
-        _warnings(order, propensity, support, k),
+        _warnings(orders[0], propensity, support),
     )
 
 
 def _rows(
-    impressions: Impressions,
-    scores: np.ndarray,
-    compared: np.ndarray,
-    examination: np.ndarray,
-    propensity: np.ndarray,
-    *,
-    k: int,
-    seed: int,
+    orders: list[Reordering], examination: Examination, propensity: np.ndarray, *, seed: int
 ) -> list[ReplayRow]:
-    """Return all estimates for the order by scores, less those for the order it is compared with.
+    """Return all estimates for the first order, less those for the second.
 
     The difference of "shown" is unknown: it is the same for both.
     """
+    impressions, k = orders[0].impressions, orders[0].k
     rows: list[ReplayRow] = []
     for name, least in (("clicks", 0.0), ("purchases", EVENT_WEIGHTS["buy"] - 1e-9)):
         reward = (impressions.gain > least).astype(float)
-        attraction = fit_attraction(impressions, reward, examination, seed=seed)
+        has_interval = _rewarded_queries(impressions, reward) >= MIN_QUERIES
+        attraction = fit_attraction(impressions, reward, examination.values, seed=seed)
         new, other = (
-            _estimates(impressions, each, reward, examination, propensity, attraction, k)
-            for each in (scores, compared)
+            _estimates(replace(order, reward=reward), examination, propensity, attraction)
+            for order in orders
         )
         rows += [
-            ReplayRow(f"{name}@{k}", one, one.minus(two) if one.name != "shown" else None)
+            ReplayRow(
+                f"{name}@{k}", one, None if one.name == "shown" else one.minus(two), has_interval
+            )
             for one, two in zip(new, other, strict=True)
         ]
-    ndcg, other_ndcg = (
-        ReplayEstimate(
-            "corrected", corrected_ndcg(impressions, each, examination), impressions.query
-        )
-        for each in (scores, compared)
-    )
-    return [*rows, ReplayRow("ndcg@10", ndcg, ndcg.minus(other_ndcg))]
+    has_interval = _rewarded_queries(impressions, impressions.gain) >= MIN_QUERIES
+    new, other = (_estimate_ndcg(order, examination) for order in orders)
+    return rows + [
+        ReplayRow("ndcg@10", one, one.minus(two), has_interval)
+        for one, two in zip(new, other, strict=True)
+    ]
+
+
+def _rewarded_queries(impressions: Impressions, reward: np.ndarray) -> int:
+    """Return the number of queries with a reward (n,) on a shown listing."""
+    searches = impressions.search[reward > 0]
+    return len(np.unique(impressions.query[searches]))
 
 
 def _estimates(
-    impressions: Impressions,
-    scores: np.ndarray,
-    reward: np.ndarray,
-    examination: np.ndarray,
-    propensity: np.ndarray,
-    attraction: np.ndarray,
-    k: int,
+    order: Reordering, examination: Examination, propensity: np.ndarray, attraction: np.ndarray
 ) -> list[ReplayEstimate]:
     """Return the estimates for an order: those by matches only with enough exploration."""
-    order = Reordering.by_scores(impressions, scores, reward, examination, k=k)
-    estimates = [estimate_shown(order), *estimate_by_places(order, attraction)]
-    explored = _explored(impressions, propensity)
+
+    def by_places(values: np.ndarray) -> list[ReplayEstimate]:
+        return estimate_by_places(replace(order, examination=values), attraction)
+
+    everywhere = np.ones(len(order.impressions), bool)
+    estimates = [
+        estimate_shown(order),
+        *with_examination_error(by_places, examination, everywhere),
+    ]
+    explored = _explored(order.impressions, propensity)
     if explored.sum() >= MIN_EXPLORED:
-        part = impressions.select(explored)
-        rows = explored[impressions.search]
-        order = Reordering(part, reward[rows], order.new_place[rows], examination, k)
-        estimates += estimate_by_matches(order, propensity[rows], attraction[rows])
+        part, rows = order.select(explored), explored[order.impressions.search]
+
+        def by_matches(values: np.ndarray) -> list[ReplayEstimate]:
+            return estimate_by_matches(
+                replace(part, examination=values), propensity[rows], attraction[rows]
+            )
+
+        estimates += with_examination_error(by_matches, examination, explored)
     return estimates
+
+
+def _estimate_ndcg(order: Reordering, examination: Examination) -> list[ReplayEstimate]:
+    """Return the estimates `corrected` and `by_query` of an order's NDCG@10.
+
+    The first is the mean of `corrected_ndcg`. The second is the measure of the gate of learning,
+    `reranking_gains`, over an order by chance.
+    """
+    is_used = examination.values >= MIN_EXAMINATION
+    impressions, scores = order.impressions, -order.new_place.astype(float)
+    query = np.unique(impressions.query, return_inverse=True)[1]
+    per_query = len(query) / (query.max() + 1) / np.bincount(query)[query]
+
+    def ndcg(values: np.ndarray) -> list[ReplayEstimate]:
+        used = np.where(is_used, np.maximum(values, MIN_EXAMINATION), 0.0)
+        corrected = corrected_ndcg(impressions, scores, used)
+        gains = reranking_gains(impressions, scores, np.zeros(len(scores)), values)
+        # A query counts once, however often it is searched.
+        by_query = gains.mean() + (gains - gains.mean())[query] * per_query
+        return [
+            ReplayEstimate("corrected", corrected, impressions.query),
+            ReplayEstimate("by_query", by_query, impressions.query),
+        ]
+
+    return with_examination_error(ndcg, examination, np.ones(len(impressions), bool))
 
 
 def _explored(impressions: Impressions, propensity: np.ndarray) -> np.ndarray:
@@ -254,13 +323,26 @@ def shown_share(
     return shown / total if total else 0.0
 
 
-def _warnings(order: Reordering, propensity: np.ndarray, support: float, k: int) -> list[str]:
+def _warnings(order: Reordering, propensity: np.ndarray, support: float) -> list[str]:
     """Return what makes the estimates doubtful."""
     warnings = []
+    impressions, k = order.impressions, order.k
+    clicked_queries = _rewarded_queries(impressions, impressions.gain)
+    if clicked_queries < MIN_QUERIES:
+        warnings.append(
+            f"the log has clicks for {clicked_queries} queries, and an interval needs "
+            f"{MIN_QUERIES}: none is given"
+        )
     if order.effective_clicks < MIN_EFFECTIVE:
         warnings.append(
             f"the clicks count like {order.effective_clicks:.0f} equally weighted ones, and "
             f"{MIN_EFFECTIVE} are needed: collect more searches before you decide"
+        )
+    lower = float(order.reward[impressions.place > 0].sum() / max(order.reward.sum(), 1))
+    if lower < MIN_LOWER_CLICKS:
+        warnings.append(
+            f"only {lower:.1%} of the clicks are below the first place: the log does not tell "
+            "whether listings there are good; serve the models as variant B instead"
         )
     if support < MIN_SUPPORT:
         warnings.append(
@@ -268,21 +350,18 @@ def _warnings(order: Reordering, propensity: np.ndarray, support: float, k: int)
             "the estimates are for another order of what was shown; serve the models as variant B "
             "to know the rest"
         )
-    explored = _explored(order.impressions, propensity)
+    explored = _explored(impressions, propensity)
     if explored.sum() < MIN_EXPLORED:
         warnings.append(
             f"{explored.sum()} searches have exploration, and estimates by matches need "
-            f"{MIN_EXPLORED}: without it the estimates rely on the fitted examination of places"
+            f"{MIN_EXPLORED}: without it the estimates rely on the fitted examination of places, "
+            "which is biased if no feature shows what users like and listings keep their places"
         )
-    else:
-        rows = explored[order.impressions.search]
-        part = Reordering(
-            order.impressions.select(explored), order.reward[rows], order.new_place[rows],
-            order.examination, k,
-        )  # fmt: skip
-        if (share := match_support(part, propensity[rows])) < MIN_SUPPORT:
-            warnings.append(
-                f"exploration could show only {share:.0%} of the new order's first places, because "
-                "it moves listings by one place: estimates by matches are for these places alone"
-            )
+    elif (
+        share := match_support(order.select(explored), propensity[explored[impressions.search]])
+    ) < MIN_SUPPORT:
+        warnings.append(
+            f"exploration could show only {share:.0%} of the new order's first places, because "
+            "it moves listings by one place: estimates by matches are for these places alone"
+        )
     return warnings

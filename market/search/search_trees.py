@@ -11,7 +11,7 @@ import lightgbm
 import numpy as np
 
 from market.search.click_logit import place_groups
-from market.search.click_metrics import corrected_ndcg, mean_and_error, mean_by_query
+from market.search.click_metrics import gains_by_query, mean_and_error
 from market.search.collaborative import EVENT_WEIGHTS
 from market.search.feature_names import LISTING_FEATURES
 from market.search.impressions import Impressions
@@ -42,7 +42,7 @@ def with_search_trees(
     ranker
         The sum to correct.
     examination
-        As for `corrected_ndcg`.
+        As for `gains_by_query`.
     seed
         Of the folds and the trees.
     position_aware
@@ -94,19 +94,18 @@ def _best_count(
 ) -> int:
     """Return the best of TREE_COUNTS on held-out queries; 0 if none helps."""
     fold_of = folds_of(clicked.query, FOLDS, seed)
-    gains = np.zeros((len(TREE_COUNTS), len(clicked)))
+    gains: list[list[np.ndarray]] = [[] for _ in TREE_COUNTS]
     for fold in range(FOLDS):
         held_out = clicked.select(fold_of == fold)
         trees = _grow(
             clicked.select(fold_of != fold), ranker, max(TREE_COUNTS), seed, position_aware
         )
-        base = ranker.predict(held_out.features)
+        before = ranker.predict(held_out.features)
         table = held_out.features.reindex(columns=trees.feature_name()).astype(float)
-        before = corrected_ndcg(held_out, base, examination)
-        for row, count in enumerate(TREE_COUNTS):
-            scores = base + np.asarray(trees.predict(table, num_iteration=count))
-            gains[row, fold_of == fold] = corrected_ndcg(held_out, scores, examination) - before
-    by_count = [mean_and_error(mean_by_query(row, clicked.query)) for row in gains]
+        for count_gains, count in zip(gains, TREE_COUNTS, strict=True):
+            after = before + np.asarray(trees.predict(table, num_iteration=count))
+            count_gains.append(gains_by_query(held_out, after, before, examination))
+    by_count = [mean_and_error(np.concatenate(count_gains)) for count_gains in gains]
     best = int(np.argmax([gain for gain, _ in by_count]))
     gain, error = by_count[best]
     return TREE_COUNTS[best] if gain > ERRORS * error else 0

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, ProcessCollector
+from prometheus_client.registry import Collector
+
+
+class BeforeScrape(Collector):
+    """Calls functions before the metrics that are registered after it are read."""
+
+    def __init__(self, functions: list[Callable[[], None]]) -> None:
+        self.functions = functions
+
+    def collect(self) -> Iterable[Metric]:
+        """Call the functions, and return no metric."""
+        for function in self.functions:
+            function()
+        return []
 
 
 class Metrics:
@@ -12,9 +28,16 @@ class Metrics:
     ----------
     registry
         Registry that exposes the metrics. Every app needs its own.
+
+    Attributes
+    ----------
+    before_scrape
+        Functions to call before the metrics are read.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.before_scrape: list[Callable[[], None]] = []
+        registry.register(BeforeScrape(self.before_scrape))
         ProcessCollector(registry=registry)
         self.events = Counter(
             "search_events", "Events stored, by type.", ["event"], registry=registry
@@ -22,28 +45,32 @@ class Metrics:
         kinds = ["kind", "variant"]
         self.answers = Counter(
             "search_answers",
-            "First pages of searches, recommendations and suggestions, with results or none.",
+            "Searches, recommendations and texts typed for suggestions, with results or none.",
             [*kinds, "results"],
             registry=registry,
         )
         self.clicks = Counter(
-            "search_clicks", "Answers with a first click.", kinds, registry=registry
+            "search_clicks", "Of search_answers, those with a click.", kinds, registry=registry
         )
         self.click_places = Counter(
             "search_click_places", "Sum of the places of first clicks.", kinds, registry=registry
         )
         self.conversions = Counter(
-            "search_conversions", "Answers with a message or purchase.", kinds, registry=registry
+            "search_conversions",
+            "Of search_answers, those with a message or purchase.",
+            kinds,
+            registry=registry,
         )
         self.questions = Counter(
             "search_questions",
-            "Answers to known users that a new query could reformulate.",
+            "Of search_answers, those to known users that a new query could reformulate.",
             kinds,
             registry=registry,
         )
         self.reformulations = Counter(
             "search_reformulations",
-            "Those of search_questions that another query followed soon, without a click.",
+            "Of search_questions, those that another query to the same process followed soon, "
+            "without a click. Close to GET /api/analytics, and not equal.",
             kinds,
             registry=registry,
         )

@@ -1,17 +1,20 @@
 """Counters of searches, clicks, conversions and reformulations for Prometheus.
 
-They count at the time of a request, so that no scrape reads the database. GET /api/analytics has
-the exact rates: here each page and each answer while typing counts for itself, and a user's next
-query is recognised only in the process that answered the one before.
+They count at the time of a request, so that no scrape reads the database. A search is what
+`market.search.search_outcomes` takes for one: all its pages, or all answers to a text that a user
+types. This needs the memory of the process that answered before: with several processes, a page or
+a click that reaches another process can count once more, and a user's next query is not recognised
+there. GET /api/analytics has the exact rates.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import Lock
 
 import sqlalchemy as sa
@@ -19,6 +22,7 @@ from cachetools import LRUCache, TTLCache
 
 from market.search.search_outcomes import (
     CONVERSIONS,
+    PAGE_GAP,
     REFORMULATION_GAP,
     REPORTED_KINDS,
     TYPING_GAP,
@@ -35,14 +39,39 @@ RECENT_USERS = 10_000
 MAX_PENDING = 20  # searches of one user that wait for a click or the next query
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What a search showed."""
+@dataclass(eq=False)
+class CountedSearch:
+    """What counts as one search: its pages, or the answers to a text that was being typed.
+
+    Attributes
+    ----------
+    kind
+        Of REPORTED_KINDS.
+    variant
+        That answered.
+    query
+        Normalised, of the latest answer.
+    latest
+        Time of the latest answer (UTC).
+    results
+        "none" or "some": of the first page, or of the latest answer to a text being typed.
+    shown
+        The listings that each answer showed, by search_id.
+    suggestions
+        The suggestions that led to it.
+    is_clicked, is_converted
+        Whether this was counted.
+    """
 
     kind: str
     variant: str
-    offset: int
-    product_ids: Sequence[str]
+    query: str = ""
+    latest: datetime = datetime.min
+    results: str = "some"
+    shown: dict[str, Sequence[str]] = field(default_factory=dict)
+    suggestions: CountedSearch | None = None
+    is_clicked: bool = False
+    is_converted: bool = False
 
 
 @dataclass(eq=False)
@@ -68,24 +97,33 @@ class SearchCounters:
     def __init__(self, metrics: Metrics, database: Database) -> None:
         self._metrics, self._database = metrics, database
         self._lock = Lock()
-        self._shown: LRUCache[str, Shown] = LRUCache(RECENT_SEARCHES)
+        # The search of an answer, and the number of hits before it, by search_id.
+        self._answers: LRUCache[str, tuple[CountedSearch, int]] = LRUCache(RECENT_SEARCHES)
+        self._paged: LRUCache[tuple, CountedSearch] = LRUCache(RECENT_SEARCHES)
+        # By user, the one that typed last at the end; counted when typing has ended.
+        self._typed: OrderedDict[str | None, CountedSearch] = OrderedDict()
         seconds = 2 * REFORMULATION_GAP.total_seconds()
         self._users: TTLCache[str, dict[str, Pending]] = TTLCache(RECENT_USERS, seconds)
+        metrics.before_scrape.append(self.count_typed)
 
     def count_search(self, search: RecordedSearch) -> None:
         """Count a search that was answered."""
         kind = REPORTED_KINDS[search.kind]
         with self._lock:
-            self._shown[search.search_id] = Shown(
-                kind, search.variant, search.offset, tuple(search.product_ids)
+            counted = (
+                self._typed_search(search) if kind == "suggest" else self._paged_search(search)
             )
+            counted.shown[search.search_id] = tuple(search.product_ids)
+            self._answers[search.search_id] = counted, search.offset
             if search.user_id is not None:
                 self._count_question(search, kind)
-        if search.offset == 0:
-            results = "none" if search.total == 0 else "some"
-            self._metrics.answers.labels(kind, search.variant, results).inc()
             if search.suggest_id is not None:
-                self._metrics.clicks.labels("suggest", search.variant).inc()
+                source, _ = self._answers.get(search.suggest_id, (None, 0))
+                if source is None and search.offset == 0:  # another process suggested it
+                    source = CountedSearch("suggest", search.variant)
+                if source is not None:
+                    counted.suggestions = source
+                    self._count_click(source)
 
     def count_event(
         self, event_id: int, user_id: str, search_id: str, product: str, event: str
@@ -103,16 +141,76 @@ class SearchCounters:
             self._users.pop(user_id, None)
         # The event is stored already: its answer must not fail because it cannot be counted.
         with contextlib.suppress(*STORE_ERRORS):
-            shown = self._find(search_id)
-            if shown is None or product not in shown.product_ids:
+            counted, offset = self._find(search_id)
+            if counted is None or product not in counted.shown[search_id]:
                 return
-            earlier = self._earlier_events(event_id, search_id, shown)
-            if not earlier:
-                place = shown.offset + [*shown.product_ids].index(product) + 1
-                self._metrics.clicks.labels(shown.kind, shown.variant).inc()
-                self._metrics.click_places.labels(shown.kind, shown.variant).inc(place)
-            if event in CONVERSIONS and not earlier & {*CONVERSIONS}:
-                self._metrics.conversions.labels(shown.kind, shown.variant).inc()
+            earlier = self._earlier_events(event_id, counted)
+            with self._lock:
+                if not earlier:
+                    place = offset + [*counted.shown[search_id]].index(product) + 1
+                    self._metrics.click_places.labels(counted.kind, counted.variant).inc(place)
+                    self._count_click(counted)
+                if event in CONVERSIONS and not earlier & {*CONVERSIONS}:
+                    self._count_conversion(counted)
+
+    def count_typed(self) -> None:
+        """Count the texts that nobody types any more."""
+        with self._lock:
+            self._count_typed(datetime.now(UTC).replace(tzinfo=None))
+
+    def _paged_search(self, search: RecordedSearch) -> CountedSearch:
+        """Return the search that a page belongs to, which its first page counts."""
+        query = normalise_query(search.query)
+        key = search.kind, search.user_id, search.variant, query, search.filters
+        counted = self._paged.get(key)
+        is_late = counted is not None and search.timestamp - counted.latest > PAGE_GAP
+        if search.offset == 0 or counted is None or is_late:
+            counted = CountedSearch(REPORTED_KINDS[search.kind], search.variant, query)
+            self._paged[key] = counted
+            if search.offset == 0 or is_late:  # else another process counted the first page
+                has_none = search.total == 0 or (search.total is None and not search.product_ids)
+                counted.results = "none" if has_none else "some"
+                self._count_answer(counted)
+        counted.latest = search.timestamp
+        return counted
+
+    def _typed_search(self, search: RecordedSearch) -> CountedSearch:
+        """Return the search for a text that a user types, which counts when typing has ended."""
+        self._count_typed(search.timestamp)
+        query = normalise_query(search.query)
+        counted = self._typed.pop(search.user_id, None)
+        if counted is not None and not continues_text(counted.query, query):
+            self._count_answer(counted)
+            counted = None
+        if counted is None:
+            counted = CountedSearch("suggest", search.variant)
+        counted.query, counted.latest = query, search.timestamp
+        counted.results = "none" if search.total == 0 else "some"
+        self._typed[search.user_id] = counted
+        return counted
+
+    def _count_typed(self, now: datetime) -> None:
+        while self._typed:
+            user, counted = next(iter(self._typed.items()))
+            if now - counted.latest <= TYPING_GAP:
+                return
+            del self._typed[user]
+            self._count_answer(counted)
+
+    def _count_answer(self, counted: CountedSearch) -> None:
+        self._metrics.answers.labels(counted.kind, counted.variant, counted.results).inc()
+
+    def _count_click(self, counted: CountedSearch) -> None:
+        if not counted.is_clicked:
+            self._metrics.clicks.labels(counted.kind, counted.variant).inc()
+        counted.is_clicked = True
+
+    def _count_conversion(self, counted: CountedSearch) -> None:
+        if not counted.is_converted:
+            self._metrics.conversions.labels(counted.kind, counted.variant).inc()
+            if counted.suggestions is not None:
+                self._count_conversion(counted.suggestions)
+        counted.is_converted = True
 
     def _count_question(self, search: RecordedSearch, kind: str) -> None:
         """Count what the user asked, and earlier searches that it reformulates."""
@@ -162,26 +260,28 @@ class SearchCounters:
             for variant in pending.variants:
                 self._metrics.reformulations.labels(former, variant).inc()
 
-    def _find(self, search_id: str) -> Shown | None:
-        """Return what a search showed; None if it is not recorded."""
+    def _find(self, search_id: str) -> tuple[CountedSearch | None, int]:
+        """Return the search of an answer, and the number of hits before it; None if unknown."""
         with self._lock:
-            shown = self._shown.get(search_id)
-        if shown is not None:
-            return shown
+            answer = self._answers.get(search_id)
+        if answer is not None:
+            return answer
         names = ("kind", "variant", "offset", "product_ids")
         query = sa.select(*(SEARCHES.c[name] for name in names))
         with self._database.connect() as connection:
             row = connection.execute(query.where(SEARCHES.c.search_id == search_id)).first()
         if row is None:
-            return None
+            return None, 0
         kind, variant, offset, product_ids = row
-        return Shown(REPORTED_KINDS[kind], variant, offset, json.loads(product_ids))
+        shown = {search_id: json.loads(product_ids)}
+        return CountedSearch(REPORTED_KINDS[kind], variant, shown=shown), offset
 
-    def _earlier_events(self, event_id: int, search_id: str, shown: Shown) -> set[str]:
+    def _earlier_events(self, event_id: int, counted: CountedSearch) -> set[str]:
         """Return the types of the earlier events on what a search showed."""
-        query = sa.select(EVENTS.c.product_id, EVENTS.c.event).where(
-            EVENTS.c.search_id == search_id, EVENTS.c.id < event_id
+        shown = dict(counted.shown)
+        query = sa.select(EVENTS.c.search_id, EVENTS.c.product_id, EVENTS.c.event).where(
+            EVENTS.c.search_id.in_(shown), EVENTS.c.id < event_id
         )
         with self._database.connect() as connection:
             rows = connection.execute(query).all()
-        return {event for product_id, event in rows if product_id in shown.product_ids}
+        return {event for search_id, product_id, event in rows if product_id in shown[search_id]}

@@ -58,6 +58,7 @@ def draw(searches: int, seed: int, *, placebo: bool = False, steepness: float = 
         clicked.ravel().astype(float),
         query,
         np.ones(searches * SHOWN),
+        listing=order.ravel(),  # within the pool of the query
     )
 
 

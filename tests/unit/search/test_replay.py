@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from market.search.exploration import swap_pairs
 from market.search.impressions import Impressions
+from market.search.position_model import fit_attraction, fit_examination
+from market.search.ranker import Ranker
 from market.search.replay import (
     Reordering,
     ReplayEstimate,
     estimate_by_matches,
     estimate_by_places,
     estimate_shown,
-    fit_attraction,
     logged_propensities,
     match_support,
+    with_examination_error,
 )
 
 SHOWN, K = 6, 3
@@ -76,6 +80,71 @@ def test_the_shown_order_replays_to_what_was_observed() -> None:
     assert match_support(log, propensity) == 1
 
 
+def test_equal_orders_differ_in_nothing_at_all() -> None:
+    impressions, _, propensity = simulate(300, seed=2, chance=0.4)
+    short = impressions.select(np.arange(300) < 200)  # pages of different lengths
+    rows = np.flatnonzero((short.search % 3 > 0) | (short.place < 2))
+    uneven = Impressions(
+        short.features.iloc[rows], short.search[rows], short.place[rows], short.gain[rows],
+        short.query, short.weight[rows],
+    )  # fmt: skip
+    model = np.full(len(rows), 0.2)
+    for scores in (-uneven.place.astype(float), uneven.features["bm25"].to_numpy()):
+        first, second = (
+            Reordering.by_scores(uneven, each, uneven.gain, EXAMINATION, k=K)
+            for each in (scores, 2 * scores)
+        )
+        for one, two in zip(
+            [
+                *estimate_by_places(first, model),
+                *estimate_by_matches(first, propensity[rows], model),
+            ],
+            [
+                *estimate_by_places(second, model),
+                *estimate_by_matches(second, propensity[rows], model),
+            ],
+            strict=True,
+        ):
+            difference = one.minus(two)
+            assert not difference.values.any() and difference.estimate.value == 0
+
+
+def test_the_order_shown_needs_no_weights_for_chance() -> None:
+    impressions, _, propensity = simulate(300, seed=2, chance=0.4)
+    log = Reordering.by_scores(
+        impressions, -impressions.place.astype(float), impressions.gain, EXAMINATION, k=K
+    )
+    observed = estimate_shown(log).estimate.value
+    for each in estimate_by_matches(log, propensity, np.zeros(len(propensity))):
+        assert each.estimate.value == pytest.approx(observed)
+
+
+def test_the_stated_error_includes_that_of_a_fitted_examination() -> None:
+    """It is no larger than with a known examination: both errors come from the same clicks."""
+
+    def replay_once(seed: int) -> tuple[float, float]:
+        impressions, _, _ = simulate(300, seed)
+        examination = fit_examination(impressions, Ranker({"bm25": 1.0}), seed=seed)
+        log = Reordering.by_scores(
+            impressions, impressions.features["bm25"].to_numpy(), impressions.gain,
+            examination.values, k=K,
+        )  # fmt: skip
+
+        def gain(values: np.ndarray) -> list[ReplayEstimate]:
+            order = replace(log, examination=values)
+            ips = estimate_by_places(order, np.zeros(len(log.reward)))[0]
+            return [ips.minus(estimate_shown(log))]
+
+        (difference,) = with_examination_error(gain, examination, np.ones(300, bool))
+        assert difference.estimate.value == pytest.approx(
+            gain(examination.values)[0].estimate.value
+        )
+        return difference.estimate.value, difference.estimate.standard_error
+
+    values, errors = np.transpose([replay_once(seed) for seed in range(9)])
+    assert 0.6 < values.std() / errors.mean() < 1.5
+
+
 def test_matches_need_no_examination_where_chance_made_the_order() -> None:
     impressions, attraction, propensity = simulate(4000, seed=3, chance=0.4)
     undone = impressions.place.copy().reshape(-1, SHOWN)
@@ -125,6 +194,18 @@ def test_queries_are_the_cases_of_the_standard_error() -> None:
     assert often.users == 100
 
 
+def test_few_queries_that_make_most_searches_widen_the_interval() -> None:
+    values = np.random.default_rng(5).normal(size=400)
+    even = ReplayEstimate("ips", values, np.arange(400) // 4)
+    assert even.effective_queries == pytest.approx(100)
+    skewed = ReplayEstimate("ips", values, np.maximum(np.arange(400), 300))  # one has 301
+    assert skewed.effective_queries < 2
+    wide = (skewed.interval.high - skewed.interval.low) / skewed.estimate.standard_error
+    assert wide > 2 * 1.97 and np.isnan(
+        ReplayEstimate("ips", values, 0 * np.arange(400)).interval.low
+    )
+
+
 def test_new_places_are_those_that_the_page_had() -> None:
     impressions = Impressions(
         pd.DataFrame({"bm25": [1.0, 3.0, 2.0]}), np.zeros(3, int), np.array([4, 5, 7]), np.zeros(3),
@@ -150,6 +231,8 @@ def test_propensities_are_found_by_search_and_place() -> None:
             "propensities": [None, [1.0, 0.9, 0.1]],
         }
     )
+    impossible = searches.assign(propensities=[[0.0, 1.5], [-0.1, 0.9, np.inf]])
+    assert np.isnan(logged_propensities(impressions, impossible)).all()
     assert logged_propensities(impressions, searches) == pytest.approx(
         [1.0, 0.1, np.nan, np.nan], nan_ok=True
     )

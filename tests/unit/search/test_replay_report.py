@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from search_logs import NO_LOG, make_clicks, make_searches
 
+from market.core.errors import MarketError
 from market.search.engine import Engine
 from market.search.ranking_models import RankingModels
 from market.search.replay_report import ReplayReport, replay, shown_share
@@ -51,6 +51,7 @@ def test_a_replay_reports_every_estimate_with_its_difference(
         *(("clicks@1", name) for name in names),
         *(("purchases@1", name) for name in names),
         ("ndcg@10", "corrected"),
+        ("ndcg@10", "by_query"),
     ]
     values = {row.estimate.name: row.estimate.estimate.value for row in result.rows[:4]}
     assert values["ips"] > values["shown"]
@@ -61,9 +62,44 @@ def test_a_replay_reports_every_estimate_with_its_difference(
 
 
 def test_models_replayed_against_themselves_differ_in_nothing(shop: Engine) -> None:
-    for row in report(shop, old=reverse(shop)).rows:
+    result = report(shop, old=reverse(shop))
+    for row in result.rows:
         if row.difference is not None:
-            assert row.difference.values == pytest.approx(np.zeros(SEARCHES))
+            assert not row.difference.values.any() and row.difference.estimate.value == 0
+    # Four queries are too few for an interval.
+    assert not any(row.has_interval for row in result.rows)
+    for estimate in result.summary()["estimates"]:
+        assert estimate["new"]["value"] is not None and estimate["new"]["interval"] is None
+    assert any("clicks for 4 queries" in warning for warning in result.warnings)
+
+
+def replay_clicks(engine: Engine, *places: int) -> ReplayReport:
+    """Replay a search for each of these places, at which it has a click."""
+    hits = [hit.product_id for hit in engine.search("lovely guitar", limit=6).hits]
+    searches = [{"query": "lovely guitar", "product_ids": hits} for _ in places]
+    clicks = [(f"s{number}", [*hits, "gone"][place]) for number, place in enumerate(places)]
+    return replay(
+        engine, reverse(engine), None, make_searches(*searches), make_clicks(*clicks), NO_LOG,
+        k=3, max_searches=999, seed=1,
+    )  # fmt: skip
+
+
+def test_clicks_at_the_first_place_alone_are_warned_of(shop: Engine) -> None:
+    def is_warned(result: ReplayReport) -> bool:
+        return any("are below the first place" in warning for warning in result.warnings)
+
+    assert is_warned(replay_clicks(shop, *[0] * 6))
+    assert not is_warned(replay_clicks(shop, *[0, 1, 2] * 2))
+
+
+def test_one_search_has_estimates_without_a_value(shop: Engine) -> None:
+    summary = replay_clicks(shop, 0).summary()
+    assert {estimate["new"]["value"] for estimate in summary["estimates"]} == {None}
+
+
+def test_a_log_without_a_click_on_a_known_listing_is_one_line(shop: Engine) -> None:
+    with pytest.raises(MarketError, match="nothing to replay"):
+        replay_clicks(shop, -1)
 
 
 def test_support_is_the_share_that_was_shown(shop: Engine) -> None:

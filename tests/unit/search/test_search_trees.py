@@ -25,8 +25,9 @@ def clicked() -> Impressions:
     middling = (drawn.features["recency"] - 0.5).abs() < 0.2
     click = rng.random(len(middling)) < np.where(middling, 0.9, 0.1) / (drawn.place + 1)
     impressions = Impressions(
-        drawn.features, drawn.search, drawn.place, click * 1.0, drawn.query, drawn.weight
-    )
+        drawn.features, drawn.search, drawn.place, click * 1.0, drawn.query, drawn.weight,
+        listing=drawn.listing,
+    )  # fmt: skip
     return impressions.select(impressions.clicked)
 
 

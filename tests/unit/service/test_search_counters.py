@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from prometheus_client import CollectorRegistry
 
+from market.search.search_outcomes import search_outcomes
 from market.service.events import EventStore
 from market.service.metrics import Metrics
 from market.service.search_counters import SearchCounters
@@ -23,6 +26,7 @@ class Counted:
     def __init__(self, store: EventStore) -> None:
         self.store, self.registry = store, CollectorRegistry()
         self.counters = SearchCounters(Metrics(self.registry), store.database)
+        self.events: list[dict[str, Any]] = []
 
     def search(self, name: str, at: int = 0, **fields: Any) -> RecordedSearch:
         given = {"user_id": "anna", "query": "lamp", "product_ids": ["p1", "p2"], "total": 2}
@@ -32,9 +36,15 @@ class Counted:
         self.counters.count_search(search)
         return search
 
-    def event(self, search: str, product: str, event: str = "view") -> None:
-        number = self.store.add("anna", product, event, search_id=search)
-        self.counters.count_event(number, "anna", search, product, event)
+    def event(
+        self, search: str, product: str, event: str = "view", user: str = "anna", at: int = 0
+    ) -> None:
+        number = self.store.add(user, product, event, search_id=search)
+        self.counters.count_event(number, user, search, product, event)
+        time = START + timedelta(seconds=at)
+        self.events.append(
+            {"search_id": search, "product_id": product, "event": event, "timestamp": time}
+        )
 
     def total(self, name: str, kind: str = "search", **labels: str) -> float:
         """Return the value of a counter, over all other labels."""
@@ -139,3 +149,59 @@ def test_typing_is_no_reformulation(counted: Counted) -> None:
     counted.search("r", kind="recommendation", query="", at=9)
     counted.search("a", at=30)
     assert counted.total("reformulations", "recommendation") == 1
+
+
+def random_session(counted: Counted, seed: int) -> None:
+    """Have users search, page, type, choose suggestions and click, in a random order."""
+    draw, at = random.Random(seed), 0
+    answers: list[RecordedSearch] = []
+    for number in range(80):
+        at += draw.choice([1, 2, 5, 20, 200, 2000])
+        action = draw.choice(["search", "search", "type", "page", "page", "event", "event"])
+        user = draw.choice(["anna", "ben", None])
+        fields: dict[str, Any] = {"user_id": user, "variant": draw.choice("AB")}
+        empty = draw.random() < 0.3
+        fields |= {"product_ids": [], "total": 0} if empty else {}
+        pageable = [each for each in answers if each.kind != "suggest"]
+        if action == "event" and answers:
+            former = draw.choice(answers[-8:])
+            counted.event(
+                former.search_id, draw.choice(["p1", "p2", "p9"]),
+                draw.choice(["view", "message"]), former.user_id or "guest", at,
+            )  # fmt: skip
+            continue
+        if action == "page" and pageable:
+            former = draw.choice(pageable[-3:])
+            fields |= {
+                name: getattr(former, name) for name in ("kind", "user_id", "variant", "query")
+            }
+            fields |= {"offset": former.offset + 2, "product_ids": ["p3", "p1"], "total": 9}
+        elif action == "type":
+            query = draw.choice(["l", "la", "lam", "s", "so"])
+            fields |= {"kind": "suggest", "query": query, "variant": "A"}
+        else:
+            kind = draw.choice(["search", "search", "photo", "recommendation", "similar"])
+            query = draw.choice(["lamp", "sofa", ""]) if kind == "search" else ""
+            fields |= {"kind": kind, "query": query}
+            typed = [each.search_id for each in answers if each.kind == "suggest"]
+            if typed and kind == "search" and draw.random() < 0.5:
+                fields["suggest_id"] = typed[-1]
+        answers.append(counted.search(f"s{number}", at, **fields))
+    SearchLog(counted.store.database).add(answers)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_process_counts_what_analytics_reports(counted: Counted, seed: int) -> None:
+    random_session(counted, seed)
+    searches = SearchLog(counted.store.database).all_searches()
+    clicks = pd.DataFrame(counted.events)
+    outcomes = search_outcomes(searches, clicks)
+    for (kind, variant), rows in outcomes.groupby(["kind", "variant"]):
+        expected = {
+            "answers": len(rows), "clicks": rows["clicked"].sum(),
+            "conversions": rows["converted"].sum(), "click_places": rows["first_place"].sum(),
+        }  # fmt: skip
+        found = {name: counted.total(name, kind, variant=variant) for name in expected}
+        assert found == expected, (kind, variant)
+        without_results = counted.total("answers", kind, variant=variant, results="none")
+        assert without_results == rows["without_results"].sum(), (kind, variant)
