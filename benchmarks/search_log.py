@@ -183,10 +183,12 @@ def run(
             click.echo(note, err=True)
         log = SearchLog.clean(work / "raw", work / "clean", settings, timed=timed)
         builder = EngineBuilder(work / "clean", cache, settings)
-        clicked = log.searches["search_id"].isin(log.clicks["search_id"])
-        engine = builder.build(log.searches.loc[clicked, "query"].unique().tolist())
+        engine = builder.build()
     keys = pd.Series(query_keys(engine, log.searches["query"]), index=log.searches.index)
     split = split_searches(log, keys, judged_share=judged_share, later_share=later_share, seed=seed)
+    used = pd.concat([split.fitting, split.judged])
+    used = used[used["search_id"].isin(log.clicks["search_id"])]
+    builder.encode_ahead(engine, used["query"].unique())
     earlier, fitting, judged = collect_parts(
         engine, log, split, keys, max_searches=max_searches, seed=seed
     )
@@ -219,7 +221,7 @@ def run(
 @click.option("--seed", default=0, show_default=True)
 @click.option(
     "--max-searches",
-    default=4_000,
+    default=20_000,
     show_default=True,
     help="With a click, of each part, drawn at random.",
 )

@@ -84,8 +84,8 @@ class EngineBuilder:
     cache: Path
     settings: Input
 
-    def build(self, queries: Iterable[str]) -> Engine:
-        """Return an engine with prior weights that knows the vectors of these queries."""
+    def build(self) -> Engine:
+        """Return an engine with prior weights, which encodes queries by `query_vectors`."""
         folder = self.cache / f"index-{self._digest()}"
         if not (folder / "index.json").exists():
             self._build_index().save(folder)
@@ -93,9 +93,20 @@ class EngineBuilder:
         self.products[["product_id"]].assign(price_expected=np.nan, price_flag="").to_parquet(
             prices
         )
-        encoder = QueryVectors(self.cache / "queries.parquet", self._encoder)
-        encoder.encode_ahead(queries)
-        return Engine.load(folder, None, self.cache / "no_photos", prices, encode_text=encoder)
+        return Engine.load(
+            folder, None, self.cache / "no_photos", prices, encode_text=self.query_vectors
+        )
+
+    def encode_ahead(self, engine: Engine, queries: Iterable[str]) -> None:
+        """Encode queries as users wrote them and as the engine corrects them, and remember them."""
+        written = [*queries]
+        corrected = [engine.correct(engine.understand(text).words) for text in written]
+        self.query_vectors.encode_ahead([*written, *corrected])
+
+    @cached_property
+    def query_vectors(self) -> QueryVectors:
+        """The vectors of queries, in the cache."""
+        return QueryVectors(self.cache / "queries.parquet", self._encoder)
 
     def _build_index(self) -> SearchIndex:
         """Run the stages merge, embed_texts and index on the listings."""
