@@ -19,7 +19,7 @@ without intrusive interventions", 2019. Chamberlain, "Analysis of covariance wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import lightgbm
 import numpy as np
@@ -65,10 +65,13 @@ class Examination:
     influence
         (searches, groups) how much each search moved the intercepts, times the number of searches.
         The mean is 0, and the variance of the mean is the variance of the intercepts.
+    shown_groups
+        The groups of which the log shows a place, apart from the first.
     """
 
     intercepts: np.ndarray
     influence: np.ndarray
+    shown_groups: np.ndarray = field(default_factory=lambda: np.arange(1, len(PLACE_GROUPS)))
 
     @property
     def values(self) -> np.ndarray:
@@ -79,7 +82,7 @@ class Examination:
         """Return the values (places,) if the intercept of a group were larger by a step."""
         moved = self.intercepts.copy()
         moved[group] += step
-        return Examination(moved, self.influence).values
+        return replace(self, intercepts=moved).values
 
 
 def fit_examination(impressions: Impressions, prior: Ranker, *, seed: int) -> Examination:
@@ -114,7 +117,10 @@ def fit_examination(impressions: Impressions, prior: Ranker, *, seed: int) -> Ex
     fit = _PenalisedFit.of(data, np.r_[1.0, np.zeros(len(names))])
     influence = np.zeros((n_searches, n_groups))
     influence[impressions.clicked] = n_searches * fit.moved @ fit.to_intercepts.T
-    within_searches = Examination(fit.model.intercepts, influence - influence.mean(axis=0))
+    groups = np.unique(place_groups(place))
+    within_searches = Examination(
+        fit.model.intercepts, influence - influence.mean(axis=0), groups[groups > 0]
+    )
     if not len(impressions.listing):
         return within_searches
     return _compare_listings(impressions, reward, columns, within_searches)
@@ -155,7 +161,7 @@ def _compare_listings(
     searches = impressions.search[first_row[is_clicked]]
     np.add.at(influence, searches, len(impressions) * fit.moved @ slopes.T)
     intercepts = scale * weight * first.intercepts + fit.model.intercepts
-    return Examination(intercepts, influence - influence.mean(axis=0))
+    return replace(first, intercepts=intercepts, influence=influence - influence.mean(axis=0))
 
 
 @dataclass(frozen=True, eq=False)

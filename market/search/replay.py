@@ -258,7 +258,7 @@ def with_examination_error(
     """
     estimates = estimate(examination.values)
     slopes = np.zeros((len(estimates), len(PLACE_GROUPS)))
-    for group in range(1, len(PLACE_GROUPS)):
+    for group in examination.shown_groups:
         higher, lower = (
             np.array([each.values.mean() for each in estimate(examination.shifted(group, step))])
             for step in (STEP, -STEP)
