@@ -7,20 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from market.core.stage import progress
-from market.search.click_logit import ClickData, ClickLogit, Evidence, fit_click_logit
-from market.search.click_metrics import gains_by_query, mean_and_error
+from market.search.click_logit import ClickData, Evidence, fit_click_logit
+from market.search.click_metrics import mean_and_error, reranking_gains
 from market.search.impressions import Impressions
 from market.search.query_folds import folds_of
 from market.search.ranker import Ranker
 from market.search.search_trees import with_search_trees
 
 FOLDS = 5  # of queries: each is held out once
-INNER_FOLDS = 3  # within the others, to choose a penalty
-PENALTIES = (
-    3.0,
-    0.3,
-    0.03,
-)  # costs in log likelihood of a weight at a distance of 1 from its prior
+# With fewer searches, which a fit takes no time for, the queries are divided several times.
+SMALL_LOG, DIVISIONS = 1000, 3
+# Cost in log likelihood of a weight at a distance of 1 from its prior; it grows with the square. To
+# choose it by cross-validation was no better, and took ten times as long (docs/experiments.md).
+PENALTY = 0.1
 MIN_QUERIES = 20  # different queries with a click; with fewer the prior stays
 ERRORS = 2.0  # standard errors that the gain must exceed
 
@@ -103,9 +102,8 @@ def fit_clicks(
     if evidence is not None:
         evidence = evidence.select(names, start)
     data = _click_data(clicked, names, position_aware)
-    penalty = _best_penalty(clicked, prior, names, seed, position_aware, evidence)
-    fitted = fit_click_logit(data, start, penalty=penalty, evidence=evidence)
-    ranker = _ranker_of(fitted, prior, names)
+    fitted = fit_click_logit(data, start, penalty=PENALTY, evidence=evidence)
+    ranker = prior.with_weights(dict(zip(names, fitted.weights.tolist(), strict=True)))
     examination = fitted.examination if position_aware else np.ones(1)
     ranker = with_search_trees(
         clicked, ranker, examination, seed=seed, position_aware=position_aware
@@ -118,10 +116,9 @@ def learn_from_clicks(
 ) -> LearnedRanker:
     """Learn from clicks, and keep the result only if it helps on queries that were held out.
 
-    Each query is held out once: a ranker that has not seen it ranks what its searches showed, and
-    so does the prior. The mean of `reranking_gains`, or of corrected NDCG@10 where the listings are
-    unknown, must exceed ERRORS standard errors over queries. The penalty is chosen without the
-    held-out queries, so this is a single test.
+    Each query is held out: a ranker that has not seen it ranks what its searches showed, and so
+    does the prior. The mean of `reranking_gains` must exceed ERRORS standard errors over queries.
+    Of a small log the queries are divided DIVISIONS times, and a query's gain is the mean.
 
     Parameters
     ----------
@@ -132,17 +129,18 @@ def learn_from_clicks(
     fitted = fit_clicks(clicked, prior, seed=seed, evidence=evidence)
     if len(np.unique(clicked.query)) < MIN_QUERIES:
         return LearnedRanker(prior, False, 0.0, np.inf, len(clicked), fitted.examination)
-    gains = []
-    # Searches without a click tell how often a known listing was looked at in vain.
-    tested = impressions if len(impressions.listing) else clicked
-    fold_of = folds_of(tested.query, FOLDS, seed)
-    for fold in progress(range(FOLDS), desc="test what clicks teach", unit="fold"):
-        held_out = tested.select(fold_of == fold)
-        rest = tested.select((fold_of != fold) & tested.clicked)
-        fit = fit_clicks(rest, prior, seed=seed, evidence=evidence)
+    divisions = DIVISIONS if len(clicked) < SMALL_LOG else 1
+    folds = [(seed + number, fold) for number in range(divisions) for fold in range(FOLDS)]
+    queries = np.unique(impressions.query)
+    gains = np.zeros(len(queries))
+    for division, fold in progress(folds, desc="test what clicks teach", unit="fold"):
+        is_held_out = folds_of(impressions.query, FOLDS, division) == fold
+        held_out = impressions.select(is_held_out)
+        fit = fit_clicks(impressions.select(~is_held_out), prior, seed=seed, evidence=evidence)
         after, before = (ranker.predict(held_out.features) for ranker in (fit.ranker, prior))
-        gains.append(gains_by_query(held_out, after, before, fit.examination))
-    gain, error = mean_and_error(np.concatenate(gains))
+        is_tested = np.isin(queries, held_out.query)
+        gains[is_tested] += reranking_gains(held_out, after, before, fit.examination) / divisions
+    gain, error = mean_and_error(gains)
     accepted = bool(gain > ERRORS * error)
     ranker = fitted.ranker if accepted else prior
     return LearnedRanker(ranker, accepted, gain, error, len(clicked), fitted.examination)
@@ -161,38 +159,3 @@ def _click_data(impressions: Impressions, names: list[str], position_aware: bool
         impressions.search,
         impressions.place if position_aware else None,
     )
-
-
-def _best_penalty(
-    clicked: Impressions,
-    prior: Ranker,
-    names: list[str],
-    seed: int,
-    position_aware: bool,
-    evidence: Evidence | None,
-) -> float:
-    """Return the one of PENALTIES under which held-out queries gain most.
-
-    The measure is that of the test. By likelihood the choice is cautious: with 300 searches it
-    leaves half of what there is to learn (docs/experiments.md).
-    """
-    start = np.array([prior.weights[name] for name in names])
-    fold_of = folds_of(clicked.query, INNER_FOLDS, seed + 1)
-    totals = np.zeros(len(PENALTIES))
-    for fold in range(INNER_FOLDS):
-        rest, held_out = (clicked.select(mask) for mask in (fold_of != fold, fold_of == fold))
-        if not len(rest) or not len(held_out):
-            continue
-        data = _click_data(rest, names, position_aware)
-        before = prior.predict(held_out.features)
-        model: ClickLogit | None = None
-        for number, penalty in enumerate(PENALTIES):
-            model = fit_click_logit(data, start, penalty=penalty, evidence=evidence, start=model)
-            after = _ranker_of(model, prior, names).predict(held_out.features)
-            examination = model.examination if position_aware else np.ones(1)
-            totals[number] += gains_by_query(held_out, after, before, examination).sum()
-    return PENALTIES[int(totals.argmax())]
-
-
-def _ranker_of(model: ClickLogit, prior: Ranker, names: list[str]) -> Ranker:
-    return prior.with_weights(dict(zip(names, model.weights.tolist(), strict=True)))

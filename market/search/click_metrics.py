@@ -139,26 +139,6 @@ def reranking_gains(
     return (surplus * rise).groupby(rows["query"]).sum().to_numpy() / (clicks or 1.0)
 
 
-def gains_by_query(
-    impressions: Impressions, after: np.ndarray, before: np.ndarray, examination: np.ndarray
-) -> np.ndarray:
-    """Return what each query (queries,) gains if scores `after` replace those `before`.
-
-    It is the measure of `reranking_gains`; where the listings are unknown, the mean difference in
-    `corrected_ndcg` over the query's searches with a click.
-
-    Parameters
-    ----------
-    impressions, after, before, examination
-        As for `reranking_gains`.
-    """
-    if len(impressions.listing):
-        return reranking_gains(impressions, after, before, examination)
-    first, second = (corrected_ndcg(impressions, each, examination) for each in (after, before))
-    clicked = impressions.clicked
-    return mean_by_query((first - second)[clicked], impressions.query[clicked])
-
-
 def mean_by_query(values: np.ndarray, query: np.ndarray) -> np.ndarray:
     """Return the mean of values (searches,) for each query, by its code (searches,).
 

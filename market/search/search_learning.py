@@ -10,6 +10,7 @@ import pandas as pd
 
 from market.data.holdouts import cutoff_time
 from market.data.searches import clicks_of
+from market.search.cases import sample_rows
 from market.search.click_fitting import LearnedRanker, learn_from_clicks
 from market.search.engine import Engine
 from market.search.impressions import Impressions, query_keys
@@ -95,13 +96,13 @@ def learn_from_searches(
     test_share
         Without a time in `protocol`, this share of the searches is held out, the latest ones.
     max_searches
-        Of more searches with a click, this many are drawn with `seed`.
+        Of more searches, this many are drawn with `seed`, those with a click first.
     """
     prior = engine.ranker.with_weights(weights)
     clicks = clicks_of(searches, log)
-    clicked = searches[searches["search_id"].isin(clicks["search_id"])]
+    chosen = clicked_first(searches, clicks, max_searches, seed)
     impressions = Impressions.collect(
-        engine, clicked, clicks, log, max_searches=max_searches, seed=seed
+        engine, chosen, clicks, log, max_searches=max_searches, seed=seed
     )
     if not impressions.clicked.any():
         return SearchLearning(prior, tests)
@@ -110,7 +111,7 @@ def learn_from_searches(
     def learn(part: Impressions, ranker: Ranker) -> LearnedRanker:
         return learn_from_clicks(part, ranker, seed=seed, evidence=evidence)
 
-    read = clicked.set_index("search_id").loc[impressions.search_ids]
+    read = chosen.set_index("search_id").loc[impressions.search_ids]
     learned = learn(impressions, prior)
     cutoff = None if protocol is None else protocol.cutoff
     cutoff = cutoff or cutoff_time(searches["timestamp"], test_share)
@@ -130,3 +131,16 @@ def learn_from_searches(
             replace(test, learned=learned_for[tuple(test.weights.items())].ranker) for test in tests
         ]
     return SearchLearning(learned.ranker, tests, learned, later)
+
+
+def clicked_first(
+    searches: pd.DataFrame, clicks: pd.DataFrame, count: int, seed: int
+) -> pd.DataFrame:
+    """Return the searches with a click, and as many others as make `count`.
+
+    The others tell how often users looked at a listing in vain.
+    """
+    is_clicked = searches["search_id"].isin(clicks["search_id"]).to_numpy()
+    room = max(count - int(is_clicked.sum()), 0)
+    others = sample_rows(np.flatnonzero(~is_clicked), room, seed)
+    return searches.iloc[np.union1d(np.flatnonzero(is_clicked), others)]

@@ -11,7 +11,7 @@ import lightgbm
 import numpy as np
 
 from market.search.click_logit import place_groups
-from market.search.click_metrics import gains_by_query, mean_and_error
+from market.search.click_metrics import mean_and_error, reranking_gains
 from market.search.collaborative import EVENT_WEIGHTS
 from market.search.feature_names import LISTING_FEATURES
 from market.search.impressions import Impressions
@@ -42,7 +42,7 @@ def with_search_trees(
     ranker
         The sum to correct.
     examination
-        As for `gains_by_query`.
+        As for `reranking_gains`.
     seed
         Of the folds and the trees.
     position_aware
@@ -104,7 +104,7 @@ def _best_count(
         table = held_out.features.reindex(columns=trees.feature_name()).astype(float)
         for count_gains, count in zip(gains, TREE_COUNTS, strict=True):
             after = before + np.asarray(trees.predict(table, num_iteration=count))
-            count_gains.append(gains_by_query(held_out, after, before, examination))
+            count_gains.append(reranking_gains(held_out, after, before, examination))
     by_count = [mean_and_error(np.concatenate(count_gains)) for count_gains in gains]
     best = int(np.argmax([gain for gain, _ in by_count]))
     gain, error = by_count[best]
