@@ -221,10 +221,10 @@ def _rows(
             for one, two in zip(new, other, strict=True)
         ]
     has_interval = _rewarded_queries(impressions, impressions.gain) >= MIN_QUERIES
-    new, other = (_estimate_ndcg(order, examination) for order in orders)
+    new, other = (_estimate_order(order, examination) for order in orders)
     return rows + [
-        ReplayRow("ndcg@10", one, one.minus(two), has_interval)
-        for one, two in zip(new, other, strict=True)
+        ReplayRow(measure, one, one.minus(two), has_interval)
+        for measure, one, two in zip(("ndcg@10", "rise"), new, other, strict=True)
     ]
 
 
@@ -260,18 +260,18 @@ def _estimates(
     return estimates
 
 
-def _estimate_ndcg(order: Reordering, examination: Examination) -> list[ReplayEstimate]:
-    """Return the estimates `corrected` and `by_query` of an order's NDCG@10.
+def _estimate_order(order: Reordering, examination: Examination) -> list[ReplayEstimate]:
+    """Return the estimate `corrected` of an order's NDCG@10, and `by_query` of its rise.
 
-    The first is the mean of `corrected_ndcg`. The second is the measure of the gate of learning,
-    `reranking_gains`, over an order by chance.
+    The first is the mean of `corrected_ndcg`. The second is the measure by which a log is accepted,
+    `reranking_gains`: how far clicks rise from an order by chance.
     """
     is_used = examination.values >= MIN_EXAMINATION
     impressions, scores = order.impressions, -order.new_place.astype(float)
     query = np.unique(impressions.query, return_inverse=True)[1]
     per_query = len(query) / (query.max() + 1) / np.bincount(query)[query]
 
-    def ndcg(values: np.ndarray) -> list[ReplayEstimate]:
+    def estimate(values: np.ndarray) -> list[ReplayEstimate]:
         used = np.where(is_used, np.maximum(values, MIN_EXAMINATION), 0.0)
         corrected = corrected_ndcg(impressions, scores, used)
         gains = reranking_gains(impressions, scores, np.zeros(len(scores)), values)
@@ -282,7 +282,7 @@ def _estimate_ndcg(order: Reordering, examination: Examination) -> list[ReplayEs
             ReplayEstimate("by_query", by_query, impressions.query),
         ]
 
-    return with_examination_error(ndcg, examination, np.ones(len(impressions), bool))
+    return with_examination_error(estimate, examination, np.ones(len(impressions), bool))
 
 
 def _explored(impressions: Impressions, propensity: np.ndarray) -> np.ndarray:

@@ -51,7 +51,7 @@ def test_a_replay_reports_every_estimate_with_its_difference(
         *(("clicks@1", name) for name in names),
         *(("purchases@1", name) for name in names),
         ("ndcg@10", "corrected"),
-        ("ndcg@10", "by_query"),
+        ("rise", "by_query"),
     ]
     values = {row.estimate.name: row.estimate.estimate.value for row in result.rows[:4]}
     assert values["ips"] > values["shown"]

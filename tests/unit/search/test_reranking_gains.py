@@ -26,6 +26,8 @@ def test_clicks_on_a_listing_are_added_up_over_the_searches_for_a_query() -> Non
     reversed_order = -shown_order
     gained, lost = reranking_gains(impressions, reversed_order, shown_order, EXAMINATION)
     assert gained > 0 > lost and gained > -lost
+    # By query, the surplus of each listing over 3 clicks for 4.5 looks, times its rise, 1 or -1.
+    assert np.allclose([gained, lost], np.array([8 / 3, -2 / 3]) / 1.5)
     nothing = reranking_gains(impressions, shown_order, shown_order, EXAMINATION)
     assert nothing.tolist() == [0.0, 0.0]
 

@@ -16,7 +16,7 @@ from market.search.engine import Engine
 from market.search.impressions import Impressions
 from market.search.ranker import Ranker
 from market.search.ranking_models import EvaluationModels, SearchesProtocol, SearchTest
-from market.search.search_learning import SearchLearning, learn_from_searches
+from market.search.search_learning import SearchLearning, clicked_first, learn_from_searches
 
 WEIGHTS = {"bm25": 9.0}
 OTHER_WEIGHTS = {"bm25": 3.0}
@@ -69,7 +69,8 @@ def lessons(monkeypatch: pytest.MonkeyPatch) -> list[tuple[set[str], Ranker]]:
     def record(impressions: Impressions, prior: Ranker, **_: object) -> LearnedRanker:
         calls.append((set(impressions.search_ids), prior))
         ranker = prior.with_weights({"recency": float(len(calls))})
-        return LearnedRanker(ranker, True, 0.1, 0.01, len(impressions), np.array([1.0, 0.5]))
+        clicked = int(impressions.clicked.sum())
+        return LearnedRanker(ranker, True, 0.1, 0.01, clicked, np.array([1.0, 0.5]))
 
     monkeypatch.setattr(module, "learn_from_clicks", record)
     return calls
@@ -85,11 +86,11 @@ def test_without_clicks_the_chosen_weights_are_served(shop: Engine) -> None:
         assert learning.outcome() == ""
 
 
-def test_the_served_ranker_learns_from_all_clicked_searches(
+def test_the_served_ranker_learns_from_all_searches(
     shop: Engine, lessons: list[tuple[set[str], Ranker]]
 ) -> None:
     learning = learn(shop, *make_log())
-    assert lessons[0][0] == {f"s{number}" for number in range(CLICKED)}
+    assert lessons[0][0] == {f"s{number}" for number in range(len(QUERIES))}
     assert lessons[0][1].weights["bm25"] == 9
     assert learning.ranker.weights["recency"] == 1
     summary = learning.summary(seed=7)
@@ -114,7 +115,7 @@ def test_no_test_ranker_learned_from_its_queries(
     tests = learn(shop, *make_log()).tests
     assert len(lessons) == 4, "tests with the same weights share a ranker"
     for ids, _ in lessons[2:]:
-        assert ids == {"s2", "s3", "s5"}
+        assert ids == {"s2", "s3", "s5", "s6"}
     assert [prior.weights["bm25"] for _, prior in lessons[2:]] == [9, 3]
     served = Ranker.prior()
     assert [test.ranker(served).weights["recency"] for test in tests] == [3, 4, 3]
@@ -177,3 +178,14 @@ def test_what_was_learned_is_saved(tmp_path: Path) -> None:
     assert again.later_searches.prior == Ranker.prior()
     assert again.later_searches.examination.tolist() == [1.0, 0.25]
     assert again.searches == [TESTS[0], test]
+
+
+@pytest.mark.parametrize(("count", "clicked", "others"), [(9, 6, 1), (6, 6, 0), (2, 6, 0)])
+def test_searches_without_a_click_take_the_room_that_others_leave(
+    count: int, clicked: int, others: int
+) -> None:
+    searches, log = make_log()
+    chosen = clicked_first(searches, log, count, seed=0)
+    is_clicked = chosen["search_id"].isin(log["search_id"])
+    assert (is_clicked.sum(), (~is_clicked).sum()) == (clicked, others)
+    assert chosen["timestamp"].is_monotonic_increasing
