@@ -15,6 +15,9 @@ from market.search.ranker import Ranker
 from market.search.search_trees import with_search_trees
 
 FOLDS = 5  # of queries: each is held out once
+# All searches for a query count as this many together, at most: a hundred searches for one query
+# show what its users like, and hardly what users of other queries do.
+QUERY_LIMIT = 4
 # With fewer searches, which a fit takes no time for, the queries are divided several times.
 SMALL_LOG, DIVISIONS = 1000, 3
 # Cost in log likelihood of a weight at a distance of 1 from its prior; it grows with the square. To
@@ -96,7 +99,7 @@ def fit_clicks(
     """
     names = weight_names(impressions, prior)
     start = np.array([prior.weights[name] for name in names])
-    clicked = impressions.select(impressions.clicked)
+    clicked = impressions.select(impressions.clicked).limit_queries(QUERY_LIMIT)
     if not len(clicked):
         return ClickFit(prior, np.ones(1))
     if evidence is not None:
@@ -135,7 +138,7 @@ def learn_from_clicks(
     gains = np.zeros(len(queries))
     for division, fold in progress(folds, desc="test what clicks teach", unit="fold"):
         is_held_out = folds_of(impressions.query, FOLDS, division) == fold
-        held_out = impressions.select(is_held_out)
+        held_out = impressions.select(is_held_out).limit_queries(QUERY_LIMIT)
         fit = fit_clicks(impressions.select(~is_held_out), prior, seed=seed, evidence=evidence)
         after, before = (ranker.predict(held_out.features) for ranker in (fit.ranker, prior))
         is_tested = np.isin(queries, held_out.query)

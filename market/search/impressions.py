@@ -100,6 +100,15 @@ class Impressions:
             self.listing[rows] if len(self.listing) else self.listing,
         )
 
+    def limit_queries(self, searches: int) -> Impressions:
+        """Return the same rows, with less weight for the searches of frequent queries.
+
+        All searches for a query together count as `searches` of them, at most.
+        """
+        number = np.unique(self.query, return_inverse=True)[1]
+        share = np.minimum(1.0, searches / np.bincount(number))[number]
+        return replace(self, weight=self.weight * share[self.search])
+
     @classmethod
     def collect(
         cls,
