@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from market.search.click_logit import place_groups
 from market.search.impressions import Impressions
 from market.search.metrics import gains
 
@@ -91,15 +92,26 @@ def corrected_mrr(
     return _share_of_ideal(values / places, values, impressions)
 
 
+def surplus_clicks(impressions: Impressions) -> np.ndarray:
+    """Return the weighted gain (n,) of each row above that of a mean listing at its place.
+
+    No examination of places is estimated: a listing is compared with others that users saw as well
+    or as badly. Clicks that the place alone explains have a mean surplus of 0 at each place.
+    """
+    group = place_groups(impressions.place)
+    gains = np.bincount(group, impressions.gain * impressions.weight)
+    means = gains / np.maximum(np.bincount(group, impressions.weight), 1e-9)
+    return (impressions.gain - means[group]) * impressions.weight
+
+
 def reranking_gains(
-    impressions: Impressions, after: np.ndarray, before: np.ndarray, examination: np.ndarray
+    impressions: Impressions, after: np.ndarray, before: np.ndarray, surplus: np.ndarray
 ) -> np.ndarray:
     """Return how far the clicks of each query rise if scores `after` replace those `before`.
 
-    The listings of all searches for a query are one list. From the clicks on a listing those are
-    taken off that its places alone would bring, and the rest is multiplied by the places that the
-    listing rises. Nothing is divided by an examination: of clicks at low places, which few users
-    look at, a mean of `corrected_ndcg` takes far more noise (docs/experiments.md).
+    The listings of all searches for a query are one list. The surplus of each is multiplied by the
+    places that it rises. Nothing is divided by an examination: a mean of `corrected_ndcg` takes far
+    more noise from clicks at low places (docs/experiments.md).
 
     Parameters
     ----------
@@ -107,8 +119,8 @@ def reranking_gains(
         n rows, with `listing`; searches without a click count as well.
     after, before
         (n,) scores, higher is better. A listing of several searches has those of the first.
-    examination
-        As for `corrected_gains`.
+    surplus
+        (n,) as `surplus_clicks` returns it, perhaps of a larger log.
 
     Returns
     -------
@@ -116,27 +128,24 @@ def reranking_gains(
         (queries,) in the order of their codes. The mean is the rise of a mean click, as a share of
         the list: 1 is the whole way from the end to the top. A query with more clicks counts more.
     """
-    examined = examination[np.minimum(impressions.place, len(examination) - 1)]
     table = pd.DataFrame(
         {
             "query": impressions.query[impressions.search],
             "listing": impressions.listing,
             "clicks": impressions.gain * impressions.weight,
-            "examined": examined * impressions.weight,
+            "surplus": surplus,
             "after": after,
             "before": before,
         }
     )
     rows = table.groupby(["query", "listing"], as_index=False).agg(
-        {"clicks": "sum", "examined": "sum", "after": "first", "before": "first"}
+        {"clicks": "sum", "surplus": "sum", "after": "first", "before": "first"}
     )
-    rate = rows["clicks"].sum() / max(rows["examined"].sum(), 1e-9)
-    surplus = rows["clicks"] - rate * rows["examined"]
     by_query = rows.groupby("query")
     steps = (by_query["query"].transform("size") - 1).clip(lower=1)
     rise = (by_query["after"].rank() - by_query["before"].rank()) / steps
     clicks = by_query["clicks"].sum().mean()
-    return (surplus * rise).groupby(rows["query"]).sum().to_numpy() / (clicks or 1.0)
+    return (rows["surplus"] * rise).groupby(rows["query"]).sum().to_numpy() / (clicks or 1.0)
 
 
 def mean_by_query(values: np.ndarray, query: np.ndarray) -> np.ndarray:

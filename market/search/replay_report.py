@@ -12,7 +12,12 @@ from market.core.errors import MarketError
 from market.core.paths import SEARCH_INDEX, SEARCHES
 from market.data.holdouts import histories_at
 from market.search.cases import sample_rows
-from market.search.click_metrics import MIN_EXAMINATION, corrected_ndcg, reranking_gains
+from market.search.click_metrics import (
+    MIN_EXAMINATION,
+    corrected_ndcg,
+    reranking_gains,
+    surplus_clicks,
+)
 from market.search.collaborative import EVENT_WEIGHTS
 from market.search.engine import Engine
 from market.search.impressions import Impressions, read_filters
@@ -266,23 +271,24 @@ def _estimate_order(order: Reordering, examination: Examination) -> list[ReplayE
     The first is the mean of `corrected_ndcg`. The second is the measure by which a log is accepted,
     `reranking_gains`: how far clicks rise from an order by chance.
     """
-    is_used = examination.values >= MIN_EXAMINATION
     impressions, scores = order.impressions, -order.new_place.astype(float)
+    is_used = examination.values >= MIN_EXAMINATION
+
+    def corrected(values: np.ndarray) -> list[ReplayEstimate]:
+        used = np.where(is_used, np.maximum(values, MIN_EXAMINATION), 0.0)
+        ndcg = corrected_ndcg(impressions, scores, used)
+        return [ReplayEstimate("corrected", ndcg, impressions.query)]
+
+    gains = reranking_gains(impressions, scores, np.zeros(len(scores)), surplus_clicks(impressions))
+    # A query counts once, however often it is searched.
     query = np.unique(impressions.query, return_inverse=True)[1]
     per_query = len(query) / (query.max() + 1) / np.bincount(query)[query]
-
-    def estimate(values: np.ndarray) -> list[ReplayEstimate]:
-        used = np.where(is_used, np.maximum(values, MIN_EXAMINATION), 0.0)
-        corrected = corrected_ndcg(impressions, scores, used)
-        gains = reranking_gains(impressions, scores, np.zeros(len(scores)), values)
-        # A query counts once, however often it is searched.
-        by_query = gains.mean() + (gains - gains.mean())[query] * per_query
-        return [
-            ReplayEstimate("corrected", corrected, impressions.query),
-            ReplayEstimate("by_query", by_query, impressions.query),
-        ]
-
-    return with_examination_error(estimate, examination, np.ones(len(impressions), bool))
+    by_query = gains.mean() + (gains - gains.mean())[query] * per_query
+    everywhere = np.ones(len(impressions), bool)
+    return [
+        *with_examination_error(corrected, examination, everywhere),
+        ReplayEstimate("by_query", by_query, impressions.query),
+    ]
 
 
 def _explored(impressions: Impressions, propensity: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import lightgbm
 import numpy as np
 
 from market.search.click_logit import place_groups
-from market.search.click_metrics import mean_and_error, reranking_gains
+from market.search.click_metrics import mean_and_error, reranking_gains, surplus_clicks
 from market.search.collaborative import EVENT_WEIGHTS
 from market.search.feature_names import LISTING_FEATURES
 from market.search.impressions import Impressions
@@ -28,7 +28,6 @@ MAX_GAIN = int(max(EVENT_WEIGHTS.values()))
 def with_search_trees(
     clicked: Impressions,
     ranker: Ranker,
-    examination: np.ndarray,
     *,
     seed: int,
     position_aware: bool = True,
@@ -41,8 +40,6 @@ def with_search_trees(
         Searches with a click.
     ranker
         The sum to correct.
-    examination
-        As for `reranking_gains`.
     seed
         Of the folds and the trees.
     position_aware
@@ -50,7 +47,7 @@ def with_search_trees(
     """
     if len(clicked) < MIN_SEARCHES:
         return ranker
-    count = _best_count(clicked, ranker, examination, seed, position_aware)
+    count = _best_count(clicked, ranker, seed, position_aware)
     if not count:
         return ranker
     return replace(ranker, search_trees=_grow(clicked, ranker, count, seed, position_aware))
@@ -85,14 +82,10 @@ def _grow(
     return lightgbm.train(params, data, num_boost_round=count)
 
 
-def _best_count(
-    clicked: Impressions,
-    ranker: Ranker,
-    examination: np.ndarray,
-    seed: int,
-    position_aware: bool,
-) -> int:
+def _best_count(clicked: Impressions, ranker: Ranker, seed: int, position_aware: bool) -> int:
     """Return the best of TREE_COUNTS on held-out queries; 0 if none helps."""
+    same_place = np.zeros_like(clicked.place)
+    surplus = surplus_clicks(clicked if position_aware else replace(clicked, place=same_place))
     fold_of = folds_of(clicked.query, FOLDS, seed)
     gains: list[list[np.ndarray]] = [[] for _ in TREE_COUNTS]
     for fold in range(FOLDS):
@@ -101,10 +94,11 @@ def _best_count(
             clicked.select(fold_of != fold), ranker, max(TREE_COUNTS), seed, position_aware
         )
         before = ranker.predict(held_out.features)
+        held_out_surplus = surplus[(fold_of == fold)[clicked.search]]
         table = held_out.features.reindex(columns=trees.feature_name()).astype(float)
         for count_gains, count in zip(gains, TREE_COUNTS, strict=True):
             after = before + np.asarray(trees.predict(table, num_iteration=count))
-            count_gains.append(reranking_gains(held_out, after, before, examination))
+            count_gains.append(reranking_gains(held_out, after, before, held_out_surplus))
     by_count = [mean_and_error(np.concatenate(count_gains)) for count_gains in gains]
     best = int(np.argmax([gain for gain, _ in by_count]))
     gain, error = by_count[best]

@@ -14,8 +14,6 @@ from market.search.impressions import Impressions
 from market.search.ranker import Ranker
 from market.search.search_trees import with_search_trees
 
-EXAMINATION = 1 / np.arange(1, 21)
-
 
 @pytest.fixture(scope="module")
 def clicked() -> Impressions:
@@ -35,7 +33,7 @@ def clicked() -> Impressions:
 def corrected(clicked: Impressions) -> Ranker:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "MIN_SEARCHES", 100)
-        return with_search_trees(clicked, served_ranker(), EXAMINATION, seed=0)
+        return with_search_trees(clicked, served_ranker(), seed=0)
 
 
 def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -80,11 +78,11 @@ def test_few_searches_and_useless_trees_leave_the_sum(
     clicked: Impressions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prior = served_ranker()
-    assert with_search_trees(clicked, prior, EXAMINATION, seed=0) is prior
+    assert with_search_trees(clicked, prior, seed=0) is prior
     monkeypatch.setattr(module, "MIN_SEARCHES", 50)
     placebo = draw(150, seed=2, placebo=True)
     placebo = placebo.select(placebo.clicked)
-    assert with_search_trees(placebo, prior, EXAMINATION, seed=0) is prior
+    assert with_search_trees(placebo, prior, seed=0) is prior
 
 
 def test_trees_of_searches_are_saved(
