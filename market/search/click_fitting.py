@@ -24,9 +24,7 @@ SMALL_LOG, DIVISIONS = 1000, 3
 # choose it by cross-validation was no better, and took ten times as long (docs/experiments.md).
 PENALTY = 0.1
 MIN_QUERIES = 20  # different queries with a click; with fewer the prior stays
-# Standard errors that the gain must exceed. With 2, one in 40 logs that teach nothing would pass by
-# chance if the queries were independent; as they share the fit, 1 in 25 of simulated ones did.
-ERRORS = 2.5
+ERRORS = 2.0  # standard errors that the gain must exceed
 
 
 @dataclass(frozen=True, eq=False)
