@@ -93,13 +93,6 @@ class ClickLogit:
         places = np.arange(PLACE_GROUPS[-1] + 1)
         return np.exp(self.intercepts[place_groups(places)])
 
-    def log_likelihoods(self, data: ClickData) -> np.ndarray:
-        """Return the log likelihood (searches,) of the clicks of each search."""
-        utility = np.exp(self.log_scale) * (data.features @ self.weights)
-        if data.place_group is not None:
-            utility = utility + self.intercepts[data.place_group]
-        return np.bincount(data.search, data.relevance * log_shares(utility, data.search)[0])
-
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -175,7 +168,6 @@ def fit_click_logit(
     *,
     penalty: float,
     evidence: Evidence | None = None,
-    start: ClickLogit | None = None,
 ) -> ClickLogit:
     """Return the model under which the clicks are most likely, near a prior.
 
@@ -194,8 +186,6 @@ def fit_click_logit(
         the square of the distance.
     evidence
         About choices of users who did not search.
-    start
-        Where to start from: a model of nearly the same clicks saves time.
 
     References
     ----------
@@ -226,8 +216,6 @@ def fit_click_logit(
         return float(value), np.r_[slope, scale * (excess @ scores), by_step]
 
     first = np.r_[prior, np.zeros(1 + n_places)]
-    if start is not None:
-        first = np.r_[start.weights, start.log_scale, np.diff(start.intercepts)]
     lowest = np.r_[np.zeros(n_weights), -MAX_LOG_SCALE, np.full(n_places, -np.inf)]
     highest = np.r_[np.full(n_weights, np.inf), MAX_LOG_SCALE, np.full(n_places, np.inf)]
     bounds = Bounds(lowest, highest)

@@ -148,14 +148,6 @@ def reranking_gains(
     return (rows["surplus"] * rise).groupby(rows["query"]).sum().to_numpy() / (clicks or 1.0)
 
 
-def mean_by_query(values: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """Return the mean of values (searches,) for each query, by its code (searches,).
-
-    Searches for the same words depend on each other, so a query counts as one case.
-    """
-    return pd.Series(values).groupby(query).mean().to_numpy()
-
-
 def mean_and_error(values: np.ndarray) -> tuple[float, float]:
     """Return the mean of independent values and its standard error.
 

@@ -12,7 +12,6 @@ from market.search.click_metrics import (
     corrected_mrr,
     corrected_ndcg,
     mean_and_error,
-    mean_by_query,
 )
 from market.search.impressions import Impressions
 
@@ -86,8 +85,7 @@ def test_the_correction_makes_a_ranking_of_equal_listings_indifferent() -> None:
     assert raw > corrected_ndcg(impressions, shuffled, np.ones(1)).mean() + 0.1
 
 
-def test_a_query_counts_once() -> None:
-    assert mean_by_query(np.array([1.0, 3.0, 5.0]), np.array([7, 7, 2])).tolist() == [5, 2]
+def test_the_error_of_fewer_than_two_values_is_infinite() -> None:
     gain, error = mean_and_error(np.array([1.0, 3.0]))
     assert gain == 2 and error == 1
     assert mean_and_error(np.array([1.0])) == (1.0, np.inf)
