@@ -19,6 +19,7 @@ from market.data.interactions import read_times
 from market.data.raw_folder import RawFolder
 from market.data.rejects import reason_kind
 from market.data.searches import CLICK_COLUMNS, clicks_of, read_searches
+from market.search.impressions import in_words
 
 SEARCHES_CSV, EVENTS_CSV = "searches.csv", "interactions.csv"  # of the prepared folder
 SESSION = pd.Timedelta(minutes=30)  # after a search, an event of its user with a shown product
@@ -239,11 +240,6 @@ class SearchLog:
         if time is not None:
             clicks = clicks[clicks["timestamp"] < time]
         return replace(self, searches=searches, events=events, clicks=clicks[CLICK_COLUMNS])
-
-
-def in_words(searches: pd.DataFrame) -> pd.Series:
-    """Return (n,) bool: the searches that have a query in words."""
-    return searches["kind"].eq("search") & searches["query"].str.strip().ne("")
 
 
 def match_searches(searches: pd.DataFrame, events: pd.DataFrame) -> pd.Series:

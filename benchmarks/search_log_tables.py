@@ -204,8 +204,8 @@ class KnownIds:
 
     def find_all(self, texts: pd.Series) -> pd.Series:
         """Return ids (n,) as the first table writes them; missing ones stay missing."""
-        found = {text: self.find(text) for text in texts.dropna().unique()}
-        return texts.map(found).astype("str")
+        known_ids = {text: self.find(text) for text in texts.dropna().unique()}
+        return texts.map(known_ids).astype("str")
 
 
 def match_ids(searches: pd.DataFrame, events: pd.DataFrame, products: Collection[str]) -> None:

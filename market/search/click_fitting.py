@@ -91,7 +91,7 @@ def fit_clicks(
     prior
         The ranker without clicks.
     seed
-        Of the folds on which the penalty is chosen.
+        Of the trees and their folds.
     position_aware
         Whether places have intercepts. Without them, listings that stood high seem to be good.
     evidence

@@ -143,8 +143,7 @@ class Impressions:
         windows
             The number of collaborative models, each for an equal number of searches.
         """
-        worded = (searches["kind"] == "search") & (searches["query"].str.strip() != "")
-        chosen = searches[worded].sort_values(["timestamp", "search_id"], kind="stable")
+        chosen = searches[in_words(searches)].sort_values(["timestamp", "search_id"], kind="stable")
         chosen = chosen.iloc[sample_rows(np.arange(len(chosen)), max_searches, seed)]
         shown = _shown_listings(engine, chosen.reset_index(drop=True), clicks)
         kept = np.unique(shown["search"])
@@ -168,6 +167,11 @@ class Impressions:
             chosen["search_id"].to_numpy(),
             shown["position"].to_numpy(np.int64),
         )
+
+
+def in_words(searches: pd.DataFrame) -> pd.Series:
+    """Return (n,) bool: the searches that have a query in words."""
+    return searches["kind"].eq("search") & searches["query"].str.strip().ne("")
 
 
 def query_keys(engine: Engine, texts: Sequence[str] | pd.Series) -> list[str]:

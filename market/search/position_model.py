@@ -66,7 +66,7 @@ class Examination:
         (searches, groups) how much each search moved the intercepts, times the number of searches.
         The mean is 0, and the variance of the mean is the variance of the intercepts.
     shown_groups
-        The groups of which the log shows a place, apart from the first.
+        The groups, apart from the first, with a place that the log shows.
     """
 
     intercepts: np.ndarray

@@ -50,7 +50,7 @@ class LiveView:
 
     @cached_property
     def mixed_engine_b(self) -> Engine | None:
-        """The engine of B for interleaving: its results end where those of A end.
+        """Engine B with the relevance cut-off of engine A, for interleaved answers.
 
         Kept for all requests, because every new engine binds the rules of the day anew.
         """

@@ -201,7 +201,7 @@ def test_one_process_counts_what_analytics_reports(counted: Counted, seed: int) 
             "answers": len(rows), "clicks": rows["clicked"].sum(),
             "conversions": rows["converted"].sum(), "click_places": rows["first_place"].sum(),
         }  # fmt: skip
-        found = {name: counted.total(name, kind, variant=variant) for name in expected}
-        assert found == expected, (kind, variant)
+        totals = {name: counted.total(name, kind, variant=variant) for name in expected}
+        assert totals == expected, (kind, variant)
         without_results = counted.total("answers", kind, variant=variant, results="none")
         assert without_results == rows["without_results"].sum(), (kind, variant)
